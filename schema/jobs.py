@@ -1,0 +1,289 @@
+"""Job specifications and job directories: the unit of work and the unit of exchange.
+
+A job directory holds everything a worker needs and everything it found, so that a worker needs no database and the
+store can be rebuilt from job directories:
+
+    job.json             the specification; its hash is the identity of the job
+    status.json          planned, running, done or failed, and since when
+    provenance.json      versions, hardware, arguments; does not enter the identity
+    log.jsonl            events
+    inputs/*.parquet     what the job reads
+    outputs/*.parquet    what it found
+    checkpoints/epoch-N  model states in the transformers format
+    work/                half-finished work that a resumed job goes on from
+
+Rows in a job directory carry natural keys alone (source, language, position, question), never keys of a store.
+Files are written aside and renamed into place: one that is there is whole.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from mlv.schema import paper
+from mlv.schema.errors import JobError
+
+JobState = Literal["planned", "running", "done", "failed"]
+Precision = Literal["fp32", "bf16"]
+
+
+class Spec(BaseModel):
+    """Base of all specifications: immutable, and refusing fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelRef(Spec):
+    """A model state by content. Where it lies on disk does not enter the job's identity."""
+
+    name: str
+    """Hub name, or the name of a local folder, or ``run/epoch-N`` for a checkpoint of a run."""
+
+    revision: str = ""
+    """Commit on the hub; empty for a local model."""
+
+    digest: str
+    """SHA-256 over configuration, weights and tokenizer."""
+
+    path: str = Field(default="", exclude=True)
+    """Folder to load from; kept in ``provenance.json``, not in the specification."""
+
+
+class CorpusRef(Spec):
+    """A corpus that a job reads, by natural key and content."""
+
+    source: str
+    language: str
+    edition: str
+    sha256: str
+    """SHA-256 of the corpus's content."""
+
+    segments: int
+    """Segments taken from it."""
+
+
+class PretrainSpec(Spec):
+    """Train a tokenizer and a small mT5 from scratch by span corruption."""
+
+    kind: Literal["pretrain"] = "pretrain"
+    name: str
+    """What the model is called in the store."""
+
+    preset: str
+    """nano, tiny or small: the architecture, see ``mlv.compute.pretrain.PRESETS``."""
+
+    corpora: tuple[CorpusRef, ...]
+    inputs_digest: str
+    """SHA-256 of ``inputs/segments.parquet`` by content."""
+
+    vocabulary: int
+    """Entries of the Unigram vocabulary, the 100 sentinels included."""
+
+    steps: int
+    """Optimizer steps."""
+
+    batch_size: int
+    learning_rate: float
+    max_tokens: int = 64
+    """Length at which a segment is cut off, in tokens."""
+
+    noise_density: float = paper.NOISE_DENSITY
+    mean_span_length: float = paper.MEAN_SPAN_LENGTH
+    seed: int = 1
+    precision: Precision = "fp32"
+
+
+class FinetuneSpec(Spec):
+    """Fine-tune a model by span corruption (E section 4.2, appendix B)."""
+
+    kind: Literal["finetune"] = "finetune"
+    model: ModelRef
+    source: str
+    languages: tuple[str, ...]
+    sentences: int
+    """Sentences in all languages together, training and development together."""
+
+    corpora: tuple[CorpusRef, ...]
+    inputs_digest: str
+    """SHA-256 of ``inputs/examples.parquet`` by content."""
+
+    epochs: int = paper.EPOCHS
+    batch_size: int = paper.BATCH_SIZE
+    learning_rate: float = paper.LEARNING_RATE
+    development_share: float = paper.DEVELOPMENT_SHARE
+    noise_density: float = paper.NOISE_DENSITY
+    mean_span_length: float = paper.MEAN_SPAN_LENGTH
+    max_tokens: int = 256
+    """Length at which a sentence is cut off, in tokens."""
+
+    seed: int = 1
+    precision: Precision = "fp32"
+
+
+class ProbeSpec(Spec):
+    """Ask a model state the probes of a set (E section 3.4)."""
+
+    kind: Literal["probe"] = "probe"
+    model: ModelRef
+    collection: str
+    """Probe collection, e.g. arora-2023."""
+
+    probe_set: str
+    languages: tuple[str, ...]
+    inputs_digest: str
+    """SHA-256 of ``inputs/probes.parquet`` by content."""
+
+    precision: Precision = "fp32"
+    seed: int = 0
+    """Probing has no randomness; the field is there because every run has a seed."""
+
+
+JobSpec = PretrainSpec | FinetuneSpec | ProbeSpec
+_SPEC: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
+
+
+def canonical_json(spec: JobSpec) -> str:
+    """The specification as JSON with sorted keys and no spaces: what is hashed."""
+    return json.dumps(
+        spec.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+
+
+def spec_hash(spec: JobSpec) -> str:
+    """Identity of the job: SHA-256 of :func:`canonical_json`."""
+    return hashlib.sha256(canonical_json(spec).encode()).hexdigest()
+
+
+def job_name(spec: JobSpec) -> str:
+    """Name of the job directory: kind and the first 12 digits of the hash."""
+    return f"{spec.kind}-{spec_hash(spec)[:12]}"
+
+
+def now() -> datetime:
+    """The present, UTC, without a time zone: as the store keeps times."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` and rename it into place when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield aside
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON aside and rename it into place."""
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+class JobDirectory:
+    """A job directory on disk. Raises JobError where it is damaged."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def inputs(self) -> Path:
+        """Folder of what the job reads."""
+        return self.path / "inputs"
+
+    @property
+    def outputs(self) -> Path:
+        """Folder of what the job found."""
+        return self.path / "outputs"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of model states."""
+        return self.path / "checkpoints"
+
+    @property
+    def work(self) -> Path:
+        """Folder of half-finished work; may be deleted once the job is done."""
+        return self.path / "work"
+
+    @classmethod
+    def create(cls, jobs: Path, spec: JobSpec, provenance: dict[str, Any]) -> "JobDirectory":
+        """Make the directory for ``spec`` below ``jobs``; one that is there already is left as it is."""
+        job = cls(jobs / job_name(spec))
+        if not (job.path / "job.json").exists():
+            job.inputs.mkdir(parents=True, exist_ok=True)
+            write_json(job.path / "provenance.json", provenance)
+            write_json(job.path / "job.json", json.loads(canonical_json(spec)))
+            job.set_state("planned")
+        return job
+
+    def spec(self) -> JobSpec:
+        """The specification. Raises JobError where ``job.json`` is missing or invalid."""
+        return _SPEC.validate_python(self._spec_json())
+
+    def _spec_json(self) -> Any:
+        try:
+            text = (self.path / "job.json").read_text(encoding="utf-8")
+            value = json.loads(text)
+            _SPEC.validate_python(value)
+        except OSError as error:
+            raise JobError(
+                f"{self.path} is not a job directory: {error.strerror} (job.json)",
+                "Name a folder that `mlv compute ... --plan-only` made.",
+            ) from error
+        except (ValueError, ValidationError) as error:
+            raise JobError(
+                f"{self.path / 'job.json'} is damaged: {error}",
+                "Delete the folder and plan the job again.",
+            ) from error
+        return value
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """A JSON file of the directory; empty where it is not there."""
+        path = self.path / name
+        if not path.exists():
+            return {}
+        try:
+            value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise JobError(f"{path} is damaged: {error}", "Delete the folder and plan the job again.") from error
+        return value
+
+    def state(self) -> JobState:
+        """Where the job stands."""
+        state: JobState = self.read_json("status.json").get("state", "planned")
+        return state
+
+    def set_state(self, state: JobState, **detail: Any) -> None:
+        """Record where the job stands."""
+        write_json(self.path / "status.json", {"state": state, "at": now().isoformat(), **detail})
+
+    def update_provenance(self, **detail: Any) -> None:
+        """Add what the worker knows: hardware, versions, where the model was loaded from."""
+        write_json(self.path / "provenance.json", {**self.read_json("provenance.json"), **detail})
+
+    def log(self, event: str, **detail: Any) -> None:
+        """Append an event to ``log.jsonl``."""
+        line = json.dumps({"at": now().isoformat(), "event": event, **detail}, ensure_ascii=False)
+        with (self.path / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(line + "\n")
+
+    def events(self) -> list[dict[str, Any]]:
+        """The log; a last line cut off by a kill is left out."""
+        path = self.path / "log.jsonl"
+        if not path.exists():
+            return []
+        events = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError):
+                events.append(json.loads(line))
+        return events

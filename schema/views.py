@@ -1,0 +1,405 @@
+"""The views: the stable face of the store, for the query catalogue and for people who explore by hand.
+
+Released queries read views alone, so base tables may change while a released query stays as it is.
+"""
+
+from typing import NamedTuple
+
+
+class View(NamedTuple):
+    """A view with the texts of its ``COMMENT ON``."""
+
+    name: str
+    comment: str
+    columns: dict[str, str]
+    sql: str
+
+
+_CHECKPOINT_COLUMNS = {
+    "model": "Name of the pretrained model that the checkpoint descends from.",
+    "run": "Name of the run that made it; NULL for a pretrained model.",
+    "source": "Fine-tuning source; NULL for a pretrained model.",
+    "ft_languages": "Fine-tuning languages, comma-separated in alphabetical order; NULL for a pretrained model.",
+    "strategy": "pretrained, monolingual or multilingual.",
+    "sentences": "Sentences the run was given, training and development together.",
+    "seed": "Seed of the run.",
+    "epoch": "Epochs done; 0 for a pretrained model.",
+}
+
+VIEWS = (
+    View(
+        "v_run",
+        "A run with the names behind its keys.",
+        {
+            "run_id": "Key of the run.",
+            "run": "Name of the run.",
+            "kind": "pretrain, finetune, probe or influence.",
+            "source": "Fine-tuning source, comma-separated where there are several.",
+            "ft_languages": "Languages trained on, comma-separated in alphabetical order.",
+            "strategy": "monolingual or multilingual; NULL for a run that does not train.",
+            "sentences": "Segments the run was given, training and development together.",
+            "seed": "Seed of the run.",
+            "start_checkpoint_id": "Checkpoint that the run starts from or examines.",
+            "parent_run_id": "The run that made that checkpoint.",
+            "started_at": "When the job started, UTC.",
+            "finished_at": "When it finished, UTC.",
+            "spec": "The specification as JSON.",
+            "provenance": "Versions, hardware and arguments as JSON.",
+        },
+        """
+        SELECT r.run_id, r.name AS run, r.kind, t.source, t.ft_languages,
+               CASE WHEN t.languages = 1 THEN 'monolingual' WHEN t.languages > 1 THEN 'multilingual' END
+                   AS strategy,
+               t.sentences, r.seed, r.start_checkpoint_id, r.parent_run_id, r.started_at, r.finished_at,
+               r.spec, r.provenance
+        FROM run r
+        LEFT JOIN (
+            SELECT rc.run_id,
+                   string_agg(DISTINCT s.code, ',' ORDER BY s.code) AS source,
+                   string_agg(DISTINCT l.code, ',' ORDER BY l.code) AS ft_languages,
+                   count(DISTINCT l.code) AS languages,
+                   CAST(sum(rc.segments) AS BIGINT) AS sentences
+            FROM run_corpus rc
+            JOIN corpus c USING (corpus_id)
+            JOIN source s USING (source_id)
+            JOIN "language" l USING (language_id)
+            GROUP BY rc.run_id
+        ) t USING (run_id)
+        WHERE r.status = 'committed'
+        """,
+    ),
+    View(
+        "v_checkpoint",
+        "A model state with what made it.",
+        {
+            "checkpoint_id": "Key of the checkpoint.",
+            "base_checkpoint_id": "The pretrained checkpoint that its run started from; its own key if pretrained.",
+            **_CHECKPOINT_COLUMNS,
+            "step": "Optimizer steps done.",
+            "is_final": "Whether it is the last of its run; true for a pretrained model.",
+            "path": "Folder, relative to the store's folder; or hub name.",
+            "digest": "SHA-256 over configuration, weights and tokenizer.",
+        },
+        """
+        SELECT k.checkpoint_id,
+               CASE WHEN r.kind = 'finetune' THEN r.start_checkpoint_id ELSE k.checkpoint_id END
+                   AS base_checkpoint_id,
+               b.name AS model,
+               CASE WHEN r.kind = 'finetune' THEN r.run END AS run,
+               CASE WHEN r.kind = 'finetune' THEN r.source END AS source,
+               CASE WHEN r.kind = 'finetune' THEN r.ft_languages END AS ft_languages,
+               CASE WHEN r.kind = 'finetune' THEN r.strategy ELSE 'pretrained' END AS strategy,
+               CASE WHEN r.kind = 'finetune' THEN r.sentences END AS sentences,
+               CASE WHEN r.kind = 'finetune' THEN r.seed END AS seed,
+               CASE WHEN r.kind = 'finetune' THEN k.epoch ELSE 0 END AS epoch,
+               k.step, k.is_final, k.path, k.digest
+        FROM checkpoint k
+        JOIN base_model b USING (base_model_id)
+        LEFT JOIN v_run r ON r.run_id = k.run_id
+        WHERE k.run_id IS NULL OR r.run_id IS NOT NULL
+        """,
+    ),
+    View(
+        "v_probe",
+        "A probe with its question, category and language.",
+        {
+            "probe_id": "Key of the probe.",
+            "collection": "Where the probe is from, e.g. arora-2023.",
+            "language": "Language of the sentence.",
+            "question": "Identifier in the probe files, e.g. 106a.",
+            "number": "Question number in WVS wave 7.",
+            "category": "Short name of the WVS category.",
+            "template": "Sentence with [MASK].",
+            "answer_first": "First candidate answer.",
+            "answer_second": "Second candidate answer.",
+            "polarity": "canonical, reversed or undefined: how the answers stand to answer_side.",
+        },
+        """
+        SELECT p.probe_id, pc.code AS collection, l.code AS language, q.code AS question, q.number,
+               c.code AS category, p.template, p.answer_first, p.answer_second, p.polarity
+        FROM probe p
+        JOIN probe_collection pc USING (probe_collection_id)
+        JOIN "language" l USING (language_id)
+        JOIN question q USING (question_id)
+        JOIN category c USING (category_id)
+        """,
+    ),
+    View(
+        "v_probe_set",
+        "The questions of each probe set.",
+        {
+            "probe_set": "Name of the set, e.g. echoes-2024.",
+            "collection": "The probe collection that it selects from.",
+            "question": "Identifier of a question in it.",
+            "number": "Question number in WVS wave 7.",
+            "category": "Short name of the WVS category.",
+        },
+        """
+        SELECT s.code AS probe_set, pc.code AS collection, q.code AS question, q.number, c.code AS category
+        FROM probe_set_member m
+        JOIN probe_set s USING (probe_set_id)
+        JOIN probe_collection pc USING (probe_collection_id)
+        JOIN question q USING (question_id)
+        JOIN category c USING (category_id)
+        """,
+    ),
+    View(
+        "v_logit",
+        "How a checkpoint scores each candidate answer.",
+        {
+            "checkpoint_id": "Key of the checkpoint.",
+            "collection": "Where the probe is from.",
+            "language": "Test language.",
+            "question": "Identifier of the question.",
+            "answer": "1 for the first candidate, 2 for the second.",
+            "answer_text": "The candidate.",
+            "tokens": "Its tokens.",
+            "logit_sum": "Sum of its tokens' logits.",
+            "logprob_sum": "Sum of its tokens' log-probabilities over the full vocabulary, nats.",
+            "logprob_mean": "The same per token.",
+            "logprob_first": "Log-probability of its first token, nats.",
+        },
+        """
+        SELECT g.checkpoint_id, p.collection, p.language, p.question, g.answer,
+               CASE g.answer WHEN 1 THEN p.answer_first ELSE p.answer_second END AS answer_text,
+               g.tokens, g.logit_sum, g.logprob_sum, g.logprob_sum / g.tokens AS logprob_mean, g.logprob_first
+        FROM probe_logit g
+        JOIN v_probe p USING (probe_id)
+        """,
+    ),
+    View(
+        "v_answer",
+        "The answer a checkpoint gives to a probe.",
+        {
+            "checkpoint_id": "Key of the checkpoint.",
+            "collection": "Where the probe is from.",
+            "language": "Test language.",
+            "question": "Identifier of the question.",
+            "category": "Short name of the WVS category.",
+            "score": "Way of scoring: sum, mean or first.",
+            "answer": "1 for the first candidate, 2 for the second.",
+            "margin": "Score of the first candidate minus that of the second, nats.",
+            "p_first": "Softmax over the two scores, first component.",
+        },
+        """
+        SELECT a.checkpoint_id, p.collection, p.language, p.question, p.category, a.score, a.answer, a.margin,
+               a.p_first
+        FROM probe_answer a
+        JOIN v_probe p USING (probe_id)
+        """,
+    ),
+    View(
+        "v_shift",
+        "Answers before and after fine-tuning: one row per probe that both checkpoints answered.",
+        {
+            "checkpoint_id": "The fine-tuned checkpoint.",
+            "base_checkpoint_id": "The checkpoint that its run started from.",
+            "collection": "Where the probe is from.",
+            "language": "Test language.",
+            "question": "Identifier of the question.",
+            "category": "Short name of the WVS category.",
+            "score": "Way of scoring: sum, mean or first.",
+            "answer_before": "Answer of the base checkpoint.",
+            "answer_after": "Answer of the fine-tuned checkpoint.",
+            "shifted": "Whether they differ: the value shifted.",
+        },
+        """
+        SELECT a.checkpoint_id, k.base_checkpoint_id, p.collection, p.language, p.question, p.category, a.score,
+               b.answer AS answer_before, a.answer AS answer_after, a.answer <> b.answer AS shifted
+        FROM probe_answer a
+        JOIN v_checkpoint k ON k.checkpoint_id = a.checkpoint_id
+        JOIN probe_answer b
+            ON b.checkpoint_id = k.base_checkpoint_id AND b.probe_id = a.probe_id AND b.score = a.score
+        JOIN v_probe p ON p.probe_id = a.probe_id
+        WHERE k.strategy <> 'pretrained'
+        """,
+    ),
+    View(
+        "v_model_profile",
+        "Cultural profiles of checkpoints, one row per question.",
+        {
+            "checkpoint_id": "Key of the checkpoint.",
+            "collection": "Where the probes are from.",
+            "language": "Test language.",
+            "score": "Way of scoring: sum, mean or first.",
+            "question": "Identifier of the question.",
+            "category": "Short name of the WVS category.",
+            "p_first": "Probability of the first answer's side.",
+        },
+        """
+        SELECT f.checkpoint_id, pc.code AS collection, l.code AS language, f.score, q.code AS question,
+               c.code AS category, v.p_first
+        FROM profile_value v
+        JOIN profile f USING (profile_id)
+        JOIN probe_collection pc USING (probe_collection_id)
+        JOIN "language" l USING (language_id)
+        JOIN question q USING (question_id)
+        JOIN category c USING (category_id)
+        """,
+    ),
+    View(
+        "v_country_profile",
+        "Cultural profiles of countries, one row per question.",
+        {
+            "survey": "Name of the survey.",
+            "illustrative": "True where the numbers are invented for demonstration.",
+            "country": "ISO 3166-1 alpha-2 code.",
+            "weighting": "weighted or unweighted.",
+            "question": "Identifier of the question.",
+            "category": "Short name of the WVS category.",
+            "p_first": "Share of people on the first answer's side, of those on either side.",
+        },
+        """
+        SELECT s.code AS survey, s.illustrative, y.code AS country, f.weighting, q.code AS question,
+               c.code AS category, v.p_first
+        FROM profile_value v
+        JOIN profile f USING (profile_id)
+        JOIN survey s USING (survey_id)
+        JOIN country y USING (country_id)
+        JOIN question q USING (question_id)
+        JOIN category c USING (category_id)
+        """,
+    ),
+    View(
+        "v_language_country",
+        "The country whose people a test language is compared with.",
+        {
+            "language": "Language.",
+            "country": "ISO 3166-1 alpha-2 code of its country.",
+            "language_name": "English name of the language.",
+            "country_name": "English name of the country.",
+        },
+        """
+        SELECT l.code AS language, y.code AS country, l.name AS language_name, y.name AS country_name
+        FROM language_country
+        JOIN "language" l USING (language_id)
+        JOIN country y USING (country_id)
+        """,
+    ),
+    View(
+        "v_survey_response",
+        "Survey answers with names and the side that each code counts for.",
+        {
+            "survey": "Name of the survey.",
+            "country": "ISO 3166-1 alpha-2 code.",
+            "question": "Identifier of the question.",
+            "variable": "Survey variable.",
+            "response_code": "Response code.",
+            "label": "Short gloss of the code.",
+            "side": "first, second, middle or missing; NULL where the code is not mapped.",
+            "n": "Interviewees, unweighted.",
+            "share": "Unweighted share.",
+            "weighted_share": "Share weighted by W_WEIGHT.",
+        },
+        """
+        SELECT s.code AS survey, y.code AS country, q.code AS question, r.variable, r.response_code, o.label,
+               a.side, r.n, r.share, r.weighted_share
+        FROM survey_response r
+        JOIN survey s USING (survey_id)
+        JOIN country y USING (country_id)
+        JOIN question q ON q.variable = r.variable
+        LEFT JOIN answer_side a ON a.question_id = q.question_id AND a.response_code = r.response_code
+        LEFT JOIN response_option o ON o.variable = r.variable AND o.response_code = r.response_code
+        """,
+    ),
+    View(
+        "v_segment",
+        "Segments of corpora with the names behind their keys.",
+        {
+            "segment_id": "Key of the segment.",
+            "source": "Source, e.g. pbc.",
+            "language": "Language of the text.",
+            "edition": "Edition of the text.",
+            "position": "Place in the corpus, from 0.",
+            "parallel_key": "Key shared by translations.",
+            "text": "The text.",
+        },
+        """
+        SELECT g.segment_id, s.code AS source, l.code AS language, c.edition, g.position, g.parallel_key, g.text
+        FROM segment g
+        JOIN corpus c USING (corpus_id)
+        JOIN source s USING (source_id)
+        JOIN "language" l USING (language_id)
+        """,
+    ),
+    View(
+        "v_training_example",
+        "Training examples with their text.",
+        {
+            "training_example_id": "Key of the example.",
+            "run": "Name of the run.",
+            "position": "Number of the example in its run.",
+            "split": "train or development.",
+            "source": "Source of the text.",
+            "language": "Language of the text.",
+            "parallel_key": "Key shared by translations.",
+            "text": "The text.",
+        },
+        """
+        SELECT e.training_example_id, r.name AS run, e.position, e.split, g.source, g.language, g.parallel_key,
+               g.text
+        FROM training_example e
+        JOIN run r USING (run_id)
+        LEFT JOIN v_segment g USING (segment_id)
+        """,
+    ),
+    View(
+        "v_metric",
+        "What was measured during runs.",
+        {
+            "run": "Name of the run.",
+            "name": "Name of the metric, e.g. loss.",
+            "epoch": "Epochs done.",
+            "step": "Optimizer steps done.",
+            "value": "The number.",
+        },
+        """
+        SELECT r.name AS run, m.name, m.epoch, m.step, m.value FROM metric m JOIN run r USING (run_id)
+        """,
+    ),
+    View(
+        "v_reject",
+        "Rows that ingest did not take.",
+        {
+            "kind": "probes, survey or corpus.",
+            "target": "What the file was read into.",
+            "file": "File name.",
+            "line": "Line in the file, from 1.",
+            "item": "What the row is about.",
+            "reason": "Why it was not taken.",
+            "content": "The row as it was, at most 500 characters.",
+        },
+        """
+        SELECT f.kind, f.target, f.name AS file, j.line, j.item, j.reason, j.content
+        FROM reject j JOIN ingest_file f USING (ingest_file_id)
+        """,
+    ),
+    View(
+        "v_influence",
+        "The most influential training examples of each traced prediction.",
+        {
+            "run": "Name of the influence run.",
+            "collection": "Where the probe is from.",
+            "language": "Test language.",
+            "question": "Identifier of the question.",
+            "epoch": "Epoch whose checkpoint alone was used; NULL where all were.",
+            "direction": "positive or negative.",
+            "rank": "1 for the most influential.",
+            "score": "Influence score.",
+            "training_example_id": "Key of the training example.",
+            "train_language": "Language of the training example.",
+            "parallel_key": "Its parallel key.",
+        },
+        """
+        SELECT r.name AS run, p.collection, p.language, p.question, t.epoch, i.direction, i.rank, i.score,
+               i.training_example_id, g.language AS train_language, g.parallel_key
+        FROM influence_ranking i
+        JOIN influence_target t USING (influence_target_id)
+        JOIN run r ON r.run_id = t.run_id
+        LEFT JOIN v_probe p ON p.probe_id = t.probe_id
+        LEFT JOIN training_example e ON e.training_example_id = i.training_example_id
+        LEFT JOIN v_segment g ON g.segment_id = e.segment_id
+        """,
+    ),
+)
+"""In order of dependence: a view reads only tables and views before it."""
