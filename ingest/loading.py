@@ -69,9 +69,7 @@ def quoted(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-def ensure(
-    connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame, key: Sequence[str]
-) -> pl.DataFrame:
+def ensure(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
     """Insert the rows of ``frame`` whose natural key is new; return ``frame``'s keys with their ids.
 
     ``frame`` has the table's columns but for its integer key ``<table>_id``. Rows that are there already stay as
@@ -113,9 +111,7 @@ def append(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFram
 
 def next_id(connection: duckdb.DuckDBPyConnection, table: str) -> int:
     """The lowest integer above all keys of a table."""
-    row = connection.execute(
-        f"SELECT coalesce(max({table}_id), 0) + 1 FROM {quoted(table)}"
-    ).fetchone()
+    row = connection.execute(f"SELECT coalesce(max({table}_id), 0) + 1 FROM {quoted(table)}").fetchone()
     return int(row[0]) if row else 1
 
 
@@ -143,9 +139,7 @@ def record(connection: duckdb.DuckDBPyConnection, report: FileReport) -> None:
             now(),
         ],
     )
-    rejects = [
-        (file_id, row.line, row.item, row.reason, row.content[:CONTENT_LIMIT]) for row in report.rejected
-    ]
+    rejects = [(file_id, row.line, row.item, row.reason, row.content[:CONTENT_LIMIT]) for row in report.rejected]
     if rejects:
         names = ("ingest_file_id", "line", "item", "reason", "content")
         append(connection, "reject", pl.DataFrame(rejects, schema=list(names), orient="row"))

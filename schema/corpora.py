@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import sqlalchemy as sa
 from sqlmodel import SQLModel
 
 from mlv.schema.columns import column, fact, table, unique
@@ -42,8 +43,7 @@ class Segment(SQLModel, table=True):
 
     __tablename__ = "segment"
     __table_args__ = table(
-        "A sentence, verse or aya. Segments of one source with the same parallel key are translations of each "
-        "other."
+        "A sentence, verse or aya. Segments of one source with the same parallel key are translations of each other."
     )
     __mapper_args__ = fact("segment_id")
 
@@ -71,7 +71,7 @@ class IngestFile(SQLModel, table=True):
     rows_kept: int = column("Rows that are in the store because of it.")
     rows_rejected: int = column("Rows that are in reject.")
     rows_repaired: int = column("Rows kept after a repair (entities, stray punctuation and the like).")
-    ingested_at: datetime = column("When, UTC.")
+    ingested_at: datetime = column("When, UTC.", sql_type=sa.DateTime)
 
 
 class Reject(SQLModel, table=True):

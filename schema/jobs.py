@@ -151,9 +151,7 @@ _SPEC: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
 
 def canonical_json(spec: JobSpec) -> str:
     """The specification as JSON with sorted keys and no spaces: what is hashed."""
-    return json.dumps(
-        spec.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
-    )
+    return json.dumps(spec.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def spec_hash(spec: JobSpec) -> str:

@@ -46,9 +46,7 @@ class ProbeAnswer(SQLModel, table=True):
     score: str = column("sum: summed log-probability; mean: per token; first: of the first token.")
     answer: int = column("1 for the first candidate, 2 for the second.")
     margin: float = column("Score of the first candidate minus that of the second, nats.", sql_type=sa.Double)
-    p_first: float = column(
-        "Softmax over the two scores, first component (Echoes section 3.5).", sql_type=sa.Double
-    )
+    p_first: float = column("Softmax over the two scores, first component (Echoes section 3.5).", sql_type=sa.Double)
 
 
 class Profile(SQLModel, table=True):
@@ -86,6 +84,4 @@ class ProfileValue(SQLModel, table=True):
 
     profile_id: int = column("The profile.")
     question_id: int = column("The question.")
-    p_first: float = column(
-        "Probability of, or share of people on, the first answer's side.", sql_type=sa.Double
-    )
+    p_first: float = column("Probability of, or share of people on, the first answer's side.", sql_type=sa.Double)

@@ -43,9 +43,9 @@ class Run(SQLModel, table=True):
     start_checkpoint_id: int | None = column("The checkpoint that this run starts from or examines.")
     seed: int = column("Seed of everything random in the run.")
     status: str = column("committed, or deleting while a deletion is under way.")
-    started_at: datetime = column("When the job started, UTC.")
-    finished_at: datetime = column("When it finished, UTC.")
-    committed_at: datetime = column("When it was committed, UTC.")
+    started_at: datetime = column("When the job started, UTC.", sql_type=sa.DateTime)
+    finished_at: datetime = column("When it finished, UTC.", sql_type=sa.DateTime)
+    committed_at: datetime = column("When it was committed, UTC.", sql_type=sa.DateTime)
     provenance: str = column(
         "JSON: mlv version, git commit and dirty flag, package versions, hardware, thread count, determinism "
         "flags, arguments as given."
@@ -73,7 +73,7 @@ class RunEvent(SQLModel, table=True):
 
     run_id: int = column("The run.")
     position: int = column("Order of the event, from 0.")
-    at: datetime = column("When, UTC.")
+    at: datetime = column("When, UTC.", sql_type=sa.DateTime)
     event: str = column("What happened.")
     detail: str = column("JSON with the particulars.")
 
@@ -96,14 +96,10 @@ class Checkpoint(SQLModel, table=True):
     """A state of a model."""
 
     __tablename__ = "checkpoint"
-    __table_args__ = table(
-        "A state of a model: pretrained (epoch 0), or after an epoch of a run.", unique("digest")
-    )
+    __table_args__ = table("A state of a model: pretrained (epoch 0), or after an epoch of a run.", unique("digest"))
 
     checkpoint_id: int = column("Key.", key=True)
-    base_model_id: int = column(
-        "The pretrained model that it descends from.", references="base_model.base_model_id"
-    )
+    base_model_id: int = column("The pretrained model that it descends from.", references="base_model.base_model_id")
     run_id: int | None = column("The run that made it; NULL for a model that was there before.")
     epoch: int = column("Epochs of the run that are done; 0 for a pretrained model.")
     step: int = column("Optimizer steps that are done.")

@@ -13,7 +13,7 @@ import duckdb
 
 from mlv.schema.errors import StoreError, StoreLockedError
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """Alembic revision that this version of mlv reads and writes."""
 
 DEFAULT_STORE = "mlv.duckdb"
@@ -51,9 +51,7 @@ def _explained(path: Path, error: duckdb.Error) -> StoreError:
 
 def revision(connection: duckdb.DuckDBPyConnection) -> str | None:
     """Alembic revision of the open file; None where it has no tables of mlv."""
-    known = connection.execute(
-        "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'alembic_version'"
-    ).fetchone()
+    known = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'alembic_version'").fetchone()
     if known is None or known[0] == 0:
         return None
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()

@@ -70,13 +70,13 @@ class AnswerSide(SQLModel, table=True):
         "Which answer of a question's probes a response code counts for; middle classes go to the nearer end "
         "(Echoes section 3.5).",
         unique("question_id", "response_code"),
-        check("side IN ('first', 'second', 'middle', 'missing')"),
+        check("side IN ('first', 'second', 'missing')"),
     )
 
     answer_side_id: int = column("Key.", key=True)
     question_id: int = column("The question.", references="question.question_id")
     response_code: int = column("Response code of the question's survey variable.")
-    side: str = column("first or second answer; middle: counts for neither; missing: no answer was given.")
+    side: str = column("first or second answer; missing: counts for neither.")
 
 
 class SurveyResponse(SQLModel, table=True):
@@ -124,9 +124,7 @@ class Probe(SQLModel, table=True):
     )
 
     probe_id: int = column("Key.", key=True)
-    probe_collection_id: int = column(
-        "Where the probe is from.", references="probe_collection.probe_collection_id"
-    )
+    probe_collection_id: int = column("Where the probe is from.", references="probe_collection.probe_collection_id")
     question_id: int = column("The question.", references="question.question_id")
     language_id: int = column("Language of the sentence.", references="language.language_id")
     template: str = column("Sentence with exactly one [MASK].")
@@ -136,7 +134,7 @@ class Probe(SQLModel, table=True):
     mask_suffix: str = column("Letters that the mask is glued to on its right, e.g. dir; mostly empty.")
     polarity: str = column(
         "Whether the first answer is on the side that answer_side calls first (canonical), on the other "
-        "(reversed), or cannot be told (undefined: kept out of profiles)."
+        "(reversed), or cannot be told (undefined; profiles take such a probe as canonical, as the paper does)."
     )
 
 

@@ -286,7 +286,7 @@ VIEWS = (
             "variable": "Survey variable.",
             "response_code": "Response code.",
             "label": "Short gloss of the code.",
-            "side": "first, second, middle or missing; NULL where the code is not mapped.",
+            "side": "first, second or missing; NULL where the code is not mapped.",
             "n": "Interviewees, unweighted.",
             "share": "Unweighted share.",
             "weighted_share": "Share weighted by W_WEIGHT.",
