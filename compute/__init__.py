@@ -1,1 +1,6 @@
-"""compute."""
+"""Jobs that compute: pretraining, fine-tuning and probing of T5 and mT5 models. No SQL, no database.
+
+A job arrives as a directory (:mod:`mlv.schema.jobs`) and leaves as one; :func:`mlv.compute.jobs.execute` runs it.
+torch and transformers are imported inside the functions that use them; :mod:`mlv.compute.training` alone needs
+them at its top and is itself imported where it is used.
+"""

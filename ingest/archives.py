@@ -5,6 +5,7 @@ unpacks to far more than it holds. Leftovers of file managers (``.DS_Store``, ``
 """
 
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from mlv.schema.errors import DataError
@@ -53,16 +54,14 @@ def is_junk(name: str) -> bool:
 
 def members(archive: zipfile.ZipFile) -> list[str]:
     """Names of the files in an archive, sorted, without leftovers."""
-    return sorted(
-        item.filename for item in archive.infolist() if not item.is_dir() and not is_junk(item.filename)
-    )
+    return sorted(item.filename for item in archive.infolist() if not item.is_dir() and not is_junk(item.filename))
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
     """Content of a member. Raises DataError where the archive is damaged."""
     try:
         return archive.read(name)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise DataError(
             f"{name} in {archive.filename} cannot be unpacked: {error}", "Fetch the archive again."
         ) from error

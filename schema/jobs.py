@@ -20,6 +20,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from mlv.schema import paper
 from mlv.schema.errors import JobError
+
+CHECKPOINT_NAME = re.compile(r"((?:pretrain|finetune)-[0-9a-f]{12})/epoch-(\d+)")
+"""Name of a checkpoint that a job made: job and epoch."""
 
 JobState = Literal["planned", "running", "done", "failed"]
 Precision = Literal["fp32", "bf16"]
@@ -44,7 +48,7 @@ class ModelRef(Spec):
     """A model state by content. Where it lies on disk does not enter the job's identity."""
 
     name: str
-    """Hub name, or the name of a local folder, or ``run/epoch-N`` for a checkpoint of a run."""
+    """Hub name, name of a local folder, or ``finetune-0123456789ab/epoch-5`` for a checkpoint that a job made."""
 
     revision: str = ""
     """Commit on the hub; empty for a local model."""
@@ -145,18 +149,42 @@ class ProbeSpec(Spec):
     """Probing has no randomness; the field is there because every run has a seed."""
 
 
-JobSpec = PretrainSpec | FinetuneSpec | ProbeSpec
+class InfluenceSpec(Spec):
+    """Trace a run's predictions back to its training examples (E section 7)."""
+
+    kind: Literal["influence"] = "influence"
+    model: ModelRef
+    """The checkpoint whose predictions are traced."""
+
+    run: str
+    """Spec hash of the fine-tuning run whose examples are ranked."""
+
+    method: Literal["trak", "tracin"]
+    collection: str
+    top_k: int = paper.INFLUENCE_TOP_K
+    inputs_digest: str
+    """SHA-256 of ``inputs/targets.parquet`` by content."""
+
+    seed: int = 0
+
+
+JobSpec = PretrainSpec | FinetuneSpec | ProbeSpec | InfluenceSpec
 _SPEC: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
 
 
 def canonical_json(spec: JobSpec) -> str:
-    """The specification as JSON with sorted keys and no spaces: what is hashed."""
-    return json.dumps(spec.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """The specification as JSON with sorted keys and no spaces: what ``job.json`` and the store keep."""
+    return _canonical(spec.model_dump(mode="json"))
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def spec_hash(spec: JobSpec) -> str:
-    """Identity of the job: SHA-256 of :func:`canonical_json`."""
-    return hashlib.sha256(canonical_json(spec).encode()).hexdigest()
+    """Identity of the job: SHA-256 of the specification, in which a model counts by its content, not its name."""
+    identity = spec.model_dump(mode="json", exclude={"model": {"name", "revision"}})
+    return hashlib.sha256(_canonical(identity).encode()).hexdigest()
 
 
 def job_name(spec: JobSpec) -> str:

@@ -1,0 +1,215 @@
+"""`mlv compute`: fine-tune, probe, pretrain. Each plans a job, runs it and commits what it found."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlv.cli.edge import DEFAULT_STORE, Store, jobs_folder, say, split_list
+from mlv.schema import paper
+from mlv.schema.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mlv.cli.work import Work
+    from mlv.ingest.commit import Committed
+    from mlv.schema.jobs import ModelRef
+
+app = typer.Typer(help="Fine-tune, probe and pretrain models.", no_args_is_help=True)
+
+Model = Annotated[
+    str,
+    typer.Option("--model", help="Hub name, folder, a run or RUN/epoch-N of the store, or a pretrained model's name."),
+]
+Revision = Annotated[str | None, typer.Option(help="Revision on the hub.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; torch's choice if not given.")]
+Precision = Annotated[str, typer.Option(help="fp32, or bf16 on a GPU that computes in it.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+PlanOnly = Annotated[
+    bool, typer.Option("--plan-only", help="Make the job directory and stop: a worker elsewhere runs it.")
+]
+SkipAmbiguous = Annotated[
+    bool, typer.Option("--skip-ambiguous", help="Leave out probes whose two answers tokenise alike.")
+]
+ProbeSet = Annotated[str | None, typer.Option(help="Probes to ask; the store's widest set if not given.")]
+TestLanguages = Annotated[
+    str | None, typer.Option(help="Languages to probe in, comma-separated; all of the probe set if not given.")
+]
+
+
+def _work(
+    store: "Path", device: str, threads: int | None, *, skip_ambiguous: bool = False, plan_only: bool = False
+) -> "Work":
+    from mlv.cli.work import Work
+    from mlv.compute.options import ExecuteOptions
+
+    options = ExecuteOptions(device=device, threads=threads, skip_ambiguous=skip_ambiguous)
+    return Work(store, options, sys.argv[1:], plan_only)
+
+
+def _precision(text: str) -> "str":
+    if text not in ("fp32", "bf16"):
+        raise UsageError(
+            f"There is no precision {text}.", "Use --precision fp32, or bf16 on a GPU that computes in it."
+        )
+    return text
+
+
+def _probe(work: "Work", model: "ModelRef", probe_set: str | None, languages: list[str], precision: str) -> None:
+    from mlv.ingest.plan import default_probe_set, plan_probe
+
+    done = work.do(
+        lambda connection, jobs: plan_probe(
+            connection,
+            jobs,
+            model,
+            probe_set=probe_set or default_probe_set(connection),
+            languages=languages,
+            precision=precision,
+        )
+    )
+    if done is None and not work.plan_only:
+        say(f"{model.name}: all probes were answered before")
+
+
+@app.command()
+def finetune(
+    model: Model,
+    corpus: Annotated[
+        str, typer.Option(help="Source to train on: pbc, ebible, tanzil, flores, news-..., or your own.")
+    ],
+    language: Annotated[
+        str, typer.Option(help="One language, or several, comma-separated, for multilingual fine-tuning.")
+    ],
+    sentences: Annotated[
+        int, typer.Option(min=2, help="Sentences in all languages together, of which 80% train (E section 4.2).")
+    ] = paper.SENTENCES,
+    seed: Seed = 1,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the sentences.")] = paper.EPOCHS,
+    batch_size: Annotated[int, typer.Option(min=1, help="Examples a step.")] = paper.BATCH_SIZE,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Of AdamW; falls linearly to 0.")] = paper.LEARNING_RATE,
+    max_tokens: Annotated[int, typer.Option(min=8, help="Length at which a sentence is cut off.")] = 256,
+    edition: Annotated[
+        list[str] | None, typer.Option(help="LANGUAGE=EDITION, where the store has several of a language.")
+    ] = None,
+    probe_set: ProbeSet = None,
+    test_language: TestLanguages = None,
+    revision: Revision = None,
+    precision: Precision = "fp32",
+    device: Device = "auto",
+    threads: Threads = None,
+    skip_ambiguous: SkipAmbiguous = False,
+    plan_only: PlanOnly = False,
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Fine-tune by span corruption, probe before and after, commit, and print what changed.
+
+    The defaults are the paper's (E section 4.2 and appendix B). What is in the store already is not done again.
+    """
+    from mlv.ingest.plan import Training, plan_finetune
+
+    languages = tuple(split_list(language))
+    training = Training(corpus, languages, sentences, _editions(edition or []))
+    work = _work(db, device, threads, skip_ambiguous=skip_ambiguous, plan_only=plan_only)
+    start = work.model(model, revision)
+    settings = {
+        "seed": seed,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "max_tokens": max_tokens,
+        "precision": _precision(precision),
+    }
+    planned = work.plan(lambda connection, jobs: plan_finetune(connection, jobs, start, training, **settings))
+    _probe(work, start, probe_set, split_list(test_language), precision)
+    if plan_only or planned is None:
+        say(f"planned: {planned.path if planned else 'nothing'}")
+        return
+    done = work.finish(planned)
+    _probe(work, work.model(done.run), probe_set, split_list(test_language), precision)
+    _print_shifts(work, done)
+
+
+def _editions(pairs: list[str]) -> dict[str, str]:
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        raise UsageError(f"--edition {wrong[0]} names no language.", "Write it as --edition fa=pes-opv")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _print_shifts(work: "Work", done: "Committed") -> None:
+    """The share of values that this run left unchanged, per test language."""
+    from mlv.cli.output import put
+    from mlv.queries import find
+    from mlv.queries import run as run_query
+    from mlv.schema.store import open_store
+
+    with open_store(work.store) as connection:
+        result = run_query(connection, find("unchanged"), {"run": done.run})
+    say(f"% of values unchanged by {done.run} (more: mlv query list)")
+    put(result, "table", None, None)
+
+
+@app.command()
+def probe(
+    model: Model,
+    language: TestLanguages = None,
+    probe_set: ProbeSet = None,
+    revision: Revision = None,
+    precision: Precision = "fp32",
+    device: Device = "auto",
+    threads: Threads = None,
+    skip_ambiguous: SkipAmbiguous = False,
+    plan_only: PlanOnly = False,
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Ask a model the probes it has not answered yet, and commit its answers."""
+    work = _work(db, device, threads, skip_ambiguous=skip_ambiguous, plan_only=plan_only)
+    _probe(work, work.model(model, revision), probe_set, split_list(language), _precision(precision))
+
+
+@app.command()
+def pretrain(
+    name: Annotated[str, typer.Option(help="What the model is called in the store.")],
+    preset: Annotated[str, typer.Option(help="nano, tiny or small.")] = "nano",
+    source: Annotated[str | None, typer.Option(help="Sources to train on, comma-separated; all if not given.")] = None,
+    language: Annotated[str | None, typer.Option(help="Languages, comma-separated; all if not given.")] = None,
+    segments: Annotated[int | None, typer.Option(min=1, help="Most segments taken from each corpus.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimizer steps; the preset's if not given.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Examples a step; the preset's if not given.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, help="Highest rate; the preset's if not given.")] = None,
+    vocabulary: Annotated[int | None, typer.Option(min=400, help="Entries; the preset's if not given.")] = None,
+    seed: Seed = 1,
+    precision: Precision = "fp32",
+    device: Device = "auto",
+    threads: Threads = None,
+    plan_only: PlanOnly = False,
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Train a tokenizer and a small mT5 from the store's corpora: a starting point where there is no hub."""
+    from mlv.compute.pretraining import preset as find_preset
+    from mlv.ingest.plan import plan_pretrain
+
+    chosen = find_preset(preset)
+    work = _work(db, device, threads, plan_only=plan_only)
+    done = work.do(
+        lambda connection, jobs: plan_pretrain(
+            connection,
+            jobs,
+            sources=split_list(source),
+            languages=split_list(language),
+            limit=segments,
+            name=name,
+            preset=preset,
+            vocabulary=vocabulary or chosen.vocabulary,
+            steps=steps or chosen.steps,
+            batch_size=batch_size or chosen.batch_size,
+            learning_rate=learning_rate or chosen.learning_rate,
+            seed=seed,
+            precision=_precision(precision),
+        )
+    )
+    if done is not None:
+        say(f"use it: mlv compute finetune --model {name} ...   ({jobs_folder(db) / done.run})")

@@ -1,0 +1,71 @@
+"""`mlv demo`: a small study from beginning to end, on bundled data, without network or GPU."""
+
+import shutil
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlv.cli.edge import say
+
+LANGUAGES = ("fa", "ko", "hi", "ru")
+SEED = 1
+PRETRAINING_STEPS = 600
+SENTENCES = 200
+QUERIES = (
+    "unchanged",
+    "unchanged_by_category",
+    "agreement",
+    "alignment",
+    "alignment_change",
+    "ground_truth_similarity",
+)
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where to make the study.")] = Path("demo"),
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+) -> None:
+    """Make a small study: ingest, pretrain a nano mT5, fine-tune it in four languages and jointly, query.
+
+    The bundled texts, probes and survey numbers were written for this demonstration; the survey is illustrative.
+    """
+    from mlv.cli import compute, db, query
+    from mlv.cli import ingest as ingest_commands
+
+    store = folder / "mlv.duckdb"
+    if store.exists():
+        say(f"{store} is there already: what is done is not done again (start anew: rm -r {folder})")
+    db.upgrade(store)
+    with as_file(files("mlv.ingest") / "demo") as data:
+        ingest_commands.probes(data / "probes", collection="demo", citation="Written for mlv.", db=store)
+        ingest_commands.survey(data / "survey.csv", name="illustrative", illustrative=True, db=store)
+        for language in LANGUAGES:
+            ingest_commands.corpus(
+                [data / "corpus" / f"{language}.txt"], source="lines", language=language, licence="CC0-1.0", db=store
+            )
+    compute.pretrain(name="nano-demo", preset="nano", steps=PRETRAINING_STEPS, seed=SEED, threads=threads, db=store)
+    for languages in (*LANGUAGES, ",".join(LANGUAGES)):
+        compute.finetune("nano-demo", "lines", languages, sentences=SENTENCES, seed=SEED, threads=threads, db=store)
+    for name in QUERIES:
+        query.run(name, output=folder / "results" / f"{name}.csv", db=store)
+    _next_steps(folder)
+
+
+def _next_steps(folder: Path) -> None:
+    columns = shutil.get_terminal_size().columns
+    say("-" * min(columns, 80))
+    say(f"A study is in {folder}: the store mlv.duckdb, jobs/ with every checkpoint, results/ with CSV files.")
+    say(
+        "The survey numbers are illustrative and the model is tiny: read the tables for their shape, not their content."
+    )
+    say("Next:")
+    for command in (
+        "mlv query list",
+        "mlv query run unchanged --format markdown",
+        "mlv query show alignment_change",
+        "mlv runs list",
+        'mlv sql "SELECT language, question, answer_before, answer_after FROM v_shift WHERE shifted LIMIT 20"',
+    ):
+        say(f"  {command} --db {folder / 'mlv.duckdb'}")

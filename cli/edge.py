@@ -1,0 +1,104 @@
+"""The edge of the command line: exit codes, messages, and the options that every command shares.
+
+Standard output is data. Standard error is narration, and this module alone writes it.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlv.schema import errors
+
+
+class ExitCode(IntEnum):
+    """What a command's exit status means."""
+
+    OK = 0
+    FAILURE = 1
+    """A bug: please report it."""
+    USAGE = 2
+    """An argument, option, query or parameter does not exist or does not fit."""
+    DATA = 3
+    """A file cannot be used as it is."""
+    NOT_FOUND = 4
+    """A model, checkpoint, run, corpus or language is not there."""
+    STORE = 5
+    """The store is missing, damaged or of another version."""
+    LOCKED = 6
+    """Another process holds the store."""
+    JOB = 7
+    """A job failed; `mlv runs resume` goes on with it."""
+    DOWNLOAD = 8
+    """An origin cannot be reached, or gave another file than expected."""
+    INTERRUPTED = 130
+    """Ctrl-C; finished work is kept."""
+
+
+_CODES: tuple[tuple[type[errors.MlvError], ExitCode], ...] = (
+    (errors.UsageError, ExitCode.USAGE),
+    (errors.DataError, ExitCode.DATA),
+    (errors.NotFoundError, ExitCode.NOT_FOUND),
+    (errors.StoreLockedError, ExitCode.LOCKED),
+    (errors.StoreError, ExitCode.STORE),
+    (errors.JobError, ExitCode.JOB),
+    (errors.DownloadError, ExitCode.DOWNLOAD),
+)
+
+
+def exit_code(error: errors.MlvError) -> ExitCode:
+    """The exit status for an error of the domain."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.FAILURE)
+
+
+def say(text: str = "") -> None:
+    """Write a line to standard error."""
+    print(text, file=sys.stderr)  # noqa: T201
+
+
+def run(app: Callable[[], object]) -> int:
+    """Run the application; turn what it raises into a message and an exit status."""
+    try:
+        app()
+    except errors.MlvError as error:
+        say(f"error: {error.message}")
+        if error.hint:
+            say(f"  try: {error.hint}")
+        return exit_code(error)
+    except KeyboardInterrupt:
+        say("interrupted; finished work is kept")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read standard output has gone; Python must not complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except Exception as error:
+        say(f"error: {type(error).__name__}: {error}")
+        say("  This is a fault of mlv. Please report it, with what MLV_DEBUG=1 prints.")
+        if os.environ.get("MLV_DEBUG"):
+            traceback.print_exc()
+        return ExitCode.FAILURE
+    return ExitCode.OK
+
+
+Store = Annotated[
+    Path,
+    typer.Option("--db", envvar="MLV_DB", help="The store: a DuckDB file. Job directories lie in jobs/ beside it."),
+]
+
+DEFAULT_STORE = Path("mlv.duckdb")
+
+
+def jobs_folder(store: Path) -> Path:
+    """Where the job directories of a store are."""
+    return store.parent / "jobs"
+
+
+def split_list(text: str | None) -> list[str]:
+    """The items of a comma-separated option; empty for none."""
+    return [item.strip() for item in (text or "").split(",") if item.strip()]

@@ -1,0 +1,104 @@
+"""`mlv ingest`: probes, surveys and corpora into the store."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlv.cli.edge import DEFAULT_STORE, Store, say
+
+if TYPE_CHECKING:
+    from mlv.ingest.loading import FileReport
+
+app = typer.Typer(help="Read probes, surveys and corpora into the store.", no_args_is_help=True)
+
+SHOWN_REJECTS = 5
+
+Download = Annotated[
+    bool, typer.Option("--download", help="Fetch the file from its origin to PATH first, where it may be had.")
+]
+
+
+def _report(reports: "list[FileReport]") -> None:
+    """Say what each file gave, and why rows were left out."""
+    for report in reports:
+        repaired = f", {report.rows_repaired:,} of them repaired" if report.rows_repaired else ""
+        state = "already there" if report.already_there else f"{report.rows_kept:,} rows kept{repaired}"
+        say(f"{report.name} -> {report.target}: {report.rows_read:,} read, {state}, {len(report.rejected):,} rejected")
+        for row in report.rejected[:SHOWN_REJECTS]:
+            say(f"  line {row.line}{f' ({row.item})' if row.item else ''}: {row.reason}")
+        if len(report.rejected) > SHOWN_REJECTS:
+            say(f"  ... {len(report.rejected) - SHOWN_REJECTS} more: mlv sql 'SELECT * FROM v_reject'")
+
+
+@app.command()
+def probes(
+    path: Annotated[Path, typer.Argument(help="Archive (probes.zip), unpacked folder, or one language's file.")],
+    collection: Annotated[str, typer.Option(help="Name of the probe collection.")] = "arora-2023",
+    language: Annotated[str | None, typer.Option(help="Language of a single file whose name does not say it.")] = None,
+    citation: Annotated[str | None, typer.Option(help="How to cite the collection.")] = None,
+    download: Download = False,
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Read cloze probes in the layout of Arora et al. (2023)."""
+    from mlv.ingest.download import fetch
+    from mlv.ingest.probes import ingest_probes
+    from mlv.schema.store import open_store
+
+    if download:
+        fetch("probes", path)
+    with open_store(db, read_only=False) as connection:
+        _report(ingest_probes(connection, path, collection=collection, language=language, citation=citation))
+
+
+@app.command()
+def survey(
+    path: Annotated[Path, typer.Argument(help="Official cross-national CSV, or a table of percentages.")],
+    name: Annotated[str, typer.Option(help="Name of the survey in the store.")] = "wvs7",
+    citation: Annotated[str | None, typer.Option(help="How to cite the survey.")] = None,
+    illustrative: Annotated[bool, typer.Option("--illustrative", help="The numbers are invented.")] = False,
+    download: Download = False,
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Read survey answers: WVS wave 7 respondents, or shares by question, country and response code."""
+    from mlv.ingest.download import fetch
+    from mlv.ingest.survey import ingest_survey
+    from mlv.schema.store import open_store
+
+    if download:
+        fetch("survey", path)
+    with open_store(db, read_only=False) as connection:
+        _report(ingest_survey(connection, path, name=name, citation=citation, illustrative=illustrative))
+
+
+@app.command()
+def corpus(
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders; gzip is read as it is.")],
+    source: Annotated[str, typer.Option(help="pbc, ebible, tanzil, flores, news or lines.")],
+    language: Annotated[str | None, typer.Option(help="Language, where the file does not carry it.")] = None,
+    edition: Annotated[str | None, typer.Option(help="Edition; from the file name if not given.")] = None,
+    publication: Annotated[str | None, typer.Option(help="News: take this publication alone.")] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the text, as its origin states it.")] = "",
+    name: Annotated[str | None, typer.Option(help="lines: name of the source in the store.")] = None,
+    download: Download = False,
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Read parallel texts or news articles."""
+    from mlv.ingest.corpora import ingest_corpus
+    from mlv.ingest.download import fetch
+    from mlv.schema.store import open_store
+
+    if download:
+        for path in paths:
+            fetch(source, path)
+    with open_store(db, read_only=False) as connection:
+        reports = ingest_corpus(
+            connection,
+            source,
+            paths,
+            language=language,
+            edition=edition,
+            publication=publication,
+            licence=licence,
+        )
+    _report(reports)

@@ -1,0 +1,44 @@
+"""`mlv`: the application. Commands import what they need when they run, so that help answers at once."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mlv.cli import compute, db, demo, edge, ingest, query, runs, sql
+
+app = typer.Typer(
+    help="An experiment store for the cultural values that multilingual language models hold in each language.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(db.app, name="db")
+app.add_typer(ingest.app, name="ingest")
+app.add_typer(compute.app, name="compute")
+app.add_typer(runs.app, name="runs")
+app.add_typer(query.app, name="query")
+app.command(name="sql")(sql.sql)
+app.command(name="demo")(demo.demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("mlv"))
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Fine-tune, probe, commit, query."""
+
+
+def main() -> None:
+    """Entry point of the console command."""
+    sys.exit(edge.run(app))

@@ -1,0 +1,37 @@
+"""`mlv sql`: any SQL over the store, read-only unless asked otherwise."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlv.cli.edge import DEFAULT_STORE, Store
+from mlv.cli.output import Format, Limit, Output, put
+from mlv.schema.errors import UsageError
+
+
+def sql(
+    text: Annotated[
+        str | None, typer.Argument(help="The statement. Views to start from: v_run, v_answer, v_shift.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Read the statement from a file; - for standard input.")
+    ] = None,
+    write: Annotated[bool, typer.Option("--write", help="Open the store for writing.")] = False,
+    output_format: Format = None,
+    output: Output = None,
+    limit: Limit = None,
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Run SQL over the store and print the result."""
+    from mlv.queries import execute_sql
+    from mlv.schema.store import open_store
+
+    if (text is None) == (file is None):
+        raise UsageError("Give one statement: as an argument, or with -f.", 'mlv sql "FROM v_run"')
+    if file is not None:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    with open_store(db, read_only=not write) as connection:
+        result = execute_sql(connection, text or "", sandboxed=not write)
+    put(result, output_format, output, limit)

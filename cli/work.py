@@ -1,0 +1,98 @@
+"""Plan, run and commit: what the compute commands have in common.
+
+The store is open for reading while a job is planned and for writing while it is committed, never while it runs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlv.cli.edge import jobs_folder, say
+from mlv.cli.progress import progress
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from mlv.compute.options import ExecuteOptions
+    from mlv.ingest.commit import Committed
+    from mlv.ingest.plan import Jobs
+    from mlv.schema.jobs import JobDirectory, ModelRef
+
+    Planner = Callable[[duckdb.DuckDBPyConnection, Jobs], JobDirectory | None]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A store and the way its jobs are run."""
+
+    store: Path
+    options: "ExecuteOptions"
+    arguments: dict[str, Any]
+    """The command's arguments as given, for the provenance."""
+
+    plan_only: bool = False
+    """Stop when the job directory is there: a worker elsewhere runs it."""
+
+    def model(self, name: str, revision: str | None = None) -> "ModelRef":
+        """The model or checkpoint of a name: in the store, else in a folder, else on the hub."""
+        from mlv.compute.models import resolve
+        from mlv.ingest.models import canonical_name, find_model
+        from mlv.schema.store import open_store
+
+        with open_store(self.store) as connection:
+            path = find_model(connection, self.store, name)
+        reference = resolve(str(path) if path else name, revision)
+        with open_store(self.store) as connection:
+            return reference.model_copy(update={"name": canonical_name(connection, reference)})
+
+    def plan(self, planner: "Planner") -> "JobDirectory | None":
+        """Plan a job; None where there is nothing to do."""
+        from mlv.ingest.plan import Jobs
+        from mlv.schema.store import open_store
+
+        with open_store(self.store) as connection:
+            return planner(connection, Jobs(jobs_folder(self.store), {"arguments": self.arguments}))
+
+    def do(self, planner: "Planner") -> "Committed | None":
+        """Plan a job, run it and commit it; None where there is nothing to do or it is only planned."""
+        job = self.plan(planner)
+        if job is None:
+            return None
+        if self.plan_only:
+            say(f"planned: {job.path}")
+            return None
+        return self.finish(job)
+
+    def finish(self, job: "JobDirectory") -> "Committed":
+        """Run a planned job to its end, going on where it was interrupted, and commit it."""
+        from mlv.ingest.commit import committed
+        from mlv.schema.store import open_store
+
+        with open_store(self.store) as connection:
+            known = committed(connection, job.spec())
+        if known is not None:
+            say(f"{known.run}: already committed")
+            return known
+        self._execute(job)
+        return self.commit(job)
+
+    def _execute(self, job: "JobDirectory") -> None:
+        from mlv.compute.jobs import execute
+
+        shown = progress()
+        try:
+            execute(job.path, self.options, shown)
+        finally:
+            shown.close()
+
+    def commit(self, job: "JobDirectory") -> "Committed":
+        """Commit a finished job."""
+        from mlv.ingest.commit import commit_job
+        from mlv.schema.store import open_store
+
+        with open_store(self.store, read_only=False) as connection:
+            done = commit_job(connection, job, self.store)
+        rows = ", ".join(f"{count:,} {table}" for table, count in done.rows.items() if count)
+        say(f"{done.run}: {'already committed' if done.already_there else f'committed ({rows})'}")
+        return done

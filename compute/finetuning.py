@@ -1,0 +1,189 @@
+"""Fine-tuning by span corruption (E section 4.2, appendix B) with the transformers Trainer.
+
+Reads ``inputs/examples.parquet``; leaves ``checkpoints/epoch-N`` for every epoch, ``outputs/checkpoints.parquet``,
+``outputs/metrics.parquet`` and ``outputs/model.json``. The paper's settings are the specification's defaults;
+everything else is the Trainer's default: linear decay without warmup, no weight decay, gradients clipped at norm 1.
+
+A training example is corrupted afresh in every epoch and can be rebuilt (:func:`corrupted_examples`); the development
+examples have one corruption, that of epoch 0, so that their losses compare over epochs. The order of the training
+examples is a permutation keyed by (seed, epoch). A killed job resumes from its last finished epoch and ends with the
+weights of an unbroken run.
+"""
+
+import math
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from mlv.compute import models, runtime
+from mlv.compute.corruption import Corrupted, SpanCorruption, sentinel_ids
+from mlv.compute.files import read_table, write_table
+from mlv.compute.options import SILENT, ExecuteOptions, Progress
+from mlv.compute.streams import IntArray, Purpose, Stream
+from mlv.schema.errors import JobError
+from mlv.schema.jobs import FinetuneSpec, JobDirectory, write_json
+
+COLUMNS: Final = (
+    "position",
+    "split",
+    "source",
+    "language",
+    "edition",
+    "segment_position",
+    "parallel_key",
+    "text",
+)
+DEVELOPMENT_EPOCH: Final = 0
+"""Epoch whose corruption the development examples have, always."""
+
+
+class Examples(NamedTuple):
+    """One split, tokenised."""
+
+    positions: list[int]
+    tokens: list[IntArray]
+
+
+def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT) -> None:
+    """Run a fine-tuning job to its end, from where it was broken off.
+
+    Raises JobError for damaged inputs or a loss that is no number, NotFoundError for a missing model.
+    """
+    spec = _spec(job)
+    device = runtime.prepare(options.device, options.threads, spec.seed)
+    runtime.check_precision(spec.precision, device)
+    loaded = models.load(models.locate(job, spec.model), device=device)
+    splits = _splits(job, spec, loaded.tokenizer)
+    history = _train(job, spec, loaded, splits, progress)
+    _write_outputs(job, spec, loaded, len(splits["train"].positions), history)
+
+
+def corrupted_examples(job: JobDirectory, epoch: int, split: str = "train") -> list[Corrupted]:
+    """Exactly what the Trainer was fed in ``epoch`` (from 1), in the order of the examples' positions.
+
+    The epoch visited them in the order of :func:`epoch_order`. Raises NotFoundError where the start model is gone.
+    """
+    spec = _spec(job)
+    tokenizer = models.load_tokenizer(models.locate(job, spec.model))
+    examples = _splits(job, spec, tokenizer)[split]
+    corrupt = _corruption(spec, tokenizer)
+    epoch = epoch if split == "train" else DEVELOPMENT_EPOCH
+    return [
+        corrupt(tokens, epoch, position) for position, tokens in zip(examples.positions, examples.tokens, strict=True)
+    ]
+
+
+def epoch_order(seed: int, epoch: int, examples: int) -> IntArray:
+    """Order in which ``epoch`` (from 1) visits the training examples, as indices into them, [examples]."""
+    return Stream(seed, Purpose.ORDER, epoch).permutation(examples)
+
+
+def steps_per_epoch(examples: int, batch_size: int) -> int:
+    """Optimizer steps of an epoch; the last batch may be short."""
+    return math.ceil(examples / batch_size)
+
+
+def _spec(job: JobDirectory) -> FinetuneSpec:
+    spec = job.spec()
+    if not isinstance(spec, FinetuneSpec):
+        raise JobError(f"{job.path} is a {spec.kind} job, not fine-tuning", "Name a finetune-... folder.")
+    return spec
+
+
+def _corruption(spec: FinetuneSpec, tokenizer: Any) -> SpanCorruption:
+    return SpanCorruption(
+        sentinel_ids(tokenizer),
+        tokenizer.eos_token_id,
+        spec.seed,
+        spec.noise_density,
+        spec.mean_span_length,
+    )
+
+
+def _splits(job: JobDirectory, spec: FinetuneSpec, tokenizer: Any) -> dict[str, Examples]:
+    """Training and development examples in the order of their positions. Raises JobError where there is no training."""
+    frame = read_table(job.inputs / "examples.parquet", COLUMNS).sort("position")
+    splits = {
+        split: _tokenised(frame.filter(pl.col("split") == split), spec.max_tokens, tokenizer)
+        for split in ("train", "development")
+    }
+    if not splits["train"].positions:
+        raise JobError(f"{job.path.name} has no training examples", "Plan the job again with more sentences.")
+    return splits
+
+
+def _tokenised(frame: pl.DataFrame, max_tokens: int, tokenizer: Any) -> Examples:
+    texts = frame["text"].to_list()
+    ids = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    tokens = [np.asarray(row[:max_tokens], dtype=np.int64) for row in ids]
+    return Examples(frame["position"].to_list(), tokens)
+
+
+def _train(
+    job: JobDirectory,
+    spec: FinetuneSpec,
+    loaded: models.LoadedModel,
+    splits: dict[str, Examples],
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Train and publish a checkpoint per epoch; return the Trainer's log."""
+    from mlv.compute import training
+
+    corrupt = _corruption(spec, loaded.tokenizer)
+    examples = training.CorruptedExamples(splits["train"].tokens, splits["train"].positions, corrupt, epoch=1)
+    development = training.CorruptedExamples(
+        splits["development"].tokens, splits["development"].positions, corrupt, DEVELOPMENT_EPOCH
+    )
+    steps = steps_per_epoch(len(examples), spec.batch_size)
+    recorder = training.Recorder(
+        job, examples, steps, progress, lambda step: training.publish(job, loaded, step // steps)
+    )
+    trainer = training.OrderedTrainer(
+        order=training.EpochOrder(examples, lambda epoch: epoch_order(spec.seed, epoch, len(examples))),
+        model=loaded.model,
+        args=_arguments(job, spec, loaded.device, steps, evaluate=len(development) > 0),
+        train_dataset=examples,
+        eval_dataset=development if len(development) else None,
+        data_collator=training.collate(loaded.tokenizer.pad_token_id),
+        callbacks=[recorder],
+    )
+    training.train(job, trainer, progress, f"fine-tuning {spec.source} {','.join(spec.languages)}")
+    history: list[dict[str, Any]] = trainer.state.log_history
+    return history
+
+
+def _arguments(job: JobDirectory, spec: FinetuneSpec, device: str, steps: int, *, evaluate: bool) -> Any:
+    """The Trainer's arguments: the paper's settings (E appendix B), the library's defaults otherwise."""
+    from mlv.compute import training
+
+    return training.single_device_arguments(
+        job.work,
+        device,
+        num_train_epochs=spec.epochs,
+        per_device_train_batch_size=spec.batch_size,
+        per_device_eval_batch_size=spec.batch_size,
+        learning_rate=spec.learning_rate,
+        bf16=spec.precision == "bf16",
+        seed=spec.seed,
+        eval_strategy="epoch" if evaluate else "no",
+        save_strategy="epoch",
+        logging_strategy="steps",
+        logging_steps=max(1, steps // training.LOGS_PER_EPOCH),
+    )
+
+
+def _write_outputs(
+    job: JobDirectory,
+    spec: FinetuneSpec,
+    loaded: models.LoadedModel,
+    examples: int,
+    history: list[dict[str, Any]],
+) -> None:
+    from mlv.compute import training
+
+    steps = steps_per_epoch(examples, spec.batch_size)
+    rows = [(epoch, epoch * steps, epoch == spec.epochs) for epoch in range(1, spec.epochs + 1)]
+    write_table(job.outputs / "metrics.parquet", training.metrics(history))
+    write_table(job.outputs / "checkpoints.parquet", training.checkpoint_table(job, rows))
+    write_json(job.outputs / "model.json", {**loaded.describe(), "model": spec.model.model_dump(mode="json")})

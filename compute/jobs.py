@@ -1,0 +1,107 @@
+"""Running a planned job on this machine: dispatch, state, events, and failures that a researcher can act on.
+
+A job that is done is not run again; one that failed or was killed goes on from its last finished unit of work.
+"""
+
+import contextlib
+import errno
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mlv.compute import runtime
+from mlv.compute.options import SILENT, ExecuteOptions, Progress
+from mlv.schema.errors import JobError, MlvError
+from mlv.schema.jobs import JobDirectory, JobSpec, now
+
+Runner = Callable[[JobDirectory, ExecuteOptions, Progress], None]
+
+MEMORY_SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
+DISK_SIGNS = ("no space left on device", "pytorchstreamwriter failed writing")
+"""How libraries word what the operating system told them, in lower case."""
+
+
+def execute(path: Path, options: ExecuteOptions | None = None, progress: Progress = SILENT) -> bool:
+    """Run the job in ``path`` unless it is done; return whether it ran.
+
+    Raises the job's own MlvError, or JobError where memory or disk ran out. The job stays resumable.
+    """
+    job = JobDirectory(path)
+    spec = job.spec()
+    if job.state() == "done":
+        return False
+    options = options or ExecuteOptions()
+    runtime.quiet_libraries()
+    with _recorded(job, options), _explained(job):
+        _runner(spec)(job, options, progress)
+    shutil.rmtree(job.work, ignore_errors=True)
+    return True
+
+
+def _runner(spec: JobSpec) -> Runner:
+    """The function that runs a kind of job; its libraries are imported with it."""
+    if spec.kind == "pretrain":
+        from mlv.compute.pretraining import run as pretrain
+
+        return pretrain
+    if spec.kind == "finetune":
+        from mlv.compute.finetuning import run as finetune
+
+        return finetune
+    from mlv.compute.probing import run as probe
+
+    return probe
+
+
+@contextlib.contextmanager
+def _recorded(job: JobDirectory, options: ExecuteOptions) -> Iterator[None]:
+    """Keep the job's state, times, events and surroundings."""
+    provenance = job.read_json("provenance.json")
+    job.log("resumed" if provenance.get("started_at") else "started")
+    job.set_state("running")
+    job.update_provenance(started_at=provenance.get("started_at") or now().isoformat())
+    try:
+        yield
+        # after the work, so that it tells the flags and threads that the work ran with
+        device = runtime.device_name(options.device)
+        job.update_provenance(environment=runtime.environment(device), finished_at=now().isoformat())
+        job.log("finished")
+        job.set_state("done")
+    except BaseException as error:
+        # the disk may be full; the reason is raised all the same
+        with contextlib.suppress(OSError):
+            reason = getattr(error, "message", "") or str(error) or type(error).__name__
+            job.log("failed", reason=reason)
+            job.set_state("failed", reason=reason)
+        raise
+
+
+@contextlib.contextmanager
+def _explained(job: JobDirectory) -> Iterator[None]:
+    """Turn failures of the machine into JobErrors that say what to do."""
+    try:
+        yield
+    except MlvError:
+        raise
+    except Exception as error:
+        explained = _explanation(job, error)
+        if explained is None:
+            raise
+        raise explained from error
+
+
+def _explanation(job: JobDirectory, error: Exception) -> JobError | None:
+    """What a failure of the machine means; None for one that is not known."""
+    text = str(error).lower()
+    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or any(sign in text for sign in DISK_SIGNS):
+        return JobError(
+            f"No space left on the disk of {job.path}",
+            f"Free some space, then `mlv runs resume {job.path.name}`: finished work is kept.",
+        )
+    if isinstance(error, MemoryError) or any(sign in text for sign in MEMORY_SIGNS):
+        return JobError(
+            f"{job.path.name} ran out of memory: {str(error).splitlines()[0] if text else 'no detail'}",
+            "Use a smaller `--batch-size` or `--batch-tokens`, `--precision bf16` on a GPU, or a larger machine; "
+            f"then `mlv runs resume {job.path.name}`.",
+        )
+    return None

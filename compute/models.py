@@ -1,0 +1,226 @@
+"""Finding, identifying and loading T5 and mT5 models: by hub name, local folder or checkpoint of a run.
+
+A model is identified by content: the SHA-256 over its configuration, weights and tokenizer. The official mT5 and T5
+1.1 checkpoints carry an output matrix (``lm_head``) apart from the input embedding and say so with
+``tie_word_embeddings: false``, which transformers 5 overrides; :func:`load` keeps both matrices apart and the logits
+unscaled, also after saving and loading again.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mlv.compute.corruption import sentinel_ids
+from mlv.schema.errors import DataError, JobError, NotFoundError
+from mlv.schema.jobs import JobDirectory, ModelRef, Precision
+
+MODEL_TYPES: Final = ("t5", "mt5")
+"""Architectures that probes and span corruption are meant for."""
+
+SAFE_WEIGHTS: Final = ("model*.safetensors", "model.safetensors.index.json")
+TORCH_WEIGHTS: Final = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
+TOKENIZER_FILES: Final = (
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "spiece.model",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in evaluation mode with its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+    device: str
+
+    @property
+    def sentinels(self) -> tuple[int, ...]:
+        """Ids of the sentinels, ``<extra_id_0>`` first."""
+        return sentinel_ids(self.tokenizer)
+
+    def describe(self) -> dict[str, Any]:
+        """Architecture, parameters (shared ones once) and vocabulary (rows of the embedding)."""
+        return {
+            "architecture": self.model.config.model_type,
+            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            "vocabulary": self.model.config.vocab_size,
+        }
+
+
+def resolve(name_or_path: str, revision: str | None = None) -> ModelRef:
+    """Find a model and identify it: a local folder where there is one of that name, the hub otherwise.
+
+    ``HF_HOME`` and ``HF_HUB_OFFLINE`` are respected. Raises NotFoundError where the folder holds no model, or the hub
+    has none of that name or cannot be reached and the model is not in the cache.
+    """
+    folder = Path(name_or_path).expanduser()
+    if folder.is_dir():
+        _check_folder(folder)
+        return ModelRef(name=_local_name(folder.resolve()), digest=digest(folder), path=str(folder.resolve()))
+    if folder.is_absolute() or name_or_path.startswith((".", "~")):
+        raise NotFoundError(f"There is no folder {name_or_path}", "Name a folder with a model, or a hub name.")
+    snapshot = _snapshot(name_or_path, revision)
+    _check_folder(snapshot)
+    return ModelRef(name=name_or_path, revision=snapshot.name, digest=digest(snapshot), path=str(snapshot))
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 over name and content of configuration, weights and tokenizer files, in the order of their names."""
+    whole = hashlib.sha256()
+    for path in sorted(_files(folder), key=lambda path: path.name):
+        with path.open("rb") as file:
+            whole.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return whole.hexdigest()
+
+
+def locate(job: JobDirectory, reference: ModelRef) -> Path:
+    """Folder of the model that a job starts from, as its provenance says.
+
+    Raises NotFoundError where it is gone, JobError where its content is not the one that was planned.
+    """
+    folder = Path(job.read_json("provenance.json").get("model_path", "") or reference.path or "missing model_path")
+    if not folder.is_dir():
+        raise NotFoundError(
+            f"Model {reference.name} of {job.path.name} is not at {folder}",
+            "Put it back, or set model_path in provenance.json to where it is now.",
+        )
+    _check_folder(folder)
+    if digest(folder) != reference.digest:
+        raise JobError(
+            f"Model {reference.name} at {folder} is not the one that {job.path.name} was planned with: "
+            "its content has changed",
+            "Plan the job again, or set model_path in provenance.json to an unchanged copy.",
+        )
+    return folder
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """Architecture, parameters and vocabulary of the model in ``folder``; loads it."""
+    return load(folder).describe()
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of the model in ``folder``. Raises DataError where it has none."""
+    import transformers
+
+    try:
+        return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"The tokenizer in {folder} cannot be loaded: {error}",
+            "A model folder holds tokenizer.json or spiece.model beside the weights.",
+        ) from error
+
+
+def load(folder: Path, precision: Precision = "fp32", device: str = "cpu") -> LoadedModel:
+    """Load any T5 or mT5 with its tokenizer, in evaluation mode.
+
+    Raises DataError where the folder holds another architecture or damaged weights.
+    """
+    import torch
+    import transformers
+
+    raw = check_architecture(folder)
+    tokenizer = load_tokenizer(folder)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    try:
+        model = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        message = f"The weights in {folder} cannot be loaded: {error}"
+        raise DataError(message, "Fetch or train the model again.") from error
+    if raw.get("tie_word_embeddings") is False:
+        mark_untied(model, folder)
+    return LoadedModel(model.to(device).eval(), tokenizer, device)
+
+
+def mark_untied(model: Any, where: Path) -> None:
+    """Say in the model's configuration that its output matrix is its own, so that saving keeps it so.
+
+    Raises DataError where loading has tied it to the input embedding all the same.
+    """
+    if model.lm_head.weight is model.shared.weight:
+        raise DataError(
+            f"The model in {where} has its own output matrix, but it was tied to the embedding while loading",
+            "Its lm_head is missing from the weights, or this version of transformers ties it: upgrade transformers.",
+        )
+    model.config.tie_word_embeddings = False
+
+
+def check_architecture(folder: Path) -> dict[str, Any]:
+    """The raw configuration of a T5 or mT5. Raises DataError where it is another model's or not JSON."""
+    path = folder / "config.json"
+    try:
+        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON: {error}", "Fetch the model again.") from error
+    model_type = raw.get("model_type", "unnamed")
+    if model_type not in MODEL_TYPES:
+        raise DataError(
+            f"{folder} holds a model of type {model_type}; span corruption and probing need an encoder-decoder "
+            "with sentinels",
+            "Name a T5 or mT5 model, e.g. `--model google/mt5-small`.",
+        )
+    return raw
+
+
+def _snapshot(name: str, revision: str | None) -> Path:
+    """Folder of a hub model in the cache, fetched where it is not there; ``.bin`` weights only without safetensors."""
+    patterns = ["config.json", *TOKENIZER_FILES, *SAFE_WEIGHTS]
+    snapshot = _download(name, revision, patterns)
+    if not _weights(snapshot):
+        snapshot = _download(name, revision, [*patterns, *TORCH_WEIGHTS])
+    return snapshot
+
+
+def _download(name: str, revision: str | None, patterns: list[str]) -> Path:
+    import huggingface_hub
+
+    try:
+        return Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
+    # the hub's errors and those of its transport share no narrower base from one release to the next
+    except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise NotFoundError(
+            f"Model {name}{f' at {revision}' if revision else ''} is no folder, not in the hub's cache, and could not "
+            f"be fetched: {reason}",
+            "Check the name, fetch it once with network (`hf download NAME`), or name a folder with a model.",
+        ) from error
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise NotFoundError unless the folder has a configuration and weights."""
+    missing = [] if (folder / "config.json").exists() else ["config.json"]
+    if not _weights(folder):
+        missing.append("weights (model.safetensors or pytorch_model.bin)")
+    if missing:
+        raise NotFoundError(
+            f"{folder} holds no model: {' and '.join(missing)} missing",
+            "Name a folder in the transformers format, e.g. jobs/RUN/checkpoints/epoch-5.",
+        )
+
+
+def _weights(folder: Path) -> list[Path]:
+    """Weight files, as transformers chooses them: safetensors where there are any."""
+    for patterns in (SAFE_WEIGHTS, TORCH_WEIGHTS):
+        found = [path for pattern in patterns for path in folder.glob(pattern)]
+        if found:
+            return found
+    return []
+
+
+def _files(folder: Path) -> list[Path]:
+    tokenizer = [folder / name for name in TOKENIZER_FILES if (folder / name).exists()]
+    return [folder / "config.json", *_weights(folder), *tokenizer]
+
+
+def _local_name(folder: Path) -> str:
+    """``run/epoch-N`` for a checkpoint of a run, else the folder's own name."""
+    if folder.parent.name == "checkpoints":
+        return f"{folder.parent.parent.name}/{folder.name}"
+    return folder.name

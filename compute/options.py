@@ -1,0 +1,44 @@
+"""How a job is to be run on this machine, and how it tells its progress. Neither changes what the job finds."""
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+
+@dataclass(frozen=True)
+class ExecuteOptions:
+    """Choices of the worker, not of the study: they do not enter a job's identity."""
+
+    device: str = "auto"
+    """cpu, cuda, mps, or auto for the fastest of them that is there."""
+
+    threads: int | None = None
+    """CPU threads of torch; None leaves torch's own choice."""
+
+    skip_ambiguous: bool = False
+    """Leave probes out that cannot tell their two answers apart, instead of refusing the job."""
+
+    batch_tokens: int = 4096
+    """Encoder tokens, padding included, of one batch of probes."""
+
+
+class Progress(Protocol):
+    """Receives how far a job is; the command line draws bars with it."""
+
+    def start(self, total: int, unit: str, label: str) -> None:
+        """A piece of work begins: ``total`` units of ``unit`` that are still to do."""
+
+    def advance(self, amount: int, **info: float | str) -> None:
+        """``amount`` more units are done; ``info`` holds numbers worth showing, e.g. the loss."""
+
+
+class Silent:
+    """A progress that nobody watches."""
+
+    def start(self, total: int, unit: str, label: str) -> None:
+        """Nothing."""
+
+    def advance(self, amount: int, **info: float | str) -> None:
+        """Nothing."""
+
+
+SILENT: Final = Silent()

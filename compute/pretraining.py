@@ -1,0 +1,327 @@
+"""A small mT5 from scratch: a Unigram tokenizer and span-corruption pretraining on a job's corpora.
+
+For machines without a hub, for demonstrations, and as a controlled starting point in a study. Reads
+``inputs/segments.parquet``; leaves ``checkpoints/epoch-0``, ``outputs/checkpoints.parquet``,
+``outputs/metrics.parquet`` and ``outputs/model.json``.
+
+Architecture and objective are mT5's (Xue et al. 2021): gated GELU, an output matrix of its own, 15% noise in spans of
+3. Languages are drawn with probability proportional to (number of segments)^0.3, mT5's exponent (section 3.1), and the
+segments of a language in random order, all of them before any comes again; the tokenizer learns from the same draws.
+A segment is an example of its own, cut off at ``max_tokens``; draws of alike length share a batch. Every draw is
+corrupted by its number, so that a segment that comes again is corrupted otherwise. The learning rate rises over the
+first 5% of the steps and falls linearly to 0.
+
+The tokenizer has ``<pad> </s> <unk>`` as 0, 1, 2, then 256 byte pieces, which keep a script that it never saw from
+becoming ``<unk>``, then the learnt pieces, and at the end ``<extra_id_99>`` down to ``<extra_id_0>``, as in mT5.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from mlv.compute import models, runtime
+from mlv.compute.corruption import SpanCorruption
+from mlv.compute.files import folder_aside, read_table, write_table
+from mlv.compute.options import SILENT, ExecuteOptions, Progress
+from mlv.compute.streams import IntArray, Purpose, Stream
+from mlv.schema.errors import DataError, JobError, UsageError
+from mlv.schema.jobs import JobDirectory, PretrainSpec, write_json
+
+COLUMNS: Final = ("source", "language", "edition", "position", "text")
+
+SPECIAL_TOKENS: Final = ("<pad>", "</s>", "<unk>")
+SENTINELS: Final = 100
+BYTE_PIECES: Final = tuple(f"<0x{byte:02X}>" for byte in range(256))
+RESERVED: Final = len(SPECIAL_TOKENS) + len(BYTE_PIECES) + SENTINELS
+"""Entries of a vocabulary that are not learnt."""
+
+TOKENIZER_SEGMENTS: Final = 100_000
+"""Draws that the tokenizer learns from, at most."""
+
+LANGUAGE_EXPONENT: Final = 0.3
+"""Exponent that evens languages out (mT5; Xue et al. 2021, section 3.1)."""
+
+WARMUP_SHARE: Final = 0.05
+"""Share of the steps over which the learning rate rises."""
+
+BATCHES_SORTED: Final = 64
+"""Batches whose examples are sorted by length together: less padding, yet batches stay mixed."""
+
+SAVES: Final = 10
+"""Training states that a run writes, so that a broken-off job repeats a tenth at most."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """An architecture, and the training that makes it usable."""
+
+    width: int
+    """d_model."""
+
+    feed_forward: int
+    """d_ff."""
+
+    layers: int
+    """Layers of the encoder, and as many of the decoder."""
+
+    heads: int
+    head_width: int
+    """d_kv."""
+
+    vocabulary: int
+    """Entries of the vocabulary by default."""
+
+    steps: int
+    """Optimizer steps by default."""
+
+    batch_size: int
+    """Examples a step by default."""
+
+    learning_rate: float
+    """Highest learning rate of AdamW by default."""
+
+
+PRESETS: Final = {
+    "nano": Preset(128, 256, 3, 4, 32, 6_000, 4_500, 32, 3e-3),
+    "tiny": Preset(256, 512, 4, 4, 64, 12_000, 20_000, 64, 2e-3),
+    "small": Preset(512, 1024, 8, 6, 64, 32_000, 100_000, 128, 1e-3),
+}
+"""nano: 2.7 million parameters, minutes on 2 cores. tiny: 14 million. small: mT5-small but for its vocabulary."""
+
+
+def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT) -> None:
+    """Run a pretraining job to its end, from where it was broken off.
+
+    Raises JobError for damaged inputs, UsageError for an unknown preset, DataError for too little text.
+    """
+    spec = job.spec()
+    if not isinstance(spec, PretrainSpec):
+        raise JobError(f"{job.path} is a {spec.kind} job, not pretraining", "Name a pretrain-... folder.")
+    preset(spec.preset)
+    device = runtime.prepare(options.device, options.threads, spec.seed)
+    runtime.check_precision(spec.precision, device)
+    frame = read_table(job.inputs / "segments.parquet", COLUMNS).sort("source", "language", "edition", "position")
+    draws = draw_segments(frame["language"].to_numpy(), spec.steps * spec.batch_size, spec.seed)
+    tokenizer = _tokenizer(job, spec, frame["text"], draws, progress)
+    loaded = models.LoadedModel(new_model(spec.preset, len(tokenizer), device), tokenizer, device)
+    history = _train(job, spec, loaded, frame["text"].to_list(), draws, progress)
+    _write_outputs(job, spec, loaded, history)
+
+
+def preset(name: str) -> Preset:
+    """The preset called ``name``. Raises UsageError where there is none."""
+    if name not in PRESETS:
+        raise UsageError(f"Unknown preset {name!r}", f"Choose one of {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+def new_model(name: str, vocabulary: int, device: str = "cpu") -> Any:
+    """An untrained mT5 of a preset, with an output matrix of its own; random numbers are torch's global ones."""
+    import torch
+    import transformers
+
+    chosen = preset(name)
+    config = transformers.MT5Config(
+        vocab_size=vocabulary,
+        d_model=chosen.width,
+        d_ff=chosen.feed_forward,
+        d_kv=chosen.head_width,
+        num_layers=chosen.layers,
+        num_heads=chosen.heads,
+    )
+    model = transformers.MT5ForConditionalGeneration(config)
+    model.lm_head.weight = torch.nn.Parameter(torch.empty_like(model.shared.weight))
+    # logits of about unit variance at the start, as in T5's own code; transformers draws with unit variance instead
+    torch.nn.init.normal_(model.lm_head.weight, std=chosen.width**-0.5)
+    model.config.tie_word_embeddings = False
+    model.tie_weights()
+    return model.to(device)
+
+
+def draw_segments(languages: Any, count: int, seed: int) -> IntArray:
+    """Which segments to train on, in order: indices into ``languages`` [segments], [count]."""
+    names, language_of = np.unique(np.asarray(languages, dtype=str), return_inverse=True)
+    sizes = np.bincount(language_of)
+    shares = sizes**LANGUAGE_EXPONENT / (sizes**LANGUAGE_EXPONENT).sum()
+    uniform = Stream(seed, Purpose.LANGUAGE).uniform(count)
+    drawn = np.minimum(np.searchsorted(shares.cumsum(), uniform, side="right"), len(names) - 1)
+    draws = np.empty(count, dtype=np.int64)
+    for language in range(len(names)):
+        members, places = np.flatnonzero(language_of == language), np.flatnonzero(drawn == language)
+        draws[places] = members[_rounds(len(members), len(places), seed, language)]
+    return draws
+
+
+def _rounds(members: int, count: int, seed: int, language: int) -> IntArray:
+    """``count`` numbers below ``members``: permutation after permutation, [count]."""
+    rounds = [
+        Stream(seed, Purpose.ORDER, number, language).permutation(members)
+        for number in range(math.ceil(count / members))
+    ]
+    return np.concatenate([np.empty(0, dtype=np.int64), *rounds])[:count]
+
+
+def batch_order(lengths: IntArray, batch_size: int, seed: int) -> IntArray:
+    """Order of the draws such that draws of alike length share a batch, [draws]; the order of batches is random."""
+    window = batch_size * BATCHES_SORTED
+    order = np.concatenate(
+        [start + np.argsort(lengths[start : start + window], kind="stable") for start in range(0, len(lengths), window)]
+    )
+    batches = order.reshape(-1, batch_size)
+    for number, start in enumerate(range(0, len(batches), BATCHES_SORTED)):
+        some = batches[start : start + BATCHES_SORTED]
+        batches[start : start + BATCHES_SORTED] = some[Stream(seed, Purpose.BATCHES, number).permutation(len(some))]
+    return batches.ravel()
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
+    """A Unigram tokenizer of ``vocabulary`` entries, sentinels and byte pieces included, as a fast transformers one.
+
+    Raises UsageError for a vocabulary with no room for learnt pieces, DataError for too little text.
+    """
+    import transformers
+    from tokenizers import AddedToken, Tokenizer, decoders, processors
+
+    sentinels = [f"<extra_id_{number}>" for number in reversed(range(SENTINELS))]
+    pieces = _learnt_pieces(texts, vocabulary)
+    lowest = min(score for _, score in pieces) - 10.0
+    model = {
+        "type": "Unigram",
+        "unk_id": 2,
+        "byte_fallback": True,
+        "vocab": [
+            *((token, 0.0) for token in SPECIAL_TOKENS),
+            *((piece, lowest) for piece in BYTE_PIECES),
+            *pieces,
+            *((token, 0.0) for token in sentinels),
+        ],
+    }
+    backend = Tokenizer.from_str(json.dumps({**json.loads(_untrained().to_str()), "model": model}))
+    backend.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace()])
+    backend.post_processor = processors.TemplateProcessing(
+        single=["$A", "</s>"], pair=["$A", "</s>", "$B", "</s>"], special_tokens=[("</s>", 1)]
+    )
+    backend.add_special_tokens([AddedToken(token, special=True) for token in (*SPECIAL_TOKENS, *sentinels)])
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
+
+
+def _untrained() -> Any:
+    """An empty tokenizer that cuts text up as mT5's does: NFKC, words, each begun with the boundary mark."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    return tokenizer
+
+
+def _learnt_pieces(texts: Iterable[str], vocabulary: int) -> list[tuple[str, float]]:
+    """Pieces with their log-probabilities, as many as fit beside the reserved entries."""
+    from tokenizers import trainers
+
+    wanted = vocabulary - RESERVED
+    if wanted < 1:
+        raise UsageError(
+            f"A vocabulary of {vocabulary} has no room: {RESERVED} entries are reserved",
+            "Use `--vocabulary 1000` or more.",
+        )
+    tokenizer = _untrained()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=wanted + 1, special_tokens=["<unk>"], unk_token="<unk>", show_progress=False
+    )
+    try:
+        tokenizer.train_from_iterator(texts, trainer)
+    except Exception as error:
+        raise DataError(
+            f"No tokenizer could be learnt from the corpora: {error}", "Ingest more text, or lower `--vocabulary`."
+        ) from error
+    vocab: list[tuple[str, float]] = json.loads(tokenizer.to_str())["model"]["vocab"]
+    return [(piece, score) for piece, score in vocab if piece != "<unk>"][:wanted]
+
+
+def _tokenizer(job: JobDirectory, spec: PretrainSpec, texts: pl.Series, draws: IntArray, progress: Progress) -> Any:
+    """The job's tokenizer: that of a broken-off run where there is one."""
+    folder = job.work / "tokenizer"
+    if not folder.exists():
+        progress.start(1, "tokenizer", "learning a tokenizer")
+        # the trainer adds numbers up in parallel, in no certain order
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
+        with folder_aside(folder) as aside:
+            learnt_from = texts.gather(np.sort(draws[:TOKENIZER_SEGMENTS]))
+            train_tokenizer(learnt_from.to_list(), spec.vocabulary).save_pretrained(aside)
+        progress.advance(1)
+    return models.load_tokenizer(folder)
+
+
+def _train(
+    job: JobDirectory,
+    spec: PretrainSpec,
+    loaded: models.LoadedModel,
+    texts: list[str],
+    draws: IntArray,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Train, publish ``checkpoints/epoch-0``, and return the Trainer's log."""
+    from mlv.compute import training
+
+    tokenizer = loaded.tokenizer
+    ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    tokens = [np.asarray(row[: spec.max_tokens], dtype=np.int64) for row in ids]
+    lengths = np.asarray([len(row) for row in tokens])
+    corruption = SpanCorruption(
+        loaded.sentinels, tokenizer.eos_token_id, spec.seed, spec.noise_density, spec.mean_span_length
+    )
+    examples = training.CorruptedExamples([tokens[draw] for draw in draws], range(len(draws)), corruption, epoch=1)
+    order = batch_order(lengths[draws], spec.batch_size, spec.seed)
+    recorder = training.Recorder(job, examples, spec.steps, progress, lambda _: None)
+    trainer = training.OrderedTrainer(
+        order=training.EpochOrder(examples, lambda _: order),
+        model=loaded.model,
+        args=_arguments(job, spec, loaded.device),
+        train_dataset=examples,
+        data_collator=training.collate(tokenizer.pad_token_id),
+        callbacks=[recorder],
+    )
+    training.train(job, trainer, progress, f"pretraining {spec.name}")
+    training.publish(job, loaded, epoch=0)
+    history: list[dict[str, Any]] = trainer.state.log_history
+    return history
+
+
+def _arguments(job: JobDirectory, spec: PretrainSpec, device: str) -> Any:
+    from mlv.compute import training
+
+    return training.single_device_arguments(
+        job.work,
+        device,
+        max_steps=spec.steps,
+        num_train_epochs=1,
+        per_device_train_batch_size=spec.batch_size,
+        learning_rate=spec.learning_rate,
+        warmup_steps=math.ceil(spec.steps * WARMUP_SHARE),
+        bf16=spec.precision == "bf16",
+        seed=spec.seed,
+        eval_strategy="no",
+        save_strategy="steps",
+        save_steps=math.ceil(spec.steps / SAVES),
+        logging_strategy="steps",
+        logging_steps=max(1, spec.steps // 100),
+    )
+
+
+def _write_outputs(
+    job: JobDirectory, spec: PretrainSpec, loaded: models.LoadedModel, history: list[dict[str, Any]]
+) -> None:
+    from mlv.compute import training
+
+    write_table(job.outputs / "metrics.parquet", training.metrics(history))
+    write_json(job.outputs / "model.json", {**loaded.describe(), "name": spec.name})
+    write_table(job.outputs / "checkpoints.parquet", training.checkpoint_table(job, [(0, spec.steps, True)]))

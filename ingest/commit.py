@@ -1,0 +1,368 @@
+"""Committing a job directory: everything a finished job found enters the store in one transaction, once.
+
+A job is known by the hash of its specification: committing it again changes nothing. Rows come with natural keys,
+which are turned into the store's keys here; a row whose key is not in the store fails the whole commit.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from mlv.ingest.loading import append, ensure, next_id
+from mlv.ingest.profiles import answer_probes, build_model_profiles
+from mlv.schema.errors import JobError
+from mlv.schema.jobs import (
+    CHECKPOINT_NAME,
+    FinetuneSpec,
+    InfluenceSpec,
+    JobDirectory,
+    JobSpec,
+    ModelRef,
+    PretrainSpec,
+    ProbeSpec,
+    canonical_json,
+    job_name,
+    now,
+    spec_hash,
+)
+from mlv.schema.store import transaction
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What a commit did."""
+
+    run_id: int
+    run: str
+    """Name of the run."""
+
+    already_there: bool
+    rows: dict[str, int] = field(default_factory=dict)
+    """Rows written, by table."""
+
+
+@dataclass(frozen=True)
+class _Start:
+    """The model state that a run starts from or examines."""
+
+    base_model_id: int
+    checkpoint_id: int
+    run_id: int | None
+
+
+def commit_job(connection: duckdb.DuckDBPyConnection, job: JobDirectory, store: Path) -> Committed:
+    """Write what a finished job found into the store at ``store``, open for writing on ``connection``.
+
+    Raises JobError where the job is not done, its outputs are missing or damaged, or name what the store lacks.
+    """
+    spec = job.spec()
+    known = committed(connection, spec)
+    if known is not None:
+        return known
+    if job.state() != "done":
+        raise JobError(
+            f"{job.path} is {job.state()}, not done: there is nothing to commit.",
+            f"Let it finish: mlv runs resume {job.path.name}",
+        )
+    try:
+        with transaction(connection):
+            return _commit(connection, job, spec, store)
+    except duckdb.Error as error:
+        raise JobError(
+            f"The results in {job.outputs} cannot be committed: {str(error).splitlines()[0]} The store is unchanged.",
+            f"If a file is damaged, delete {job.outputs} and run: mlv runs resume {job.path.name}",
+        ) from error
+
+
+def committed(connection: duckdb.DuckDBPyConnection, spec: JobSpec) -> Committed | None:
+    """The run of a specification, where the store has it."""
+    known = connection.execute("SELECT run_id, name FROM run WHERE spec_hash = ?", [spec_hash(spec)]).fetchone()
+    return None if known is None else Committed(int(known[0]), str(known[1]), already_there=True)
+
+
+def _commit(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: JobSpec, store: Path) -> Committed:
+    start = None if isinstance(spec, PretrainSpec) else _start(connection, job, spec.model)
+    run_id = _insert_run(connection, job, spec, start)
+    rows = {"run_event": _events(connection, job, run_id), "metric": _metrics(connection, job, run_id)}
+    if isinstance(spec, PretrainSpec | FinetuneSpec):
+        rows |= _trained(connection, job, spec, run_id, start, store)
+    elif isinstance(spec, ProbeSpec) and start is not None:
+        rows |= _probed(connection, job, spec, run_id, start.checkpoint_id)
+    elif isinstance(spec, InfluenceSpec):
+        rows |= _traced(connection, job, spec, run_id)
+    return Committed(run_id, job_name(spec), already_there=False, rows=rows)
+
+
+def _start(connection: duckdb.DuckDBPyConnection, job: JobDirectory, model: ModelRef) -> _Start:
+    """The checkpoint of the model's digest; a pretrained one that is new to the store is entered."""
+    found = connection.execute(
+        "SELECT base_model_id, checkpoint_id, run_id FROM checkpoint WHERE digest = ?", [model.digest]
+    ).fetchone()
+    if found is not None:
+        return _Start(*found)
+    made_by = CHECKPOINT_NAME.fullmatch(model.name)
+    if made_by is not None:
+        raise JobError(
+            f"{job.path.name} examines {model.name}, which is not in the store.",
+            f"Commit the job that made it first: mlv runs resume {made_by[1]}",
+        )
+    base_model_id = _base_model(connection, job, model)
+    checkpoint = _checkpoint_row(base_model_id, None, (0, 0, True), model.name, model.digest)
+    frame = ensure(connection, "checkpoint", checkpoint, ["digest"])
+    return _Start(base_model_id, int(frame["checkpoint_id"][0]), None)
+
+
+def _base_model(connection: duckdb.DuckDBPyConnection, job: JobDirectory, model: ModelRef) -> int:
+    """Key of the base model, entered with what the worker found when it loaded the model."""
+    facts = job.read_json("outputs/model.json")
+    row = {
+        "name": model.name,
+        "revision": model.revision,
+        "digest": model.digest,
+        "architecture": str(facts.get("architecture", "")),
+        "parameters": int(facts.get("parameters", 0)),
+        "vocabulary": int(facts.get("vocabulary", 0)),
+    }
+    return int(ensure(connection, "base_model", pl.DataFrame([row]), ["digest"])["base_model_id"][0])
+
+
+def _checkpoint_row(
+    base_model_id: int, run_id: int | None, place: tuple[int, int, bool], path: str, digest: str
+) -> pl.DataFrame:
+    epoch, step, is_final = place
+    row = {
+        "base_model_id": base_model_id,
+        "run_id": run_id,
+        "epoch": epoch,
+        "step": step,
+        "is_final": is_final,
+        "path": path,
+        "digest": digest,
+        "mask": "",
+    }
+    return pl.DataFrame([row], schema_overrides={"run_id": pl.Int32})
+
+
+def _insert_run(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: JobSpec, start: _Start | None) -> int:
+    provenance = job.read_json("provenance.json")
+    events = job.events()
+    moments = [datetime.fromisoformat(event["at"]) for event in events] or [now()]
+    row = {
+        "kind": spec.kind,
+        "name": job_name(spec),
+        "spec_hash": spec_hash(spec),
+        "spec": canonical_json(spec),
+        "parent_run_id": start.run_id if start else None,
+        "start_checkpoint_id": start.checkpoint_id if start else None,
+        "seed": spec.seed,
+        "status": "committed",
+        "started_at": moments[0],
+        "finished_at": moments[-1],
+        "committed_at": now(),
+        "provenance": json.dumps(provenance, ensure_ascii=False, sort_keys=True),
+    }
+    nullable = {"parent_run_id": pl.Int32, "start_checkpoint_id": pl.Int32}
+    frame = pl.DataFrame([row], schema_overrides=nullable)
+    return int(ensure(connection, "run", frame, ["spec_hash"])["run_id"][0])
+
+
+def _events(connection: duckdb.DuckDBPyConnection, job: JobDirectory, run_id: int) -> int:
+    rows = [
+        {
+            "run_id": run_id,
+            "position": position,
+            "at": datetime.fromisoformat(event.pop("at")),
+            "event": event.pop("event"),
+            "detail": json.dumps(event, ensure_ascii=False),
+        }
+        for position, event in enumerate(job.events())
+    ]
+    return append(connection, "run_event", pl.DataFrame(rows)) if rows else 0
+
+
+def _output(job: JobDirectory, name: str) -> Path:
+    path = job.outputs / name
+    if not path.exists():
+        raise JobError(
+            f"{path} is missing although the job is done.",
+            f"Delete {job.path / 'status.json'} and run: mlv runs resume {job.path.name}",
+        )
+    return path
+
+
+def _metrics(connection: duckdb.DuckDBPyConnection, job: JobDirectory, run_id: int) -> int:
+    path = job.outputs / "metrics.parquet"
+    if not path.exists():
+        return 0
+    connection.execute(
+        "INSERT INTO metric SELECT ?, name, epoch, step, value FROM read_parquet(?)", [run_id, str(path)]
+    )
+    return _count(connection, "metric", "run_id", run_id)
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str, key: str, value: int) -> int:
+    row = connection.execute(f"SELECT count(*) FROM {table} WHERE {key} = ?", [value]).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _trained(
+    connection: duckdb.DuckDBPyConnection,
+    job: JobDirectory,
+    spec: PretrainSpec | FinetuneSpec,
+    run_id: int,
+    start: _Start | None,
+    store: Path,
+) -> dict[str, int]:
+    rows = {"run_corpus": _run_corpora(connection, spec, run_id)}
+    rows["checkpoint"] = _checkpoints(connection, job, run_id, start, store)
+    if isinstance(spec, FinetuneSpec):
+        rows["training_example"] = _training_examples(connection, job, run_id)
+    return rows
+
+
+def _run_corpora(connection: duckdb.DuckDBPyConnection, spec: PretrainSpec | FinetuneSpec, run_id: int) -> int:
+    for corpus in spec.corpora:
+        found = connection.execute(
+            "SELECT c.corpus_id FROM corpus c JOIN source s USING (source_id) JOIN language l USING (language_id) "
+            "WHERE s.code = ? AND l.code = ? AND c.edition = ? AND c.sha256 = ?",
+            [corpus.source, corpus.language, corpus.edition, corpus.sha256],
+        ).fetchone()
+        if found is None:
+            raise JobError(
+                f"The store has no corpus {corpus.source}/{corpus.language}/{corpus.edition} of the job's content.",
+                "Ingest the files that the job was planned from, then commit again.",
+            )
+        connection.execute("INSERT INTO run_corpus VALUES (?, ?, ?)", [run_id, found[0], corpus.segments])
+    return len(spec.corpora)
+
+
+def _checkpoints(
+    connection: duckdb.DuckDBPyConnection, job: JobDirectory, run_id: int, start: _Start | None, store: Path
+) -> int:
+    """Enter the run's checkpoints; a pretraining run's is a new base model."""
+    made = pl.read_parquet(_output(job, "checkpoints.parquet"))
+    for row in made.iter_rows(named=True):
+        base = start.base_model_id if start else _base_model(connection, job, _pretrained_ref(job, row["digest"]))
+        place = (row["epoch"], row["step"], row["is_final"])
+        path = _relative(job.path / row["path"], store)
+        ensure(connection, "checkpoint", _checkpoint_row(base, run_id, place, path, row["digest"]), ["digest"])
+    return made.height
+
+
+def _pretrained_ref(job: JobDirectory, digest: str) -> ModelRef:
+    spec: Any = job.spec()
+    return ModelRef(name=spec.name, digest=digest)
+
+
+def _relative(path: Path, store: Path) -> str:
+    """``path`` seen from the store's folder, so that store and jobs can be moved together."""
+    return Path(os.path.relpath(path.resolve(), store.resolve().parent)).as_posix()
+
+
+def _training_examples(connection: duckdb.DuckDBPyConnection, job: JobDirectory, run_id: int) -> int:
+    inputs = str(job.inputs / "examples.parquet")
+    connection.execute(
+        "INSERT INTO training_example "
+        "SELECT ? + row_number() OVER (ORDER BY e.position) - 1, ?, e.position, e.split, g.segment_id "
+        "FROM read_parquet(?) e "
+        "LEFT JOIN v_segment g ON g.source = e.source AND g.language = e.language AND g.edition = e.edition "
+        "     AND g.position = e.segment_position",
+        [next_id(connection, "training_example"), run_id, inputs],
+    )
+    lost = connection.execute(
+        "SELECT count(*) FROM training_example WHERE run_id = ? AND segment_id IS NULL", [run_id]
+    ).fetchone()
+    if lost and lost[0]:
+        raise JobError(
+            f"{lost[0]} training examples of {job.path.name} are not in the store.",
+            "Ingest the corpora that the job was planned from, then commit again.",
+        )
+    return _count(connection, "training_example", "run_id", run_id)
+
+
+def _probed(
+    connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: ProbeSpec, run_id: int, checkpoint_id: int
+) -> dict[str, int]:
+    """Enter logits; a probe that the checkpoint answered before keeps its first scores."""
+    path = str(_output(job, "probe_logits.parquet"))
+    strangers = connection.execute(
+        "SELECT count(*) FROM read_parquet(?) o ANTI JOIN v_probe p "
+        "ON p.collection = ? AND p.language = o.language AND p.question = o.question",
+        [path, spec.collection],
+    ).fetchone()
+    if strangers and strangers[0]:
+        raise JobError(
+            f"{strangers[0]} rows of {path} belong to probes that the store lacks.",
+            f"Ingest the probe collection {spec.collection}, then commit again.",
+        )
+    connection.execute(
+        "INSERT INTO probe_logit "
+        "SELECT ?, ?, p.probe_id, o.answer, o.tokens, o.logit_sum, o.logprob_sum, o.logprob_first "
+        "FROM read_parquet(?) o "
+        "JOIN v_probe p ON p.collection = ? AND p.language = o.language AND p.question = o.question "
+        "WHERE p.probe_id NOT IN (SELECT probe_id FROM probe_logit WHERE checkpoint_id = ?) "
+        "ORDER BY p.probe_id, o.answer",
+        [run_id, checkpoint_id, path, spec.collection, checkpoint_id],
+    )
+    answer_probes(connection, run_id, checkpoint_id)
+    build_model_profiles(connection, run_id, checkpoint_id)
+    return {table: _count(connection, table, "run_id", run_id) for table in ("probe_logit", "probe_answer", "profile")}
+
+
+def _traced(
+    connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: InfluenceSpec, run_id: int
+) -> dict[str, int]:
+    traced = connection.execute("SELECT run_id FROM run WHERE spec_hash = ?", [spec.run]).fetchone()
+    if traced is None:
+        raise JobError(
+            f"{job.path.name} traces a run that is not in the store ({spec.run[:12]}).", "Commit that run first."
+        )
+    first = next_id(connection, "influence_target")
+    connection.execute(
+        "INSERT INTO influence_target SELECT ? + t.target, ?, p.probe_id, t.epoch FROM read_parquet(?) t "
+        "LEFT JOIN v_probe p ON p.collection = ? AND p.language = t.language AND p.question = t.question",
+        [first, run_id, str(_output(job, "targets.parquet")), spec.collection],
+    )
+    for table, statement in _TRACED.items():
+        path = str(_output(job, f"{table}.parquet"))
+        values = {"first": first, "path": path, "traced": traced[0]}
+        connection.execute(statement, {name: values[name] for name in values if f"${name}" in statement})
+    _check_ranked(connection, job, first)
+    targets = _count(connection, "influence_target", "run_id", run_id)
+    ranked = connection.execute(
+        "SELECT count(*) FROM influence_ranking WHERE influence_target_id >= ?", [first]
+    ).fetchone()
+    return {"influence_target": targets, "influence_ranking": int(ranked[0]) if ranked else 0}
+
+
+_TRACED = {
+    "rankings": (
+        "INSERT INTO influence_ranking "
+        "SELECT $first + o.target, o.direction, o.rank, e.training_example_id, o.score FROM read_parquet($path) o "
+        "JOIN (SELECT position, training_example_id FROM training_example WHERE run_id = $traced) e "
+        "ON e.position = o.position"
+    ),
+    "summaries": (
+        "INSERT INTO influence_summary "
+        "SELECT $first + o.target, l.language_id, o.n, o.score_sum, o.score_sum_squares, o.score_min, o.score_max "
+        'FROM read_parquet($path) o JOIN "language" l ON l.code = o.language'
+    ),
+}
+
+
+def _check_ranked(connection: duckdb.DuckDBPyConnection, job: JobDirectory, first: int) -> None:
+    """Every ranking and summary row of the job found its keys."""
+    for table, output in (("influence_ranking", "rankings"), ("influence_summary", "summaries")):
+        entered = connection.execute(f"SELECT count(*) FROM {table} WHERE influence_target_id >= ?", [first]).fetchone()
+        given = connection.execute("SELECT count(*) FROM read_parquet(?)", [str(job.outputs / f"{output}.parquet")])
+        if entered != given.fetchone():
+            raise JobError(
+                f"Rows of {job.outputs / output}.parquet name training examples or languages that the store lacks.",
+                "Commit the traced run of this very store first.",
+            )

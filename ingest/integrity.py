@@ -1,0 +1,113 @@
+"""What must hold in a store beyond what DuckDB enforces: the keys of fact tables, sums, files.
+
+Fact tables carry no keys in the database (they would slow loading down tenfold), so each is checked here by anti-join
+and by counting.
+"""
+
+import duckdb
+
+REFERENCES = (
+    ("segment", "corpus_id", "corpus", "corpus_id"),
+    ("survey_response", "survey_id", "survey", "survey_id"),
+    ("survey_response", "country_id", "country", "country_id"),
+    ("probe_set_member", "probe_set_id", "probe_set", "probe_set_id"),
+    ("probe_set_member", "question_id", "question", "question_id"),
+    ("reject", "ingest_file_id", "ingest_file", "ingest_file_id"),
+    ("run", "start_checkpoint_id", "checkpoint", "checkpoint_id"),
+    ("run", "parent_run_id", "run", "run_id"),
+    ("checkpoint", "run_id", "run", "run_id"),
+    ("run_corpus", "run_id", "run", "run_id"),
+    ("run_corpus", "corpus_id", "corpus", "corpus_id"),
+    ("run_event", "run_id", "run", "run_id"),
+    ("metric", "run_id", "run", "run_id"),
+    ("training_example", "run_id", "run", "run_id"),
+    ("training_example", "segment_id", "segment", "segment_id"),
+    ("probe_logit", "run_id", "run", "run_id"),
+    ("probe_logit", "checkpoint_id", "checkpoint", "checkpoint_id"),
+    ("probe_logit", "probe_id", "probe", "probe_id"),
+    ("probe_answer", "checkpoint_id", "checkpoint", "checkpoint_id"),
+    ("probe_answer", "probe_id", "probe", "probe_id"),
+    ("profile", "checkpoint_id", "checkpoint", "checkpoint_id"),
+    ("profile", "language_id", "language", "language_id"),
+    ("profile", "survey_id", "survey", "survey_id"),
+    ("profile", "country_id", "country", "country_id"),
+    ("profile_value", "profile_id", "profile", "profile_id"),
+    ("profile_value", "question_id", "question", "question_id"),
+    ("influence_target", "run_id", "run", "run_id"),
+    ("influence_target", "probe_id", "probe", "probe_id"),
+    ("influence_ranking", "influence_target_id", "influence_target", "influence_target_id"),
+    ("influence_ranking", "training_example_id", "training_example", "training_example_id"),
+    ("influence_summary", "influence_target_id", "influence_target", "influence_target_id"),
+    ("influence_summary", "language_id", "language", "language_id"),
+)
+"""(table, column, parent table, parent column): every value of the column is in the parent."""
+
+_UNIQUE = (
+    ("segment", "segment_id"),
+    ("segment", "corpus_id, position"),
+    ("segment", "corpus_id, parallel_key"),
+    ("survey_response", "survey_id, country_id, variable, response_code"),
+    ("probe_set_member", "probe_set_id, question_id"),
+    ("run_corpus", "run_id, corpus_id"),
+    ("run_event", "run_id, position"),
+    ("metric", "run_id, name, step"),
+    ("training_example", "training_example_id"),
+    ("training_example", "run_id, position"),
+    ("probe_logit", "checkpoint_id, probe_id, answer"),
+    ("probe_answer", "checkpoint_id, probe_id, score"),
+    ("profile_value", "profile_id, question_id"),
+    ("influence_target", "influence_target_id"),
+    ("influence_ranking", "influence_target_id, direction, rank"),
+    ("influence_summary", "influence_target_id, language_id"),
+)
+"""(table, columns): no two rows have the same values."""
+
+_CONDITIONS = (
+    ("runs whose deletion was interrupted", "SELECT count(*) FROM run WHERE status = 'deleting'"),
+    (
+        "survey cells whose shares sum to more than 1",
+        "SELECT count(*) FROM (SELECT sum(share) AS share, sum(weighted_share) AS weighted FROM survey_response "
+        "GROUP BY survey_id, country_id, variable) WHERE share > 1.005 OR weighted > 1.005",
+    ),
+    (
+        "answers that do not follow from the logits",
+        "SELECT count(*) FROM probe_answer a JOIN probe_logit b ON b.checkpoint_id = a.checkpoint_id "
+        "AND b.probe_id = a.probe_id AND b.answer = 1 JOIN probe_logit c ON c.checkpoint_id = a.checkpoint_id "
+        "AND c.probe_id = a.probe_id AND c.answer = 2 "
+        "WHERE a.score = 'sum' AND abs(b.logprob_sum - c.logprob_sum - a.margin) > 1e-9",
+    ),
+    (
+        "probed checkpoints whose answers are incomplete",
+        "SELECT count(*) FROM (SELECT checkpoint_id, probe_id FROM probe_logit GROUP BY ALL) "
+        "ANTI JOIN probe_answer USING (checkpoint_id, probe_id)",
+    ),
+)
+
+
+def violations(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Sentences about what does not hold; empty where all is in order."""
+    found = []
+    for table, column, parent, key in REFERENCES:
+        orphans = _count(
+            connection,
+            f"SELECT count(*) FROM {table} t WHERE t.{column} IS NOT NULL "
+            f'AND t.{column} NOT IN (SELECT {key} FROM "{parent}")',
+        )
+        if orphans:
+            found.append(f"{orphans:,} rows of {table} have a {column} that {parent} lacks")
+    for table, columns in _UNIQUE:
+        doubled = _count(
+            connection, f"SELECT count(*) FROM (SELECT 1 FROM {table} GROUP BY {columns} HAVING count(*) > 1)"
+        )
+        if doubled:
+            found.append(f"{doubled:,} values of ({columns}) occur more than once in {table}")
+    for what, statement in _CONDITIONS:
+        broken = _count(connection, statement)
+        if broken:
+            found.append(f"{broken:,} {what}")
+    return found
+
+
+def _count(connection: duckdb.DuckDBPyConnection, statement: str) -> int:
+    row = connection.execute(statement).fetchone()
+    return int(row[0]) if row else 0

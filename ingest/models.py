@@ -1,0 +1,50 @@
+"""Models by the names that a store knows them by."""
+
+import re
+from pathlib import Path
+
+import duckdb
+
+from mlv.schema.errors import NotFoundError
+from mlv.schema.jobs import ModelRef
+
+
+def find_model(connection: duckdb.DuckDBPyConnection, store: Path, name: str) -> Path | None:
+    """Folder of the checkpoint that ``name`` means in the store; None where it means none of them.
+
+    ``RUN`` is the last checkpoint of a run, ``RUN/epoch-N`` one of them, and a base model's name the model itself, if
+    it was made by a run of this store. Raises NotFoundError where the store knows it but its folder is gone.
+    """
+    run, _, epoch = name.partition("/epoch-")
+    if re.fullmatch(r"\d+", epoch):
+        found = connection.execute(
+            "SELECT k.path FROM checkpoint k JOIN run r USING (run_id) WHERE r.name = ? AND k.epoch = ?",
+            [run, int(epoch)],
+        ).fetchone()
+    else:
+        found = connection.execute(
+            "SELECT k.path FROM checkpoint k JOIN run r USING (run_id) JOIN base_model b USING (base_model_id) "
+            "WHERE k.is_final AND (r.name = $name OR (r.kind = 'pretrain' AND b.name = $name)) "
+            "ORDER BY k.checkpoint_id DESC LIMIT 1",
+            {"name": name},
+        ).fetchone()
+    if found is None:
+        return None
+    path = store.resolve().parent / str(found[0])
+    if not path.is_dir():
+        raise NotFoundError(
+            f"The checkpoint {name} should be at {path}, and is not.",
+            "Put the job directory back, or make it again: mlv runs delete NAME, then run the job anew.",
+        )
+    return path
+
+
+def canonical_name(connection: duckdb.DuckDBPyConnection, model: ModelRef) -> str:
+    """The name under which the store knows a model of this content; the model's own where it knows none."""
+    found = connection.execute(
+        "SELECT CASE WHEN r.name IS NULL THEN b.name ELSE r.name || '/epoch-' || k.epoch END "
+        "FROM checkpoint k JOIN base_model b USING (base_model_id) LEFT JOIN run r ON r.run_id = k.run_id "
+        "WHERE k.digest = ?",
+        [model.digest],
+    ).fetchone()
+    return str(found[0]) if found else model.name

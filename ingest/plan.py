@@ -1,0 +1,223 @@
+"""Planning jobs: what a worker needs leaves the store for a job directory, so that the worker needs no store.
+
+Planning reads the store and writes ``job.json`` and ``inputs/``. The same request gives the same directory, whose name
+carries the hash of the specification: a job that was planned before is found, not made again.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from mlv.ingest.corpora import select_segments
+from mlv.schema.errors import DataError, NotFoundError
+from mlv.schema.jobs import (
+    CorpusRef,
+    FinetuneSpec,
+    JobDirectory,
+    JobSpec,
+    ModelRef,
+    PretrainSpec,
+    ProbeSpec,
+    written_aside,
+)
+
+
+@dataclass(frozen=True)
+class Training:
+    """Which sentences a fine-tuning run is given."""
+
+    source: str
+    languages: tuple[str, ...]
+    """One language: consecutive sentences. Several: the same multi-parallel sentences in each."""
+
+    sentences: int
+    """In all languages together."""
+
+    editions: dict[str, str]
+    """Edition by language, where the store has several."""
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Where job directories go, and what is recorded of the request."""
+
+    folder: Path
+    provenance: dict[str, Any]
+
+
+def plan_finetune(
+    connection: duckdb.DuckDBPyConnection, jobs: Jobs, model: ModelRef, training: Training, **settings: Any
+) -> JobDirectory:
+    """Plan a fine-tuning run. ``settings`` are fields of FinetuneSpec that differ from the paper's.
+
+    Raises NotFoundError or DataError where the store lacks the corpus or enough (multi-parallel) sentences.
+    """
+    segments = select_segments(
+        connection, training.source, training.languages, training.sentences, training.editions
+    ).with_columns(source=pl.lit(training.source))
+    spec = FinetuneSpec(
+        model=model,
+        source=training.source,
+        languages=training.languages,
+        sentences=segments.height,
+        corpora=_corpora(segments),
+        inputs_digest="",
+        **settings,
+    )
+    examples = _split(segments, spec.development_share, spec.seed)
+    return _write(jobs, spec, model, examples, "examples.parquet")
+
+
+def _split(segments: pl.DataFrame, development_share: float, seed: int) -> pl.DataFrame:
+    """Number the examples and draw the development split by parallel key.
+
+    A sentence and its translations land on the same side: a development sentence was not seen in any language.
+    """
+    keys = segments["parallel_key"].unique(maintain_order=True)
+    drawn = np.random.default_rng(seed).permutation(len(keys))[: round(len(keys) * development_share)]
+    development = keys[np.sort(drawn)]
+    return segments.with_row_index("position").select(
+        pl.col("position").cast(pl.Int64),
+        split=pl.when(pl.col("parallel_key").is_in(development.implode()))
+        .then(pl.lit("development"))
+        .otherwise(pl.lit("train")),
+        source="source",
+        language="language",
+        edition="edition",
+        segment_position=segments["position"],
+        parallel_key="parallel_key",
+        text="text",
+    )
+
+
+def plan_pretrain(
+    connection: duckdb.DuckDBPyConnection,
+    jobs: Jobs,
+    *,
+    sources: Sequence[str],
+    languages: Sequence[str],
+    limit: int | None,
+    **settings: Any,
+) -> JobDirectory:
+    """Plan the training of a tokenizer and a small model from the corpora of some sources and languages.
+
+    An empty selection means all; ``limit`` is the most segments taken from each corpus.
+    """
+    segments = connection.execute(
+        "SELECT s.code AS source, l.code AS language, c.edition, g.position, g.text, c.sha256 AS corpus_sha256 "
+        "FROM segment g JOIN corpus c USING (corpus_id) JOIN source s USING (source_id) "
+        'JOIN "language" l USING (language_id) '
+        "WHERE (len($sources) = 0 OR list_contains($sources, s.code)) "
+        "  AND (len($languages) = 0 OR list_contains($languages, l.code)) "
+        "  AND ($limit IS NULL OR g.position < $limit) ORDER BY ALL",
+        {"sources": list(sources), "languages": list(languages), "limit": limit},
+    ).pl()
+    if segments.is_empty():
+        raise NotFoundError(
+            "The store has no corpus of "
+            f"{', '.join(sources) or 'any source'} in {', '.join(languages) or 'any language'}.",
+            "See what is there: mlv sql 'SELECT DISTINCT source, language FROM v_segment'",
+        )
+    spec = PretrainSpec(corpora=_corpora(segments), inputs_digest="", **settings)
+    return _write(jobs, spec, None, segments.drop("corpus_sha256"), "segments.parquet")
+
+
+def _corpora(segments: pl.DataFrame) -> tuple[CorpusRef, ...]:
+    counted = segments.group_by("source", "language", "edition", "corpus_sha256").agg(segments=pl.len())
+    return tuple(
+        CorpusRef(
+            source=row["source"],
+            language=row["language"],
+            edition=row["edition"],
+            sha256=row["corpus_sha256"],
+            segments=row["segments"],
+        )
+        for row in counted.sort("source", "language", "edition").iter_rows(named=True)
+    )
+
+
+def plan_probe(
+    connection: duckdb.DuckDBPyConnection,
+    jobs: Jobs,
+    model: ModelRef,
+    *,
+    probe_set: str,
+    languages: Sequence[str] = (),
+    precision: Literal["fp32", "bf16"] = "fp32",
+) -> JobDirectory | None:
+    """Plan the probing of a model state with the probes it has not answered yet; None where it has answered all.
+
+    An empty ``languages`` means all that the probe set has.
+    """
+    probes = connection.execute(
+        "SELECT p.collection, p.language, p.question, p.template, p.answer_first, p.answer_second, "
+        "       p.probe_id IN (SELECT g.probe_id FROM probe_logit g JOIN checkpoint k USING (checkpoint_id) "
+        "                      WHERE k.digest = $digest) AS answered "
+        "FROM v_probe p JOIN v_probe_set s ON s.collection = p.collection AND s.question = p.question "
+        "WHERE s.probe_set = $probe_set AND (len($languages) = 0 OR list_contains($languages, p.language)) "
+        "ORDER BY p.language, p.number, p.question",
+        {"digest": model.digest, "probe_set": probe_set, "languages": list(languages)},
+    ).pl()
+    _check_probes(connection, probes, probe_set, languages)
+    left = probes.filter(~pl.col("answered")).drop("answered")
+    if left.is_empty():
+        return None
+    spec = ProbeSpec(
+        model=model,
+        collection=left["collection"][0],
+        probe_set=probe_set,
+        languages=tuple(left["language"].unique().sort()),
+        inputs_digest="",
+        precision=precision,
+    )
+    return _write(jobs, spec, model, left.drop("collection"), "probes.parquet")
+
+
+def _check_probes(
+    connection: duckdb.DuckDBPyConnection, probes: pl.DataFrame, probe_set: str, languages: Sequence[str]
+) -> None:
+    rows = connection.execute("SELECT DISTINCT probe_set FROM v_probe_set ORDER BY ALL").fetchall()
+    if (probe_set,) not in rows:
+        known = ", ".join(row[0] for row in rows) or "none"
+        raise NotFoundError(
+            f"The store has no probe set {probe_set}; it has {known}.", "Ingest probes: mlv ingest probes PATH"
+        )
+    missing = sorted(set(languages) - set(probes["language"]))
+    if missing:
+        raise DataError(
+            f"No probes in {', '.join(missing)} in the probe set {probe_set}.",
+            f"It has {', '.join(probes['language'].unique().sort()) or 'none of the languages asked for'}: "
+            "choose of these with --language, or ingest probes in that language.",
+        )
+
+
+def default_probe_set(connection: duckdb.DuckDBPyConnection) -> str:
+    """The widest probe set of the store, so that every narrower one can be read off: the one with most questions."""
+    row = connection.execute(
+        "SELECT probe_set FROM v_probe_set GROUP BY probe_set ORDER BY count(*) DESC, probe_set LIMIT 1"
+    ).fetchone()
+    if row is None:
+        raise NotFoundError("The store has no probes.", "Ingest some: mlv ingest probes PATH")
+    return str(row[0])
+
+
+def _write(jobs: Jobs, spec: JobSpec, model: ModelRef | None, frame: pl.DataFrame, name: str) -> JobDirectory:
+    """Make the job directory of ``spec`` with its one input, whose content enters the specification."""
+    spec = spec.model_copy(update={"inputs_digest": content_digest(frame)})
+    provenance = jobs.provenance | ({"model_path": model.path} if model else {})
+    job = JobDirectory.create(jobs.folder, spec, provenance)
+    if not (job.inputs / name).exists():
+        with written_aside(job.inputs / name) as aside:
+            frame.write_parquet(aside)
+    return job
+
+
+def content_digest(frame: pl.DataFrame) -> str:
+    """SHA-256 of a frame's columns and rows in order, whatever the file format or the version of its writer."""
+    return hashlib.sha256(frame.write_ndjson().encode()).hexdigest()

@@ -1,0 +1,444 @@
+"""Reading surveys: shares of people by country, variable and response code, from either of two layouts.
+
+- *Respondents*: the official cross-national CSV of World Values Survey wave 7, one interviewee a row, several hundred
+  columns. It is streamed, so memory does not grow with the file.
+- *Shares*: a table of percentages with the columns ``question`` (or ``question_id``), ``country`` (or
+  ``country_alpha3``), ``response_code``, ``percent`` and, where there are any, ``weighted_percent`` and ``n``. Lines
+  that begin with ``#`` are comments.
+
+Both may be plain, gzipped or zipped. The "Inverted" release of the official file, in which many scales run the other
+way, is refused: the packaged mapping speaks of the scales as they were asked. Variables are those that a probe asks
+about; negative codes are missing answers. No store is needed.
+"""
+
+import contextlib
+import csv
+import gzip
+import hashlib
+import re
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Literal, TextIO
+
+import duckdb
+import polars as pl
+
+from mlv.ingest import archives
+from mlv.ingest.languages import country
+from mlv.ingest.loading import Rejected, quoted
+from mlv.ingest.questions import answer_sides
+from mlv.schema.errors import DataError, NotFoundError, UsageError
+
+SUM_TOLERANCE = 0.5
+"""How far the percentages of a question in a country may be from 100: published tables round each of up to ten."""
+
+RESPONSE_COLUMNS = ("country", "variable", "response_code", "n", "share", "weighted_n", "weighted_share")
+
+_DIRECTION_VARIABLES = ("Q1", "Q27", "Q46")
+"""Four-point scales whose codes 1 and 2 (family important, parents proud, happy) most people of every surveyed
+country choose: the aggregate of any country shows which way the scale runs."""
+
+_SHARE_COLUMNS = {
+    "question": ("question_id", "question"),
+    "country": ("country_alpha3", "country"),
+    "response_code": ("response_code",),
+    "percent": ("percent",),
+    "weighted_percent": ("weighted_percent",),
+    "n": ("n",),
+}
+_REQUIRED = ("question", "country", "response_code", "percent")
+
+_LAYOUTS = (
+    "A survey is either the official cross-national CSV (columns B_COUNTRY_ALPHA or B_COUNTRY, W_WEIGHT, Q1, Q2, ...), "
+    "or a table with the columns question, country, response_code, percent."
+)
+
+
+@dataclass(frozen=True)
+class ReadSurvey:
+    """A survey file that was read."""
+
+    layout: Literal["respondents", "shares"]
+    content_sha256: str
+    """SHA-256 of the CSV as it is unpacked."""
+
+    responses: pl.DataFrame
+    """``RESPONSE_COLUMNS``, ordered by the first three; ``country`` is an alpha-2 code, shares lie in [0, 1]."""
+
+    rows_read: int
+    rows_kept: int
+    rejected: list[Rejected] = field(default_factory=list)
+    """Rows, by line; and, with line 0, what was left out of many rows: answers without a code, columns."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """An unpacked or gzipped CSV on disk."""
+
+    path: Path
+    name: str
+    """Name for messages: of the archive's member where it came from one."""
+
+    columns: list[str]
+    delimiter: str
+    gzipped: bool
+
+
+def read_survey(path: Path) -> ReadSurvey:
+    """Read a survey in either layout.
+
+    Raises DataError where the file is neither, damaged, the inverted release, or has no row that can be used.
+    """
+    with _csv_file(path) as (file, name):
+        source = _source(file, name)
+        _refuse_inverted_names(source)
+        if _is_respondents(source):
+            read = _read_respondents(source)
+        elif all(_column(source, part) for part in _REQUIRED):
+            read = _read_shares(source)
+        else:
+            shown = ", ".join(source.columns[:12]) + (", ..." if len(source.columns) > 12 else "")
+            raise DataError(f"{name} is no survey that mlv can read: its columns are {shown}.", _LAYOUTS)
+    if read.responses.is_empty():
+        first = f" First reason: {read.rejected[0].reason}." if read.rejected else ""
+        raise DataError(f"{name}: none of its {read.rows_read} rows can be used.{first}", _LAYOUTS)
+    _refuse_inverted_answers(name, read.responses)
+    return read
+
+
+@contextlib.contextmanager
+def _csv_file(path: Path) -> Iterator[tuple[Path, str]]:
+    """The CSV at ``path`` and its name; that of a zip archive lies in a temporary folder meanwhile."""
+    if not path.is_file():
+        raise NotFoundError(f"There is no survey file at {path}.", _LAYOUTS)
+    if path.suffix.lower() != ".zip":
+        yield path, path.name
+        return
+    with archives.open_zip(path) as archive, tempfile.TemporaryDirectory() as folder:
+        tables = [name for name in archives.members(archive) if name.lower().endswith((".csv", ".csv.gz"))]
+        if len(tables) != 1:
+            found = ", ".join(tables) or "none"
+            raise DataError(f"{path} has to hold one .csv file; it holds {found}.", "Unpack it and name the file.")
+        unpacked = Path(folder) / PurePosixPath(tables[0]).name
+        with archive.open(tables[0]) as packed, unpacked.open("wb") as target:
+            shutil.copyfileobj(packed, target)
+        yield unpacked, tables[0]
+
+
+def _source(path: Path, name: str) -> _Source:
+    """What the first line that is no comment says about a CSV."""
+    with path.open("rb") as file:
+        gzipped = file.read(2) == b"\x1f\x8b"
+    with _reading(path, name, gzipped) as text:
+        header = next((line for line in text if not line.startswith("#") and line.strip()), "")
+    if not header:
+        raise DataError(f"{name} is empty.", _LAYOUTS)
+    delimiter = max(",;\t", key=header.count)
+    columns = [column.strip() for column in next(csv.reader([header], delimiter=delimiter))]
+    return _Source(path, name, columns, delimiter, gzipped)
+
+
+@contextlib.contextmanager
+def _reading(path: Path, name: str, gzipped: bool) -> Iterator[TextIO]:
+    """The text of a CSV. Raises DataError where it is damaged or not UTF-8."""
+    try:
+        with (
+            gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+            if gzipped
+            else path.open(encoding="utf-8-sig", newline="")
+        ) as text:
+            yield text
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{name} is not UTF-8 (byte {error.object[error.start]:#04x}).", "Save it as UTF-8 text."
+        ) from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{name} is damaged: {error}", "Fetch the file again.") from error
+
+
+def _content_sha256(source: _Source) -> str:
+    file: IO[bytes]
+    with gzip.open(source.path) if source.gzipped else source.path.open("rb") as file:  # type: ignore[assignment]
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def _is_respondents(source: _Source) -> bool:
+    columns = set(source.columns)
+    return "W_WEIGHT" in columns and bool(columns & {"B_COUNTRY_ALPHA", "B_COUNTRY"})
+
+
+def _column(source: _Source, part: str) -> str | None:
+    """Name of the column of a shares table that holds ``part``, whatever its capitals."""
+    named = {column.lower(): column for column in source.columns}
+    return next((named[alias] for alias in _SHARE_COLUMNS[part] if alias in named), None)
+
+
+def _inverted(name: str, evidence: str) -> DataError:
+    return DataError(
+        f"{name} is the inverted release of the survey, in which many scales run the other way: {evidence}. "
+        "Shares taken from it would stand on the wrong side.",
+        "Fetch the plain cross-national file (WVS_Cross-National_Wave_7_csv_v6_0) from worldvaluessurvey.org.",
+    )
+
+
+def _refuse_inverted_names(source: _Source) -> None:
+    """The inverted release says so in its name, and marks the variables that it turned with a P."""
+    turned = [column for column in source.columns if re.fullmatch(r"Q\d+P", column)]
+    if turned:
+        raise _inverted(source.name, f"it has the variables {', '.join(turned[:3])}")
+    if "inverted" in PurePosixPath(source.name).name.lower():
+        raise _inverted(source.name, "its name says so")
+
+
+def _refuse_inverted_answers(name: str, responses: pl.DataFrame) -> None:
+    """A renamed file still shows in its answers which way the scales run."""
+    mass = pl.coalesce("n", "share")
+    ends = (
+        responses.filter(pl.col("variable").is_in(_DIRECTION_VARIABLES))
+        .group_by("variable")
+        .agg(
+            near=mass.filter(pl.col("response_code").is_in([1, 2])).sum(),
+            far=mass.filter(pl.col("response_code").is_in([3, 4])).sum(),
+        )
+    )
+    turned = ends.filter(pl.col("far") > pl.col("near"))["variable"].sort().to_list()
+    if turned:
+        raise _inverted(name, f"most answers to {', '.join(turned)} are codes 3 and 4, where people choose 1 and 2")
+
+
+def _variables() -> list[str]:
+    """Survey variables that a probe asks about, in the order of the questionnaire."""
+    return answer_sides()["variable"].unique(maintain_order=True).to_list()
+
+
+def _alpha2(name: str) -> str | None:
+    """Code of a country that ISO knows, however the file names it."""
+    try:
+        return country(name).code
+    except UsageError:
+        return None
+
+
+def _coded() -> pl.DataFrame:
+    """Every code that the mapping knows, of every variable."""
+    return answer_sides().select("variable", "response_code").unique()
+
+
+def _read_respondents(source: _Source) -> ReadSurvey:
+    present = set(source.columns)
+    variables = [variable for variable in _variables() if variable in present]
+    if not variables:
+        raise DataError(f"{source.name} has none of the variables Q1, Q2, ... that probes ask about.", _LAYOUTS)
+    try:
+        with duckdb.connect() as connection:
+            rejected, rows_read = _sift_respondents(connection, source)
+            counts = _count_answers(connection, variables)
+    except (duckdb.InvalidInputException, duckdb.IOException) as error:
+        raise DataError(
+            f"{source.name} cannot be read as CSV: {str(error).splitlines()[0]}", "Fetch the file again."
+        ) from error
+    responses, uncoded = _shares_of(counts)
+    rejected_rows = len(rejected)
+    return ReadSurvey(
+        layout="respondents",
+        content_sha256=_content_sha256(source),
+        responses=responses,
+        rows_read=rows_read,
+        rows_kept=rows_read - rejected_rows,
+        rejected=[*rejected, *uncoded, *_unread_columns(source.columns)],
+    )
+
+
+def _sift_respondents(connection: duckdb.DuckDBPyConnection, source: _Source) -> tuple[list[Rejected], int]:
+    """Make the view ``kept(country, weight, Q1, ...)``; return the respondents that are not in it, and how many
+    there are in all."""
+    connection.read_csv(
+        str(source.path),
+        header=True,
+        delimiter=source.delimiter,
+        quotechar='"',
+        all_varchar=True,
+        compression="gzip" if source.gzipped else "none",
+    ).create_view("file")
+    named = "B_COUNTRY_ALPHA" if "B_COUNTRY_ALPHA" in source.columns else "B_COUNTRY"
+    # The sum of decimals does not depend on the order in which threads add them up.
+    connection.execute(
+        f"CREATE VIEW weighed AS SELECT coalesce(trim({quoted(named)}), '') AS named, "
+        '       TRY_CAST("W_WEIGHT" AS DECIMAL(18, 12)) AS weight, * FROM file'
+    )
+    counts = connection.execute("SELECT named, count(*) FROM weighed GROUP BY named").fetchall()
+    known = [(name, _alpha2(name)) for name, _ in counts]
+    connection.register("countries", pl.DataFrame(known, schema=["named", "country"], orient="row", strict=False))
+    connection.execute(
+        "CREATE VIEW kept AS SELECT c.country, w.* EXCLUDE (named) FROM weighed w "
+        "JOIN countries c USING (named) WHERE c.country IS NOT NULL AND w.weight > 0"
+    )
+    unusable = connection.execute(
+        'SELECT line, named, "W_WEIGHT", c.country IS NULL '
+        'FROM (SELECT row_number() OVER () + 1 AS line, named, "W_WEIGHT", weight FROM weighed) '
+        "JOIN countries c USING (named) WHERE c.country IS NULL OR weight IS NULL OR weight <= 0 ORDER BY line"
+    ).fetchall()
+    return [_rejected_respondent(*row) for row in unusable], sum(count for _, count in counts)
+
+
+def _rejected_respondent(line: int, named: str, weight: str | None, stranger: bool) -> Rejected:
+    if stranger:
+        return Rejected(line, f"{named!r} is no country of ISO 3166-1", named)
+    return Rejected(line, "W_WEIGHT is missing or not above zero", named, weight or "")
+
+
+def _count_answers(connection: duckdb.DuckDBPyConnection, variables: list[str]) -> pl.DataFrame:
+    """How often each answer was given: ``country, variable, answer, response_code, n, weighted_n``.
+
+    ``response_code`` is null where the answer is empty or no whole number.
+    """
+    columns = ", ".join(quoted(variable) for variable in variables)
+    return connection.execute(
+        "WITH given AS ("
+        f"    FROM (SELECT country, weight, {columns} FROM kept)"
+        f"    UNPIVOT INCLUDE NULLS (answer FOR variable IN ({columns}))"
+        "), counted AS ("
+        "    SELECT country, variable, answer, TRY_CAST(answer AS DOUBLE) AS number, "
+        "           count(*) AS n, sum(weight) AS weight"
+        "    FROM given GROUP BY country, variable, answer"
+        ")"
+        "SELECT country, variable, min(answer) AS answer,"
+        "       CASE WHEN number = floor(number) AND abs(number) < 1e6"
+        "            THEN CAST(number AS BIGINT) END AS response_code,"
+        "       CAST(sum(n) AS BIGINT) AS n, CAST(sum(weight) AS DOUBLE) AS weighted_n "
+        "FROM counted GROUP BY country, variable, response_code ORDER BY ALL"
+    ).pl()
+
+
+def _shares_of(counts: pl.DataFrame) -> tuple[pl.DataFrame, list[Rejected]]:
+    """Shares over the codes of each country and variable, and what was left out of them."""
+    coded = counts.join(_coded().with_columns(known=True), on=["variable", "response_code"], how="left")
+    usable = (pl.col("response_code") < 0) | pl.col("known")
+    left_out = (
+        coded.filter(~usable.fill_null(False))
+        .group_by("variable", "response_code", maintain_order=True)
+        .agg(pl.col("n").sum(), pl.col("answer").drop_nulls().first())
+    )
+    uncoded = [_rejected_answers(*row) for row in left_out.iter_rows()]
+    cell = ("country", "variable")
+    responses = (
+        coded.filter(usable)
+        .with_columns(
+            share=pl.col("n") / pl.col("n").sum().over(cell),
+            weighted_share=pl.col("weighted_n") / pl.col("weighted_n").sum().over(cell),
+        )
+        .select(RESPONSE_COLUMNS)
+        .sort(RESPONSE_COLUMNS[:3])
+    )
+    return responses, uncoded
+
+
+def _rejected_answers(variable: str, code: int | None, n: int, answer: str | None) -> Rejected:
+    problem = "are empty or no whole number" if code is None else f"have the code {code}, which the codebook lacks"
+    return Rejected(0, f"{n} answers {problem}", variable, answer or "")
+
+
+def _unread_columns(columns: list[str]) -> list[Rejected]:
+    """Question columns that are not read, and variables that the file lacks."""
+    variables = _variables()
+    questions = [column for column in columns if re.match(r"Q\d", column) and column not in variables]
+    unasked = [column for column in questions if re.fullmatch(r"Q\d+", column)]
+    special = [column for column in questions if column not in unasked]
+    groups = (
+        ("not read, no probe asks about them", unasked),
+        ("not read, they are country-specific or derived from the plain variables", special),
+        ("not in the file", [variable for variable in variables if variable not in columns]),
+    )
+    return [Rejected(0, reason, "columns", ", ".join(names)) for reason, names in groups if names]
+
+
+def _read_shares(source: _Source) -> ReadSurvey:
+    table = _share_table(source)
+    checked = _with_cell_reasons(_with_row_reasons(table))
+    rejected = [
+        Rejected(line, reason, f"{question} {place}", content)
+        for line, reason, question, place, content in checked.filter(pl.col("reason").is_not_null())
+        .select("line", "reason", "question", "place", "content")
+        .iter_rows()
+    ]
+    kept = checked.filter(pl.col("reason").is_null())
+    responses = kept.select(
+        "country",
+        "variable",
+        "response_code",
+        "n",
+        share=pl.col("percent") / 100,
+        weighted_n=pl.lit(None, pl.Float64),
+        weighted_share=pl.col("weighted_percent") / 100,
+    ).sort(RESPONSE_COLUMNS[:3])
+    return ReadSurvey("shares", _content_sha256(source), responses, table.height, kept.height, rejected)
+
+
+def _share_table(source: _Source) -> pl.DataFrame:
+    """The rows as text with their lines: ``line, content, question, place, response_code, percent, ...``."""
+    at = {part: _column(source, part) for part in _SHARE_COLUMNS}
+    places = [(part, source.columns.index(column)) for part, column in at.items() if column]
+    rows = []
+    for line, row in _numbered_rows(source):
+        cells = {part: row[place].strip() for part, place in places if place < len(row)}
+        rows.append({"line": line, "content": source.delimiter.join(row), **cells})
+    names = ("content", *_SHARE_COLUMNS)
+    schema = {"line": pl.Int64, **dict.fromkeys(names, pl.String)}
+    return pl.DataFrame(rows, schema=schema).rename({"country": "place"})
+
+
+def _numbered_rows(source: _Source) -> Iterator[tuple[int, list[str]]]:
+    """The rows below the header, each with its line; comments and blank lines are none."""
+    with _reading(source.path, source.name, source.gzipped) as text:
+        lines = ((number, line) for number, line in enumerate(text, 1) if not line.startswith("#") and line.strip())
+        next(lines, None)
+        for number, line in lines:
+            yield number, next(csv.reader([line], delimiter=source.delimiter))
+
+
+def _with_row_reasons(table: pl.DataFrame) -> pl.DataFrame:
+    """Cells as numbers and codes, and ``reason``: why a row is not taken by itself, null where it is."""
+    countries = {name: _alpha2(name) for name in table["place"].drop_nulls().unique()}
+    number = pl.col("response_code").cast(pl.Float64, strict=False)
+    whole = pl.when(number == number.floor()).then(number)
+    typed = table.with_columns(
+        variable=pl.format("Q{}", pl.col("question").str.extract(r"^[Qq]?0*([1-9]\d*)$")),
+        country=pl.col("place").replace_strict(countries, return_dtype=pl.String, default=None),
+        response_code=whole.cast(pl.Int64, strict=False),
+        n=pl.col("n").cast(pl.Float64, strict=False).cast(pl.Int64, strict=False),
+        percent=pl.col("percent").cast(pl.Float64, strict=False),
+        weighted_percent=pl.col("weighted_percent").cast(pl.Float64, strict=False),
+    ).join(_coded().with_columns(known=True), on=["variable", "response_code"], how="left", maintain_order="left")
+    key = pl.struct("variable", "country", "response_code")
+    reasons = (
+        (~pl.col("variable").is_in(_variables()).fill_null(False), "no probe asks about this question"),
+        (pl.col("country").is_null(), "no country of ISO 3166-1"),
+        (pl.col("response_code").is_null(), "the response code is no whole number"),
+        ((pl.col("response_code") >= 0) & pl.col("known").is_null(), "the codebook lacks this response code"),
+        (~pl.col("percent").is_between(0, 100).fill_null(False), "the percentage is not between 0 and 100"),
+        (~pl.col("weighted_percent").is_between(0, 100), "the weighted percentage is not between 0 and 100"),
+        (~key.is_first_distinct(), "the response code occurs twice for this question and country"),
+    )
+    return typed.with_columns(reason=pl.coalesce(pl.when(holds).then(pl.lit(text)) for holds, text in reasons))
+
+
+def _with_cell_reasons(rows: pl.DataFrame) -> pl.DataFrame:
+    """``reason`` also where the rows of a question in a country do not add up to 100."""
+    for column in ("percent", "weighted_percent"):
+        given = pl.when(pl.col("reason").is_null()).then(pl.col(column))
+        total = given.sum().over("variable", "country")
+        off = (total - 100).abs() > SUM_TOLERANCE
+        stated = given.count().over("variable", "country") > 0
+        text = pl.format(
+            "{} of this question and country add up to {}, not 100",
+            pl.lit("the weighted percentages" if column == "weighted_percent" else "the percentages"),
+            total.round(2),
+        )
+        rows = rows.with_columns(
+            reason=pl.coalesce("reason", pl.when(off & stated & pl.col("reason").is_null()).then(text))
+        )
+    return rows

@@ -1,0 +1,106 @@
+/*
+question = "In which test languages do checkpoints answer alike, each theme counting the same?"
+grain = "A pair of checkpoints and a test language: the share of equal answers in each WVS category, then the mean of the categories. Not the number of agreement, where each probe counts the same."
+paper = "Echoes Figure 7 bottom; dissertation Table E.2"
+reason = "First version."
+
+[parameters.score]
+type = "text"
+about = "Way of scoring the answers."
+default = "mean"
+values = ["sum", "mean", "first"]
+
+[parameters.probe_set]
+type = "text"
+about = "Probe set that the questions are from: echoes-2024 where the store has it, else wvs7-all, else the first."
+default_sql = "default_probe_set()"
+values_from = "v_probe_set.probe_set"
+
+[parameters.strategies]
+type = "text[]"
+about = "Only checkpoints made this way; list two or all three to compare them."
+default = ["pretrained"]
+values = ["pretrained", "monolingual", "multilingual"]
+
+[parameters.model]
+type = "text"
+about = "Only checkpoints of this pretrained model."
+values_from = "v_checkpoint.model"
+
+[parameters.source]
+type = "text"
+about = "Only runs on this source."
+values_from = "v_checkpoint.source"
+
+[parameters.sentences]
+type = "integer"
+about = "Only runs with this number of sentences."
+values_from = "v_checkpoint.sentences"
+
+[parameters.seed]
+type = "integer"
+about = "Only runs with this seed."
+values_from = "v_checkpoint.seed"
+
+[parameters.epoch]
+type = "integer"
+about = "Checkpoints after this epoch; the last of every run unless given."
+values_from = "v_checkpoint.epoch"
+
+[columns]
+checkpoint_id_a = "Key of the first checkpoint."
+checkpoint_a = "Its name: the pretrained model's, or run/epoch-N."
+checkpoint_id_b = "Key of the second checkpoint."
+checkpoint_b = "Its name."
+language = "Test language."
+agreement = "Mean over the WVS categories of the percentage of a category's probes with equal answers."
+categories = "Categories in the mean."
+probes = "Probes that both answered, all categories together."
+*/
+WITH chosen AS (
+    SELECT
+        checkpoint_id,
+        checkpoint_name(model, run, epoch) AS checkpoint,
+        row_number() OVER (ORDER BY model, source, ft_languages, sentences, seed, epoch, digest) AS place
+    FROM v_checkpoint
+    WHERE list_contains($strategies, strategy)
+      AND at_epoch($epoch, epoch, is_final)
+      AND matches($model, model)
+      AND matches($source, source)
+      AND matches($sentences, sentences)
+      AND matches($seed, seed)
+),
+answers AS (
+    SELECT k.place, a.language, a.question, a.category, a.answer
+    FROM v_answer a
+    JOIN chosen k USING (checkpoint_id)
+    JOIN v_probe_set s USING (collection, question)
+    WHERE a.score = $score AND s.probe_set = $probe_set
+),
+cells AS (
+    SELECT
+        a.place AS place_a,
+        b.place AS place_b,
+        language,
+        a.category,
+        percent(a.answer = b.answer) AS agreement,
+        count(*) AS probes
+    FROM answers a
+    JOIN answers b USING (language, question)
+    WHERE a.place < b.place
+    GROUP BY ALL
+)
+SELECT
+    a.checkpoint_id AS checkpoint_id_a,
+    a.checkpoint AS checkpoint_a,
+    b.checkpoint_id AS checkpoint_id_b,
+    b.checkpoint AS checkpoint_b,
+    c.language,
+    mean(c.agreement, c.category) AS agreement,
+    count(*) AS categories,
+    sum(c.probes)::BIGINT AS probes
+FROM cells c
+JOIN chosen a ON a.place = c.place_a
+JOIN chosen b ON b.place = c.place_b
+GROUP BY ALL, c.place_a, c.place_b
+ORDER BY c.place_a, c.place_b, c.language

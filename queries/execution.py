@@ -1,0 +1,169 @@
+"""Running queries: released ones by name, and any SQL by hand. Every result knows what it was made with.
+
+Queries run on an open store of any mode; whether anything can be written is up to the connection. The macros of
+``macros.sql`` are temporary objects of the connection, so a read-only store has them too.
+"""
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from mlv.queries.catalogue import Query, find, text_sha256
+from mlv.queries.parameters import Given, bind
+from mlv.schema.errors import UsageError
+
+_WITHOUT_FRAME = ("INTERVAL", "MAP", "BIT", "UNION", "VARIANT")
+"""Types of DuckDB that a polars frame has no column for, or not one that can be written to every format."""
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """Rows, and what made them."""
+
+    frame: pl.DataFrame
+    name: str
+    """Name of the query; ``sql`` for SQL by hand."""
+
+    version: int | None
+    """Version of the query; None for SQL by hand."""
+
+    sql_sha256: str
+    """SHA-256 of the query's file, or of the SQL."""
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """The values that were bound, defaults included."""
+
+    @property
+    def title(self) -> str:
+        """One line that says how to get the same result again."""
+        reference = self.name if self.version is None else f"{self.name}@{self.version}"
+        bound = [f"{name}={_shown(value)}" for name, value in self.parameters.items() if value is not None]
+        return " ".join([reference, *bound, f"(SHA-256 {self.sql_sha256[:12]})"])
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(str(item) for item in value)
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if any(mark.isspace() for mark in text) else text
+
+
+@functools.cache
+def macros_sql() -> str:
+    """The text of ``macros.sql``."""
+    return files("mlv.queries").joinpath("macros.sql").read_text(encoding="utf-8")
+
+
+def install_macros(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give a connection the macros that queries use; once more does no harm."""
+    known = connection.execute(
+        "SELECT count(*) FROM duckdb_functions() WHERE function_name = 'profile_correlations' AND database_name = 'temp'"
+    ).fetchone()
+    if known is None or known[0] == 0:
+        connection.execute(macros_sql())
+
+
+def run(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    version: int | None = None,
+    parameters: Mapping[str, Given] | None = None,
+) -> QueryResult:
+    """Run a released query, its newest version unless one is named.
+
+    ``parameters`` may be Python values or their texts; None stands for the default.
+    Raises UsageError where the query, the version, a parameter or a value does not exist.
+    """
+    query = find(name if version is None else f"{name}@{version}")
+    return run_query(connection, query, parameters or {})
+
+
+def run_query(
+    connection: duckdb.DuckDBPyConnection, query: Query, parameters: Mapping[str, Given]
+) -> QueryResult:
+    """Run a query of the catalogue."""
+    install_macros(connection)
+    values = bind(connection, query, parameters)
+    frame = _frame(connection, query.sql, values)
+    return QueryResult(frame, query.name, query.version, query.sha256, values)
+
+
+def execute_sql(
+    connection: duckdb.DuckDBPyConnection,
+    text: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    sealed: bool = True,
+) -> QueryResult:
+    """Run SQL by hand, one statement or several; the result is the last one's.
+
+    ``parameters`` are bound in every statement that names them. A sealed connection reaches nothing but the open
+    store: no other file, no network, no Python variable. Sealing lasts until the connection is closed.
+    Raises UsageError with DuckDB's own words where the SQL fails.
+    """
+    install_macros(connection)
+    if sealed:
+        _seal(connection)
+    try:
+        statements = connection.extract_statements(text)
+    except duckdb.Error as error:
+        raise _explained(connection, error) from error
+    if not statements:
+        raise UsageError("There is no SQL to run.", 'Write for example: mlv sql "SELECT * FROM v_run"')
+    given = dict(parameters or {})
+    frame = pl.DataFrame()
+    for statement in statements:
+        frame = _frame(connection, statement, {name: given.get(name) for name in statement.named_parameters})
+    return QueryResult(frame, "sql", None, text_sha256(text), given)
+
+
+def _seal(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET python_enable_replacements = false")
+
+
+def _frame(
+    connection: duckdb.DuckDBPyConnection, sql: str | duckdb.Statement, values: Mapping[str, Any]
+) -> pl.DataFrame:
+    """Execute and fetch; an empty frame without columns where a statement gives nothing."""
+    try:
+        connection.execute(sql, dict(values))
+        columns = connection.description or []
+        for column, type_code, *_ in columns:
+            if str(type_code).startswith(_WITHOUT_FRAME):
+                raise UsageError(
+                    f"Column {column} is of type {type_code}, which results cannot hold.",
+                    f'Cast it in the query: CAST("{column}" AS VARCHAR)',
+                )
+        return connection.pl() if columns else pl.DataFrame()
+    except duckdb.Error as error:
+        raise _explained(connection, error) from error
+
+
+def _explained(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> UsageError:
+    """What DuckDB says, and what to do about it."""
+    text = str(error).strip()
+    if "read-only" in text:
+        hint = "The store is open for reading; what changes it needs --write."
+    elif isinstance(error, duckdb.PermissionException):
+        hint = "SQL reaches nothing but the store. Write a result with -o PATH; --write lifts the limit."
+    elif "Table with name" in text:
+        hint = f"Views to read: {', '.join(_views(connection))}."
+    elif isinstance(error, duckdb.BinderException):
+        hint = 'See the columns of a view: mlv sql "DESCRIBE v_answer"'
+    else:
+        hint = ""
+    return UsageError(text, hint)
+
+
+def _views(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    rows = connection.execute(
+        "SELECT view_name FROM duckdb_views() WHERE view_name LIKE 'v\\_%' ESCAPE '\\' ORDER BY view_name"
+    ).fetchall()
+    return [str(row[0]) for row in rows]

@@ -1,0 +1,164 @@
+-- The statistics and defaults that queries share, as macros of the connection: nothing is written into a store.
+-- A macro that a released query uses never changes (queries.lock.json); a better one gets a new name.
+
+-- Selection ------------------------------------------------------------------------------------------------------
+
+-- Whether a value is the wanted one; anything is when none is wanted.
+CREATE OR REPLACE TEMP MACRO matches(wanted, value) AS wanted IS NULL OR value = wanted;
+
+-- Whether a checkpoint is of the wanted epoch; the last of its run when none is wanted.
+CREATE OR REPLACE TEMP MACRO at_epoch(wanted, epoch, is_final) AS
+    CASE WHEN wanted IS NULL THEN is_final ELSE epoch = wanted END;
+
+-- The name that --model takes: the model's own, or run/epoch-N.
+CREATE OR REPLACE TEMP MACRO checkpoint_name(model, run, epoch) AS
+    CASE WHEN run IS NULL THEN model ELSE run || '/epoch-' || epoch END;
+
+-- A word of a command line, quoted where a shell would take it apart.
+CREATE OR REPLACE TEMP MACRO shell_word(word) AS
+    CASE
+        WHEN regexp_full_match(word, '[A-Za-z0-9_@%+=:,./-]+') THEN word
+        ELSE '''' || replace(word, '''', '''\''''') || ''''
+    END;
+
+-- Statistics -----------------------------------------------------------------------------------------------------
+
+-- Percentage of rows that meet a condition (aggregate).
+CREATE OR REPLACE TEMP MACRO percent(condition) AS 100.0 * count(*) FILTER (WHERE condition) / count(*);
+
+-- Mean in a fixed order, so that the last digit does not depend on how rows are stored (aggregate).
+CREATE OR REPLACE TEMP MACRO mean(value, place) AS avg(value ORDER BY place);
+
+-- Cosine of two vectors whose components stand in the order of place; NULL where one has no length (aggregate).
+CREATE OR REPLACE TEMP MACRO cosine(x, y, place) AS
+    CASE
+        WHEN sum(x * x) > 0 AND sum(y * y) > 0
+        THEN list_cosine_similarity(list(x ORDER BY place), list(y ORDER BY place))
+    END;
+
+-- Twice the average rank of a value among those of its cell, ties sharing theirs (window). rank() is one more than
+-- the number of lower values, count(*) up to here is the number of lower and equal ones. An integer is exact.
+CREATE OR REPLACE TEMP MACRO doubled_rank(value, cell) AS
+    rank() OVER (PARTITION BY cell ORDER BY value) + count(*) OVER (PARTITION BY cell ORDER BY value);
+
+-- Spearman's rho: Pearson's correlation of two columns of ranks; NULL where one is constant (aggregate). All sums are
+-- of integers, so the result is the same in whatever order rows come; equal and opposite orders give exactly 1 and -1.
+CREATE OR REPLACE TEMP MACRO spearman_rho(rank_x, rank_y) AS
+    (count(*) * sum(rank_x * rank_y) - sum(rank_x) * sum(rank_y))::DOUBLE
+    / nullif(
+        sqrt(
+            (count(*) * sum(rank_x * rank_x) - sum(rank_x) * sum(rank_x))::DOUBLE
+            * (count(*) * sum(rank_y * rank_y) - sum(rank_y) * sum(rank_y))::DOUBLE
+        ),
+        0
+    );
+
+-- Continued fraction of the incomplete beta function (Abramowitz and Stegun 26.5.8), from the 80th term backwards.
+CREATE OR REPLACE TEMP MACRO beta_fraction(a, b, x) AS
+    1 / list_reduce(
+        list_transform(
+            range(80, 0, -1),
+            lambda k: x / ((a + k - 1) * (a + k))
+                * CASE
+                    WHEN k % 2 = 0 THEN k / 2 * (b - k / 2)
+                    ELSE -(a + (k - 1) / 2) * (a + b + (k - 1) / 2)
+                END
+        ),
+        lambda rest, term: 1 + term / rest,
+        1::DOUBLE
+    );
+
+-- Regularised incomplete beta function I_x(a, b) for x below (a + 1) / (a + b + 2), where the fraction converges fast.
+CREATE OR REPLACE TEMP MACRO regularised_beta(a, b, x) AS
+    exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * ln(x) + b * ln(1 - x)) / a * beta_fraction(a, b, x);
+
+-- Two-sided p-value of Spearman's rho over n pairs by Student's t with n - 2 degrees of freedom, as
+-- scipy.stats.spearmanr has it: I_x((n - 2) / 2, 1 / 2) at x = 1 - rho^2. NULL for fewer than 3 pairs.
+CREATE OR REPLACE TEMP MACRO spearman_p(rho, n) AS
+    CASE
+        WHEN rho IS NULL OR n < 3 THEN NULL
+        WHEN abs(rho) = 1 THEN 0::DOUBLE
+        WHEN rho = 0 THEN 1::DOUBLE
+        WHEN 1 - rho * rho < n / (n + 3)
+        THEN regularised_beta((n - 2) / 2, 0.5::DOUBLE, 1 - rho * rho)
+        ELSE 1 - regularised_beta(0.5::DOUBLE, (n - 2) / 2, rho * rho)
+    END;
+
+-- Defaults -------------------------------------------------------------------------------------------------------
+
+-- echoes-2024 where the store has it, else wvs7-all, else the first by name.
+CREATE OR REPLACE TEMP MACRO default_probe_set() AS (
+    SELECT probe_set
+    FROM v_probe_set
+    ORDER BY probe_set <> 'echoes-2024', probe_set <> 'wvs7-all', probe_set
+    LIMIT 1
+);
+
+-- The last survey by name; one with invented numbers only where there is no other.
+CREATE OR REPLACE TEMP MACRO default_survey() AS (
+    SELECT survey FROM v_country_profile ORDER BY illustrative, survey DESC LIMIT 1
+);
+
+-- weighted where the survey has weighted profiles, else unweighted.
+CREATE OR REPLACE TEMP MACRO default_weighting(wanted_survey) AS (
+    SELECT weighting
+    FROM v_country_profile
+    WHERE survey = wanted_survey
+    ORDER BY weighting <> 'weighted', weighting
+    LIMIT 1
+);
+
+-- Countries of the languages that the store has probes in.
+CREATE OR REPLACE TEMP MACRO probed_countries() AS (
+    SELECT list(DISTINCT country ORDER BY country)
+    FROM v_language_country
+    WHERE language IN (SELECT language FROM v_probe)
+);
+
+-- The four of Echoes Table 3 where the survey has them all, else those of the probed languages.
+CREATE OR REPLACE TEMP MACRO alignment_countries(wanted_survey) AS (
+    SELECT CASE WHEN count(DISTINCT country) = 4 THEN ['DE', 'PK', 'RS', 'VN'] ELSE probed_countries() END
+    FROM v_country_profile
+    WHERE survey = wanted_survey AND country IN ('DE', 'PK', 'RS', 'VN')
+);
+
+-- The pretrained models of the store; before there are any, the one that Echoes studies most.
+CREATE OR REPLACE TEMP MACRO study_models() AS (
+    SELECT coalesce(list(DISTINCT model ORDER BY model), ['google/mt5-small'])
+    FROM v_checkpoint
+    WHERE strategy = 'pretrained'
+);
+
+-- The sources that were ingested; before there are any, the multi-parallel ones of Echoes section 4.1.
+CREATE OR REPLACE TEMP MACRO study_sources() AS (
+    SELECT coalesce(list(DISTINCT source ORDER BY source), ['flores', 'pbc', 'tanzil']) FROM v_segment
+);
+
+-- Profiles -------------------------------------------------------------------------------------------------------
+
+-- Spearman's rho between the profiles of checkpoints and countries, over the questions of a probe set that both have
+-- (Echoes sections 3.5 and 6): one row per checkpoint, test language and country.
+CREATE OR REPLACE TEMP MACRO profile_correlations(
+    checkpoints, wanted_score, wanted_probe_set, wanted_survey, wanted_weighting, countries
+) AS TABLE
+    WITH pairs AS (
+        SELECT m.checkpoint_id, m.language, p.country, m.p_first AS model_value, p.p_first AS people_value,
+               hash(m.checkpoint_id, m.language, p.country) AS cell
+        FROM v_model_profile m
+        JOIN v_probe_set s USING (collection, question)
+        JOIN v_country_profile p USING (question)
+        WHERE m.score = wanted_score
+          AND m.checkpoint_id IN (SELECT unnest(checkpoints))
+          AND s.probe_set = wanted_probe_set
+          AND p.survey = wanted_survey
+          AND p.weighting = wanted_weighting
+          AND list_contains(countries, p.country)
+    ),
+    ranked AS (
+        SELECT checkpoint_id, language, country, doubled_rank(model_value, cell) AS model_rank,
+               doubled_rank(people_value, cell) AS people_rank
+        FROM pairs
+    )
+    SELECT checkpoint_id, language, country, spearman_rho(model_rank, people_rank) AS rho, count(*) AS n
+    FROM ranked
+    GROUP BY checkpoint_id, language, country;
