@@ -141,13 +141,17 @@ def _editions(pairs: list[str]) -> dict[str, str]:
 
 def _print_shifts(work: "Work", done: "Committed") -> None:
     """The share of values that this run left unchanged, per test language."""
+    from dataclasses import replace
+
+    import polars as pl
+
     from mlv.cli.output import put
-    from mlv.queries import find
     from mlv.queries import run as run_query
     from mlv.schema.store import open_store
 
     with open_store(work.store) as connection:
-        result = run_query(connection, find("unchanged"), {"run": done.run})
+        result = run_query(connection, "unchanged")
+    result = replace(result, frame=result.frame.filter(pl.col("run") == done.run))
     say(f"% of values unchanged by {done.run} (more: mlv query list)")
     put(result, "table", None, None)
 

@@ -77,9 +77,10 @@ def corpus(
     source: Annotated[str, typer.Option(help="pbc, ebible, tanzil, flores, news or lines.")],
     language: Annotated[str | None, typer.Option(help="Language, where the file does not carry it.")] = None,
     edition: Annotated[str | None, typer.Option(help="Edition; from the file name if not given.")] = None,
-    publication: Annotated[str | None, typer.Option(help="News: take this publication alone.")] = None,
+    publication: Annotated[
+        str | None, typer.Option(help="news: take this publication alone; lines: name of the source, lines-NAME.")
+    ] = None,
     licence: Annotated[str, typer.Option(help="Licence of the text, as its origin states it.")] = "",
-    name: Annotated[str | None, typer.Option(help="lines: name of the source in the store.")] = None,
     download: Download = False,
     db: Store = DEFAULT_STORE,
 ) -> None:

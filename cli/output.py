@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlv.cli.edge import say
+from mlv.schema.errors import DataError
 
 if TYPE_CHECKING:
     from mlv.queries import QueryResult
@@ -19,28 +20,47 @@ Format = Annotated[
     ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead of standard output.")]
-Limit = Annotated[int | None, typer.Option("--limit", help="Print at most this many rows.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=0, help="Most rows that a table prints; 0 for all.")]
+
+ENDINGS = {
+    ".csv": "csv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".parquet": "parquet",
+    ".md": "markdown",
+    ".tex": "latex",
+}
+"""Format by the ending of a file's name."""
 
 TERMINAL_ROWS = 100
 """Rows of a table that are printed to a terminal where no limit is given."""
 
 
 def put(result: "QueryResult", output_format: str | None, output: Path | None, limit: int | None) -> None:
-    """Render a result and write it; say so where rows are left out."""
-    from mlv.queries.rendering import ENDINGS, render
+    """Render a result and write it; say so where a table leaves rows out."""
+    from mlv.queries.rendering import render, truncation_note
 
     chosen = output_format or (ENDINGS.get(output.suffix, "table") if output else "table")
-    if limit is None and output is None and chosen == "table" and sys.stdout.isatty():
+    if limit is None and output is None and sys.stdout.isatty():
         limit = TERMINAL_ROWS
-    rendered = render(result, chosen, limit=limit)
+    limit = limit or None
+    rendered = render(result, chosen, limit)
     if output is None:
         sys.stdout.buffer.write(rendered)
         sys.stdout.buffer.flush()
     else:
-        from mlv.schema.jobs import written_aside
+        _write(output, rendered)
+        say(f"{result.frame.height:,} rows -> {output}")
+    note = truncation_note(result, limit) if chosen == "table" else None
+    if note:
+        say(note)
 
+
+def _write(output: Path, rendered: bytes) -> None:
+    from mlv.schema.jobs import written_aside
+
+    try:
         with written_aside(output) as aside:
             aside.write_bytes(rendered)
-        say(f"{result.frame.height:,} rows -> {output}")
-    if limit is not None and result.frame.height > limit:
-        say(f"{result.frame.height - limit:,} more rows: --limit {result.frame.height} prints all")
+    except OSError as error:
+        raise DataError(f"{output} cannot be written: {error.strerror}", "Name another file with -o.") from error

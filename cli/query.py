@@ -37,12 +37,10 @@ def run(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Run a query and print its result."""
-    from mlv.queries import find, parse_parameters
     from mlv.queries import run as run_query
+    from mlv.queries.parameters import parse_assignments
     from mlv.schema.store import open_store
 
-    query = find(name)
-    parameters = parse_parameters(query, param or [])
     with open_store(db) as connection:
-        result = run_query(connection, query, parameters)
+        result = run_query(connection, name, parameters=parse_assignments(param or []))
     put(result, output_format, output, limit)

@@ -31,7 +31,7 @@ def list_runs(
             connection,
             "SELECT run, kind, source, ft_languages, sentences, seed, started_at, finished_at FROM v_run "
             "ORDER BY run_id",
-            sandboxed=True,
+            sealed=True,
         )
     put(result, output_format, output, limit)
     for job in _unfinished(db):
@@ -53,7 +53,7 @@ def show(name: Name, db: Store = DEFAULT_STORE) -> None:
         )
         fields = dict(zip([column[0] for column in row.description], row.fetchone() or (), strict=True))
         events = connection.execute(
-            "SELECT at, event, detail FROM run_event WHERE run_id = ? ORDER BY position", [run_id]
+            "SELECT happened_at, event, detail FROM run_event WHERE run_id = ? ORDER BY position", [run_id]
         ).fetchall()
     shown = {key: str(value) for key, value in fields.items() if key not in ("spec", "provenance")}
     shown |= {key: json.loads(fields[key]) for key in ("spec", "provenance")}

@@ -33,5 +33,5 @@ def sql(
     if file is not None:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     with open_store(db, read_only=not write) as connection:
-        result = execute_sql(connection, text or "", sandboxed=not write)
+        result = execute_sql(connection, text or "", sealed=not write)
     put(result, output_format, output, limit)

@@ -124,19 +124,30 @@ def load(folder: Path, precision: Precision = "fp32", device: str = "cpu") -> Lo
     Raises DataError where the folder holds another architecture or damaged weights.
     """
     import torch
-    import transformers
 
     raw = check_architecture(folder)
     tokenizer = load_tokenizer(folder)
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    try:
-        model = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
-    except (OSError, ValueError, RuntimeError) as error:
-        message = f"The weights in {folder} cannot be loaded: {error}"
-        raise DataError(message, "Fetch or train the model again.") from error
+    model = _load_weights(folder, torch.bfloat16 if precision == "bf16" else torch.float32)
     if raw.get("tie_word_embeddings") is False:
         mark_untied(model, folder)
     return LoadedModel(model.to(device).eval(), tokenizer, device)
+
+
+def _load_weights(folder: Path, dtype: Any) -> Any:
+    """The model with all its weights from files; transformers would make up missing ones."""
+    import safetensors
+    import transformers
+
+    hint = "Fetch or train the model again."
+    try:
+        model, report = transformers.AutoModelForSeq2SeqLM.from_pretrained(
+            folder, dtype=dtype, local_files_only=True, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        raise DataError(f"The weights in {folder} cannot be loaded: {error}", hint) from error
+    if report["missing_keys"]:
+        raise DataError(f"The weights in {folder} lack {', '.join(sorted(report['missing_keys']))}", hint)
+    return model
 
 
 def mark_untied(model: Any, where: Path) -> None:

@@ -15,9 +15,8 @@ The tokenizer has ``<pad> </s> <unk>`` as 0, 1, 2, then 256 byte pieces, which k
 becoming ``<unk>``, then the learnt pieces, and at the end ``<extra_id_99>`` down to ``<extra_id_0>``, as in mT5.
 """
 
-import json
+import io
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -43,6 +42,12 @@ RESERVED: Final = len(SPECIAL_TOKENS) + len(BYTE_PIECES) + SENTINELS
 
 TOKENIZER_SEGMENTS: Final = 100_000
 """Draws that the tokenizer learns from, at most."""
+
+CHARACTER_COVERAGE: Final = 0.9999
+"""Share of characters that get a piece; rare ones are spelt in bytes."""
+
+LONGEST_SEGMENT: Final = 2**20
+"""Bytes of a segment above which sentencepiece would leave it out; its own limit of 4,192 is short of some news."""
 
 LANGUAGE_EXPONENT: Final = 0.3
 """Exponent that evens languages out (mT5; Xue et al. 2021, section 3.1)."""
@@ -181,28 +186,30 @@ def batch_order(lengths: IntArray, batch_size: int, seed: int) -> IntArray:
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
-    """A Unigram tokenizer of ``vocabulary`` entries, sentinels and byte pieces included, as a fast transformers one.
+    """A Unigram tokenizer of at most ``vocabulary`` entries, sentinels and byte pieces included, for transformers.
 
-    Raises UsageError for a vocabulary with no room for learnt pieces, DataError for too little text.
+    Raises UsageError for a vocabulary without room for learnt pieces, DataError where the text needs a larger one.
     """
     import transformers
-    from tokenizers import AddedToken, Tokenizer, decoders, processors
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-    sentinels = [f"<extra_id_{number}>" for number in reversed(range(SENTINELS))]
-    pieces = _learnt_pieces(texts, vocabulary)
+    if vocabulary <= RESERVED:
+        raise UsageError(
+            f"A vocabulary of {vocabulary} has no room: {RESERVED} entries are reserved",
+            "Use `--vocabulary 1000` or more.",
+        )
+    pieces = _learnt_pieces(texts, vocabulary - RESERVED)
     lowest = min(score for _, score in pieces) - 10.0
-    model = {
-        "type": "Unigram",
-        "unk_id": 2,
-        "byte_fallback": True,
-        "vocab": [
-            *((token, 0.0) for token in SPECIAL_TOKENS),
-            *((piece, lowest) for piece in BYTE_PIECES),
-            *pieces,
-            *((token, 0.0) for token in sentinels),
-        ],
-    }
-    backend = Tokenizer.from_str(json.dumps({**json.loads(_untrained().to_str()), "model": model}))
+    sentinels = [f"<extra_id_{number}>" for number in reversed(range(SENTINELS))]
+    entries = [
+        *((token, 0.0) for token in SPECIAL_TOKENS),
+        *((piece, lowest) for piece in BYTE_PIECES),
+        *pieces,
+        *((token, 0.0) for token in sentinels),
+    ]
+    backend = Tokenizer(models.Unigram(entries, unk_id=2, byte_fallback=True))
+    backend.normalizer = normalizers.NFKC()
+    backend.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
     backend.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace()])
     backend.post_processor = processors.TemplateProcessing(
         single=["$A", "</s>"], pair=["$A", "</s>", "$B", "</s>"], special_tokens=[("</s>", 1)]
@@ -213,38 +220,42 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
     )
 
 
-def _untrained() -> Any:
-    """An empty tokenizer that cuts text up as mT5's does: NFKC, words, each begun with the boundary mark."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+def _learnt_pieces(texts: Iterable[str], count: int) -> list[tuple[str, float]]:
+    """At most ``count`` pieces with their log-probabilities, as many as the text gives.
 
-    tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.NFKC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
-    return tokenizer
+    sentencepiece learns them, as for mT5: unlike that of tokenizers its trainer gives the same pieces every time.
+    """
+    import sentencepiece
 
-
-def _learnt_pieces(texts: Iterable[str], vocabulary: int) -> list[tuple[str, float]]:
-    """Pieces with their log-probabilities, as many as fit beside the reserved entries."""
-    from tokenizers import trainers
-
-    wanted = vocabulary - RESERVED
-    if wanted < 1:
-        raise UsageError(
-            f"A vocabulary of {vocabulary} has no room: {RESERVED} entries are reserved",
-            "Use `--vocabulary 1000` or more.",
-        )
-    tokenizer = _untrained()
-    trainer = trainers.UnigramTrainer(
-        vocab_size=wanted + 1, special_tokens=["<unk>"], unk_token="<unk>", show_progress=False
-    )
+    trained = io.BytesIO()
     try:
-        tokenizer.train_from_iterator(texts, trainer)
-    except Exception as error:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(texts),
+            model_writer=trained,
+            model_type="unigram",
+            vocab_size=count + len(SPECIAL_TOKENS),
+            hard_vocab_limit=False,
+            character_coverage=CHARACTER_COVERAGE,
+            normalization_rule_name="nfkc",
+            pad_id=0,
+            eos_id=1,
+            unk_id=2,
+            bos_id=-1,
+            max_sentence_length=LONGEST_SEGMENT,
+            # sums are split by threads, so that another number of them gives other pieces
+            num_threads=1,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
         raise DataError(
-            f"No tokenizer could be learnt from the corpora: {error}", "Ingest more text, or lower `--vocabulary`."
+            f"No tokenizer of {count} pieces could be learnt from the corpora: {error}",
+            "Use a larger `--vocabulary`, fewer scripts, or more text.",
         ) from error
-    vocab: list[tuple[str, float]] = json.loads(tokenizer.to_str())["model"]["vocab"]
-    return [(piece, score) for piece, score in vocab if piece != "<unk>"][:wanted]
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=trained.getvalue())
+    return [
+        (pieces.id_to_piece(number), pieces.get_score(number))
+        for number in range(len(SPECIAL_TOKENS), pieces.get_piece_size())
+    ]
 
 
 def _tokenizer(job: JobDirectory, spec: PretrainSpec, texts: pl.Series, draws: IntArray, progress: Progress) -> Any:
@@ -252,8 +263,6 @@ def _tokenizer(job: JobDirectory, spec: PretrainSpec, texts: pl.Series, draws: I
     folder = job.work / "tokenizer"
     if not folder.exists():
         progress.start(1, "tokenizer", "learning a tokenizer")
-        # the trainer adds numbers up in parallel, in no certain order
-        os.environ["TOKENIZERS_PARALLELISM"] = "false"
         with folder_aside(folder) as aside:
             learnt_from = texts.gather(np.sort(draws[:TOKENIZER_SEGMENTS]))
             train_tokenizer(learnt_from.to_list(), spec.vocabulary).save_pretrained(aside)

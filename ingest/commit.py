@@ -177,7 +177,7 @@ def _events(connection: duckdb.DuckDBPyConnection, job: JobDirectory, run_id: in
         {
             "run_id": run_id,
             "position": position,
-            "at": datetime.fromisoformat(event.pop("at")),
+            "happened_at": datetime.fromisoformat(event.pop("at")),
             "event": event.pop("event"),
             "detail": json.dumps(event, ensure_ascii=False),
         }

@@ -10,7 +10,6 @@ after ``articles`` of them, and the report says so.
 
 import csv
 import hashlib
-import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,7 +18,7 @@ from typing import Final
 
 from mlv.ingest.loading import Rejected
 from mlv.ingest.sentences import split_sentences
-from mlv.ingest.text import ReadCorpus, Segments, clean, stream_lines
+from mlv.ingest.text import ReadCorpus, Segments, clean, slug, stream_lines
 from mlv.schema.errors import DataError, UsageError
 
 ARTICLES: Final = 5000
@@ -37,8 +36,8 @@ LISTED = 20
 
 def outlet(publication: str) -> str:
     """Short name of an outlet: ``fox`` of ``Fox News``, ``new-york-times`` of ``New York Times``."""
-    short = re.sub(r"[^a-z0-9]+", "-", publication.casefold()).strip("-").removeprefix("news-")
-    known = {name.casefold().replace(" ", "-"): code for code, name in OUTLETS.items()}
+    short = slug(publication).removeprefix("news-")
+    known = {slug(name): code for code, name in OUTLETS.items()}
     return known.get(short, short)
 
 

@@ -82,17 +82,13 @@ def _split(segments: pl.DataFrame, development_share: float, seed: int) -> pl.Da
     keys = segments["parallel_key"].unique(maintain_order=True)
     drawn = np.random.default_rng(seed).permutation(len(keys))[: round(len(keys) * development_share)]
     development = keys[np.sort(drawn)]
-    return segments.with_row_index("position").select(
-        pl.col("position").cast(pl.Int64),
-        split=pl.when(pl.col("parallel_key").is_in(development.implode()))
+    return segments.rename({"position": "segment_position"}).select(
+        pl.int_range(pl.len()).alias("position"),
+        pl.when(pl.col("parallel_key").is_in(development.implode()))
         .then(pl.lit("development"))
-        .otherwise(pl.lit("train")),
-        source="source",
-        language="language",
-        edition="edition",
-        segment_position=segments["position"],
-        parallel_key="parallel_key",
-        text="text",
+        .otherwise(pl.lit("train"))
+        .alias("split"),
+        *("source", "language", "edition", "segment_position", "parallel_key", "text"),
     )
 
 

@@ -45,7 +45,7 @@ _MODEL_VALUES = """
 SELECT p.language_id, p.probe_collection_id, a.score, p.question_id,
        CASE p.polarity WHEN 'reversed' THEN 1 - a.p_first ELSE a.p_first END AS p_first
 FROM probe_answer a JOIN probe p USING (probe_id)
-WHERE a.run_id = ? AND a.checkpoint_id = ? AND p.polarity <> 'undefined'
+WHERE a.run_id = ? AND a.checkpoint_id = ?
 ORDER BY ALL
 """
 
@@ -89,7 +89,8 @@ def answer_probes(connection: duckdb.DuckDBPyConnection, run_id: int, checkpoint
 def build_model_profiles(connection: duckdb.DuckDBPyConnection, run_id: int, checkpoint_id: int) -> int:
     """Profiles of a checkpoint, one for each language, collection and way of scoring; return the values written.
 
-    A probe whose answers stand the other way round counts with 1 - p_first; one that is undefined is left out.
+    A probe whose answers stand the other way round counts with 1 - p_first; one whose polarity cannot be told counts
+    as it is.
     """
     values = connection.execute(_MODEL_VALUES, [run_id, checkpoint_id]).pl()
     values = values.with_columns(run_id=pl.lit(run_id), checkpoint_id=pl.lit(checkpoint_id))

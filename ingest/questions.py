@@ -18,7 +18,7 @@ import polars as pl
 from mlv.ingest.loading import ensure
 from mlv.schema.paper import CATEGORIES, CategoryRange
 
-_CODE = re.compile(r"([1-9]\d{0,2})[a-z]?")
+_CODE = re.compile(r"([1-9][0-9]{0,2})[a-z]?")
 
 
 def number_of(code: str) -> int | None:
@@ -39,7 +39,7 @@ def answer_sides() -> pl.DataFrame:
     """Which answer of a question's probes a response code counts for.
 
     Returns:
-        ``question, variable, response_code, side, label``; ``side`` is first, second, middle or missing.
+        ``question, variable, response_code, side, label``; ``side`` is first, second or missing.
     """
     return _packaged("answer_sides.csv").select(
         question="question_id",

@@ -15,6 +15,7 @@ import contextlib
 import csv
 import gzip
 import hashlib
+import io
 import re
 import shutil
 import tempfile
@@ -22,7 +23,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Literal, TextIO
+from typing import Literal, TextIO
 
 import duckdb
 import polars as pl
@@ -86,6 +87,7 @@ class _Source:
     columns: list[str]
     delimiter: str
     gzipped: bool
+    content_sha256: str
 
 
 def read_survey(path: Path) -> ReadSurvey:
@@ -130,27 +132,27 @@ def _csv_file(path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _source(path: Path, name: str) -> _Source:
-    """What the first line that is no comment says about a CSV."""
+    """What a CSV is, from its first line that is no comment; all of it is read once, so a damaged one is found."""
     with path.open("rb") as file:
         gzipped = file.read(2) == b"\x1f\x8b"
+    digest = hashlib.sha256()
     with _reading(path, name, gzipped) as text:
-        header = next((line for line in text if not line.startswith("#") and line.strip()), "")
+        lines = ((digest.update(line.encode()), line)[1] for line in text)
+        header = next((line for line in lines if not line.startswith("#") and line.strip()), "")
+        for _ in lines:
+            pass
     if not header:
         raise DataError(f"{name} is empty.", _LAYOUTS)
     delimiter = max(",;\t", key=header.count)
     columns = [column.strip() for column in next(csv.reader([header], delimiter=delimiter))]
-    return _Source(path, name, columns, delimiter, gzipped)
+    return _Source(path, name, columns, delimiter, gzipped, digest.hexdigest())
 
 
 @contextlib.contextmanager
 def _reading(path: Path, name: str, gzipped: bool) -> Iterator[TextIO]:
     """The text of a CSV. Raises DataError where it is damaged or not UTF-8."""
     try:
-        with (
-            gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-            if gzipped
-            else path.open(encoding="utf-8-sig", newline="")
-        ) as text:
+        with _opened(path, gzipped) as text:
             yield text
     except UnicodeDecodeError as error:
         raise DataError(
@@ -160,10 +162,10 @@ def _reading(path: Path, name: str, gzipped: bool) -> Iterator[TextIO]:
         raise DataError(f"{name} is damaged: {error}", "Fetch the file again.") from error
 
 
-def _content_sha256(source: _Source) -> str:
-    file: IO[bytes]
-    with gzip.open(source.path) if source.gzipped else source.path.open("rb") as file:  # type: ignore[assignment]
-        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+def _opened(path: Path, gzipped: bool) -> TextIO:
+    if gzipped:
+        return io.TextIOWrapper(gzip.open(path), encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
 
 
 def _is_respondents(source: _Source) -> bool:
@@ -245,7 +247,7 @@ def _read_respondents(source: _Source) -> ReadSurvey:
     rejected_rows = len(rejected)
     return ReadSurvey(
         layout="respondents",
-        content_sha256=_content_sha256(source),
+        content_sha256=source.content_sha256,
         responses=responses,
         rows_read=rows_read,
         rows_kept=rows_read - rejected_rows,
@@ -261,14 +263,16 @@ def _sift_respondents(connection: duckdb.DuckDBPyConnection, source: _Source) ->
         header=True,
         delimiter=source.delimiter,
         quotechar='"',
-        all_varchar=True,
+        escapechar='"',
+        columns=dict.fromkeys(source.columns, "VARCHAR"),
+        auto_detect=False,
         compression="gzip" if source.gzipped else "none",
     ).create_view("file")
     named = "B_COUNTRY_ALPHA" if "B_COUNTRY_ALPHA" in source.columns else "B_COUNTRY"
     # The sum of decimals does not depend on the order in which threads add them up.
     connection.execute(
         f"CREATE VIEW weighed AS SELECT coalesce(trim({quoted(named)}), '') AS named, "
-        '       TRY_CAST("W_WEIGHT" AS DECIMAL(18, 12)) AS weight, * FROM file'
+        '       TRY_CAST("W_WEIGHT" AS DECIMAL(38, 15)) AS weight, * FROM file'
     )
     counts = connection.execute("SELECT named, count(*) FROM weighed GROUP BY named").fetchall()
     known = [(name, _alpha2(name)) for name, _ in counts]
@@ -375,7 +379,7 @@ def _read_shares(source: _Source) -> ReadSurvey:
         weighted_n=pl.lit(None, pl.Float64),
         weighted_share=pl.col("weighted_percent") / 100,
     ).sort(RESPONSE_COLUMNS[:3])
-    return ReadSurvey("shares", _content_sha256(source), responses, table.height, kept.height, rejected)
+    return ReadSurvey("shares", source.content_sha256, responses, table.height, kept.height, rejected)
 
 
 def _share_table(source: _Source) -> pl.DataFrame:

@@ -96,6 +96,11 @@ def stem(path: Path) -> str:
     return Path(path.name.removesuffix(".gz")).stem
 
 
+def slug(name: str) -> str:
+    """A name in small letters and hyphens: ``new-york-times`` of ``New York Times``."""
+    return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")
+
+
 def read_lines(path: Path) -> list[str]:
     """All lines of a UTF-8 file, gzipped or not. See ``stream_lines`` for the errors."""
     return list(stream_lines(path))

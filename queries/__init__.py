@@ -1,1 +1,35 @@
-"""queries."""
+"""Analyses: the catalogue of released queries, SQL by hand, and results in every format.
+
+In a notebook::
+
+    from mlv.queries import open_store
+
+    with open_store("mlv.duckdb") as store:
+        store.query("agreement", score="mean")  # a polars.DataFrame
+        store.sql("SELECT * FROM v_run WHERE source = $source", {"source": "pbc"})
+"""
+
+from mlv.queries.catalogue import Parameter, Query, all_versions, catalogue, find
+from mlv.queries.execution import QueryResult, execute_sql, install_macros, run, run_query
+from mlv.queries.parameters import parse_assignments
+from mlv.queries.rendering import FORMATS, render, truncation_note
+from mlv.queries.store import Store, open_store
+
+__all__ = [
+    "FORMATS",
+    "Parameter",
+    "Query",
+    "QueryResult",
+    "Store",
+    "all_versions",
+    "catalogue",
+    "execute_sql",
+    "find",
+    "install_macros",
+    "open_store",
+    "parse_assignments",
+    "render",
+    "run",
+    "run_query",
+    "truncation_note",
+]

@@ -77,8 +77,8 @@ class Query(_Header):
 
     name: str
     version: int
-    sql: str
-    """The whole file."""
+    text: str
+    """The whole file, header and SQL."""
 
     sha256: str
     """SHA-256 of the file."""
@@ -102,7 +102,7 @@ def parse_query(name: str, version: int, text: str) -> Query:
     try:
         fields = tomllib.loads(header[1])
         return Query.model_validate(
-            {**fields, "name": name, "version": version, "sql": text, "sha256": text_sha256(text)}
+            {**fields, "name": name, "version": version, "text": text, "sha256": text_sha256(text)}
         )
     except (tomllib.TOMLDecodeError, ValidationError) as error:
         raise DataError(f"The header of query {name}@{version} does not fit: {error}") from error

@@ -63,7 +63,7 @@ def macros_sql() -> str:
 def install_macros(connection: duckdb.DuckDBPyConnection) -> None:
     """Give a connection the macros that queries use; once more does no harm."""
     known = connection.execute(
-        "SELECT count(*) FROM duckdb_functions() WHERE function_name = 'profile_correlations' AND database_name = 'temp'"
+        "SELECT count(*) FROM duckdb_functions() WHERE database_name = 'temp' AND function_name = 'spearman_rho'"
     ).fetchone()
     if known is None or known[0] == 0:
         connection.execute(macros_sql())
@@ -84,13 +84,11 @@ def run(
     return run_query(connection, query, parameters or {})
 
 
-def run_query(
-    connection: duckdb.DuckDBPyConnection, query: Query, parameters: Mapping[str, Given]
-) -> QueryResult:
+def run_query(connection: duckdb.DuckDBPyConnection, query: Query, parameters: Mapping[str, Given]) -> QueryResult:
     """Run a query of the catalogue."""
     install_macros(connection)
     values = bind(connection, query, parameters)
-    frame = _frame(connection, query.sql, values)
+    frame = _frame(connection, query.text, values)
     return QueryResult(frame, query.name, query.version, query.sha256, values)
 
 

@@ -36,11 +36,6 @@ CREATE OR REPLACE TEMP MACRO cosine(x, y, place) AS
         THEN list_cosine_similarity(list(x ORDER BY place), list(y ORDER BY place))
     END;
 
--- Twice the average rank of a value among those of its cell, ties sharing theirs (window). rank() is one more than
--- the number of lower values, count(*) up to here is the number of lower and equal ones. An integer is exact.
-CREATE OR REPLACE TEMP MACRO doubled_rank(value, cell) AS
-    rank() OVER (PARTITION BY cell ORDER BY value) + count(*) OVER (PARTITION BY cell ORDER BY value);
-
 -- Spearman's rho: Pearson's correlation of two columns of ranks; NULL where one is constant (aggregate). All sums are
 -- of integers, so the result is the same in whatever order rows come; equal and opposite orders give exactly 1 and -1.
 CREATE OR REPLACE TEMP MACRO spearman_rho(rank_x, rank_y) AS
@@ -137,13 +132,14 @@ CREATE OR REPLACE TEMP MACRO study_sources() AS (
 -- Profiles -------------------------------------------------------------------------------------------------------
 
 -- Spearman's rho between the profiles of checkpoints and countries, over the questions of a probe set that both have
--- (Echoes sections 3.5 and 6): one row per checkpoint, test language and country.
+-- (Echoes sections 3.5 and 6): one row per checkpoint, test language and country. The windows give twice the average
+-- rank, ties sharing theirs: rank() is one more than the number of lower values, count(*) the number of lower and
+-- equal ones. An integer is exact.
 CREATE OR REPLACE TEMP MACRO profile_correlations(
     checkpoints, wanted_score, wanted_probe_set, wanted_survey, wanted_weighting, countries
 ) AS TABLE
     WITH pairs AS (
-        SELECT m.checkpoint_id, m.language, p.country, m.p_first AS model_value, p.p_first AS people_value,
-               hash(m.checkpoint_id, m.language, p.country) AS cell
+        SELECT m.checkpoint_id, m.language, p.country, m.p_first AS model_value, p.p_first AS people_value
         FROM v_model_profile m
         JOIN v_probe_set s USING (collection, question)
         JOIN v_country_profile p USING (question)
@@ -155,9 +151,16 @@ CREATE OR REPLACE TEMP MACRO profile_correlations(
           AND list_contains(countries, p.country)
     ),
     ranked AS (
-        SELECT checkpoint_id, language, country, doubled_rank(model_value, cell) AS model_rank,
-               doubled_rank(people_value, cell) AS people_rank
+        SELECT
+            checkpoint_id,
+            language,
+            country,
+            rank() OVER models + count(*) OVER models AS model_rank,
+            rank() OVER peoples + count(*) OVER peoples AS people_rank
         FROM pairs
+        WINDOW
+            models AS (PARTITION BY checkpoint_id, language, country ORDER BY model_value),
+            peoples AS (PARTITION BY checkpoint_id, language, country ORDER BY people_value)
     )
     SELECT checkpoint_id, language, country, spearman_rho(model_rank, people_rank) AS rho, count(*) AS n
     FROM ranked

@@ -52,9 +52,7 @@ def bind(connection: duckdb.DuckDBPyConnection, query: Query, given: Mapping[str
     return values
 
 
-def _default(
-    connection: duckdb.DuckDBPyConnection, parameter: Parameter, before: Mapping[str, Value]
-) -> Value:
+def _default(connection: duckdb.DuckDBPyConnection, parameter: Parameter, before: Mapping[str, Value]) -> Value:
     """The default, where need be by evaluating its expression with the values of earlier parameters."""
     if parameter.default_sql is None:
         return parameter.default

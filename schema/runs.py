@@ -73,7 +73,7 @@ class RunEvent(SQLModel, table=True):
 
     run_id: int = column("The run.")
     position: int = column("Order of the event, from 0.")
-    at: datetime = column("When, UTC.", sql_type=sa.DateTime)
+    happened_at: datetime = column("When, UTC.", sql_type=sa.DateTime)
     event: str = column("What happened.")
     detail: str = column("JSON with the particulars.")
 

@@ -321,7 +321,7 @@ def upgrade() -> None:
         "run_event",
         sa.Column("run_id", sa.Integer(), nullable=False, comment="The run."),
         sa.Column("position", sa.Integer(), nullable=False, comment="Order of the event, from 0."),
-        sa.Column("at", sa.DateTime(), nullable=False, comment="When, UTC."),
+        sa.Column("happened_at", sa.DateTime(), nullable=False, comment="When, UTC."),
         sa.Column("event", sa.String(), nullable=False, comment="What happened."),
         sa.Column("detail", sa.String(), nullable=False, comment="JSON with the particulars."),
         comment="The log of a run: started, resumed, checkpoint written, finished.",

@@ -89,18 +89,28 @@ cells AS (
     JOIN answers b USING (language, question)
     WHERE a.place < b.place
     GROUP BY ALL
+),
+pairs AS (
+    SELECT
+        place_a,
+        place_b,
+        language,
+        mean(agreement, category) AS agreement,
+        count(*) AS categories,
+        sum(probes)::BIGINT AS probes
+    FROM cells
+    GROUP BY place_a, place_b, language
 )
 SELECT
     a.checkpoint_id AS checkpoint_id_a,
     a.checkpoint AS checkpoint_a,
     b.checkpoint_id AS checkpoint_id_b,
     b.checkpoint AS checkpoint_b,
-    c.language,
-    mean(c.agreement, c.category) AS agreement,
-    count(*) AS categories,
-    sum(c.probes)::BIGINT AS probes
-FROM cells c
-JOIN chosen a ON a.place = c.place_a
-JOIN chosen b ON b.place = c.place_b
-GROUP BY ALL, c.place_a, c.place_b
-ORDER BY c.place_a, c.place_b, c.language
+    p.language,
+    p.agreement,
+    p.categories,
+    p.probes
+FROM pairs p
+JOIN chosen a ON a.place = p.place_a
+JOIN chosen b ON b.place = p.place_b
+ORDER BY p.place_a, p.place_b, p.language

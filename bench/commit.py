@@ -1,0 +1,103 @@
+"""Committing a job of one million ranking rows: rows a second, and memory above the base process."""
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from measure import PeakMemory, figure
+
+from mlv.ingest.commit import commit_job
+from mlv.ingest.loading import append, ensure
+from mlv.migrations import upgrade
+from mlv.schema.jobs import InfluenceSpec, JobDirectory, ModelRef
+from mlv.schema.store import open_store
+
+TARGETS = 5_000
+TOP_K = 100
+EXAMPLES = 8_000
+
+
+def _store(folder: Path) -> Path:
+    """A store with one fine-tuning run of ``EXAMPLES`` examples."""
+    store = folder / "mlv.duckdb"
+    upgrade(store)
+    moment = "TIMESTAMP '2026-01-01'"
+    with open_store(store, read_only=False) as connection:
+        ensure(
+            connection, "language", pl.DataFrame({"code": ["fa"], "iso639_3": ["fas"], "name": ["Persian"]}), ["code"]
+        )
+        connection.execute("INSERT INTO base_model VALUES (1, 'nano', '', 'd', 'mt5', 1, 1)")
+        connection.execute("INSERT INTO checkpoint VALUES (1, 1, NULL, 0, 0, true, 'nano', 'd', '')")
+        connection.execute(
+            "INSERT INTO run VALUES (1, 'finetune', 'finetune-0', 'traced', '{}', NULL, 1, 1, 'committed', "
+            f"{moment}, {moment}, {moment}, '{{}}')"
+        )
+        examples = pl.DataFrame({"position": np.arange(EXAMPLES)}).select(
+            training_example_id=pl.col("position") + 1,
+            run_id=pl.lit(1),
+            position="position",
+            split=pl.lit("train"),
+            segment_id=pl.lit(None, dtype=pl.Int64),
+        )
+        append(connection, "training_example", examples)
+    return store
+
+
+def _job(folder: Path, seed: int) -> JobDirectory:
+    """A finished influence job: every target ranks its top k in both directions."""
+    spec = InfluenceSpec(
+        model=ModelRef(name="nano", digest="d"),
+        run="traced",
+        method="trak",
+        collection="none",
+        inputs_digest=str(seed),
+    )
+    job = JobDirectory.create(folder / "jobs", spec, {})
+    rng = np.random.default_rng(seed)
+    rows = TARGETS * TOP_K * 2
+    rank = np.tile(np.arange(1, TOP_K + 1), TARGETS * 2)
+    target = np.repeat(np.arange(TARGETS), TOP_K * 2)
+    frames = {
+        "targets": pl.DataFrame({"target": np.arange(TARGETS), "question": "1", "language": "fa", "epoch": 5}),
+        "rankings": pl.DataFrame(
+            {
+                "target": target,
+                "direction": np.tile(np.repeat(["positive", "negative"], TOP_K), TARGETS),
+                "rank": rank,
+                "position": rng.integers(0, EXAMPLES, rows),
+                "score": rng.standard_normal(rows).astype(np.float32),
+            }
+        ),
+        "summaries": pl.DataFrame({"target": np.arange(TARGETS), "language": "fa", "n": EXAMPLES}).with_columns(
+            score_sum=0.0, score_sum_squares=1.0, score_min=-1.0, score_max=1.0
+        ),
+    }
+    job.outputs.mkdir(exist_ok=True)
+    for name, frame in frames.items():
+        frame.write_parquet(job.outputs / f"{name}.parquet")
+    job.set_state("done")
+    return job
+
+
+def main() -> None:
+    """Print rows a second (median of three commits) and peak memory."""
+    rows = TARGETS * TOP_K * 2
+    rates, peaks = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        store = _store(Path(folder))
+        for seed in range(3):
+            job = _job(Path(folder), seed)
+            with open_store(store, read_only=False) as connection, PeakMemory() as memory:
+                began = time.perf_counter()
+                commit_job(connection, job, store)
+                rates.append(rows / (time.perf_counter() - began))
+            peaks.append(memory.megabytes)
+    rate, peak = sorted(rates)[1], sorted(peaks)[1]
+    figure("committing 1,000,000 ranking rows", rate, "rows/s", ">= 1,000,000", rate >= 1e6)
+    figure("  memory above the base process", peak, "MB", "<= 500", peak <= 500)
+
+
+if __name__ == "__main__":
+    main()
