@@ -32,7 +32,8 @@ lint: install  ## Check style.
 	$(BIN)/ruff format --check .
 
 types: install  ## Check types.
-	$(BIN)/mypy schema migrations ingest compute queries cli tests bench
+	$(BIN)/mypy -p mlv.schema -p mlv.migrations -p mlv.ingest -p mlv.compute -p mlv.queries -p mlv.cli
+	$(BIN)/mypy docs bench tests
 
 imports: install  ## Check the direction of imports.
 	$(BIN)/lint-imports

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mlv.cli.work import Work
     from mlv.ingest.commit import Committed
-    from mlv.schema.jobs import ModelRef
+    from mlv.schema.jobs import ModelRef, Precision
 
 app = typer.Typer(help="Fine-tune, probe and pretrain models.", no_args_is_help=True)
 
@@ -25,7 +25,7 @@ Model = Annotated[
 Revision = Annotated[str | None, typer.Option(help="Revision on the hub.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; torch's choice if not given.")]
-Precision = Annotated[str, typer.Option(help="fp32, or bf16 on a GPU that computes in it.")]
+PrecisionOption = Annotated[str, typer.Option(help="fp32, or bf16 on a GPU that computes in it.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 PlanOnly = Annotated[
     bool, typer.Option("--plan-only", help="Make the job directory and stop: a worker elsewhere runs it.")
@@ -49,15 +49,17 @@ def _work(
     return Work(store, options, sys.argv[1:], plan_only)
 
 
-def _precision(text: str) -> "str":
-    if text not in ("fp32", "bf16"):
-        raise UsageError(
-            f"There is no precision {text}.", "Use --precision fp32, or bf16 on a GPU that computes in it."
-        )
-    return text
+def _precision(text: str) -> "Precision":
+    if text == "fp32":
+        return "fp32"
+    if text == "bf16":
+        return "bf16"
+    raise UsageError(f"There is no precision {text}.", "Use --precision fp32, or bf16 on a GPU that computes in it.")
 
 
-def _probe(work: "Work", model: "ModelRef", probe_set: str | None, languages: list[str], precision: str) -> None:
+def _probe(
+    work: "Work", model: "ModelRef", probe_set: str | None, languages: list[str], precision: "Precision"
+) -> None:
     from mlv.ingest.plan import default_probe_set, plan_probe
 
     done = work.do(
@@ -97,7 +99,7 @@ def finetune(
     probe_set: ProbeSet = None,
     test_language: TestLanguages = None,
     revision: Revision = None,
-    precision: Precision = "fp32",
+    precision: PrecisionOption = "fp32",
     device: Device = "auto",
     threads: Threads = None,
     skip_ambiguous: SkipAmbiguous = False,
@@ -123,12 +125,12 @@ def finetune(
         "precision": _precision(precision),
     }
     planned = work.plan(lambda connection, jobs: plan_finetune(connection, jobs, start, training, **settings))
-    _probe(work, start, probe_set, split_list(test_language), precision)
+    _probe(work, start, probe_set, split_list(test_language), _precision(precision))
     if plan_only or planned is None:
         say(f"planned: {planned.path if planned else 'nothing'}")
         return
     done = work.finish(planned)
-    _probe(work, work.model(done.run), probe_set, split_list(test_language), precision)
+    _probe(work, work.model(done.run), probe_set, split_list(test_language), _precision(precision))
     _print_shifts(work, done)
 
 
@@ -162,7 +164,7 @@ def probe(
     language: TestLanguages = None,
     probe_set: ProbeSet = None,
     revision: Revision = None,
-    precision: Precision = "fp32",
+    precision: PrecisionOption = "fp32",
     device: Device = "auto",
     threads: Threads = None,
     skip_ambiguous: SkipAmbiguous = False,
@@ -186,7 +188,7 @@ def pretrain(
     learning_rate: Annotated[float | None, typer.Option(min=0, help="Highest rate; the preset's if not given.")] = None,
     vocabulary: Annotated[int | None, typer.Option(min=400, help="Entries; the preset's if not given.")] = None,
     seed: Seed = 1,
-    precision: Precision = "fp32",
+    precision: PrecisionOption = "fp32",
     device: Device = "auto",
     threads: Threads = None,
     plan_only: PlanOnly = False,

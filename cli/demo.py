@@ -43,7 +43,7 @@ def demo(
         ingest_commands.survey(data / "survey.csv", name="illustrative", illustrative=True, db=store)
         for language in LANGUAGES:
             ingest_commands.corpus(
-                [data / "corpus" / f"{language}.txt"], source="lines", language=language, licence="CC0-1.0", db=store
+                "lines", [data / "corpus" / f"{language}.txt"], language=language, licence="CC0-1.0", db=store
             )
     compute.pretrain(name="nano-demo", preset="nano", steps=PRETRAINING_STEPS, seed=SEED, threads=threads, db=store)
     for languages in (*LANGUAGES, ",".join(LANGUAGES)):

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlv.cli.edge import DEFAULT_STORE, Store, say
+from mlv.cli.edge import DEFAULT_STORE, Store, say, split_list
+from mlv.schema.errors import UsageError
 
 if TYPE_CHECKING:
     from mlv.ingest.loading import FileReport
@@ -15,8 +16,24 @@ app = typer.Typer(help="Read probes, surveys and corpora into the store.", no_ar
 SHOWN_REJECTS = 5
 
 Download = Annotated[
-    bool, typer.Option("--download", help="Fetch the file from its origin to PATH first, where it may be had.")
+    bool,
+    typer.Option("--download", help="Fetch the files from their origin first, into PATH (downloads/ if not given)."),
 ]
+
+DOWNLOADS = Path("downloads")
+
+
+def _fetched(source: str, languages: list[str], folder: Path | None) -> list[Path]:
+    """Fetch the published files of a source; paths of those fetched."""
+    from mlv.ingest.download import fetch, origins
+
+    return [fetch(origin, folder or DOWNLOADS) for origin in origins(source, languages)]
+
+
+def _given(path: Path | None) -> Path:
+    if path is None:
+        raise UsageError("No file is named.", "Name one, or fetch it with --download.")
+    return path
 
 
 def _report(reports: "list[FileReport]") -> None:
@@ -33,7 +50,9 @@ def _report(reports: "list[FileReport]") -> None:
 
 @app.command()
 def probes(
-    path: Annotated[Path, typer.Argument(help="Archive (probes.zip), unpacked folder, or one language's file.")],
+    path: Annotated[
+        Path | None, typer.Argument(help="Archive (probes.zip), unpacked folder, or one language's file.")
+    ] = None,
     collection: Annotated[str, typer.Option(help="Name of the probe collection.")] = "arora-2023",
     language: Annotated[str | None, typer.Option(help="Language of a single file whose name does not say it.")] = None,
     citation: Annotated[str | None, typer.Option(help="How to cite the collection.")] = None,
@@ -41,19 +60,17 @@ def probes(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Read cloze probes in the layout of Arora et al. (2023)."""
-    from mlv.ingest.download import fetch
     from mlv.ingest.probes import ingest_probes
     from mlv.schema.store import open_store
 
-    if download:
-        fetch("probes", path)
+    path = _fetched(collection, [], path)[0] if download else _given(path)
     with open_store(db, read_only=False) as connection:
         _report(ingest_probes(connection, path, collection=collection, language=language, citation=citation))
 
 
 @app.command()
 def survey(
-    path: Annotated[Path, typer.Argument(help="Official cross-national CSV, or a table of percentages.")],
+    path: Annotated[Path | None, typer.Argument(help="Official cross-national CSV, or a table of percentages.")] = None,
     name: Annotated[str, typer.Option(help="Name of the survey in the store.")] = "wvs7",
     citation: Annotated[str | None, typer.Option(help="How to cite the survey.")] = None,
     illustrative: Annotated[bool, typer.Option("--illustrative", help="The numbers are invented.")] = False,
@@ -61,21 +78,24 @@ def survey(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Read survey answers: WVS wave 7 respondents, or shares by question, country and response code."""
-    from mlv.ingest.download import fetch
     from mlv.ingest.survey import ingest_survey
     from mlv.schema.store import open_store
 
-    if download:
-        fetch("survey", path)
+    path = _fetched("wvs7", [], path)[0] if download else _given(path)
     with open_store(db, read_only=False) as connection:
         _report(ingest_survey(connection, path, name=name, citation=citation, illustrative=illustrative))
 
 
 @app.command()
 def corpus(
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders; gzip is read as it is.")],
     source: Annotated[str, typer.Option(help="pbc, ebible, tanzil, flores, news or lines.")],
-    language: Annotated[str | None, typer.Option(help="Language, where the file does not carry it.")] = None,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders; gzip is read as it is.")] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            help="Language, where the file does not carry it; with --download those to fetch, comma-separated."
+        ),
+    ] = None,
     edition: Annotated[str | None, typer.Option(help="Edition; from the file name if not given.")] = None,
     publication: Annotated[
         str | None, typer.Option(help="news: take this publication alone; lines: name of the source, lines-NAME.")
@@ -86,17 +106,16 @@ def corpus(
 ) -> None:
     """Read parallel texts or news articles."""
     from mlv.ingest.corpora import ingest_corpus
-    from mlv.ingest.download import fetch
     from mlv.schema.store import open_store
 
     if download:
-        for path in paths:
-            fetch(source, path)
+        paths = _fetched(source, split_list(language), paths[0] if paths else None)
+        language = None
     with open_store(db, read_only=False) as connection:
         reports = ingest_corpus(
             connection,
             source,
-            paths,
+            paths or [_given(None)],
             language=language,
             edition=edition,
             publication=publication,

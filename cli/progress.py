@@ -46,7 +46,9 @@ class Bar:
             return
         speed = self._bars.tasks[0].speed
         rate = f"{speed:,.1f}/s" if speed else ""
-        self._bars.update(self._task, advance=amount, rate=rate, **({"info": _shown(info)} if info else {}))
+        self._bars.update(self._task, advance=amount, rate=rate)
+        if info:
+            self._bars.update(self._task, info=_shown(info))
 
     def close(self) -> None:
         """Leave the terminal as it was."""

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -55,7 +55,7 @@ def show(name: Name, db: Store = DEFAULT_STORE) -> None:
         events = connection.execute(
             "SELECT happened_at, event, detail FROM run_event WHERE run_id = ? ORDER BY position", [run_id]
         ).fetchall()
-    shown = {key: str(value) for key, value in fields.items() if key not in ("spec", "provenance")}
+    shown: dict[str, Any] = {key: str(value) for key, value in fields.items() if key not in ("spec", "provenance")}
     shown |= {key: json.loads(fields[key]) for key in ("spec", "provenance")}
     shown["events"] = [{"at": str(at), "event": event, **json.loads(detail)} for at, event, detail in events]
     typer.echo(json.dumps(shown, indent=1, ensure_ascii=False))

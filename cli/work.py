@@ -6,7 +6,7 @@ The store is open for reading while a job is planned and for writing while it is
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlv.cli.edge import jobs_folder, say
 from mlv.cli.progress import progress
@@ -28,7 +28,7 @@ class Work:
 
     store: Path
     options: "ExecuteOptions"
-    arguments: dict[str, Any]
+    arguments: list[str]
     """The command's arguments as given, for the provenance."""
 
     plan_only: bool = False

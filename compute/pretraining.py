@@ -97,7 +97,7 @@ PRESETS: Final = {
     "tiny": Preset(256, 512, 4, 4, 64, 12_000, 20_000, 64, 2e-3),
     "small": Preset(512, 1024, 8, 6, 64, 32_000, 100_000, 128, 1e-3),
 }
-"""nano: 2.7 million parameters, minutes on 2 cores. tiny: 14 million. small: mT5-small but for its vocabulary."""
+"""nano: 2.7 million parameters, minutes on 2 cores. tiny: 12 million. small: mT5-small but for its vocabulary."""
 
 
 def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT) -> None:

@@ -4,8 +4,11 @@ An archive is refused as a whole where a member's path leaves the archive, where
 unpacks to far more than it holds. Leftovers of file managers (``.DS_Store``, ``__MACOSX/``, ``._*``) are no members.
 """
 
+import contextlib
+import shutil
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from mlv.schema.errors import DataError
@@ -59,8 +62,20 @@ def members(archive: zipfile.ZipFile) -> list[str]:
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
     """Content of a member. Raises DataError where the archive is damaged."""
-    try:
+    with _damage_explained(archive, name):
         return archive.read(name)
+
+
+def unpack_member(archive: zipfile.ZipFile, name: str, target: Path) -> None:
+    """Write the content of a member to ``target``. Raises DataError where the archive is damaged."""
+    with _damage_explained(archive, name), archive.open(name) as packed, target.open("wb") as unpacked:
+        shutil.copyfileobj(packed, unpacked)
+
+
+@contextlib.contextmanager
+def _damage_explained(archive: zipfile.ZipFile, name: str) -> Iterator[None]:
+    try:
+        yield
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise DataError(
             f"{name} in {archive.filename} cannot be unpacked: {error}", "Fetch the archive again."

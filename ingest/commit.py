@@ -73,7 +73,7 @@ def commit_job(connection: duckdb.DuckDBPyConnection, job: JobDirectory, store: 
     try:
         with transaction(connection):
             return _commit(connection, job, spec, store)
-    except duckdb.Error as error:
+    except (duckdb.Error, pl.exceptions.PolarsError) as error:
         raise JobError(
             f"The results in {job.outputs} cannot be committed: {str(error).splitlines()[0]} The store is unchanged.",
             f"If a file is damaged, delete {job.outputs} and run: mlv runs resume {job.path.name}",

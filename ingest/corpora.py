@@ -94,8 +94,12 @@ class _Text:
 
 
 def _expand(source: Source, paths: Sequence[Path]) -> list[Path]:
-    """The files that paths stand for, each once. Raises NotFoundError that names all paths that stand for none."""
-    found: dict[Path, list[Path]] = {path: _files(source, path) for path in paths}
+    """The files that paths stand for, each once, but for those that accompany the texts.
+
+    Raises NotFoundError that names all paths that stand for none.
+    """
+    texts = [path for path in paths if path.name.removesuffix(".gz") not in source.companions] or paths
+    found: dict[Path, list[Path]] = {path: _files(source, path) for path in texts}
     if missing := [str(path) for path, files in found.items() if not files]:
         globs = ", ".join(source.patterns)
         raise NotFoundError(

@@ -156,12 +156,13 @@ def plan_probe(
         "       p.probe_id IN (SELECT g.probe_id FROM probe_logit g JOIN checkpoint k USING (checkpoint_id) "
         "                      WHERE k.digest = $digest) AS answered "
         "FROM v_probe p JOIN v_probe_set s ON s.collection = p.collection AND s.question = p.question "
-        "WHERE s.probe_set = $probe_set AND (len($languages) = 0 OR list_contains($languages, p.language)) "
+        "WHERE s.probe_set = $probe_set "
         "ORDER BY p.language, p.number, p.question",
-        {"digest": model.digest, "probe_set": probe_set, "languages": list(languages)},
+        {"digest": model.digest, "probe_set": probe_set},
     ).pl()
     _check_probes(connection, probes, probe_set, languages)
-    left = probes.filter(~pl.col("answered")).drop("answered")
+    wanted = pl.col("language").is_in(list(languages)) if languages else pl.lit(True)
+    left = probes.filter(wanted & ~pl.col("answered")).drop("answered")
     if left.is_empty():
         return None
     spec = ProbeSpec(

@@ -89,7 +89,7 @@ def read_archive(path: Path, language_name: str | None = None) -> list[ReadProbe
         )
     read, problems = _read_all(contents, given)
     if not any(file.language for file in read) and not problems:
-        problems = [f"{path.name} holds no probe file (*.csv, named after its language)"]
+        problems = [f"{path.name} holds no probe file (.csv or .tsv, named after its language)"]
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise DataError(
@@ -178,8 +178,8 @@ def _not_read(name: PurePosixPath) -> str:
     """Why a file of the archive is no probe file of the World Values Survey; empty where it may be one."""
     if "hofstede" in (part.lower() for part in name.parts):
         return "not read: Hofstede's questions are not of the World Values Survey"
-    if name.suffix.lower() != ".csv":
-        return "not read: its name does not end in .csv"
+    if name.suffix.lower() not in (".csv", ".tsv"):
+        return "not read: its name does not end in .csv or .tsv"
     return ""
 
 

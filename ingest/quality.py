@@ -60,7 +60,7 @@ def one_of(column: str, values: Sequence[object]) -> Gate:
 
 
 def matching(column: str, pattern: str, says: str) -> Gate:
-    """Every value matches a regular expression from its start; ``says`` is the pattern in words."""
+    r"""A regular expression is found in every value (``\A`` and ``\Z`` bind it); ``says`` is the pattern in words."""
     return Gate("ExpectColumnValuesToMatchRegex", f"{column} {says}", {"column": column, "regex": pattern})
 
 
@@ -75,7 +75,7 @@ SEGMENT_GATES = (
     unique("parallel_key"),
     matching("parallel_key", r"\S", "is not empty"),
     filled("text"),
-    matching("text", r"\S+( \S+)*\Z", "is not empty and has no stray white space"),
+    matching("text", r"\A\S+(?: \S+)*\Z", "is not empty and has no stray white space"),
     increasing("position"),
 )
 """What holds of a corpus's segments."""
@@ -105,13 +105,26 @@ def _problems(frame: pl.DataFrame, gates: Sequence[Gate]) -> Iterator[str]:
     if frame.is_empty():
         yield "there is at least one row: it has none"
         return
-    import great_expectations.expectations as known
-
-    batch = _batches().get_batch({"dataframe": frame.to_pandas()})
-    for gate in gates:
-        outcome = batch.validate(getattr(known, gate.expectation)(**gate.arguments))
+    for place, outcome in sorted(_outcomes(frame, gates).items()):
         if not outcome.success:
-            yield f"{gate.says}: {_found(gate, outcome.result)}"
+            yield f"{gates[place].says}: {_found(gates[place], outcome.result)}"
+
+
+def _outcomes(frame: pl.DataFrame, gates: Sequence[Gate]) -> dict[int, Any]:
+    """What Great Expectations says of each gate, by its place; its own order is another."""
+    batches = _batches()
+    from great_expectations import ExpectationSuite
+    from great_expectations import expectations as known
+
+    suite = ExpectationSuite(
+        name="gates",
+        expectations=[
+            getattr(known, gate.expectation)(**gate.arguments, meta={"place": place})
+            for place, gate in enumerate(gates)
+        ],
+    )
+    outcomes = batches.get_batch({"dataframe": frame.to_pandas()}).validate(suite)
+    return {outcome.expectation_config.meta["place"]: outcome for outcome in outcomes.results}
 
 
 def _found(gate: Gate, result: dict[str, Any]) -> str:

@@ -85,7 +85,7 @@ def _write(
     connection: duckdb.DuckDBPyConnection, read: ReadSurvey, name: str, citation: str | None, illustrative: bool
 ) -> None:
     ensure_reference(connection)
-    ensure_mapping(connection)
+    _ensure_mapping(connection)
     known_citation = WVS_CITATION if read.layout == "respondents" else ""
     row = {
         "code": name,
@@ -104,7 +104,7 @@ def _write(
     build_country_profiles(connection, survey_id)
 
 
-def ensure_mapping(connection: duckdb.DuckDBPyConnection) -> None:
+def _ensure_mapping(connection: duckdb.DuckDBPyConnection) -> None:
     """Enter the packaged mapping: questions, the codes of their variables, and which answer each code counts for."""
     sides = answer_sides()
     questions = ensure_questions(connection, sides["question"].unique(maintain_order=True))

@@ -13,17 +13,13 @@ about; negative codes are missing answers. No store is needed.
 
 import contextlib
 import csv
-import gzip
 import hashlib
-import io
 import re
-import shutil
 import tempfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Literal, TextIO
+from typing import Literal
 
 import duckdb
 import polars as pl
@@ -32,6 +28,7 @@ from mlv.ingest import archives
 from mlv.ingest.languages import country
 from mlv.ingest.loading import Rejected, quoted
 from mlv.ingest.questions import answer_sides
+from mlv.ingest.text import GZIP_MAGIC, stream_lines
 from mlv.schema.errors import DataError, NotFoundError, UsageError
 
 SUM_TOLERANCE = 0.5
@@ -65,7 +62,7 @@ class ReadSurvey:
 
     layout: Literal["respondents", "shares"]
     content_sha256: str
-    """SHA-256 of the CSV as it is unpacked."""
+    """SHA-256 of the unpacked CSV's lines, whatever ends them."""
 
     responses: pl.DataFrame
     """``RESPONSE_COLUMNS``, ordered by the first three; ``country`` is an alpha-2 code, shares lie in [0, 1]."""
@@ -81,13 +78,15 @@ class _Source:
     """An unpacked or gzipped CSV on disk."""
 
     path: Path
-    name: str
-    """Name for messages: of the archive's member where it came from one."""
-
     columns: list[str]
     delimiter: str
     gzipped: bool
     content_sha256: str
+
+    @property
+    def name(self) -> str:
+        """Name for messages."""
+        return self.path.name
 
 
 def read_survey(path: Path) -> ReadSurvey:
@@ -95,8 +94,8 @@ def read_survey(path: Path) -> ReadSurvey:
 
     Raises DataError where the file is neither, damaged, the inverted release, or has no row that can be used.
     """
-    with _csv_file(path) as (file, name):
-        source = _source(file, name)
+    with _csv_file(path) as file:
+        source, name = _source(file), file.name
         _refuse_inverted_names(source)
         if _is_respondents(source):
             read = _read_respondents(source)
@@ -113,12 +112,12 @@ def read_survey(path: Path) -> ReadSurvey:
 
 
 @contextlib.contextmanager
-def _csv_file(path: Path) -> Iterator[tuple[Path, str]]:
-    """The CSV at ``path`` and its name; that of a zip archive lies in a temporary folder meanwhile."""
+def _csv_file(path: Path) -> Iterator[Path]:
+    """The CSV at ``path``; that of a zip archive lies in a temporary folder meanwhile."""
     if not path.is_file():
         raise NotFoundError(f"There is no survey file at {path}.", _LAYOUTS)
     if path.suffix.lower() != ".zip":
-        yield path, path.name
+        yield path
         return
     with archives.open_zip(path) as archive, tempfile.TemporaryDirectory() as folder:
         tables = [name for name in archives.members(archive) if name.lower().endswith((".csv", ".csv.gz"))]
@@ -126,46 +125,29 @@ def _csv_file(path: Path) -> Iterator[tuple[Path, str]]:
             found = ", ".join(tables) or "none"
             raise DataError(f"{path} has to hold one .csv file; it holds {found}.", "Unpack it and name the file.")
         unpacked = Path(folder) / PurePosixPath(tables[0]).name
-        with archive.open(tables[0]) as packed, unpacked.open("wb") as target:
-            shutil.copyfileobj(packed, target)
-        yield unpacked, tables[0]
+        archives.unpack_member(archive, tables[0], unpacked)
+        yield unpacked
 
 
-def _source(path: Path, name: str) -> _Source:
-    """What a CSV is, from its first line that is no comment; all of it is read once, so a damaged one is found."""
-    with path.open("rb") as file:
-        gzipped = file.read(2) == b"\x1f\x8b"
-    digest = hashlib.sha256()
-    with _reading(path, name, gzipped) as text:
-        lines = ((digest.update(line.encode()), line)[1] for line in text)
-        header = next((line for line in lines if not line.startswith("#") and line.strip()), "")
-        for _ in lines:
-            pass
+def _source(path: Path) -> _Source:
+    """What a CSV is, from its first line that is no comment. All of it is read, so that a damaged one is found."""
+    digest, header = hashlib.sha256(), ""
+    for line in stream_lines(path):
+        digest.update(line.encode() + b"\n")
+        if not header and _is_row(line):
+            header = line
     if not header:
-        raise DataError(f"{name} is empty.", _LAYOUTS)
+        raise DataError(f"{path.name} has nothing but comments.", _LAYOUTS)
     delimiter = max(",;\t", key=header.count)
     columns = [column.strip() for column in next(csv.reader([header], delimiter=delimiter))]
-    return _Source(path, name, columns, delimiter, gzipped, digest.hexdigest())
+    with path.open("rb") as file:
+        gzipped = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+    return _Source(path, columns, delimiter, gzipped, digest.hexdigest())
 
 
-@contextlib.contextmanager
-def _reading(path: Path, name: str, gzipped: bool) -> Iterator[TextIO]:
-    """The text of a CSV. Raises DataError where it is damaged or not UTF-8."""
-    try:
-        with _opened(path, gzipped) as text:
-            yield text
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{name} is not UTF-8 (byte {error.object[error.start]:#04x}).", "Save it as UTF-8 text."
-        ) from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{name} is damaged: {error}", "Fetch the file again.") from error
-
-
-def _opened(path: Path, gzipped: bool) -> TextIO:
-    if gzipped:
-        return io.TextIOWrapper(gzip.open(path), encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+def _is_row(line: str) -> bool:
+    """Whether a line is neither a comment nor blank."""
+    return bool(line.strip()) and not line.startswith("#")
 
 
 def _is_respondents(source: _Source) -> bool:
@@ -192,7 +174,7 @@ def _refuse_inverted_names(source: _Source) -> None:
     turned = [column for column in source.columns if re.fullmatch(r"Q\d+P", column)]
     if turned:
         raise _inverted(source.name, f"it has the variables {', '.join(turned[:3])}")
-    if "inverted" in PurePosixPath(source.name).name.lower():
+    if "inverted" in source.name.lower():
         raise _inverted(source.name, "its name says so")
 
 
@@ -397,11 +379,10 @@ def _share_table(source: _Source) -> pl.DataFrame:
 
 def _numbered_rows(source: _Source) -> Iterator[tuple[int, list[str]]]:
     """The rows below the header, each with its line; comments and blank lines are none."""
-    with _reading(source.path, source.name, source.gzipped) as text:
-        lines = ((number, line) for number, line in enumerate(text, 1) if not line.startswith("#") and line.strip())
-        next(lines, None)
-        for number, line in lines:
-            yield number, next(csv.reader([line], delimiter=source.delimiter))
+    rows = ((number, line) for number, line in enumerate(stream_lines(source.path), 1) if _is_row(line))
+    next(rows, None)
+    for number, line in rows:
+        yield number, next(csv.reader([line], delimiter=source.delimiter))
 
 
 def _with_row_reasons(table: pl.DataFrame) -> pl.DataFrame:

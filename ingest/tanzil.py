@@ -56,10 +56,12 @@ def _facts(footer: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def _plain(path: Path, body: Sequence[str]) -> Segments:
     """Segments of a text that has one aya a line."""
-    ayas, rest = body[: len(KEYS)], body[len(KEYS) :]
-    if len(ayas) < len(KEYS) or any(map(str.strip, rest)):
+    ayas = list(body)
+    while ayas and not ayas[-1].strip():
+        ayas.pop()
+    if len(ayas) != len(KEYS):
         raise DataError(
-            f"{path} has {len(body):,} lines of text; the Quran has {len(KEYS):,} ayas, one a line.",
+            f"{path} has {len(ayas):,} lines of text; the Quran has {len(KEYS):,} ayas, one a line.",
             "Fetch it again from tanzil.net/trans, as Text or as Text with aya numbers.",
         )
     segments = Segments()

@@ -117,7 +117,9 @@ def execute_sql(
     given = dict(parameters or {})
     frame = pl.DataFrame()
     for statement in statements:
-        frame = _frame(connection, statement, {name: given.get(name) for name in statement.named_parameters})
+        frame = _frame(
+            connection, statement, {name: given[name] for name in statement.named_parameters if name in given}
+        )
     return QueryResult(frame, "sql", None, text_sha256(text), given)
 
 

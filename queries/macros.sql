@@ -23,8 +23,9 @@ CREATE OR REPLACE TEMP MACRO shell_word(word) AS
 
 -- Statistics -----------------------------------------------------------------------------------------------------
 
--- Percentage of rows that meet a condition (aggregate).
-CREATE OR REPLACE TEMP MACRO percent(condition) AS 100.0 * count(*) FILTER (WHERE condition) / count(*);
+-- Percentage of rows that meet a condition; NULL of none (aggregate).
+CREATE OR REPLACE TEMP MACRO percent(condition) AS
+    100.0 * count(*) FILTER (WHERE condition) / nullif(count(*), 0);
 
 -- Mean in a fixed order, so that the last digit does not depend on how rows are stored (aggregate).
 CREATE OR REPLACE TEMP MACRO mean(value, place) AS avg(value ORDER BY place);

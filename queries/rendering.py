@@ -30,7 +30,11 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 DECIMALS = 3
 """Decimals of real numbers in the formats for people."""
 
-_LATEX = str.maketrans(
+_CONTROL = (*range(32), *range(127, 160))
+"""Characters that would move a terminal's cursor, or stop LaTeX."""
+
+# A bracket or an asterisk at the start of a row would be an argument of the line end before it.
+_LATEX = dict.fromkeys(_CONTROL, " ") | str.maketrans(
     {
         "&": r"\&",
         "%": r"\%",
@@ -44,13 +48,12 @@ _LATEX = str.maketrans(
         "\\": r"\textbackslash{}",
         "<": r"\textless{}",
         ">": r"\textgreater{}",
-        "\n": " ",
-        "\r": " ",
-        "\t": " ",
+        "[": "{[}",
+        "*": "{*}",
     }
 )
 _MARKDOWN = str.maketrans({"|": r"\|", "\\": r"\\", "\n": "<br>", "\r": "", "\t": " "})
-_TABLE = str.maketrans({"\n": r"\n", "\r": r"\r", "\t": r"\t"})
+_TABLE = {code: f"\\x{code:02x}" for code in _CONTROL} | str.maketrans({"\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
 Grid = tuple[list[list[str]], list[bool]]
 """Cells by row, the header first; and for every column whether it holds numbers."""

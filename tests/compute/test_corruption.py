@@ -47,6 +47,7 @@ def spans(row: list[int]) -> dict[int, list[int]]:
 def reassembled(corrupted: Corrupted) -> list[int]:
     """The original: each sentinel of the inputs replaced by its span in the targets."""
     kept, noise = spans(corrupted.inputs.tolist()[:-1]), spans(corrupted.targets.tolist()[:-1])
+    assert noise[-1] == []
     original = list(kept[-1])
     for number in range(len(kept) - 1):
         original += noise[number] + kept[number]
@@ -64,43 +65,79 @@ def test_inputs_and_targets_reassemble_to_the_original(length: int, epoch: int, 
 def test_noise_tokens_and_spans_follow_t5s_rounding(length: int, position: int) -> None:
     noise = min(max(int(np.rint(np.float32(length) * np.float32(0.15))), 1), length - 1)
     expected_spans = max(int(np.rint(np.float32(noise) / np.float32(3.0))), 1)
-    corrupted = CORRUPT(tokens_of(length), 1, position)
-    assert len(corrupted.targets) == noise + expected_spans + 1
-    assert len(corrupted.inputs) == length - noise + expected_spans + 1
+    mask = CORRUPT.noise_mask(length, 1, position)
+    assert mask.shape == (length,)
+    assert mask.sum() == noise
+    assert (np.diff(mask.astype(int), prepend=0) == 1).sum() == expected_spans
 
 
-@given(lengths, positions)
-def test_masks_begin_with_a_kept_token_and_end_with_noise(length: int, position: int) -> None:
-    mask = CORRUPT.noise_mask(length, Stream(3, Purpose.CORRUPTION, 1, position))
-    assert not mask[0]
-    assert mask[-1]
+@given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(0, 3))
+def test_inputs_and_targets_are_t5s_for_masks_that_begin_as_t5s_do(noise: list[bool], kept: int) -> None:
+    mask = np.array([False] * (kept + 1) + noise)
+    tokens = tokens_of(len(mask))
+    corrupted = CORRUPT.apply(tokens, mask)
+    assert corrupted.inputs.tolist() == [*t5_sentinels(tokens, mask), EOS]
+    assert corrupted.targets.tolist() == [*t5_sentinels(tokens, ~mask), EOS]
+
+
+def t5_sentinels(tokens: np.ndarray[Any, Any], noise: np.ndarray[Any, Any]) -> list[int]:
+    """T5's ``noise_span_to_unique_sentinel``, by its definition: sentinels descend with each run of ``noise``."""
+    result: list[int] = []
+    runs = 0
+    for place, token in enumerate(tokens.tolist()):
+        if not noise[place]:
+            result.append(token)
+        elif place == 0 or not noise[place - 1]:
+            runs += 1
+            result.append(SENTINELS[0] + 1 - runs)
+    return result
 
 
 @given(lengths, epochs, positions)
-def test_sentinels_come_in_order_and_none_closes_the_targets(length: int, epoch: int, position: int) -> None:
+def test_sentinels_come_in_order_and_close_the_targets_where_tokens_follow(
+    length: int, epoch: int, position: int
+) -> None:
     corrupted = CORRUPT(tokens_of(length), epoch, position)
     for row in corrupted:
         used = [token for token in row.tolist() if token in SENTINELS]
         assert used == list(SENTINELS[: len(used)])
-    assert corrupted.targets[-2] not in SENTINELS
+    ends_with_noise = corrupted.inputs[-2] in SENTINELS
+    assert (corrupted.targets[-2] in SENTINELS) != ends_with_noise
 
 
-def test_a_hand_made_example() -> None:
-    # "We hold these truths to be self evident that", T5's own example of the layout
-    mask = np.array([0, 0, 1, 1, 0, 0, 1, 1, 0], dtype=bool)
-    tokens = tokens_of(9)
-    assert CORRUPT._with_sentinels(tokens, mask).tolist() == [10, 11, 1099, 14, 15, 1098, 18, EOS]
-    assert CORRUPT._with_sentinels(tokens, ~mask).tolist() == [1099, 12, 13, 1098, 16, 17, 1097, EOS]
+def test_the_papers_example() -> None:
+    # Raffel et al. 2020, Figure 2: "Thank you <X> me to your party <Y> week" and "<X> for inviting <Y> last <Z>"
+    mask = np.array([0, 0, 1, 1, 0, 0, 0, 0, 1, 0], dtype=bool)
+    corrupted = CORRUPT.apply(tokens_of(10), mask)
+    assert corrupted.inputs.tolist() == [10, 11, 1099, 14, 15, 16, 17, 1098, 19, EOS]
+    assert corrupted.targets.tolist() == [1099, 12, 13, 1098, 18, 1097, EOS]
 
 
-@pytest.mark.parametrize(
-    ("length", "inputs", "targets"),
-    [(0, [EOS], [EOS]), (1, [10, EOS], [1099, EOS]), (2, [10, 1099, EOS], [1099, 11, EOS])],
-)
-def test_very_short_examples(length: int, inputs: list[int], targets: list[int]) -> None:
+def test_noise_at_both_ends() -> None:
+    corrupted = CORRUPT.apply(tokens_of(4), np.array([1, 0, 0, 1], dtype=bool))
+    assert corrupted.inputs.tolist() == [1099, 11, 12, 1098, EOS]
+    assert corrupted.targets.tolist() == [1099, 10, 1098, 13, EOS]
+
+
+@pytest.mark.parametrize(("length", "inputs", "targets"), [(0, [EOS], [EOS]), (1, [10, EOS], [1099, EOS])])
+def test_nothing_is_removed_from_less_than_two_tokens(length: int, inputs: list[int], targets: list[int]) -> None:
     corrupted = CORRUPT(tokens_of(length), 1, 0)
     assert corrupted.inputs.tolist() == inputs
     assert corrupted.targets.tolist() == targets
+
+
+def test_two_tokens_lose_either() -> None:
+    drawn = {tuple(CORRUPT(tokens_of(2), 1, n).inputs.tolist()) for n in range(50)}
+    assert drawn == {(1099, 11, EOS), (10, 1099, EOS)}
+
+
+def test_a_short_sentence_loses_any_of_its_places_alike() -> None:
+    # 20 tokens: one span of 3, which can begin at 18 places
+    starts = [int(CORRUPT.noise_mask(20, 1, n).argmax()) for n in range(9000)]
+    counts = np.bincount(starts, minlength=18)
+    # chi-square with 17 degrees of freedom, p = 0.001
+    assert len(counts) == 18
+    assert ((counts - 500) ** 2 / 500).sum() < 40.8
 
 
 @given(st.permutations(range(12)), epochs)
@@ -130,12 +167,12 @@ def test_segmentations_are_equally_likely() -> None:
 def test_counts_leave_room_for_every_span(length: int, density: float, mean: float) -> None:
     noise, number = noise_counts(length, density, mean)
     assert 1 <= number <= noise <= length - 1
-    assert number <= length - noise
+    assert number <= length - noise + 1
 
 
 def test_more_spans_than_sentinels_is_an_error_that_says_so() -> None:
     few = SpanCorruption(SENTINELS[:3], EOS, seed=3, noise_density=0.15, mean_span_length=3.0)
-    with pytest.raises(DataError, match=r"200 tokens has 10 spans.*\(3\)"):
+    with pytest.raises(DataError, match=r"200 tokens needs 1[01] sentinels; the tokenizer has 3"):
         few(tokens_of(200), 1, 0)
 
 

@@ -87,7 +87,8 @@ class NumpyT5:
         return bias
 
     def _bucket(self, distance: int, side: str) -> int:
-        buckets, furthest = self.config["relative_attention_num_buckets"], 20
+        buckets: int = self.config["relative_attention_num_buckets"]
+        furthest: int = self.config["relative_attention_max_distance"]
         first = 0
         if side == "encoder":
             buckets //= 2

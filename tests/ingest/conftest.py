@@ -12,16 +12,16 @@ from mlv.schema.store import connect
 
 
 @pytest.fixture(scope="session")
-def _empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("store") / "empty.duckdb"
     upgrade(path)
     return path
 
 
 @pytest.fixture
-def store(_empty_store: Path, tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def store(empty_store: Path, tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to an empty store, open for writing."""
     path = tmp_path / "store.duckdb"
-    shutil.copyfile(_empty_store, path)
+    shutil.copyfile(empty_store, path)
     with connect(path, read_only=False) as connection:
         yield connection

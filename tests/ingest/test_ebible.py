@@ -100,9 +100,7 @@ def test_a_name_without_a_language_tells_none(folder: Path) -> None:
         ("srp-dk-ekavski", "sr", 3778, 0),
     ],
 )
-def test_real_files_are_read_whole(
-    real_data: Path, edition: str, language: str, verses: int, repaired: int
-) -> None:
+def test_real_files_are_read_whole(real_data: Path, edition: str, language: str, verses: int, repaired: int) -> None:
     corpus = ebible.read(real_data / "bible" / "aligned" / f"{edition}.txt.gz")
     assert (corpus.language, corpus.edition, corpus.rows_read, corpus.rejected) == (language, edition, verses, [])
     assert (corpus.segments.height, corpus.rows_repaired) == (verses, repaired)

@@ -243,7 +243,7 @@ def test_folder_and_archive_read_alike_and_say_what_was_not_read(tmp_path: Path)
     }
     assert {file.name: file.rejected[0].reason for file in read if not file.language} == {
         "probes/hofstede/de.csv": "not read: Hofstede's questions are not of the World Values Survey",
-        "probes/notes.txt": "not read: its name does not end in .csv",
+        "probes/notes.txt": "not read: its name does not end in .csv or .tsv",
     }
 
 

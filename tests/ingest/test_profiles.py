@@ -46,9 +46,9 @@ def test_the_three_scores_in_closed_form(store: duckdb.DuckDBPyConnection) -> No
     assert answer_probes(store, RUN, CHECKPOINT) == 3
     answers = _answers(store, 1)
     mean = 0.1 ** (1 / 3)
-    assert answers["sum"] == (1, pytest.approx(math.log(2)), pytest.approx(2 / 3))
-    assert answers["mean"] == (2, pytest.approx(math.log(0.2 / mean)), pytest.approx(0.2 / (0.2 + mean)))
-    assert answers["first"] == (2, pytest.approx(-math.log(2)), pytest.approx(1 / 3))
+    assert answers["sum"] == pytest.approx((1, math.log(2), 2 / 3))
+    assert answers["mean"] == pytest.approx((2, math.log(0.2 / mean), 0.2 / (0.2 + mean)))
+    assert answers["first"] == pytest.approx((2, -math.log(2), 1 / 3))
 
 
 def test_equal_scores_count_for_the_first_answer(store: duckdb.DuckDBPyConnection) -> None:

@@ -149,9 +149,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_store(
-    empty_store: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[Study], Path]:
+def make_store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Study], Path]:
     """Makes a store of a study."""
 
     def make(study: Study) -> Path:

@@ -85,4 +85,3 @@ def test_rho_of_a_constant_profile_is_null_not_nan(connection: duckdb.DuckDBPyCo
     constant = frame.filter(pl.col("language") == "fa")
     assert constant["rho"].null_count() == constant["p_value"].null_count() == constant.height == 3
     assert constant["n"].to_list() == [5, 4, 5]
-

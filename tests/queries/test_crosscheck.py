@@ -1,0 +1,266 @@
+"""Every query on random studies with ties and gaps, against polars and scipy on the study's frames.
+
+Nothing is shared with the queries but the definitions: selections, joins and statistics are done anew, in loops where
+loops are plainer.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+import pytest
+from scipy import stats
+
+from mlv.queries import catalogue, render, run
+from mlv.schema.store import connect, open_store
+from mlv.schema.tables import table_names
+
+Study = dict[str, pl.DataFrame]
+Row = dict[str, Any]
+
+LANGUAGES = ("de", "fa", "ko", "ur")
+COUNTRIES = ("DE", "IR", "KR", "PK", "RS")
+QUESTIONS = {"131": "security", "132": "security", "133": "security", "134": "security"} | {
+    str(number): theme
+    for theme, numbers in {"religious_values": range(164, 169), "science": range(158, 161)}.items()
+    for number in numbers
+}
+IN_SET = [question for question in QUESTIONS if question != "168"]
+
+
+def _checkpoints(rng: np.random.Generator) -> pl.DataFrame:
+    rows: list[tuple[Any, ...]] = [
+        (m, m, None, None, None, None, None, 0, True) for m in ("m/base", "m/large", "m/small")
+    ]
+    setups = [(s, ft, n) for s in ("pbc", "tanzil") for ft in ("fa", "ko", "fa,ko") for n in (40, 80)]
+    for number in rng.choice(len(setups), 8):
+        source, ft, sentences = setups[number]
+        run_name = f"run-{len(rows):03}"
+        model, seed, epochs = str(rng.choice(["m/base", "m/small"])), int(rng.integers(1, 3)), int(rng.integers(1, 3))
+        rows += [
+            (f"{run_name}.{epoch}", model, run_name, source, ft, sentences, seed, epoch, epoch == epochs)
+            for epoch in range(1, epochs + 1)
+        ]
+    columns = ["checkpoint", "model", "run", "source", "ft_languages", "sentences", "seed", "epoch", "is_final"]
+    return pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None)
+
+
+def _some(rng: np.random.Generator, share: float, *columns: list[str] | tuple[str, ...]) -> list[tuple[str, ...]]:
+    """A random part of all combinations."""
+    grid = [()]
+    for column in columns:
+        grid = [(*row, value) for row in grid for value in column]
+    return [row for row in grid if rng.random() < share]
+
+
+@pytest.fixture(scope="module", params=range(4))
+def study(request: pytest.FixtureRequest) -> Study:
+    rng = np.random.default_rng(request.param)
+    checkpoints = _checkpoints(rng)
+    names, questions = checkpoints["checkpoint"].to_list(), list(QUESTIONS)
+    asked = _some(rng, 0.9, names, LANGUAGES, questions, ("mean", "first"))
+    valued = [row for row in asked if row[1] != "ur" and rng.random() < 0.9]
+    polled = _some(rng, 0.9, ("wvs7",), COUNTRIES, ("weighted", "unweighted"), questions)
+    keys = ["checkpoint", "language", "question", "score"]
+    return {
+        "checkpoints": checkpoints,
+        "answers": pl.DataFrame(asked, schema=keys, orient="row").with_columns(
+            answer=pl.Series(rng.integers(1, 3, len(asked)))
+        ),
+        "model_profiles": pl.DataFrame(valued, schema=keys, orient="row").with_columns(
+            p_first=pl.Series(rng.integers(0, 6, len(valued)) / 5)
+        ),
+        "country_profiles": pl.DataFrame(
+            polled, schema=["survey", "country", "weighting", "question"], orient="row"
+        ).with_columns(illustrative=False, p_first=pl.Series(rng.integers(0, 9, len(polled)) / 8)),
+        "probe_sets": pl.DataFrame({"probe_set": "echoes-2024", "question": IN_SET}),
+        "segments": pl.DataFrame({"source": ["pbc", "pbc", "tanzil", "tanzil"], "language": ["fa", "ko"] * 2}),
+        "countries": pl.DataFrame({"language": LANGUAGES, "country": COUNTRIES[:4]}),
+        "questions": pl.DataFrame({"question": questions, "category": list(QUESTIONS.values())}),
+    }
+
+
+@pytest.fixture(scope="module")
+def path(study: Study, make_store: Callable[[Study], Path]) -> Path:
+    return make_store(study)
+
+
+@pytest.fixture(scope="module")
+def connection(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with open_store(path) as connection:
+        yield connection
+
+
+def _answers(study: Study) -> dict[str, dict[tuple[str, str], int]]:
+    """Answers by checkpoint, then by language and question; the default score and probe set."""
+    found: dict[str, dict[tuple[str, str], int]] = {name: {} for name in study["checkpoints"]["checkpoint"]}
+    for row in study["answers"].iter_rows(named=True):
+        if row["score"] == "mean" and row["question"] in IN_SET:
+            found[row["checkpoint"]][row["language"], row["question"]] = row["answer"]
+    return found
+
+
+def _equal(a: dict[tuple[str, str], int], b: dict[tuple[str, str], int]) -> pl.DataFrame:
+    """For every probe that both have: language, category and 100 where the answers are equal, else 0."""
+    rows = [
+        (language, QUESTIONS[q], 100.0 * (a[language, q] == b[language, q])) for language, q in a if (language, q) in b
+    ]
+    return pl.DataFrame(rows, schema={"language": pl.String, "category": pl.String, "equal": pl.Float64}, orient="row")
+
+
+def _final(study: Study) -> list[Row]:
+    return [row for row in study["checkpoints"].to_dicts() if row["is_final"]]
+
+
+def _expect(frame: pl.DataFrame, keys: list[str], value: str, expected: dict[tuple[Any, ...], float | None]) -> None:
+    """The frame has exactly the expected keys, once each, with values equal to 1e-9."""
+    got = {tuple(row[key] for key in keys): row[value] for row in frame.iter_rows(named=True)}
+    assert len(got) == frame.height
+    assert got.keys() == expected.keys()
+    for key, number in expected.items():
+        assert got[key] == (None if number is None else pytest.approx(number, abs=1e-9)), key
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values))
+
+
+def test_agreement(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
+    answers = _answers(study)
+    plain: dict[tuple[Any, ...], float | None] = {}
+    by_category: dict[tuple[Any, ...], float | None] = {}
+    by_language: dict[tuple[Any, ...], float | None] = {}
+    for a, b in combinations(["m/base", "m/large", "m/small"], 2):
+        equal = _equal(answers[a], answers[b])
+        shares = {key[0]: _mean(group["equal"].to_list()) for key, group in equal.group_by("language")}
+        plain |= {(a, b, language): share for language, share in shares.items()}
+        plain[a, b, "avg."] = _mean(list(shares.values()))
+        cells = equal.group_by("language", "category").agg(pl.col("equal").mean())
+        by_category |= {(a, b, key[0]): _mean(g["equal"].to_list()) for key, g in cells.group_by("category")}
+        by_language |= {(a, b, key[0]): _mean(g["equal"].to_list()) for key, g in cells.group_by("language")}
+    pair = ["checkpoint_a", "checkpoint_b"]
+    _expect(run(connection, "agreement").frame, [*pair, "language"], "agreement", plain)
+    _expect(run(connection, "agreement_by_category").frame, [*pair, "category"], "agreement", by_category)
+    _expect(run(connection, "agreement_by_language").frame, [*pair, "language"], "agreement", by_language)
+
+
+def test_unchanged(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
+    answers = _answers(study)
+    unchanged: dict[tuple[Any, ...], float | None] = {}
+    cells: dict[tuple[Any, ...], list[float]] = {}
+    for row in _final(study):
+        if row["run"] is None:
+            continue
+        equal = _equal(answers[row["checkpoint"]], answers[row["model"]])
+        for key, group in equal.group_by("language"):
+            unchanged[row["run"], key[0]] = _mean(group["equal"].to_list())
+        if "," not in row["ft_languages"]:
+            setup = (row["model"], row["source"], row["sentences"], row["epoch"])
+            for key, group in equal.group_by("language", "category"):
+                cells.setdefault((*setup, *key), []).append(_mean(group["equal"].to_list()))
+    _expect(run(connection, "unchanged").frame, ["run", "language"], "unchanged", unchanged)
+    keys = ["model", "source", "sentences", "epoch", "language", "category"]
+    frame = run(connection, "unchanged_by_category").frame
+    _expect(frame, keys, "unchanged", {key: _mean(values) for key, values in cells.items()})
+    _expect(frame, keys, "runs", {key: len(values) for key, values in cells.items()})
+
+
+def _people(study: Study) -> dict[str, dict[str, float]]:
+    """Weighted profiles by country, over the probe set."""
+    frame = study["country_profiles"].filter(pl.col("weighting") == "weighted", pl.col("question").is_in(IN_SET))
+    return {c: dict(frame.filter(pl.col("country") == c).select("question", "p_first").iter_rows()) for c in COUNTRIES}
+
+
+def test_ground_truth_similarity(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
+    people = _people(study)
+    cosine: dict[tuple[Any, ...], float | None] = {}
+    for a, b in combinations(COUNTRIES[:4], 2):
+        both = sorted(people[a].keys() & people[b].keys())
+        x, y = (np.array([people[country][question] for question in both]) for country in (a, b))
+        cosine[a, b, len(both)] = float(x @ y / np.sqrt((x @ x) * (y @ y)))
+    _expect(run(connection, "ground_truth_similarity").frame, ["country_a", "country_b", "questions"], "cosine", cosine)
+
+
+def _correlations(study: Study) -> dict[tuple[str, str, str], tuple[float | None, int, float | None]]:
+    """rho, n and p by checkpoint, language and country."""
+    people, found = _people(study), {}
+    frame = study["model_profiles"].filter(pl.col("score") == "mean", pl.col("question").is_in(IN_SET))
+    for (checkpoint, language), group in frame.group_by("checkpoint", "language"):
+        model = dict(group.select("question", "p_first").iter_rows())
+        for country in COUNTRIES[:4]:
+            both = sorted(model.keys() & people[country].keys())
+            x, y = [model[q] for q in both], [people[country][q] for q in both]
+            undefined = len(set(x)) < 2 or len(set(y)) < 2
+            rho, p = (None, None) if undefined else map(float, stats.spearmanr(x, y))
+            if both:
+                found[str(checkpoint), str(language), country] = (rho, len(both), p if len(both) > 2 else None)
+    return found
+
+
+def test_alignment(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
+    finals = {
+        row["checkpoint"]: (row["run"] and f"{row['run']}/epoch-{row['epoch']}") or row["model"]
+        for row in _final(study)
+    }
+    expected = {(finals[k], lang, c): v for (k, lang, c), v in _correlations(study).items() if k in finals}
+    frame = run(connection, "alignment").frame
+    for place, column in enumerate(("rho", "n", "p_value")):
+        _expect(frame, ["checkpoint", "language", "country"], column, {k: v[place] for k, v in expected.items()})
+
+
+def test_alignment_change(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
+    correlations = _correlations(study)
+    changes: dict[tuple[Any, ...], list[float]] = {}
+    for row in _final(study):
+        strategy = "multilingual" if "," in (row["ft_languages"] or "") else "monolingual"
+        for (checkpoint, language, country), (after, _, _) in correlations.items():
+            before = correlations.get((row["model"], language, country), (None,))[0]
+            if checkpoint == row["checkpoint"] and row["run"] and after is not None and before is not None:
+                key = (row["model"], row["source"], row["sentences"], strategy, row["epoch"], language, country)
+                changes.setdefault(key, []).append(after - before)
+    frame = run(connection, "alignment_change").frame
+    keys = ["model", "source", "sentences", "strategy", "epoch", "language", "country"]
+    _expect(frame, keys, "change", {key: _mean(values) for key, values in changes.items()})
+    _expect(frame, keys, "runs", {key: len(values) for key, values in changes.items()})
+
+
+def test_coverage(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
+    grid = {"ft_languages": ["fa", "ko"], "sentences": [40, 80], "multilingual_sentences": [80], "seeds": [1, 2]}
+    expected: dict[tuple[Any, ...], float | None] = {}
+    setups = [("fa", 40), ("fa", 80), ("ko", 40), ("ko", 80), ("fa,ko", 80)]
+    for model in ("m/base", "m/large", "m/small"):
+        for source in ("pbc", "tanzil"):
+            for ft, sentences in setups:
+                for seed in (1, 2):
+                    wanted = (model, source, ft, sentences, seed)
+                    columns = ("model", "source", "ft_languages", "sentences", "seed")
+                    expected[wanted] = sum(tuple(row[c] for c in columns) == wanted for row in _final(study))
+    frame = run(connection, "coverage", parameters=grid).frame
+    _expect(frame, ["model", "source", "ft_languages", "sentences", "seed"], "runs", expected)
+    assert (frame["status"] == "present").to_list() == (frame["runs"] > 0).to_list()
+    assert frame["command"].is_null().to_list() == (frame["runs"] > 0).to_list()
+
+
+def _shuffled(path: Path, empty_store: Path, target: Path) -> None:
+    """A store with the same rows, stored in another order."""
+    target.write_bytes(empty_store.read_bytes())
+    with connect(target, read_only=False) as connection:
+        connection.execute(f"ATTACH '{path}' AS original (READ_ONLY)")
+        for table in table_names():
+            connection.execute(f'INSERT INTO "{table}" SELECT * FROM original."{table}" t ORDER BY hash(t::VARCHAR)')
+
+
+def test_same_bytes_whatever_the_order_of_rows(path: Path, empty_store: Path, tmp_path: Path) -> None:
+    """ORDER BY is total, and no digit depends on how rows are stored or on the number of threads."""
+    _shuffled(path, empty_store, tmp_path / "shuffled.duckdb")
+    with open_store(path) as one, open_store(tmp_path / "shuffled.duckdb") as other:
+        other.execute("SET threads = 1")
+        for query in catalogue():
+            wide = {"strategies": ["pretrained", "monolingual", "multilingual"]} if "agreement" in query.name else {}
+            assert render(run(one, query.name, parameters=wide), "csv") == render(
+                run(other, query.name, parameters=wide), "csv"
+            ), query.name
