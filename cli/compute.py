@@ -112,6 +112,7 @@ def finetune(
     """
     from mlv.ingest.plan import Training, plan_finetune
 
+    checked = _precision(precision)
     languages = tuple(split_list(language))
     training = Training(corpus, languages, sentences, _editions(edition or []))
     work = _work(db, device, threads, skip_ambiguous=skip_ambiguous, plan_only=plan_only)
@@ -122,15 +123,15 @@ def finetune(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "max_tokens": max_tokens,
-        "precision": _precision(precision),
+        "precision": checked,
     }
     planned = work.plan(lambda connection, jobs: plan_finetune(connection, jobs, start, training, **settings))
-    _probe(work, start, probe_set, split_list(test_language), _precision(precision))
+    _probe(work, start, probe_set, split_list(test_language), checked)
     if plan_only or planned is None:
         say(f"planned: {planned.path if planned else 'nothing'}")
         return
     done = work.finish(planned)
-    _probe(work, work.model(done.run), probe_set, split_list(test_language), _precision(precision))
+    _probe(work, work.model(done.run), probe_set, split_list(test_language), checked)
     _print_shifts(work, done)
 
 
@@ -172,8 +173,9 @@ def probe(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Ask a model the probes it has not answered yet, and commit its answers."""
+    checked = _precision(precision)
     work = _work(db, device, threads, skip_ambiguous=skip_ambiguous, plan_only=plan_only)
-    _probe(work, work.model(model, revision), probe_set, split_list(language), _precision(precision))
+    _probe(work, work.model(model, revision), probe_set, split_list(language), checked)
 
 
 @app.command()

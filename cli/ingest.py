@@ -23,11 +23,11 @@ Download = Annotated[
 DOWNLOADS = Path("downloads")
 
 
-def _fetched(source: str, languages: list[str], folder: Path | None) -> list[Path]:
-    """Fetch the published files of a source; paths of those fetched."""
+def _fetched(origin: str, folder: Path | None, languages: list[str] | None = None) -> list[Path]:
+    """Fetch the published files of an origin; where they are now."""
     from mlv.ingest.download import fetch, origins
 
-    return [fetch(origin, folder or DOWNLOADS) for origin in origins(source, languages)]
+    return [fetch(file, folder or DOWNLOADS) for file in origins(origin, languages or [])]
 
 
 def _given(path: Path | None) -> Path:
@@ -63,7 +63,7 @@ def probes(
     from mlv.ingest.probes import ingest_probes
     from mlv.schema.store import open_store
 
-    path = _fetched(collection, [], path)[0] if download else _given(path)
+    path = _fetched("arora-2023", path)[0] if download else _given(path)
     with open_store(db, read_only=False) as connection:
         _report(ingest_probes(connection, path, collection=collection, language=language, citation=citation))
 
@@ -81,7 +81,7 @@ def survey(
     from mlv.ingest.survey import ingest_survey
     from mlv.schema.store import open_store
 
-    path = _fetched("wvs7", [], path)[0] if download else _given(path)
+    path = _fetched("wvs7", path)[0] if download else _given(path)
     with open_store(db, read_only=False) as connection:
         _report(ingest_survey(connection, path, name=name, citation=citation, illustrative=illustrative))
 
@@ -101,6 +101,7 @@ def corpus(
         str | None, typer.Option(help="news: take this publication alone; lines: name of the source, lines-NAME.")
     ] = None,
     licence: Annotated[str, typer.Option(help="Licence of the text, as its origin states it.")] = "",
+    articles: Annotated[int, typer.Option(min=1, help="news: most articles taken from a file.")] = 5000,
     download: Download = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
@@ -109,7 +110,8 @@ def corpus(
     from mlv.schema.store import open_store
 
     if download:
-        paths = _fetched(source, split_list(language), paths[0] if paths else None)
+        origin = f"lines-{publication}" if source == "lines" and publication else source
+        paths = _fetched(origin, paths[0] if paths else None, split_list(language))
         language = None
     with open_store(db, read_only=False) as connection:
         reports = ingest_corpus(
@@ -120,5 +122,6 @@ def corpus(
             edition=edition,
             publication=publication,
             licence=licence,
+            articles=articles,
         )
     _report(reports)

@@ -28,6 +28,9 @@ TIMEOUT: Final = 30.0
 BLOCK: Final = 1 << 20
 """Bytes read at once."""
 
+PROBES: Final = "arora-2023"
+"""The origin that is no corpus."""
+
 BY_HAND: Final = {
     "ebible": (
         "The eBible corpus is published without fixed versions: https://github.com/BibleNLP/ebible",
@@ -38,7 +41,7 @@ BY_HAND: Final = {
         "https://components.one/datasets/all-the-news-2-news-articles-dataset",
         "Download and unzip it there: mlv ingest corpus --source news --publication fox all-the-news-2-1.csv",
     ),
-    "survey": (
+    "wvs7": (
         "The World Values Survey may not be redistributed, and asks for your name and purpose: "
         "https://www.worldvaluessurvey.org/WVSDocumentationWV7.jsp",
         "Download the cross-national file as CSV there (not the inverted one): mlv ingest survey FILE --name wvs7",
@@ -52,7 +55,7 @@ class Origin:
     """A file as its publisher offers it."""
 
     source: str
-    """Source of the corpus, e.g. pbc; or ``probes``."""
+    """Source of the corpus, e.g. pbc, or name of the probe collection."""
 
     language: str
     """Language of the text; empty where the file has several."""
@@ -74,7 +77,7 @@ class Origin:
         """How to supply the file without a network."""
         source, _, publication = self.source.partition("-")
         named = f" --publication {publication}" if publication else ""
-        command = "probes FILE" if self.source == "probes" else f"corpus --source {source}{named} FILE"
+        command = "probes FILE" if self.source == PROBES else f"corpus --source {source}{named} FILE"
         return f"Fetch {self.url} on another machine, then: mlv ingest {command}"
 
 
@@ -96,27 +99,12 @@ def origins(source: str, languages: Sequence[str] = ()) -> list[Origin]:
     return [origin for origin in known if origin.language in wanted]
 
 
-def fetch(source: str, path: Path, languages: Sequence[str] = ()) -> list[Path]:
-    """Fetch the files of a source to ``path``, unless they are there; return where they are.
+def fetch(origin: Origin, folder: Path) -> Path:
+    """Fetch a file into ``folder/<source>/``, unless it is there; return where it is.
 
-    A path with an ending (``probes.zip``, ``data/Farsi.xml``) is one file, any other a folder for all of them. The
-    source is that of the corpus, ``probes`` or ``survey``.
-
-    Raises DownloadError where a file cannot be reached, is cut off, or is not the pinned one: then nothing of it is left
-    behind; UsageError where nothing is known of the source, language or file.
+    Raises DownloadError where it cannot be reached, is cut off, or is not the pinned file; then nothing is left behind.
     """
-    known = origins(source, languages)
-    if path.is_dir() or not path.suffix:
-        return [fetch_file(origin, path / origin.file_name) for origin in known]
-    named = known if len(known) == 1 else [origin for origin in known if origin.file_name == path.name]
-    if not named:
-        listed = ", ".join(origin.file_name for origin in known)
-        raise UsageError(f"There is no download of {source} called {path.name}.", f"Name a folder, or one of {listed}.")
-    return [fetch_file(named[0], path)]
-
-
-def fetch_file(origin: Origin, goal: Path) -> Path:
-    """Fetch one file to ``goal``, and return that. Raises DownloadError as ``fetch`` does."""
+    goal = folder / origin.source / origin.file_name
     if goal.exists():
         if file_sha256(goal) != origin.sha256:
             raise DownloadError(

@@ -32,7 +32,7 @@ CITATIONS = {
 
 _GATES: tuple[Gate, ...] = (
     unique("language", "question"),
-    matching("template", r"(?s)(?:(?!\[MASK\]).)*\[MASK\](?:(?!\[MASK\]).)*\Z", "has exactly one [MASK]"),
+    matching("template", r"(?s)\A(?:(?!\[MASK\]).)*\[MASK\](?:(?!\[MASK\]).)*\Z", "has exactly one [MASK]"),
     matching("answer_first", r"\S", "is not empty"),
     matching("answer_second", r"\S", "is not empty"),
     one_of("polarity", ("canonical", "reversed", "undefined")),

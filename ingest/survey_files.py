@@ -105,7 +105,7 @@ def read_survey(path: Path) -> ReadSurvey:
             shown = ", ".join(source.columns[:12]) + (", ..." if len(source.columns) > 12 else "")
             raise DataError(f"{name} is no survey that mlv can read: its columns are {shown}.", _LAYOUTS)
     if read.responses.is_empty():
-        first = f" First reason: {read.rejected[0].reason}." if read.rejected else ""
+        first = next((f" First reason: {row.reason}." for row in read.rejected if row.line), "")
         raise DataError(f"{name}: none of its {read.rows_read} rows can be used.{first}", _LAYOUTS)
     _refuse_inverted_answers(name, read.responses)
     return read
@@ -226,13 +226,12 @@ def _read_respondents(source: _Source) -> ReadSurvey:
             f"{source.name} cannot be read as CSV: {str(error).splitlines()[0]}", "Fetch the file again."
         ) from error
     responses, uncoded = _shares_of(counts)
-    rejected_rows = len(rejected)
     return ReadSurvey(
         layout="respondents",
         content_sha256=source.content_sha256,
         responses=responses,
         rows_read=rows_read,
-        rows_kept=rows_read - rejected_rows,
+        rows_kept=rows_read - len(rejected),
         rejected=[*rejected, *uncoded, *_unread_columns(source.columns)],
     )
 

@@ -6,6 +6,7 @@ Queries run on an open store of any mode; whether anything can be written is up 
 
 import functools
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -18,7 +19,7 @@ from mlv.queries.catalogue import Query, find, text_sha256
 from mlv.queries.parameters import Given, bind
 from mlv.schema.errors import UsageError
 
-_WITHOUT_FRAME = ("INTERVAL", "MAP", "BIT", "UNION", "VARIANT")
+_WITHOUT_FRAME = re.compile(r"\b(INTERVAL|MAP|BIT|UNION|VARIANT)\b")
 """Types of DuckDB that a polars frame has no column for, or not one that can be written to every format."""
 
 
@@ -117,9 +118,8 @@ def execute_sql(
     given = dict(parameters or {})
     frame = pl.DataFrame()
     for statement in statements:
-        frame = _frame(
-            connection, statement, {name: given[name] for name in statement.named_parameters if name in given}
-        )
+        named = {name: value for name, value in given.items() if name in statement.named_parameters}
+        frame = _frame(connection, statement, named)
     return QueryResult(frame, "sql", None, text_sha256(text), given)
 
 
@@ -136,7 +136,7 @@ def _frame(
         connection.execute(sql, dict(values))
         columns = connection.description or []
         for column, type_code, *_ in columns:
-            if str(type_code).startswith(_WITHOUT_FRAME):
+            if _WITHOUT_FRAME.search(str(type_code)):
                 raise UsageError(
                     f"Column {column} is of type {type_code}, which results cannot hold.",
                     f'Cast it in the query: CAST("{column}" AS VARCHAR)',

@@ -133,36 +133,57 @@ CREATE OR REPLACE TEMP MACRO study_sources() AS (
 -- Profiles -------------------------------------------------------------------------------------------------------
 
 -- Spearman's rho between the profiles of checkpoints and countries, over the questions of a probe set that both have
--- (Echoes sections 3.5 and 6): one row per checkpoint, test language and country. The windows give twice the average
--- rank, ties sharing theirs: rank() is one more than the number of lower values, count(*) the number of lower and
--- equal ones. An integer is exact.
+-- (Echoes sections 3.5 and 6): one row per checkpoint, test language and country.
+-- Ranks are over the common questions, so those of one side depend on which questions the other side has, but not on
+-- its values. There are few such sets of questions, mostly one, so profiles are ranked once per set of the other side.
+-- The windows give twice the average rank, ties sharing theirs: rank() is one more than the number of lower values,
+-- count(*) the number of lower and equal ones. An integer is exact.
 CREATE OR REPLACE TEMP MACRO profile_correlations(
     checkpoints, wanted_score, wanted_probe_set, wanted_survey, wanted_weighting, countries
 ) AS TABLE
-    WITH pairs AS (
-        SELECT m.checkpoint_id, m.language, p.country, m.p_first AS model_value, p.p_first AS people_value
-        FROM v_model_profile m
-        JOIN v_probe_set s USING (collection, question)
-        JOIN v_country_profile p USING (question)
-        WHERE m.score = wanted_score
-          AND m.checkpoint_id IN (SELECT unnest(checkpoints))
-          AND s.probe_set = wanted_probe_set
-          AND p.survey = wanted_survey
-          AND p.weighting = wanted_weighting
-          AND list_contains(countries, p.country)
+    WITH models AS (
+        SELECT checkpoint_id, language, question, p_first
+        FROM v_model_profile
+        JOIN v_probe_set USING (collection, question)
+        WHERE score = wanted_score
+          AND checkpoint_id IN (SELECT unnest(checkpoints))
+          AND probe_set = wanted_probe_set
     ),
-    ranked AS (
-        SELECT
-            checkpoint_id,
-            language,
-            country,
-            rank() OVER models + count(*) OVER models AS model_rank,
-            rank() OVER peoples + count(*) OVER peoples AS people_rank
-        FROM pairs
-        WINDOW
-            models AS (PARTITION BY checkpoint_id, language, country ORDER BY model_value),
-            peoples AS (PARTITION BY checkpoint_id, language, country ORDER BY people_value)
+    people AS (
+        SELECT country, question, p_first
+        FROM v_country_profile
+        JOIN v_probe_set USING (question)
+        WHERE survey = wanted_survey
+          AND weighting = wanted_weighting
+          AND list_contains(countries, country)
+          AND probe_set = wanted_probe_set
+    ),
+    model_sets AS (
+        SELECT checkpoint_id, language, dense_rank() OVER (ORDER BY list(question ORDER BY question)) AS model_set
+        FROM models
+        GROUP BY checkpoint_id, language
+    ),
+    people_sets AS (
+        SELECT country, dense_rank() OVER (ORDER BY list(question ORDER BY question)) AS people_set
+        FROM people
+        GROUP BY country
+    ),
+    ranked_models AS (
+        SELECT checkpoint_id, language, model_set, people_set, question, rank() OVER w + count(*) OVER w AS model_rank
+        FROM models
+        JOIN model_sets USING (checkpoint_id, language)
+        JOIN (SELECT DISTINCT people_set, question FROM people JOIN people_sets USING (country)) USING (question)
+        WINDOW w AS (PARTITION BY checkpoint_id, language, people_set ORDER BY p_first)
+    ),
+    ranked_people AS (
+        SELECT country, people_set, model_set, question, rank() OVER w + count(*) OVER w AS people_rank
+        FROM people
+        JOIN people_sets USING (country)
+        JOIN (SELECT DISTINCT model_set, question FROM models JOIN model_sets USING (checkpoint_id, language))
+            USING (question)
+        WINDOW w AS (PARTITION BY country, model_set ORDER BY p_first)
     )
     SELECT checkpoint_id, language, country, spearman_rho(model_rank, people_rank) AS rho, count(*) AS n
-    FROM ranked
+    FROM ranked_models
+    JOIN ranked_people USING (model_set, people_set, question)
     GROUP BY checkpoint_id, language, country;

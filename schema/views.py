@@ -17,6 +17,7 @@ class View(NamedTuple):
 
 _CHECKPOINT_COLUMNS = {
     "model": "Name of the pretrained model that the checkpoint descends from.",
+    "parameters": "Number of parameters.",
     "run": "Name of the run that made it; NULL for a pretrained model.",
     "source": "Fine-tuning source; NULL for a pretrained model.",
     "ft_languages": "Fine-tuning languages, comma-separated in alphabetical order; NULL for a pretrained model.",
@@ -84,7 +85,7 @@ VIEWS = (
         SELECT k.checkpoint_id,
                CASE WHEN r.kind = 'finetune' THEN r.start_checkpoint_id ELSE k.checkpoint_id END
                    AS base_checkpoint_id,
-               b.name AS model,
+               b.name AS model, b.parameters,
                CASE WHEN r.kind = 'finetune' THEN r.run END AS run,
                CASE WHEN r.kind = 'finetune' THEN r.source END AS source,
                CASE WHEN r.kind = 'finetune' THEN r.ft_languages END AS ft_languages,

@@ -1,6 +1,8 @@
 /*
 question = "Do checkpoints, such as pretrained models of different sizes, answer alike?"
-grain = "A pair of checkpoints and a test language, over the probes that both answered; and per pair a row for the language avg."
+grain = """\
+A pair of checkpoints, the smaller model first, and a test language, over the probes that both answered; and per \
+pair a row for the language avg."""
 paper = "Echoes Table 1"
 reason = "First version."
 
@@ -60,7 +62,9 @@ WITH chosen AS (
     SELECT
         checkpoint_id,
         checkpoint_name(model, run, epoch) AS checkpoint,
-        row_number() OVER (ORDER BY model, source, ft_languages, sentences, seed, epoch, digest) AS place
+        row_number() OVER (
+            ORDER BY parameters, model, source, ft_languages, sentences, seed, epoch, digest
+        ) AS place
     FROM v_checkpoint
     WHERE list_contains($strategies, strategy)
       AND at_epoch($epoch, epoch, is_final)
@@ -77,7 +81,12 @@ answers AS (
     WHERE a.score = $score AND s.probe_set = $probe_set
 ),
 languages AS (
-    SELECT a.place AS place_a, b.place AS place_b, language, percent(a.answer = b.answer) AS agreement, count(*) AS probes
+    SELECT
+        a.place AS place_a,
+        b.place AS place_b,
+        language,
+        percent(a.answer = b.answer) AS agreement,
+        count(*) AS probes
     FROM answers a
     JOIN answers b USING (language, question)
     WHERE a.place < b.place

@@ -1,6 +1,8 @@
 /*
 question = "On which themes do checkpoints answer alike?"
-grain = "A pair of checkpoints and a WVS category: the share of equal answers in each test language, then the mean of the languages."
+grain = """\
+A pair of checkpoints, the smaller model first, and a WVS category: the share of equal answers in each test \
+language, then the mean of the languages."""
 paper = "Echoes Figure 7 top; dissertation Table E.1"
 reason = "First version."
 
@@ -61,7 +63,9 @@ WITH chosen AS (
     SELECT
         checkpoint_id,
         checkpoint_name(model, run, epoch) AS checkpoint,
-        row_number() OVER (ORDER BY model, source, ft_languages, sentences, seed, epoch, digest) AS place
+        row_number() OVER (
+            ORDER BY parameters, model, source, ft_languages, sentences, seed, epoch, digest
+        ) AS place
     FROM v_checkpoint
     WHERE list_contains($strategies, strategy)
       AND at_epoch($epoch, epoch, is_final)

@@ -1,6 +1,8 @@
 /*
 question = "In which test languages do checkpoints answer alike, each theme counting the same?"
-grain = "A pair of checkpoints and a test language: the share of equal answers in each WVS category, then the mean of the categories. Not the number of agreement, where each probe counts the same."
+grain = """\
+A pair of checkpoints, the smaller model first, and a test language: the share of equal answers in each WVS \
+category, then the mean of the categories. Not the number of agreement, where each probe counts the same."""
 paper = "Echoes Figure 7 bottom; dissertation Table E.2"
 reason = "First version."
 
@@ -61,7 +63,9 @@ WITH chosen AS (
     SELECT
         checkpoint_id,
         checkpoint_name(model, run, epoch) AS checkpoint,
-        row_number() OVER (ORDER BY model, source, ft_languages, sentences, seed, epoch, digest) AS place
+        row_number() OVER (
+            ORDER BY parameters, model, source, ft_languages, sentences, seed, epoch, digest
+        ) AS place
     FROM v_checkpoint
     WHERE list_contains($strategies, strategy)
       AND at_epoch($epoch, epoch, is_final)

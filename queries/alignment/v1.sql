@@ -1,6 +1,8 @@
 /*
 question = "How near are a model's values in a language to those of the people of a country?"
-grain = "A checkpoint (pretrained, or the last of its run), a test language and a country, over the questions that both profiles have."
+grain = """\
+A checkpoint (pretrained, or the last of its run), a test language and a country, over the questions that both \
+profiles have."""
 paper = "Echoes sections 5.1 and 6"
 reason = "First version."
 
@@ -30,7 +32,9 @@ values = ["weighted", "unweighted"]
 
 [parameters.countries]
 type = "text[]"
-about = "Countries to align with (ISO 3166-1 alpha-2): DE, PK, RS, VN where the survey has them, else those of the languages with probes."
+about = """\
+Countries to align with (ISO 3166-1 alpha-2): DE, PK, RS, VN where the survey has them, else those of the \
+languages with probes."""
 default_sql = "alignment_countries($survey)"
 values_from = "v_country_profile.country"
 
@@ -77,9 +81,11 @@ seed = "Seed of the run; NULL for a pretrained model."
 epoch = "Epochs done; 0 for a pretrained model."
 language = "Test language."
 country = "Country (ISO 3166-1 alpha-2)."
-rho = "Spearman's correlation of the two profiles, ties sharing their average rank; NULL where one profile is constant."
+rho = """\
+Spearman's correlation of the two profiles, ties sharing their average rank; NULL where one profile is constant."""
 n = "Questions that both have."
-p_value = "Two-sided p-value of rho by Student's t with n - 2 degrees of freedom; not corrected for the number of rows."
+p_value = """\
+Two-sided p-value of rho by Student's t with n - 2 degrees of freedom; not corrected for the number of rows."""
 */
 WITH chosen AS (
     FROM v_checkpoint

@@ -1,6 +1,8 @@
 /*
 question = "Does fine-tuning bring a model's values in a language nearer to those of the people of a country?"
-grain = "A pretrained model, source, number of sentences, strategy, epoch, test language and country: the mean over the runs, which for the monolingual strategy are one or more per fine-tuning language."
+grain = """\
+A pretrained model, source, number of sentences, strategy, epoch, test language and country: the mean over the \
+runs, which for the monolingual strategy are one or more per fine-tuning language."""
 paper = "Echoes Table 3"
 reason = "First version."
 
@@ -30,7 +32,9 @@ values = ["weighted", "unweighted"]
 
 [parameters.countries]
 type = "text[]"
-about = "Countries to align with (ISO 3166-1 alpha-2): DE, PK, RS, VN where the survey has them, else those of the languages with probes."
+about = """\
+Countries to align with (ISO 3166-1 alpha-2): DE, PK, RS, VN where the survey has them, else those of the \
+languages with probes."""
 default_sql = "alignment_countries($survey)"
 values_from = "v_country_profile.country"
 

@@ -1,6 +1,8 @@
 /*
 question = "Which share of a model's values did fine-tuning leave as they were?"
-grain = "A fine-tuned checkpoint (the last of its run) and a test language, over the probes that it and its base checkpoint answered."
+grain = """\
+A fine-tuned checkpoint (the last of its run) and a test language, over the probes that it and its base \
+checkpoint answered."""
 paper = "Echoes Figures 2 and 9"
 reason = "First version."
 

@@ -1,6 +1,8 @@
 /*
 question = "On which themes did fine-tuning on a source leave values as they were?"
-grain = "A pretrained model, source, number of sentences, epoch, test language and WVS category: the mean over the source's monolingual runs."
+grain = """\
+A pretrained model, source, number of sentences, epoch, test language and WVS category: the mean over the \
+source's monolingual runs."""
 paper = "Echoes Figure 8"
 reason = "First version."
 

@@ -149,7 +149,7 @@ def test_paths_that_are_nothing_are_named_together(store: duckdb.DuckDBPyConnect
 def test_files_beside_the_texts_are_no_texts(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     _lines(tmp_path / "vref.txt", "GEN 1:1", "GEN 1:2")
     _lines(tmp_path / "eng-web.txt", "one", "two")
-    for paths in ([tmp_path], sorted(tmp_path.iterdir())):
+    for paths in ([tmp_path], sorted(tmp_path.glob("*.txt"))):
         assert [report.target for report in ingest_corpus(store, "ebible", paths)] == ["ebible/en/eng-web"]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mlv.ingest.download import BY_HAND, Origin, fetch, fetch_file, origins
+from mlv.ingest.download import BY_HAND, Origin, fetch, origins
 from mlv.schema import paper
 from mlv.schema.errors import DownloadError, UsageError
 
@@ -68,9 +68,9 @@ def _left(folder: Path) -> list[str]:
 
 
 def test_a_file_is_fetched_once(tmp_path: Path, server: ThreadingHTTPServer, origin: Callable[[str], Origin]) -> None:
-    path = fetch_file(origin("whole"), tmp_path / "Farsi.xml")
-    assert path == tmp_path / "Farsi.xml" and path.read_bytes() == CONTENT
-    assert fetch_file(origin("whole"), tmp_path / "Farsi.xml") == path
+    path = fetch(origin("whole"), tmp_path)
+    assert path == tmp_path / "pbc" / "Farsi.xml" and path.read_bytes() == CONTENT
+    assert fetch(origin("whole"), tmp_path) == path
     assert server.asked == ["whole"] and _left(tmp_path) == ["Farsi.xml"]  # type: ignore[attr-defined]
 
 
@@ -78,9 +78,9 @@ def test_an_interrupted_download_leaves_nothing_and_can_be_repeated(
     tmp_path: Path, origin: Callable[[str], Origin]
 ) -> None:
     with pytest.raises(DownloadError, match=r"cut off after 1,600,000 of 3,200,000 bytes") as caught:
-        fetch_file(origin("cut"), tmp_path / "Farsi.xml")
+        fetch(origin("cut"), tmp_path)
     assert caught.value.hint.startswith("Repeat it.") and _left(tmp_path) == []
-    assert fetch_file(replace(origin("cut"), url=origin("whole").url), tmp_path / "Farsi.xml").read_bytes() == CONTENT
+    assert fetch(replace(origin("cut"), url=origin("whole").url), tmp_path).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("path", ["changed", "endless"])
@@ -88,13 +88,13 @@ def test_another_file_than_the_pinned_one_is_refused(
     tmp_path: Path, origin: Callable[[str], Origin], path: str
 ) -> None:
     with pytest.raises(DownloadError, match="is not the file it was: its SHA-256 is"):
-        fetch_file(origin(path), tmp_path / "Farsi.xml")
+        fetch(origin(path), tmp_path)
     assert _left(tmp_path) == []
 
 
 def test_an_address_that_is_gone_is_named(tmp_path: Path, origin: Callable[[str], Origin]) -> None:
     with pytest.raises(DownloadError, match=r"/missing/Farsi\.xml cannot be fetched .* 404") as caught:
-        fetch_file(origin("missing"), tmp_path / "Farsi.xml")
+        fetch(origin("missing"), tmp_path)
     assert "mlv ingest corpus --source pbc FILE" in caught.value.hint and _left(tmp_path) == []
 
 
@@ -105,45 +105,29 @@ def test_without_a_network_the_error_says_how_to_supply_the_file(
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/newstest.txt"
         with pytest.raises(DownloadError, match=r"cannot be fetched .* refused") as caught:
-            fetch_file(replace(origin("whole"), url=url, source="lines-ntrex"), tmp_path / "a.txt")
+            fetch(replace(origin("whole"), url=url, source="lines-ntrex"), tmp_path)
     assert f"Fetch {url} on another machine" in caught.value.hint
     assert "mlv ingest corpus --source lines --publication ntrex FILE" in caught.value.hint
     assert _left(tmp_path) == []
 
 
 def test_a_file_of_that_name_is_not_overwritten(tmp_path: Path, origin: Callable[[str], Origin]) -> None:
-    goal = tmp_path / "Farsi.xml"
+    goal = tmp_path / "pbc" / "Farsi.xml"
+    goal.parent.mkdir()
     goal.write_text("mine")
     with pytest.raises(DownloadError, match="is there, but is not the file"):
-        fetch_file(origin("whole"), tmp_path / "Farsi.xml")
+        fetch(origin("whole"), tmp_path)
     assert goal.read_text() == "mine"
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, origin: Callable[[str], Origin]) -> None:
     (tmp_path / "pbc").write_text("a file where the folder should be")
     with pytest.raises(DownloadError, match="cannot be fetched to"):
-        fetch_file(origin("whole"), tmp_path / "pbc" / "Farsi.xml")
-
-
-def test_a_source_is_fetched_into_a_folder_and_a_file_to_its_name(
-    tmp_path: Path, origin: Callable[[str], Origin], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    farsi = origin("whole")
-    korean = replace(farsi, language="ko", url=farsi.url.replace("Farsi", "Korean"))
-    probes = replace(farsi, source="probes", language="", url=farsi.url.replace("Farsi.xml", "probes.zip"))
-    monkeypatch.setattr("mlv.ingest.download._known", lambda: (farsi, korean, probes))
-    folder = tmp_path / "pbc"
-    assert fetch("pbc", folder) == [folder / "Farsi.xml", folder / "Korean.xml"]
-    assert fetch("pbc", tmp_path / "ko", ["kor"]) == [tmp_path / "ko" / "Korean.xml"]
-    assert fetch("pbc", tmp_path / "Korean.xml") == [tmp_path / "Korean.xml"]
-    assert fetch("probes", tmp_path / "any.zip") == [tmp_path / "any.zip"]
-    with pytest.raises(UsageError, match="no download of pbc called Hindi.xml") as caught:
-        fetch("pbc", tmp_path / "Hindi.xml")
-    assert caught.value.hint == "Name a folder, or one of Farsi.xml, Korean.xml."
+        fetch(origin("whole"), tmp_path)
 
 
 def test_the_table_is_pinned_to_commits() -> None:
-    known = [found for source in ("probes", "pbc", "tanzil", "flores", "lines-ntrex") for found in origins(source)]
+    known = [found for source in ("arora-2023", "pbc", "tanzil", "flores", "lines-ntrex") for found in origins(source)]
     assert all(found.url.startswith("https://raw.githubusercontent.com/") for found in known)
     assert all(len(found.url.split("/")[5]) == 40 and len(found.sha256) == 64 and found.size > 0 for found in known)
     assert len({found.url for found in known}) == len({found.sha256 for found in known}) == len(known)
@@ -157,7 +141,7 @@ def test_the_study_s_languages_can_be_fetched(source: str) -> None:
 
 
 def test_the_probes_are_ingested_by_their_own_command() -> None:
-    (probes,) = origins("probes")
+    (probes,) = origins("arora-2023")
     assert probes.by_hand.endswith("mlv ingest probes FILE")
 
 
@@ -171,7 +155,7 @@ def test_what_a_person_has_to_fetch_is_explained(source: str) -> None:
 def test_what_is_unknown_is_refused() -> None:
     with pytest.raises(UsageError, match="no download of 'bible'") as caught:
         origins("bible")
-    assert caught.value.hint == "There is of ebible, flores, lines-ntrex, news, pbc, probes, survey, tanzil."
+    assert caught.value.hint == "There is of arora-2023, ebible, flores, lines-ntrex, news, pbc, tanzil, wvs7."
     with pytest.raises(UsageError, match="no download of tanzil in bn, tr"):
         origins("tanzil", ["tr", "bn", "fa"])
 
@@ -179,7 +163,7 @@ def test_what_is_unknown_is_refused() -> None:
 @pytest.mark.real
 def test_the_pinned_checksums_are_those_of_the_real_files(real_data: Path) -> None:
     folders = {
-        "probes": real_data / "probes" / "arora_probes.zip",
+        "arora-2023": real_data / "probes" / "arora_probes.zip",
         "pbc": real_data / "bible" / "christos-c",
         "tanzil": real_data / "quran",
         "flores": real_data / "flores" / "devtest",

@@ -78,7 +78,8 @@ JOIN "language" l ON l.code = g.language;
 INSERT INTO segment SELECT corpus_id, corpus_id, 0, '1', 'text' FROM corpus;
 
 INSERT INTO base_model
-SELECT row_number() OVER (ORDER BY model), model, '', model, 'mt5', 1, 1
+SELECT row_number() OVER (ORDER BY model), model, '', model, 'mt5',
+       CASE WHEN model LIKE '%large' THEN 3 WHEN model LIKE '%base' THEN 2 ELSE 1 END, 1
 FROM checkpoints WHERE checkpoint = model;
 INSERT INTO run
 SELECT row_number() OVER (ORDER BY run), 'finetune', run, run, '{}', NULL, base_model_id, seed, 'committed',

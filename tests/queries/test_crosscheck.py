@@ -22,6 +22,9 @@ from mlv.schema.tables import table_names
 Study = dict[str, pl.DataFrame]
 Row = dict[str, Any]
 
+ALL_STRATEGIES = {"strategies": "pretrained,monolingual,multilingual"}
+MODELS = ("m/small", "m/base", "m/large")
+"""By size: the order of the rows of agreement."""
 LANGUAGES = ("de", "fa", "ko", "ur")
 COUNTRIES = ("DE", "IR", "KR", "PK", "RS")
 QUESTIONS = {"131": "security", "132": "security", "133": "security", "134": "security"} | {
@@ -33,9 +36,7 @@ IN_SET = [question for question in QUESTIONS if question != "168"]
 
 
 def _checkpoints(rng: np.random.Generator) -> pl.DataFrame:
-    rows: list[tuple[Any, ...]] = [
-        (m, m, None, None, None, None, None, 0, True) for m in ("m/base", "m/large", "m/small")
-    ]
+    rows: list[tuple[Any, ...]] = [(m, m, None, None, None, None, None, 0, True) for m in MODELS]
     setups = [(s, ft, n) for s in ("pbc", "tanzil") for ft in ("fa", "ko", "fa,ko") for n in (40, 80)]
     for number in rng.choice(len(setups), 8):
         source, ft, sentences = setups[number]
@@ -51,7 +52,7 @@ def _checkpoints(rng: np.random.Generator) -> pl.DataFrame:
 
 def _some(rng: np.random.Generator, share: float, *columns: list[str] | tuple[str, ...]) -> list[tuple[str, ...]]:
     """A random part of all combinations."""
-    grid = [()]
+    grid: list[tuple[str, ...]] = [()]
     for column in columns:
         grid = [(*row, value) for row in grid for value in column]
     return [row for row in grid if rng.random() < share]
@@ -106,9 +107,7 @@ def _answers(study: Study) -> dict[str, dict[tuple[str, str], int]]:
 
 def _equal(a: dict[tuple[str, str], int], b: dict[tuple[str, str], int]) -> pl.DataFrame:
     """For every probe that both have: language, category and 100 where the answers are equal, else 0."""
-    rows = [
-        (language, QUESTIONS[q], 100.0 * (a[language, q] == b[language, q])) for language, q in a if (language, q) in b
-    ]
+    rows = [(key[0], QUESTIONS[key[1]], 100.0 * (a[key] == b[key])) for key in a if key in b]
     return pl.DataFrame(rows, schema={"language": pl.String, "category": pl.String, "equal": pl.Float64}, orient="row")
 
 
@@ -134,7 +133,7 @@ def test_agreement(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
     plain: dict[tuple[Any, ...], float | None] = {}
     by_category: dict[tuple[Any, ...], float | None] = {}
     by_language: dict[tuple[Any, ...], float | None] = {}
-    for a, b in combinations(["m/base", "m/large", "m/small"], 2):
+    for a, b in combinations(MODELS, 2):
         equal = _equal(answers[a], answers[b])
         shares = {key[0]: _mean(group["equal"].to_list()) for key, group in equal.group_by("language")}
         plain |= {(a, b, language): share for language, share in shares.items()}
@@ -203,8 +202,7 @@ def _correlations(study: Study) -> dict[tuple[str, str, str], tuple[float | None
 
 def test_alignment(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
     finals = {
-        row["checkpoint"]: (row["run"] and f"{row['run']}/epoch-{row['epoch']}") or row["model"]
-        for row in _final(study)
+        row["checkpoint"]: f"{row['run']}/epoch-{row['epoch']}" if row["run"] else row["model"] for row in _final(study)
     }
     expected = {(finals[k], lang, c): v for (k, lang, c), v in _correlations(study).items() if k in finals}
     frame = run(connection, "alignment").frame
@@ -229,10 +227,15 @@ def test_alignment_change(study: Study, connection: duckdb.DuckDBPyConnection) -
 
 
 def test_coverage(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
-    grid = {"ft_languages": ["fa", "ko"], "sentences": [40, 80], "multilingual_sentences": [80], "seeds": [1, 2]}
+    grid: dict[str, list[str] | list[int]] = {
+        "ft_languages": ["fa", "ko"],
+        "sentences": [40, 80],
+        "multilingual_sentences": [80],
+        "seeds": [1, 2],
+    }
     expected: dict[tuple[Any, ...], float | None] = {}
     setups = [("fa", 40), ("fa", 80), ("ko", 40), ("ko", 80), ("fa,ko", 80)]
-    for model in ("m/base", "m/large", "m/small"):
+    for model in MODELS:
         for source in ("pbc", "tanzil"):
             for ft, sentences in setups:
                 for seed in (1, 2):
@@ -260,7 +263,6 @@ def test_same_bytes_whatever_the_order_of_rows(path: Path, empty_store: Path, tm
     with open_store(path) as one, open_store(tmp_path / "shuffled.duckdb") as other:
         other.execute("SET threads = 1")
         for query in catalogue():
-            wide = {"strategies": ["pretrained", "monolingual", "multilingual"]} if "agreement" in query.name else {}
-            assert render(run(one, query.name, parameters=wide), "csv") == render(
-                run(other, query.name, parameters=wide), "csv"
-            ), query.name
+            wide = ALL_STRATEGIES if "agreement" in query.name else None
+            rendered = [render(run(store, query.name, parameters=wide), "csv") for store in (one, other)]
+            assert rendered[0] == rendered[1], query.name

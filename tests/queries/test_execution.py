@@ -68,6 +68,7 @@ def test_no_statement_is_refused(connection: duckdb.DuckDBPyConnection, sql: str
         ("SELECT 'a'::INTEGER", "Could not convert", ""),
         ("SELECT INTERVAL 1 DAY AS gap", "Column gap is of type INTERVAL", 'CAST("gap" AS VARCHAR)'),
         ("SELECT MAP([1], [2]) AS m", "Column m is of type MAP", "CAST"),
+        ("SELECT [{'gap': INTERVAL 1 DAY}] AS g", "Column g is of type STRUCT", "CAST"),
         ("SELECT $missing", "missing", ""),
     ],
 )

@@ -1,0 +1,216 @@
+"""Exit codes, messages, streams: what a person or a script meets at the edge."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlv.cli import edge
+from mlv.cli.main import app
+from mlv.schema import errors
+
+HEAVY = ("torch", "transformers", "great_expectations", "polars", "duckdb", "alembic", "sqlmodel", "pycountry")
+
+
+def mlv(*arguments: str, cwd: Path | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", "from mlv.cli.main import main; main()", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        check=False,
+        env={**os.environ, "COLUMNS": "120"},
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an empty store in it."""
+    path = tmp_path_factory.mktemp("cli")
+    assert mlv("db", "upgrade", cwd=path).returncode == 0
+    return path
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys; from mlv.cli.main import app; print(sorted(set(sys.modules) & set(sys.argv[1:])))"
+    done = subprocess.run([sys.executable, "-c", code, *HEAVY], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_command_has_help_and_every_option_says_what_it_does() -> None:
+    import typer
+
+    root = typer.main.get_command(app)
+
+    def walk(command: object, words: str) -> list[str]:
+        missing = [] if getattr(command, "help", None) else [words]
+        for parameter in getattr(command, "params", []):
+            if getattr(parameter, "help", "set") in (None, ""):
+                missing.append(f"{words} {parameter.name}")
+        for name, inner in getattr(command, "commands", {}).items():
+            missing += walk(inner, f"{words} {name}")
+        return missing
+
+    assert walk(root, "mlv") == []
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.UsageError("x"), 2),
+        (errors.DataError("x"), 3),
+        (errors.NotFoundError("x"), 4),
+        (errors.StoreError("x"), 5),
+        (errors.StoreLockedError("x"), 6),
+        (errors.JobError("x"), 7),
+        (errors.DownloadError("x"), 8),
+    ],
+)
+def test_each_kind_of_error_has_its_exit_code(
+    error: errors.MlvError, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> None:
+        raise error
+
+    error.hint = "do this"
+    assert edge.run(fails) == code
+    assert capsys.readouterr().err == "error: x\n  try: do this\n"
+
+
+def test_a_fault_is_reported_as_one_without_a_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLV_DEBUG", raising=False)
+
+    def fails() -> None:
+        raise ValueError("boom")
+
+    assert edge.run(fails) == edge.ExitCode.FAILURE
+    assert "ValueError: boom" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_with_130() -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    assert edge.run(interrupted) == edge.ExitCode.INTERRUPTED
+
+
+def test_data_goes_to_stdout_and_the_rest_to_stderr(folder: Path) -> None:
+    done = mlv("sql", "SELECT 1 AS one", "--format", "csv", cwd=folder)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "one\n1\n", "")
+    done = mlv("db", "upgrade", cwd=folder)
+    assert done.stdout == ""
+    assert "0002" in done.stderr
+
+
+@pytest.mark.parametrize("output_format", ["table", "csv", "json", "jsonl", "parquet", "markdown", "latex"])
+def test_a_file_holds_the_bytes_that_a_redirect_would(folder: Path, output_format: str) -> None:
+    statement = "SELECT code, name FROM language ORDER BY code"
+    command = [sys.executable, "-c", "from mlv.cli.main import main; main()", "sql", statement]
+    command += ["--format", output_format]
+    printed = subprocess.run(command, capture_output=True, cwd=folder, check=True).stdout
+    subprocess.run([*command, "-o", "out"], capture_output=True, cwd=folder, check=True)
+    assert printed
+    assert (folder / "out").read_bytes() == printed
+
+
+def test_the_ending_of_the_file_chooses_the_format(folder: Path) -> None:
+    mlv("sql", "SELECT 1 AS one", "-o", "one.json", cwd=folder)
+    assert json.loads((folder / "one.json").read_text()) == [{"one": 1}]
+
+
+def test_sql_from_standard_input_and_from_a_file(folder: Path) -> None:
+    assert mlv("sql", "-f", "-", "--format", "csv", cwd=folder, stdin="SELECT 2 AS two").stdout == "two\n2\n"
+    (folder / "three.sql").write_text("SELECT 3 AS three")
+    assert mlv("sql", "-f", "three.sql", "--format", "csv", cwd=folder).stdout == "three\n3\n"
+
+
+def test_sql_writes_only_when_asked_to(folder: Path) -> None:
+    statement = "DELETE FROM language WHERE code = 'en'"
+    refused = mlv("sql", statement, cwd=folder)
+    assert refused.returncode == edge.ExitCode.USAGE
+    assert "read-only" in refused.stderr
+    count = "SELECT count(*) AS n FROM language WHERE code = 'bn'"
+    assert mlv("sql", count, "--format", "csv", cwd=folder).stdout == "n\n1\n"
+    assert mlv("sql", "--write", "UPDATE country SET name = name", cwd=folder).returncode == 0
+
+
+def test_sql_without_write_reaches_no_other_file(folder: Path) -> None:
+    (folder / "secret.csv").write_text("a\n1\n")
+    done = mlv("sql", "SELECT * FROM read_csv('secret.csv')", cwd=folder)
+    assert done.returncode == edge.ExitCode.USAGE
+    assert mlv("sql", "COPY (SELECT 1) TO 'leak.csv'", cwd=folder).returncode == edge.ExitCode.USAGE
+    assert not (folder / "leak.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["query", "run", "unchangd"], 2, "unchanged"),
+        (["query", "run", "unchanged@99"], 2, "99"),
+        (["query", "run", "unchanged", "--param", "scores=sum"], 2, "score"),
+        (["query", "run", "unchanged", "--param", "score=median"], 2, "mean"),
+        (["query", "run", "unchanged", "--format", "xls"], 2, "csv"),
+        (["sql"], 2, "mlv sql"),
+        (["sql", "SELECT * FROM v_anser"], 2, "v_answer"),
+        (["ingest", "probes"], 2, "--download"),
+        (["ingest", "probes", "nowhere.zip"], 4, "nowhere.zip"),
+        (["ingest", "corpus", "--source", "bible", "x"], 2, "pbc"),
+        (["compute", "probe", "--model", "./nowhere"], 4, "nowhere"),
+        (["compute", "probe", "--model", "nobody/nothing"], 4, "nobody/nothing"),
+        (["compute", "probe", "--model", "x", "--precision", "fp16"], 2, "bf16"),
+        (["compute", "pretrain", "--name", "n", "--preset", "huge"], 2, "nano"),
+        (["compute", "pretrain", "--name", "n"], 4, "no corpus"),
+        (["runs", "show", "finetune-1"], 4, "mlv runs list"),
+        (["runs", "resume", "finetune-1"], 7, "mlv runs list"),
+        (["db", "current", "--db", "none.duckdb"], 5, "mlv db upgrade"),
+        (["ingest", "survey", "--download"], 8, "worldvaluessurvey.org"),
+    ],
+)
+def test_wrong_input_says_what_to_do(folder: Path, arguments: list[str], code: int, said: str) -> None:
+    before = (folder / "mlv.duckdb").read_bytes()
+    done = mlv(*arguments, cwd=folder)
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (folder / "mlv.duckdb").read_bytes() == before
+
+
+def test_output_that_cannot_be_written(folder: Path) -> None:
+    done = mlv("sql", "SELECT 1", "-o", "/proc/none/out.csv", cwd=folder)
+    assert done.returncode == edge.ExitCode.DATA
+    assert "/proc/none/out.csv" in done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_fault(folder: Path) -> None:
+    command = f"{sys.executable} -c 'from mlv.cli.main import main; main()' sql 'FROM range(1000000)' --format csv"
+    done = subprocess.run(
+        f"{command} | head -1; echo status ${{PIPESTATUS[0]}} >&2",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=True,
+    )
+    assert done.stdout == "range\n"
+    assert re.fullmatch(r"status 0\s*", done.stderr)
+
+
+def test_check_backup_and_snapshot(folder: Path) -> None:
+    assert mlv("db", "check", cwd=folder).returncode == 0
+    copy = mlv("db", "snapshot", "copy.duckdb", cwd=folder)
+    assert copy.stdout.strip() == "copy.duckdb"
+    assert mlv("db", "check", "--db", "copy.duckdb", cwd=folder).returncode == 0
+    broken = mlv("sql", "--write", "--db", "copy.duckdb", "INSERT INTO metric VALUES (9, 'loss', 1, 1, 1)", cwd=folder)
+    assert broken.returncode == 0
+    checked = mlv("db", "check", "--db", "copy.duckdb", cwd=folder)
+    assert checked.returncode == edge.ExitCode.STORE
+    assert "metric" in checked.stdout
