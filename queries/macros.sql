@@ -159,12 +159,15 @@ CREATE OR REPLACE TEMP MACRO profile_correlations(
           AND probe_set = wanted_probe_set
     ),
     model_sets AS (
-        SELECT checkpoint_id, language, dense_rank() OVER (ORDER BY list(question ORDER BY question)) AS model_set
+        SELECT
+            checkpoint_id,
+            language,
+            dense_rank() OVER (ORDER BY string_agg(question, ' ' ORDER BY question)) AS model_set
         FROM models
         GROUP BY checkpoint_id, language
     ),
     people_sets AS (
-        SELECT country, dense_rank() OVER (ORDER BY list(question ORDER BY question)) AS people_set
+        SELECT country, dense_rank() OVER (ORDER BY string_agg(question, ' ' ORDER BY question)) AS people_set
         FROM people
         GROUP BY country
     ),

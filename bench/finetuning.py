@@ -1,0 +1,111 @@
+"""Fine-tuning a nano model: a job of mlv against a bare Trainer on the same examples.
+
+The bare Trainer has the same settings and gets the first epoch's corrupted examples ready-made in every epoch: what it
+saves is corruption, checkpoints per epoch in the transformers format, logs and digests.
+"""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from measure import figure
+from tiny_models import save_nano, sentences
+
+from mlv.compute import models, runtime
+from mlv.compute.finetuning import corrupted_examples
+from mlv.compute.jobs import execute
+from mlv.compute.options import ExecuteOptions
+from mlv.schema import paper
+from mlv.schema.jobs import FinetuneSpec, JobDirectory
+
+SENTENCES = 960
+REPEATS = 3
+
+
+def _job(folder: Path, model: Path, seed: int) -> JobDirectory:
+    """A planned fine-tuning job on the bundled sentences."""
+    reference = models.resolve(str(model))
+    spec = FinetuneSpec(
+        model=reference,
+        source="lines",
+        languages=("fa",),
+        sentences=SENTENCES,
+        corpora=(),
+        inputs_digest="bench",
+        seed=seed,
+        epochs=2,
+    )
+    job = JobDirectory.create(folder, spec, {"model_path": reference.path})
+    texts = sentences()[:SENTENCES]
+    last = round(SENTENCES * (1 - paper.DEVELOPMENT_SHARE))
+    frame = pl.DataFrame({"position": range(SENTENCES), "text": texts}).with_columns(
+        split=pl.when(pl.col("position") < last).then(pl.lit("train")).otherwise(pl.lit("development")),
+        source=pl.lit("lines"),
+        language=pl.lit("fa"),
+        edition=pl.lit("fa"),
+        segment_position=pl.col("position"),
+        parallel_key=pl.col("position").cast(pl.String),
+    )
+    frame.write_parquet(job.inputs / "examples.parquet")
+    return job
+
+
+def _bare(job: JobDirectory, model: Path, folder: Path, seed: int) -> None:
+    """The transformers Trainer alone."""
+    import transformers
+
+    from mlv.compute import training
+
+    loaded = models.load(model)
+    splits: dict[str, Sequence[Any]] = {
+        split: corrupted_examples(job, 1, split) for split in ("train", "development")
+    }
+    arguments = training.single_device_arguments(
+        folder,
+        "cpu",
+        num_train_epochs=2,
+        per_device_train_batch_size=paper.BATCH_SIZE,
+        per_device_eval_batch_size=paper.BATCH_SIZE,
+        learning_rate=paper.LEARNING_RATE,
+        seed=seed,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+    )
+    trainer = transformers.Trainer(
+        model=loaded.model,
+        args=arguments,
+        train_dataset=splits["train"],
+        eval_dataset=splits["development"],
+        data_collator=training.collate(loaded.tokenizer.pad_token_id),
+    )
+    trainer.remove_callback(transformers.PrinterCallback)
+    trainer.train()
+
+
+def main() -> None:
+    """Print the median of the ratios of runs in turn."""
+    runtime.prepare("cpu", 2, 1)
+    runtime.quiet_libraries()
+    ratios = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = save_nano(folder / "nano")
+        execute(_job(folder, model, 0).path, ExecuteOptions(device="cpu", threads=2))
+        for seed in range(1, REPEATS + 1):
+            job = _job(folder, model, seed)
+            began = time.perf_counter()
+            _bare(job, model, folder / f"bare-{seed}", seed)
+            bare = time.perf_counter() - began
+            began = time.perf_counter()
+            execute(job.path, ExecuteOptions(device="cpu", threads=2))
+            ratios.append((time.perf_counter() - began) / bare)
+    ratio = sorted(ratios)[len(ratios) // 2]
+    figure("fine-tuning: a job of mlv / a bare Trainer", ratio, "times", "<= 1.1", ratio <= 1.1)
+    print(f"  ratios of {REPEATS} pairs: {', '.join(f'{value:.2f}' for value in ratios)}")
+
+
+if __name__ == "__main__":
+    main()
