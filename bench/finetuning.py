@@ -60,9 +60,7 @@ def _bare(job: JobDirectory, model: Path, folder: Path, seed: int) -> None:
     from mlv.compute import training
 
     loaded = models.load(model)
-    splits: dict[str, Sequence[Any]] = {
-        split: corrupted_examples(job, 1, split) for split in ("train", "development")
-    }
+    splits: dict[str, Sequence[Any]] = {split: corrupted_examples(job, 1, split) for split in ("train", "development")}
     arguments = training.single_device_arguments(
         folder,
         "cpu",
