@@ -1,18 +1,15 @@
 """`mlv compute`: fine-tune, probe, pretrain. Each plans a job, runs it and commits what it found."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mlv.cli.edge import DEFAULT_STORE, Store, jobs_folder, say, split_list
+from mlv.cli.work import DEFAULT_BATCH_TOKENS, Work, make_work
 from mlv.schema import paper
 from mlv.schema.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from mlv.cli.work import Work
     from mlv.ingest.commit import Committed
     from mlv.schema.jobs import ModelRef, Precision
 
@@ -33,20 +30,13 @@ PlanOnly = Annotated[
 SkipAmbiguous = Annotated[
     bool, typer.Option("--skip-ambiguous", help="Leave out probes whose two answers tokenise alike.")
 ]
+BatchTokens = Annotated[
+    int, typer.Option(min=1, help="Most tokens of a batch of probes; fewer need less memory, and change no result.")
+]
 ProbeSet = Annotated[str | None, typer.Option(help="Probes to ask; the store's widest set if not given.")]
 TestLanguages = Annotated[
     str | None, typer.Option(help="Languages to probe in, comma-separated; all of the probe set if not given.")
 ]
-
-
-def _work(
-    store: "Path", device: str, threads: int | None, *, skip_ambiguous: bool = False, plan_only: bool = False
-) -> "Work":
-    from mlv.cli.work import Work
-    from mlv.compute.options import ExecuteOptions
-
-    options = ExecuteOptions(device=device, threads=threads, skip_ambiguous=skip_ambiguous)
-    return Work(store, options, sys.argv[1:], plan_only)
 
 
 def _precision(text: str) -> "Precision":
@@ -57,9 +47,7 @@ def _precision(text: str) -> "Precision":
     raise UsageError(f"There is no precision {text}.", "Use --precision fp32, or bf16 on a GPU that computes in it.")
 
 
-def _probe(
-    work: "Work", model: "ModelRef", probe_set: str | None, languages: list[str], precision: "Precision"
-) -> None:
+def _probe(work: Work, model: "ModelRef", probe_set: str | None, languages: list[str], precision: "Precision") -> None:
     from mlv.ingest.plan import default_probe_set, plan_probe
 
     done = work.do(
@@ -103,6 +91,7 @@ def finetune(
     device: Device = "auto",
     threads: Threads = None,
     skip_ambiguous: SkipAmbiguous = False,
+    batch_tokens: BatchTokens = DEFAULT_BATCH_TOKENS,
     plan_only: PlanOnly = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
@@ -115,7 +104,7 @@ def finetune(
     checked = _precision(precision)
     languages = tuple(split_list(language))
     training = Training(corpus, languages, sentences, _editions(edition or []))
-    work = _work(db, device, threads, skip_ambiguous=skip_ambiguous, plan_only=plan_only)
+    work = make_work(db, device, threads, skip_ambiguous, plan_only, batch_tokens)
     start = work.model(model, revision)
     settings = {
         "seed": seed,
@@ -142,7 +131,7 @@ def _editions(pairs: list[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def _print_shifts(work: "Work", done: "Committed") -> None:
+def _print_shifts(work: Work, done: "Committed") -> None:
     """The share of values that this run left unchanged, per test language."""
     from dataclasses import replace
 
@@ -169,12 +158,13 @@ def probe(
     device: Device = "auto",
     threads: Threads = None,
     skip_ambiguous: SkipAmbiguous = False,
+    batch_tokens: BatchTokens = DEFAULT_BATCH_TOKENS,
     plan_only: PlanOnly = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Ask a model the probes it has not answered yet, and commit its answers."""
     checked = _precision(precision)
-    work = _work(db, device, threads, skip_ambiguous=skip_ambiguous, plan_only=plan_only)
+    work = make_work(db, device, threads, skip_ambiguous, plan_only, batch_tokens)
     _probe(work, work.model(model, revision), probe_set, split_list(language), checked)
 
 
@@ -201,7 +191,7 @@ def pretrain(
     from mlv.ingest.plan import plan_pretrain
 
     chosen = find_preset(preset)
-    work = _work(db, device, threads, plan_only=plan_only)
+    work = make_work(db, device, threads, plan_only=plan_only)
     done = work.do(
         lambda connection, jobs: plan_pretrain(
             connection,

@@ -8,6 +8,7 @@ import typer
 
 from mlv.cli.edge import DEFAULT_STORE, Store, jobs_folder, say
 from mlv.cli.output import Format, Limit, Output, put
+from mlv.cli.work import DEFAULT_BATCH_TOKENS, make_work
 from mlv.schema.errors import JobError
 
 if TYPE_CHECKING:
@@ -126,15 +127,14 @@ def resume(
     device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
     skip_ambiguous: Annotated[bool, typer.Option("--skip-ambiguous", help="Leave out ambiguous probes.")] = False,
+    batch_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a batch of probes.")] = DEFAULT_BATCH_TOKENS,
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Go on with jobs that were interrupted, and commit them."""
-    from mlv.cli.compute import _work
-
     jobs = [job for job in _unfinished(db) if name is None or job.path.name.startswith(name)]
     if name is not None and not jobs:
         raise JobError(f"No unfinished job {name} in {jobs_folder(db)}.", "See what there is: mlv runs list")
-    work = _work(db, device, threads, skip_ambiguous=skip_ambiguous)
+    work = make_work(db, device, threads, skip_ambiguous, batch_tokens=batch_tokens)
     for job in jobs:
         work.finish(job)
     if not jobs:

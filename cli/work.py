@@ -3,6 +3,7 @@
 The store is open for reading while a job is planned and for writing while it is committed, never while it runs.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from mlv.schema.jobs import JobDirectory, ModelRef
 
     Planner = Callable[[duckdb.DuckDBPyConnection, Jobs], JobDirectory | None]
+
+
+DEFAULT_BATCH_TOKENS = 4096
+"""Most tokens of a batch of probes, padding included."""
 
 
 @dataclass(frozen=True)
@@ -96,3 +101,17 @@ class Work:
         rows = ", ".join(f"{count:,} {table}" for table, count in done.rows.items() if count)
         say(f"{done.run}: {'already committed' if done.already_there else f'committed ({rows})'}")
         return done
+
+
+def make_work(
+    store: Path,
+    device: str,
+    threads: int | None,
+    skip_ambiguous: bool = False,
+    plan_only: bool = False,
+    batch_tokens: int = DEFAULT_BATCH_TOKENS,
+) -> Work:
+    """The work of a command, from its options."""
+    from mlv.compute.options import ExecuteOptions
+
+    return Work(store, ExecuteOptions(device, threads, skip_ambiguous, batch_tokens), sys.argv[1:], plan_only)

@@ -9,6 +9,7 @@ unscaled, also after saving and loading again.
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +40,7 @@ class LoadedModel:
     tokenizer: Any
     device: str
 
-    @property
+    @cached_property
     def sentinels(self) -> tuple[int, ...]:
         """Ids of the sentinels, ``<extra_id_0>`` first."""
         return sentinel_ids(self.tokenizer)
@@ -193,7 +194,14 @@ def _download(name: str, revision: str | None, patterns: list[str]) -> Path:
     import huggingface_hub
 
     try:
-        return Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
+        return Path(
+            huggingface_hub.snapshot_download(
+                name,
+                revision=revision,
+                allow_patterns=patterns,
+                local_files_only=huggingface_hub.constants.HF_HUB_OFFLINE,
+            )
+        )
     # the hub's errors and those of its transport share no narrower base from one release to the next
     except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

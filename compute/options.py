@@ -17,8 +17,8 @@ class ExecuteOptions:
     skip_ambiguous: bool = False
     """Leave probes out that cannot tell their two answers apart, instead of refusing the job."""
 
-    batch_tokens: int = 4096
-    """Encoder tokens, padding included, of one batch of probes."""
+    batch_tokens: int = 2048
+    """Encoder tokens, padding included, of one batch of probes; more of them suit a GPU, fewer a cache."""
 
 
 class Progress(Protocol):

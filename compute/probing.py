@@ -16,7 +16,7 @@ broken-off job keeps.
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -46,6 +46,10 @@ SCORES: Final = {
 
 LOGITS_AT_ONCE: Final = 2**24
 """Logits held at a time: 64 MB in 32 bits, 67 positions of mT5's vocabulary."""
+
+
+ANSWER_SHARE: Final = 4
+"""A batch of probes is decoded with this part of its token budget at a time, answers of alike length together."""
 
 
 class Probe(NamedTuple):
@@ -126,24 +130,25 @@ def score(
     loaded: models.LoadedModel, probes: Sequence[Probe], batch_tokens: int, progress: Progress = SILENT
 ) -> pl.DataFrame:
     """Score both answers of all probes: columns :data:`SCORES`, two rows a probe, in the order of ``probes``."""
-    rows: dict[int, list[tuple[Any, ...]]] = {}
-    for batch in batches(probes, batch_tokens):
-        chosen = [probes[index] for index in batch]
-        for index, probe, scores in zip(batch, chosen, _score_batch(loaded, chosen), strict=True):
-            rows[index] = [
-                (probe.question, probe.language, answer, *values) for answer, values in enumerate(scores, start=1)
-            ]
+    scores: dict[tuple[int, int], AnswerScore] = {}
+    for batch in batches([len(probe.inputs) for probe in probes], batch_tokens):
+        found = _score_batch(loaded, [probes[index] for index in batch], batch_tokens // ANSWER_SHARE)
+        scores.update({(batch[row], answer): value for (row, answer), value in found.items()})
         progress.advance(len(batch))
-    ordered = [row for index in range(len(probes)) for row in rows[index]]
-    return pl.DataFrame(ordered, schema=SCORES, orient="row")
+    rows = [
+        (probe.question, probe.language, answer, *scores[index, answer])
+        for index, probe in enumerate(probes)
+        for answer in (1, 2)
+    ]
+    return pl.DataFrame(rows, schema=SCORES, orient="row")
 
 
-def batches(probes: Sequence[Probe], batch_tokens: int) -> Iterator[list[int]]:
-    """Indices of probes of alike length: at most ``batch_tokens`` encoder tokens with padding, at least one probe."""
-    longest_first = sorted(range(len(probes)), key=lambda index: (-len(probes[index].inputs), index))
+def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Indices of rows of alike length: at most ``budget`` tokens a batch with padding, at least one row."""
+    longest_first = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
     start = 0
     while start < len(longest_first):
-        size = max(1, batch_tokens // len(probes[longest_first[start]].inputs))
+        size = max(1, budget // lengths[longest_first[start]])
         yield longest_first[start : start + size]
         start += size
 
@@ -157,48 +162,42 @@ class AnswerScore(NamedTuple):
     logprob_first: float
 
 
-def _score_batch(loaded: models.LoadedModel, probes: Sequence[Probe]) -> list[tuple[AnswerScore, AnswerScore]]:
-    """Scores of both answers of a batch of probes."""
+def _score_batch(
+    loaded: models.LoadedModel, probes: Sequence[Probe], budget: int
+) -> dict[tuple[int, int], AnswerScore]:
+    """Scores of a batch of probes, by row of the batch and answer; ``budget`` decoder tokens at a time."""
     import torch
 
-    answers = [answer for probe in probes for answer in probe.answers]
+    keys = [(row, answer) for row in range(len(probes)) for answer in (1, 2)]
+    answers = [probes[row].answers[answer - 1] for row, answer in keys]
+    scores: dict[tuple[int, int], AnswerScore] = {}
     with torch.inference_mode():
-        states = _answer_states(loaded, probes, answers)
-        targets = torch.tensor([token for answer in answers for token in answer], device=loaded.device)
-        logits, logprobs = _score_states(loaded.model.lm_head, states, targets)
-    bounds = [0]
-    for answer in answers:
-        bounds.append(bounds[-1] + len(answer))
-    scores = [
-        AnswerScore(end - start, sum(logits[start:end]), sum(logprobs[start:end]), logprobs[start])
-        for start, end in pairwise(bounds)
-    ]
-    return list(zip(scores[::2], scores[1::2], strict=True))
+        inputs, attention = _padded([probe.inputs for probe in probes], loaded.device)
+        encoded = loaded.model.get_encoder()(input_ids=inputs, attention_mask=attention).last_hidden_state
+        for some in batches([1 + len(answer) for answer in answers], budget):
+            rows = torch.tensor([keys[index][0] for index in some], device=loaded.device)
+            chosen = [answers[index] for index in some]
+            states = _answer_states(loaded, encoded[rows], attention[rows], chosen)
+            found = _score_answers(loaded.model.lm_head, states, chosen)
+            scores.update(zip([keys[index] for index in some], found, strict=True))
+    return scores
 
 
-def _answer_states(loaded: models.LoadedModel, probes: Sequence[Probe], answers: list[list[int]]) -> Any:
+def _answer_states(loaded: models.LoadedModel, encoded: Any, attention: Any, answers: list[list[int]]) -> Any:
     """What the output matrix is given at the positions that predict answer tokens, [answer tokens, width].
 
-    ``answers`` are two for each probe; rows are in their order.
+    ``encoded`` [answers, tokens, width] and ``attention`` [answers, tokens] are those of each answer's probe.
     """
     import torch
 
-    inputs, attention = _padded([probe.inputs for probe in probes], loaded.device)
     start, sentinel = loaded.model.config.decoder_start_token_id, loaded.sentinels[0]
     # the last token of an answer predicts nothing that is scored
     fed, _ = _padded([[start, sentinel, *answer[:-1]] for answer in answers], loaded.device)
     lengths = torch.tensor([len(answer) for answer in answers], device=loaded.device)
     places = torch.arange(fed.shape[1], device=loaded.device)
-    predicting = (places >= 1) & (places <= lengths[:, None])
-    encoded = loaded.model.get_encoder()(input_ids=inputs, attention_mask=attention).last_hidden_state
     with _head_input(loaded.model) as states:
-        loaded.model(
-            encoder_outputs=(encoded.repeat_interleave(2, dim=0),),
-            attention_mask=attention.repeat_interleave(2, dim=0),
-            decoder_input_ids=fed,
-            use_cache=False,
-        )
-    return states[0][predicting]
+        loaded.model(encoder_outputs=(encoded,), attention_mask=attention, decoder_input_ids=fed, use_cache=False)
+    return states[0][(places >= 1) & (places <= lengths[:, None])]
 
 
 @contextlib.contextmanager
@@ -218,6 +217,19 @@ def _head_input(model: Any) -> Iterator[list[Any]]:
         yield caught
     finally:
         handle.remove()
+
+
+def _score_answers(head: Any, states: Any, answers: list[list[int]]) -> list[AnswerScore]:
+    """Scores of answers whose tokens are predicted from ``states`` [answer tokens, width], in their order."""
+    import torch
+
+    targets = torch.tensor([token for answer in answers for token in answer], device=states.device)
+    logits, logprobs = _score_states(head, states, targets)
+    ends = list(accumulate(map(len, answers), initial=0))
+    return [
+        AnswerScore(end - start, sum(logits[start:end]), sum(logprobs[start:end]), logprobs[start])
+        for start, end in pairwise(ends)
+    ]
 
 
 def _score_states(head: Any, states: Any, targets: Any) -> tuple[list[float], list[float]]:

@@ -1,0 +1,298 @@
+"""A study from beginning to end through the command line, and what happens when things go wrong in it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+import polars as pl
+import pytest
+
+from mlv.cli import edge
+from mlv.cli.main import app
+from mlv.schema.store import open_store
+
+DEMO = Path(str(files("mlv.ingest") / "demo"))
+FINETUNE = ("compute", "finetune", "--model", "nano", "--corpus", "lines", "--threads", "1", "--device", "cpu")
+
+
+class Done(NamedTuple):
+    """What a command left."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Mlv:
+    """The command line in this process, on one store."""
+
+    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str] | None = None) -> None:
+        self.folder, self.store, self._capture = folder, folder / "mlv.duckdb", capture
+
+    def __call__(self, *arguments: str) -> Done:
+        """Run a command with the store's ``--db``."""
+        try:
+            code = edge.run(lambda: app([*arguments, "--db", str(self.store)]))
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        captured = self._capture.readouterr() if self._capture else ("", "")
+        return Done(code, captured[0], captured[1])
+
+    def rows(self, statement: str) -> list[tuple[object, ...]]:
+        """Rows of a query on the store."""
+        with open_store(self.store) as connection:
+            return connection.execute(statement).fetchall()
+
+    def process(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Run a command in a process of its own, in which it can be killed."""
+        return subprocess.Popen(
+            [sys.executable, "-c", "from mlv.cli.main import main; main()", *arguments, "--db", str(self.store)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+
+@pytest.fixture(scope="module")
+def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the demo's data and a model pretrained for a moment."""
+    folder = tmp_path_factory.mktemp("base")
+    mlv = Mlv(folder)
+    mlv("db", "upgrade")
+    mlv("ingest", "probes", str(DEMO / "probes"), "--collection", "demo", "--citation", "own")
+    mlv("ingest", "survey", str(DEMO / "survey.csv"), "--name", "illustrative", "--illustrative")
+    for language in ("fa", "ko"):
+        text = str(DEMO / "corpus" / f"{language}.txt")
+        mlv("ingest", "corpus", text, "--source", "lines", "--language", language)
+    settings = ("--steps", "4", "--batch-size", "8", "--vocabulary", "900", "--threads", "1", "--device", "cpu")
+    assert mlv("compute", "pretrain", "--name", "nano", *settings).code == 0
+    return folder
+
+
+@pytest.fixture
+def mlv(_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Mlv:
+    """The command line on a copy of the study."""
+    shutil.copytree(_base, tmp_path, dirs_exist_ok=True)
+    capsys.readouterr()
+    return Mlv(tmp_path, capsys)
+
+
+def _finetune(mlv: Mlv, *more: str) -> Done:
+    return mlv(*FINETUNE, "--language", "fa", "--sentences", "40", "--epochs", "2", *more)
+
+
+def test_finetuning_probes_before_and_after_commits_and_prints_what_changed(mlv: Mlv) -> None:
+    done = _finetune(mlv)
+    assert done.code == 0, done.err
+    assert mlv.rows("SELECT kind FROM v_run ORDER BY run_id") == [
+        ("pretrain",),
+        ("probe",),
+        ("finetune",),
+        ("probe",),
+    ]
+    assert mlv.rows("SELECT epoch, is_final FROM v_checkpoint ORDER BY checkpoint_id") == [
+        (0, True),
+        (1, False),
+        (2, True),
+    ]
+    printed = [line.split() for line in done.out.splitlines()[2:]]
+    assert [row[-3] for row in printed] == ["fa", "hi", "ko", "ru"]
+    stored = mlv.rows(
+        "SELECT language, 100.0 * count(*) FILTER (NOT shifted) / count(*) FROM v_shift WHERE score = 'mean' "
+        "GROUP BY language ORDER BY language"
+    )
+    assert [(row[-3], float(row[-2])) for row in printed] == [
+        (language, pytest.approx(value, abs=5e-4)) for language, value in stored
+    ]
+    assert mlv("db", "check").code == 0
+
+
+def test_what_is_done_is_not_done_again(mlv: Mlv) -> None:
+    _finetune(mlv)
+    before = mlv.rows("SELECT name, committed_at FROM run ORDER BY run_id")
+    done = _finetune(mlv)
+    assert done.code == 0
+    assert "already committed" in done.err
+    assert "all probes were answered before" in done.err
+    assert mlv.rows("SELECT name, committed_at FROM run ORDER BY run_id") == before
+
+
+def test_the_model_that_a_run_made_starts_another_run(mlv: Mlv) -> None:
+    _finetune(mlv)
+    ((run,),) = mlv.rows("SELECT run FROM v_run WHERE kind = 'finetune'")
+    again = mlv(*FINETUNE[:3], str(run), *FINETUNE[4:], "--language", "ko", "--sentences", "20", "--epochs", "1")
+    assert again.code == 0, again.err
+    ((parent,),) = mlv.rows(
+        "SELECT p.name FROM run r JOIN run p ON p.run_id = r.parent_run_id WHERE r.kind = 'finetune'"
+        " AND p.kind = 'finetune'"
+    )
+    assert parent == run
+
+
+def test_multilingual_runs_take_as_many_sentences_of_each_language(mlv: Mlv) -> None:
+    done = mlv(*FINETUNE, "--language", "fa,ko", "--sentences", "40", "--epochs", "1")
+    assert done.code == 0, done.err
+    assert mlv.rows("SELECT language, count(*) FROM v_training_example GROUP BY ALL ORDER BY ALL") == [
+        ("fa", 20),
+        ("ko", 20),
+    ]
+    assert mlv.rows("SELECT strategy, ft_languages FROM v_run WHERE kind = 'finetune'") == [("multilingual", "fa,ko")]
+
+
+def test_show_and_diff_name_specification_and_provenance(mlv: Mlv) -> None:
+    _finetune(mlv)
+    _finetune(mlv, "--seed", "2")
+    (first,), (second,) = mlv.rows("SELECT run FROM v_run WHERE kind = 'finetune' ORDER BY run_id")
+    shown = json.loads(mlv("runs", "show", str(first)).out)
+    assert shown["spec"]["learning_rate"] == 5e-5
+    assert shown["provenance"]["environment"]["packages"]["torch"]
+    assert shown["events"][0]["event"] == "started"
+    differing = mlv("runs", "diff", str(first), str(second)).out.splitlines()
+    assert "spec.seed: 1 -> 2" in differing
+    # the seed draws the development split, so the inputs differ with it
+    assert {line.partition(":")[0] for line in differing if line.startswith("spec.")} == {
+        "spec.seed",
+        "spec.inputs_digest",
+    }
+
+
+def test_deleting_is_a_dry_run_unless_asked_for(mlv: Mlv) -> None:
+    _finetune(mlv)
+    ((probe,),) = mlv.rows("SELECT run FROM v_run WHERE kind = 'probe' ORDER BY run_id DESC LIMIT 1")
+    assert "would delete" in mlv("runs", "delete", str(probe)).err
+    assert len(mlv.rows("FROM v_run")) == 4
+    assert mlv("runs", "delete", str(probe), "--yes").code == 0
+    assert len(mlv.rows("FROM v_run")) == 3
+    assert not (mlv.folder / "jobs" / str(probe)).exists()
+
+
+def test_a_planned_job_is_run_and_committed_later(mlv: Mlv) -> None:
+    assert _finetune(mlv, "--plan-only").code == 0
+    assert len(mlv.rows("FROM v_run")) == 1
+    assert "not committed: finetune-" in mlv("runs", "list").err
+    assert mlv("runs", "resume", "--threads", "1", "--device", "cpu").code == 0
+    assert {kind for (kind,) in mlv.rows("SELECT kind FROM v_run")} == {"pretrain", "finetune", "probe"}
+    assert "nothing to resume" in mlv("runs", "resume").err
+
+
+def _wait_for(path: Path, process: "subprocess.Popen[str]", seconds: float = 120) -> None:
+    limit = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+def test_a_job_that_was_killed_ends_as_an_unbroken_one(mlv: Mlv, tmp_path_factory: pytest.TempPathFactory) -> None:
+    unbroken = Mlv(tmp_path_factory.mktemp("unbroken"))
+    shutil.copytree(mlv.folder, unbroken.folder, dirs_exist_ok=True)
+    settings = (*FINETUNE, "--language", "fa", "--sentences", "60", "--epochs", "4")
+    assert unbroken(*settings).code == 0
+    ((run,),) = unbroken.rows("SELECT run FROM v_run WHERE kind = 'finetune'")
+
+    killed = mlv.process(*settings)
+    _wait_for(mlv.folder / "jobs" / str(run) / "checkpoints" / "epoch-1", killed)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert mlv.rows("SELECT count(*) FROM v_run WHERE kind = 'finetune'") == [(0,)]
+    assert mlv("runs", "resume", str(run), "--threads", "1", "--device", "cpu").code == 0
+    assert mlv(*settings).code == 0
+    question = "SELECT epoch, digest FROM v_checkpoint ORDER BY epoch"
+    assert mlv.rows(question) == unbroken.rows(question)
+    margins = "SELECT checkpoint_id, language, question, score, margin FROM v_answer ORDER BY ALL"
+    assert mlv.rows(margins) == unbroken.rows(margins)
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "said"),
+    [
+        (["--language", "hi", "--sentences", "40"], 4, "hi"),
+        (["--language", "fa", "--sentences", "4000"], 3, "240"),
+        (["--language", "fa,ko", "--sentences", "41"], 2, "--sentences 40"),
+        (["--language", "fa", "--sentences", "40", "--test-language", "de"], 3, "fa, hi, ko, ru"),
+        (["--language", "fa", "--sentences", "40", "--probe-set", "none"], 4, "demo-all"),
+        (["--language", "fa", "--sentences", "40", "--edition", "nonsense"], 2, "--edition fa="),
+    ],
+)
+def test_wrong_requests_are_refused_before_anything_runs(mlv: Mlv, more: list[str], code: int, said: str) -> None:
+    before = mlv.store.read_bytes()
+    done = mlv(*FINETUNE, *more)
+    assert done.code == code, done.err
+    assert said in done.err
+    assert mlv.store.read_bytes() == before
+
+
+def test_a_checkpoint_that_is_gone_is_named(mlv: Mlv) -> None:
+    ((run,),) = mlv.rows("SELECT run FROM v_run")
+    shutil.rmtree(mlv.folder / "jobs" / str(run) / "checkpoints")
+    done = _finetune(mlv)
+    assert done.code == edge.ExitCode.NOT_FOUND
+    assert "checkpoints/epoch-0" in done.err
+
+
+def test_probes_whose_answers_tokenise_alike_are_refused_or_left_out(mlv: Mlv, tmp_path: Path) -> None:
+    lines = (DEMO / "probes" / "wvs" / "fa.csv").read_text(encoding="utf-8").splitlines()
+    row = lines[1].split("\t")
+    # different texts, but the tokenizer reads wide letters as narrow ones
+    row[3:] = ["ＯＫ", "OK"]
+    (tmp_path / "fa.csv").write_text("\n".join([lines[0], "\t".join(row), *lines[2:]]), encoding="utf-8")
+    mlv("ingest", "probes", str(tmp_path / "fa.csv"), "--collection", "alike", "--citation", "own")
+    before = mlv.store.read_bytes()
+    arguments = ("compute", "probe", "--model", "nano", "--probe-set", "alike-all", "--threads", "1")
+    refused = mlv(*arguments)
+    assert refused.code == edge.ExitCode.DATA
+    assert "--skip-ambiguous" in refused.err
+    assert mlv.store.read_bytes() == before
+    assert mlv(*arguments, "--skip-ambiguous").code == 0
+    assert mlv.rows("SELECT count(*) FROM v_answer WHERE score = 'mean'") == [(23,)]
+
+
+def test_a_store_that_another_process_holds_keeps_the_job(mlv: Mlv) -> None:
+    assert _finetune(mlv, "--plan-only").code == 0
+    code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(mlv.store)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        done = _finetune(mlv)
+        assert done.code == edge.ExitCode.LOCKED
+        assert str(holder.pid) in done.err
+        holder.kill()
+    assert _finetune(mlv).code == 0
+
+
+def test_damaged_outputs_are_named_and_the_store_stays_as_it_was(mlv: Mlv) -> None:
+    _finetune(mlv)
+    ((probe,),) = mlv.rows("SELECT run FROM v_run WHERE kind = 'probe' ORDER BY run_id DESC LIMIT 1")
+    job = mlv.folder / "jobs" / str(probe)
+    kept = shutil.copytree(job, mlv.folder / "kept")
+    assert mlv("runs", "delete", str(probe), "--yes").code == 0
+    shutil.copytree(kept, job)
+    (job / "outputs" / "probe_logits.parquet").write_bytes(b"PAR1 no PAR1")
+    before = mlv.rows("SELECT count(*) FROM probe_logit")
+    done = mlv("runs", "resume", str(probe))
+    assert done.code == edge.ExitCode.JOB
+    assert "store is unchanged" in done.err
+    assert mlv.rows("SELECT count(*) FROM probe_logit") == before
+
+
+def test_results_can_be_read_in_a_notebook(mlv: Mlv) -> None:
+    from mlv.queries import open_store as door
+
+    _finetune(mlv)
+    with door(mlv.store) as store:
+        frame = store.query("unchanged", score="sum")
+    assert isinstance(frame, pl.DataFrame)
+    assert frame["language"].to_list() == ["fa", "hi", "ko", "ru"]
+    with duckdb.connect(str(mlv.store), read_only=True) as connection:
+        assert connection.execute("SELECT count(*) FROM v_shift WHERE score = 'sum'").fetchone() == (96,)
