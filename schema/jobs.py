@@ -81,7 +81,7 @@ class PretrainSpec(Spec):
     """What the model is called in the store."""
 
     preset: str
-    """nano, tiny or small: the architecture, see ``mlv.compute.pretrain.PRESETS``."""
+    """nano, tiny or small: the architecture, see ``mlv.compute.pretraining.PRESETS``."""
 
     corpora: tuple[CorpusRef, ...]
     inputs_digest: str

@@ -1,7 +1,6 @@
 """A study from beginning to end through the command line, and what happens when things go wrong in it."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -9,57 +8,16 @@ import sys
 import time
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
 
 import duckdb
 import polars as pl
 import pytest
+from command_line import Done, Mlv
 
 from mlv.cli import edge
-from mlv.cli.main import app
-from mlv.schema.store import open_store
 
 DEMO = Path(str(files("mlv.ingest") / "demo"))
 FINETUNE = ("compute", "finetune", "--model", "nano", "--corpus", "lines", "--threads", "1", "--device", "cpu")
-
-
-class Done(NamedTuple):
-    """What a command left."""
-
-    code: int
-    out: str
-    err: str
-
-
-class Mlv:
-    """The command line in this process, on one store."""
-
-    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str] | None = None) -> None:
-        self.folder, self.store, self._capture = folder, folder / "mlv.duckdb", capture
-
-    def __call__(self, *arguments: str) -> Done:
-        """Run a command with the store's ``--db``."""
-        try:
-            code = edge.run(lambda: app([*arguments, "--db", str(self.store)]))
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        captured = self._capture.readouterr() if self._capture else ("", "")
-        return Done(code, captured[0], captured[1])
-
-    def rows(self, statement: str) -> list[tuple[object, ...]]:
-        """Rows of a query on the store."""
-        with open_store(self.store) as connection:
-            return connection.execute(statement).fetchall()
-
-    def process(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Run a command in a process of its own, in which it can be killed."""
-        return subprocess.Popen(
-            [sys.executable, "-c", "from mlv.cli.main import main; main()", *arguments, "--db", str(self.store)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +68,8 @@ def test_finetuning_probes_before_and_after_commits_and_prints_what_changed(mlv:
         "SELECT language, 100.0 * count(*) FILTER (NOT shifted) / count(*) FROM v_shift WHERE score = 'mean' "
         "GROUP BY language ORDER BY language"
     )
-    assert [(row[-3], float(row[-2])) for row in printed] == [
-        (language, pytest.approx(value, abs=5e-4)) for language, value in stored
-    ]
+    assert [row[-3] for row in printed] == [language for language, _ in stored]
+    assert [float(row[-2]) for row in printed] == pytest.approx([value for _, value in stored], abs=5e-4)
     assert mlv("db", "check").code == 0
 
 

@@ -1,0 +1,97 @@
+"""The study on real data, made small: every source, all probe languages, nine fine-tuning runs, every query."""
+
+from pathlib import Path
+
+import pytest
+from command_line import Mlv
+
+from mlv.queries import catalogue, run
+from mlv.schema import paper
+from mlv.schema.store import open_store
+
+pytestmark = pytest.mark.real
+
+SOURCES = ("ebible", "tanzil")
+SMALL = ("--threads", "2", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def study(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Mlv:
+    """Everything ingested, a nano model pretrained for a moment, eight monolingual runs and a multilingual one."""
+    mlv = Mlv(tmp_path_factory.mktemp("real"))
+    commands = [
+        ("db", "upgrade"),
+        ("ingest", "probes", str(real_data / "probes" / "arora_probes.zip")),
+        ("ingest", "survey", str(real_data / "wvs" / "wvs7_percent_unweighted_46countries.csv.gz"), "--name", "wvs7"),
+        ("ingest", "corpus", "--source", "ebible", str(real_data / "bible" / "aligned")),
+        ("ingest", "corpus", "--source", "tanzil", str(real_data / "quran")),
+        ("ingest", "corpus", "--source", "flores", str(real_data / "flores" / "devtest")),
+        ("compute", "pretrain", "--name", "nano", "--segments", "500", "--steps", "10", *SMALL),
+    ]
+    for source in SOURCES:
+        for language in paper.FINETUNING_LANGUAGES:
+            commands.append(_finetune(source, language, 40))
+    commands.append(_finetune("ebible", ",".join(paper.FINETUNING_LANGUAGES), 80))
+    for command in commands:
+        assert mlv(*command).code == 0, command
+    return mlv
+
+
+def _finetune(source: str, language: str, sentences: int) -> tuple[str, ...]:
+    settings = ("--sentences", str(sentences), "--epochs", "1", "--skip-ambiguous", *SMALL)
+    return ("compute", "finetune", "--model", "nano", "--corpus", source, "--language", language, *settings)
+
+
+def test_every_reject_is_explained(study: Mlv) -> None:
+    assert study.rows(
+        "SELECT kind, reason, count(*) FROM v_reject GROUP BY ALL ORDER BY count(*) DESC, reason LIMIT 4"
+    )[0] == ("survey", "no probe asks about this question", 948)
+    probes = study.rows("SELECT reason, count(*) FROM v_reject WHERE kind = 'probes' GROUP BY ALL ORDER BY ALL")
+    nominal = "no second answer: nominal question"
+    assert dict(probes)[nominal] == 18 * len(paper.TEST_LANGUAGES) - 2
+    assert dict(probes)[f"no [MASK]; {nominal}"] == 2
+    assert dict(probes)["no [MASK]"] == 3
+    assert study.rows("SELECT item FROM v_reject WHERE kind = 'corpus' ORDER BY item") == [("2CO 5:7",), ("40:81",)]
+    assert study.rows("SELECT count(*) FROM ingest_file WHERE rows_read > 0 AND rows_read <> rows_kept + rows_rejected") == [(0,)]
+
+
+def test_all_probe_languages_are_asked_before_and_after(study: Mlv) -> None:
+    # a probe is left out where the tokenizer cannot tell its answers apart, in every checkpoint alike
+    answered = study.rows(
+        "SELECT language, checkpoint_id, count(*) FROM v_answer WHERE score = 'mean' GROUP BY ALL ORDER BY ALL"
+    )
+    assert {row[0] for row in answered} == set(paper.TEST_LANGUAGES)
+    assert len(answered) == 10 * len(paper.TEST_LANGUAGES)
+    for language in paper.TEST_LANGUAGES:
+        assert len({row[2] for row in answered if row[0] == language}) == 1
+        assert all(int(str(row[2])) > 240 for row in answered if row[0] == language)
+
+
+def test_the_grid_is_covered(study: Mlv) -> None:
+    assert study.rows(
+        "SELECT source, strategy, count(*) FROM v_run WHERE kind = 'finetune' GROUP BY ALL ORDER BY ALL"
+    ) == [("ebible", "monolingual", 4), ("ebible", "multilingual", 1), ("tanzil", "monolingual", 4)]
+
+
+def test_germany_and_pakistan_are_the_most_distant(study: Mlv) -> None:
+    with open_store(study.store) as connection:
+        for probe_set, lowest, highest in (("wvs7-all", 0.84, 0.86), ("echoes-2024", 0.835, 0.845)):
+            frame = run(connection, "ground_truth_similarity", parameters={"probe_set": probe_set}).frame
+            assert frame.columns == ["country_a", "country_b", "cosine", "questions"]
+            pairs = {frozenset((row[0], row[1])): row[2] for row in frame.rows()}
+            distant = min(pairs, key=lambda pair: pairs[pair])
+            assert distant == {"DE", "PK"}
+            assert lowest <= pairs[distant] <= highest
+            assert 0.86 <= pairs[frozenset(("VN", "RS"))] <= 0.89
+
+
+@pytest.mark.parametrize("query", [query.name for query in catalogue()])
+def test_every_query_answers(study: Mlv, query: str) -> None:
+    # there is one pretrained model: agreement is shown between what was made of it
+    parameters = {"strategies": ["monolingual", "multilingual"]} if query.startswith("agreement") else {}
+    with open_store(study.store) as connection:
+        frame = run(connection, query, parameters=parameters).frame
+    assert frame.height > 0
+    if "language" in frame.columns and query != "coverage":
+        assert set(paper.TEST_LANGUAGES) <= set(frame["language"])
+    assert study.rows("SELECT count(*) FROM v_run") == [(20,)]
