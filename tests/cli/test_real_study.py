@@ -64,7 +64,7 @@ def test_all_probe_languages_are_asked_before_and_after(study: Mlv) -> None:
     assert len(answered) == 10 * len(paper.TEST_LANGUAGES)
     for language in paper.TEST_LANGUAGES:
         assert len({row[2] for row in answered if row[0] == language}) == 1
-        assert all(int(str(row[2])) > 240 for row in answered if row[0] == language)
+        assert all(row[2] > 240 for row in answered if row[0] == language)
 
 
 def test_the_grid_is_covered(study: Mlv) -> None:

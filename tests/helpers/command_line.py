@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -36,7 +36,7 @@ class Mlv:
         captured = self._capture.readouterr() if self._capture else ("", "")
         return Done(code, captured[0], captured[1])
 
-    def rows(self, statement: str) -> list[tuple[object, ...]]:
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Rows of a query on the store."""
         with open_store(self.store) as connection:
             return connection.execute(statement).fetchall()
