@@ -1,5 +1,6 @@
 """`mlv compute`: fine-tune, probe, pretrain. Each plans a job, runs it and commits what it found."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -211,3 +212,22 @@ def pretrain(
     )
     if done is not None:
         say(f"use it: mlv compute finetune --model {name} ...   ({jobs_folder(db) / done.run})")
+
+
+@app.command()
+def run(
+    jobs: Annotated[list[Path], typer.Argument(help="Job directories that --plan-only made.")],
+    device: Device = "auto",
+    threads: Threads = None,
+    skip_ambiguous: SkipAmbiguous = False,
+    batch_tokens: BatchTokens = DEFAULT_BATCH_TOKENS,
+) -> None:
+    """Run planned jobs where they lie: for a worker that has no store. `mlv runs resume` commits them."""
+    from mlv.cli.work import execute_job
+    from mlv.compute.options import ExecuteOptions
+    from mlv.schema.jobs import JobDirectory
+
+    options = ExecuteOptions(device, threads, skip_ambiguous, batch_tokens)
+    for path in jobs:
+        execute_job(JobDirectory(path), options)
+        say(f"{path.name}: done")

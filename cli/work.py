@@ -79,17 +79,8 @@ class Work:
         if known is not None:
             say(f"{known.run}: already committed")
             return known
-        self._execute(job)
+        execute_job(job, self.options)
         return self.commit(job)
-
-    def _execute(self, job: "JobDirectory") -> None:
-        from mlv.compute.jobs import execute
-
-        shown = progress()
-        try:
-            execute(job.path, self.options, shown)
-        finally:
-            shown.close()
 
     def commit(self, job: "JobDirectory") -> "Committed":
         """Commit a finished job."""
@@ -101,6 +92,17 @@ class Work:
         rows = ", ".join(f"{count:,} {table}" for table, count in done.rows.items() if count)
         say(f"{done.run}: {'already committed' if done.already_there else f'committed ({rows})'}")
         return done
+
+
+def execute_job(job: "JobDirectory", options: "ExecuteOptions") -> None:
+    """Run a planned job to its end, going on where it was interrupted, and show how far it is."""
+    from mlv.compute.jobs import execute
+
+    shown = progress()
+    try:
+        execute(job.path, options, shown)
+    finally:
+        shown.close()
 
 
 def make_work(

@@ -52,7 +52,9 @@ def test_every_reject_is_explained(study: Mlv) -> None:
     assert dict(probes)[f"no [MASK]; {nominal}"] == 2
     assert dict(probes)["no [MASK]"] == 3
     assert study.rows("SELECT item FROM v_reject WHERE kind = 'corpus' ORDER BY item") == [("2CO 5:7",), ("40:81",)]
-    assert study.rows("SELECT count(*) FROM ingest_file WHERE rows_read > 0 AND rows_read <> rows_kept + rows_rejected") == [(0,)]
+    assert study.rows(
+        "SELECT count(*) FROM ingest_file WHERE rows_read > 0 AND rows_read <> rows_kept + rows_rejected"
+    ) == [(0,)]
 
 
 def test_all_probe_languages_are_asked_before_and_after(study: Mlv) -> None:

@@ -132,10 +132,22 @@ def test_deleting_is_a_dry_run_unless_asked_for(mlv: Mlv) -> None:
     assert not (mlv.folder / "jobs" / str(probe)).exists()
 
 
-def test_a_planned_job_is_run_and_committed_later(mlv: Mlv) -> None:
+def test_a_planned_job_is_run_without_a_store_and_committed_later(
+    mlv: Mlv, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     assert _finetune(mlv, "--plan-only").code == 0
     assert len(mlv.rows("FROM v_run")) == 1
     assert "not committed: finetune-" in mlv("runs", "list").err
+    planned = [str(path) for path in sorted((mlv.folder / "jobs").iterdir()) if path.name.startswith("finetune-")]
+    worker = subprocess.run(
+        [sys.executable, "-c", "from mlv.cli.main import main; main()", "compute", "run", *planned],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path_factory.mktemp("elsewhere"),
+    )
+    assert "done" in worker.stderr
+    assert len(mlv.rows("FROM v_run")) == 1
     assert mlv("runs", "resume", "--threads", "1", "--device", "cpu").code == 0
     assert {kind for (kind,) in mlv.rows("SELECT kind FROM v_run")} == {"pretrain", "finetune", "probe"}
     assert "nothing to resume" in mlv("runs", "resume").err
