@@ -75,7 +75,7 @@ def finetune(
         str, typer.Option(help="One language, or several, comma-separated, for multilingual fine-tuning.")
     ],
     sentences: Annotated[
-        int, typer.Option(min=2, help="Sentences in all languages together, of which 80% train (E section 4.2).")
+        int, typer.Option(min=2, help="Sentences in all languages together, of which 80% train (Echoes section 4.2).")
     ] = paper.SENTENCES,
     seed: Seed = 1,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the sentences.")] = paper.EPOCHS,
@@ -98,7 +98,7 @@ def finetune(
 ) -> None:
     """Fine-tune by span corruption, probe before and after, commit, and print what changed.
 
-    The defaults are the paper's (E section 4.2 and appendix B). What is in the store already is not done again.
+    The defaults are those of Echoes, section 4.2 and appendix B. What is in the store already is not done again.
     """
     from mlv.ingest.plan import Training, plan_finetune
 

@@ -318,5 +318,7 @@ def _write_outputs(
     parts = [read_table(_part(job, language), list(SCORES)) for language in languages]
     skipped = {"question": pl.String, "language": pl.String, "reason": pl.String}
     write_table(job.outputs / "skipped.parquet", pl.DataFrame(ambiguous, schema=skipped, orient="row"))
+    if ambiguous:
+        job.log("skipped", probes=[row._asdict() for row in ambiguous])
     write_json(job.outputs / "model.json", {**loaded.describe(), "model": spec.model.model_dump(mode="json")})
     write_table(job.outputs / "probe_logits.parquet", pl.concat(parts) if parts else pl.DataFrame(schema=SCORES))
