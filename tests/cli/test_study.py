@@ -267,3 +267,30 @@ def test_results_can_be_read_in_a_notebook(mlv: Mlv) -> None:
     assert frame["language"].to_list() == ["fa", "hi", "ko", "ru"]
     with duckdb.connect(str(mlv.store), read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM v_shift WHERE score = 'sum'").fetchone() == (96,)
+
+
+LIMITED = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+from mlv.cli.main import main
+main()
+"""
+
+
+def test_a_disk_that_is_full_while_committing_leaves_the_store_as_it_was(mlv: Mlv) -> None:
+    assert _finetune(mlv).code == 0
+    ((probe,),) = mlv.rows("SELECT run FROM v_run WHERE kind = 'probe' ORDER BY run_id DESC LIMIT 1")
+    job = mlv.folder / "jobs" / str(probe)
+    kept = shutil.copytree(job, mlv.folder / "kept")
+    assert mlv("runs", "delete", str(probe), "--yes").code == 0
+    shutil.copytree(kept, job)
+    before = mlv.rows("SELECT count(*) FROM probe_logit")
+    command = [sys.executable, "-c", LIMITED, "runs", "resume", str(probe), "--db", str(mlv.store)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == edge.ExitCode.JOB, done.stderr
+    assert "store is unchanged" in done.stderr
+    assert mlv.rows("SELECT count(*) FROM probe_logit") == before
+    assert mlv("db", "check").code == 0
+    assert mlv("runs", "resume", str(probe)).code == 0
+    assert mlv.rows("SELECT count(*) FROM probe_logit") != before
