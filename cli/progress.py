@@ -1,5 +1,6 @@
 """Progress of a job on standard error: bars with rate and time left on a terminal, a line now and then elsewhere."""
 
+import math
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -88,8 +89,10 @@ class Lines:
 
 
 def _shown(info: dict[str, float | str]) -> str:
+    """Numbers worth showing; one that is not known yet is left out."""
+    known = {name: value for name, value in info.items() if not (isinstance(value, float) and math.isnan(value))}
     return " ".join(
-        f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in info.items()
+        f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in known.items()
     )
 
 
