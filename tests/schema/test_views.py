@@ -1,0 +1,18 @@
+"""Views are a promise to released queries and to people: they change with the schema's revision, never under it."""
+
+import hashlib
+
+from mlv.schema.store import SCHEMA_REVISION
+from mlv.schema.views import VIEWS
+
+RELEASED = {"0002": "501c13dc850a64c8258ef47fadb6269adbb92a9852ae92178507b2d31f1faa0f"}
+"""SHA-256 of the views' SQL, by schema revision."""
+
+
+def test_views_change_only_with_the_revision_that_an_upgrade_looks_at() -> None:
+    text = "\n".join(f"{view.name}\n{' '.join(view.sql.split())}" for view in VIEWS)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    assert RELEASED[SCHEMA_REVISION] == digest, (
+        "stores at this revision have other views: add a migration, so that `mlv db upgrade` is asked for, "
+        f"and record {digest} under its revision"
+    )
