@@ -82,7 +82,7 @@ def _job(folder: Path, seed: int) -> JobDirectory:
 
 
 def main() -> None:
-    """Print rows a second (median of three commits) and peak memory."""
+    """Print rows a second (median of three commits) and the highest peak memory."""
     rows = TARGETS * TOP_K * 2
     rates, peaks = [], []
     with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +94,7 @@ def main() -> None:
                 commit_job(connection, job, store)
                 rates.append(rows / (time.perf_counter() - began))
             peaks.append(memory.megabytes)
-    rate, peak = sorted(rates)[1], sorted(peaks)[1]
+    rate, peak = sorted(rates)[1], max(peaks)
     figure("committing 1,000,000 ranking rows", rate, "rows/s", ">= 1,000,000", rate >= 1e6)
     figure("  memory above the base process", peak, "MB", "<= 500", peak <= 500)
 

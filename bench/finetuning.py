@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import torch
 from measure import figure
 from tiny_models import save_nano, sentences
 
@@ -53,14 +54,13 @@ def _job(folder: Path, model: Path, seed: int) -> JobDirectory:
     return job
 
 
-def _bare(job: JobDirectory, model: Path, folder: Path, seed: int) -> None:
-    """The transformers Trainer alone."""
+def _bare(splits: dict[str, Sequence[Any]], model: Path, folder: Path, seed: int) -> None:
+    """The transformers Trainer alone, with its own settings and torch's default flags."""
     import transformers
 
     from mlv.compute import training
 
     loaded = models.load(model)
-    splits: dict[str, Sequence[Any]] = {split: corrupted_examples(job, 1, split) for split in ("train", "development")}
     arguments = training.single_device_arguments(
         folder,
         "cpu",
@@ -94,8 +94,12 @@ def main() -> None:
         execute(_job(folder, model, 0).path, ExecuteOptions(device="cpu", threads=2))
         for seed in range(1, REPEATS + 1):
             job = _job(folder, model, seed)
+            splits: dict[str, Sequence[Any]] = {
+                split: corrupted_examples(job, 1, split) for split in ("train", "development")
+            }
+            torch.use_deterministic_algorithms(False)
             began = time.perf_counter()
-            _bare(job, model, folder / f"bare-{seed}", seed)
+            _bare(splits, model, folder / f"bare-{seed}", seed)
             bare = time.perf_counter() - began
             began = time.perf_counter()
             execute(job.path, ExecuteOptions(device="cpu", threads=2))

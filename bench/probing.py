@@ -35,14 +35,15 @@ def _probes() -> pl.DataFrame:
 
 
 def _loop(loaded: models.LoadedModel, probes: list[Probe]) -> list[float]:
-    """What a script would do: one forward pass for each answer of each probe, in log-probabilities."""
+    """What a careful script would do: encode each probe once, and decode its answers one after the other."""
     start, sentinel = loaded.model.config.decoder_start_token_id, loaded.sentinels[0]
     sums = []
     with torch.inference_mode():
         for probe in probes:
+            encoded = loaded.model.get_encoder()(input_ids=torch.tensor([probe.inputs]))
             for answer in probe.answers:
                 fed = torch.tensor([[start, sentinel, *answer[:-1]]])
-                logits = loaded.model(input_ids=torch.tensor([probe.inputs]), decoder_input_ids=fed).logits
+                logits = loaded.model(encoder_outputs=encoded, decoder_input_ids=fed).logits
                 logprobs = logits[0, 1:].log_softmax(-1)
                 sums.append(float(logprobs.gather(1, torch.tensor(answer)[:, None]).sum()))
     return sums

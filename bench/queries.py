@@ -41,7 +41,9 @@ SELECT row_number() OVER (), corpus_id, p, p, 'text' FROM corpus, range(10000) t
 
 INSERT INTO base_model SELECT m, 'mt5-' || m, '', m, 'mt5', 1, 1 FROM range(1, 4) t(m);
 INSERT INTO run
-SELECT r, 'finetune', 'finetune-' || r, r, '{}', NULL, 1 + r % 3, 1 + r // 60, 'committed', now(), now(), now(), '{}'
+SELECT r, 'finetune', 'finetune-' || r, r,
+       '{"epochs":5,"batch_size":8,"learning_rate":5e-05}', NULL, 1 + r % 3, 1 + r // 60, 'committed',
+       now(), now(), now(), '{}'
 FROM range(1, 101) t(r);
 INSERT INTO run_corpus
 SELECT run_id, corpus_id, 2000
@@ -56,8 +58,8 @@ FROM checkpoint, probe, (VALUES ('sum'), ('mean'), ('first')) t(score);
 INSERT INTO probe_answer
 SELECT 1, checkpoint_id, probe_id, score, CASE WHEN p >= 0.5 THEN 1 ELSE 2 END, ln((p + 1e-4) / (1.0001 - p)), p
 FROM scores;
-INSERT INTO profile (profile_id, run_id, checkpoint_id, language_id, probe_collection_id, score)
-SELECT row_number() OVER (), 1, checkpoint_id, i, 1, score
+INSERT INTO profile (profile_id, checkpoint_id, language_id, probe_collection_id, score)
+SELECT row_number() OVER (), checkpoint_id, i, 1, score
 FROM checkpoint, languages, (VALUES ('sum'), ('mean'), ('first')) t(score) WHERE country IS NOT NULL;
 INSERT INTO profile_value
 SELECT profile_id, question_id, p

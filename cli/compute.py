@@ -1,5 +1,6 @@
 """`mlv compute`: fine-tune, probe, pretrain. Each plans a job, runs it and commits what it found."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,10 @@ from mlv.schema import paper
 from mlv.schema.errors import UsageError
 
 if TYPE_CHECKING:
+    import duckdb
+
     from mlv.ingest.commit import Committed
+    from mlv.queries import QueryResult
     from mlv.schema.jobs import ModelRef, Precision
 
 app = typer.Typer(help="Fine-tune, probe and pretrain models.", no_args_is_help=True)
@@ -48,7 +52,15 @@ def _precision(text: str) -> "Precision":
     raise UsageError(f"There is no precision {text}.", "Use --precision fp32, or bf16 on a GPU that computes in it.")
 
 
-def _probe(work: Work, model: "ModelRef", probe_set: str | None, languages: list[str], precision: "Precision") -> None:
+def _languages(text: str | None) -> list[str]:
+    """Codes of the languages of a comma-separated option: however a language is spelt, it is one."""
+    from mlv.ingest.languages import language
+
+    return [language(name).code for name in split_list(text)]
+
+
+def _probe(work: Work, model: "ModelRef", probe_set: str | None, languages: list[str]) -> None:
+    """Ask a model what it has not answered yet: in 32 bits, whatever precision it was trained in."""
     from mlv.ingest.plan import default_probe_set, plan_probe
 
     done = work.do(
@@ -58,7 +70,6 @@ def _probe(work: Work, model: "ModelRef", probe_set: str | None, languages: list
             model,
             probe_set=probe_set or default_probe_set(connection),
             languages=languages,
-            precision=precision,
         )
     )
     if done is None and not work.plan_only:
@@ -103,7 +114,7 @@ def finetune(
     from mlv.ingest.plan import Training, plan_finetune
 
     checked = _precision(precision)
-    languages = tuple(split_list(language))
+    languages, test_languages = tuple(_languages(language)), _languages(test_language)
     training = Training(corpus, languages, sentences, _editions(edition or []))
     work = make_work(db, device, threads, skip_ambiguous, plan_only, batch_tokens)
     start = work.model(model, revision)
@@ -116,13 +127,13 @@ def finetune(
         "precision": checked,
     }
     planned = work.plan(lambda connection, jobs: plan_finetune(connection, jobs, start, training, **settings))
-    _probe(work, start, probe_set, split_list(test_language), checked)
+    _probe(work, start, probe_set, test_languages)
     if plan_only or planned is None:
         say(f"planned: {planned.path if planned else 'nothing'}")
         return
     done = work.finish(planned)
-    _probe(work, work.model(done.run), probe_set, split_list(test_language), checked)
-    _print_shifts(work, done)
+    _probe(work, work.model(done.run), probe_set, test_languages)
+    _print_shifts(work, done, probe_set)
 
 
 def _editions(pairs: list[str]) -> dict[str, str]:
@@ -132,21 +143,32 @@ def _editions(pairs: list[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def _print_shifts(work: Work, done: "Committed") -> None:
-    """The share of values that this run left unchanged, per test language."""
+def _print_shifts(work: Work, done: "Committed", probe_set: str | None) -> None:
+    """The share of values that this run left unchanged, per test language, over the probes that were asked.
+
+    Where no probe set was named, it is the query's default if any of that was asked, else what was.
+    """
+    from mlv.cli.output import put
+    from mlv.ingest.plan import default_probe_set
+    from mlv.schema.store import open_store
+
+    with open_store(work.store) as connection:
+        result = _shifts(connection, done.run, probe_set)
+        if probe_set is None and result.frame.is_empty():
+            result = _shifts(connection, done.run, default_probe_set(connection))
+    say(f"% of values unchanged by {done.run} (more: mlv query list)")
+    put(result, "table", None, None)
+
+
+def _shifts(connection: "duckdb.DuckDBPyConnection", run: str, probe_set: str | None) -> "QueryResult":
     from dataclasses import replace
 
     import polars as pl
 
-    from mlv.cli.output import put
     from mlv.queries import run as run_query
-    from mlv.schema.store import open_store
 
-    with open_store(work.store) as connection:
-        result = run_query(connection, "unchanged")
-    result = replace(result, frame=result.frame.filter(pl.col("run") == done.run))
-    say(f"% of values unchanged by {done.run} (more: mlv query list)")
-    put(result, "table", None, None)
+    result = run_query(connection, "unchanged", parameters={"probe_set": probe_set})
+    return replace(result, frame=result.frame.filter(pl.col("run") == run))
 
 
 @app.command()
@@ -155,7 +177,6 @@ def probe(
     language: TestLanguages = None,
     probe_set: ProbeSet = None,
     revision: Revision = None,
-    precision: PrecisionOption = "fp32",
     device: Device = "auto",
     threads: Threads = None,
     skip_ambiguous: SkipAmbiguous = False,
@@ -164,9 +185,8 @@ def probe(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Ask a model the probes it has not answered yet, and commit its answers."""
-    checked = _precision(precision)
     work = make_work(db, device, threads, skip_ambiguous, plan_only, batch_tokens)
-    _probe(work, work.model(model, revision), probe_set, split_list(language), checked)
+    _probe(work, work.model(model, revision), probe_set, _languages(language))
 
 
 @app.command()
@@ -198,7 +218,7 @@ def pretrain(
             connection,
             jobs,
             sources=split_list(source),
-            languages=split_list(language),
+            languages=_languages(language),
             limit=segments,
             name=name,
             preset=preset,
@@ -211,7 +231,8 @@ def pretrain(
         )
     )
     if done is not None:
-        say(f"use it: mlv compute finetune --model {name} ...   ({jobs_folder(db) / done.run})")
+        known = done.run if done.already_there else shlex.quote(name)
+        say(f"use it: mlv compute finetune --model {known} ...   ({jobs_folder(db) / done.run})")
 
 
 @app.command()

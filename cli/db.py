@@ -15,11 +15,13 @@ def upgrade(db: Store = DEFAULT_STORE) -> None:
     """Make the store, or bring it to this version's schema; a backup is made first."""
     from mlv.ingest.languages import ensure_reference
     from mlv.migrations import upgrade as upgrade_store
+    from mlv.migrations import whole_or_absent
     from mlv.schema.store import open_store, transaction
 
-    done = upgrade_store(db)
-    with open_store(db, read_only=False) as connection, transaction(connection):
-        ensure_reference(connection)
+    with whole_or_absent(db):
+        done = upgrade_store(db)
+        with open_store(db, read_only=False) as connection, transaction(connection):
+            ensure_reference(connection)
     if done.backup:
         say(f"backup: {done.backup}")
     say(f"{db}: {done.before or 'new'} -> {done.after}")
@@ -44,14 +46,14 @@ def history(db: Store = DEFAULT_STORE) -> None:
 
 @app.command()
 def check(db: Store = DEFAULT_STORE) -> None:
-    """Check the schema, keys and ranges of the store; exit 5 where something is wrong."""
-    from mlv.ingest.integrity import violations
+    """Check the schema, keys, ranges and checkpoints of the store; exit 5 where something is wrong."""
+    from mlv.ingest.integrity import missing_checkpoints, violations
     from mlv.migrations import differences
     from mlv.schema.store import open_store
 
     problems = differences(db)
     with open_store(db) as connection:
-        problems += violations(connection)
+        problems += violations(connection) + missing_checkpoints(connection, db)
     for problem in problems:
         typer.echo(problem)
     if problems:
@@ -67,7 +69,7 @@ def backup(
         Path | None, typer.Option("--output", "-o", help="Where to; beside the store if not given.")
     ] = None,
 ) -> None:
-    """Copy the store, and open the copy to verify it."""
+    """Copy the store to a new file, and count the rows of the copy to verify it."""
     from mlv.migrations import backup as back_up
 
     typer.echo(back_up(db, output))
@@ -75,10 +77,10 @@ def backup(
 
 @app.command()
 def snapshot(
-    target: Annotated[Path, typer.Argument(help="The copy to make or replace.")],
+    target: Annotated[Path, typer.Argument(help="The copy to make, or the DuckDB file to replace by it.")],
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Make a read-only copy for Harlequin, DBeaver or the duckdb CLI, readable while the store is being written."""
+    """Make a copy that Harlequin, DBeaver or the duckdb CLI can read while the store is being written."""
     from mlv.migrations import backup as copy
 
-    typer.echo(copy(db, target))
+    typer.echo(copy(db, target, replace=True))

@@ -1,5 +1,6 @@
 """`mlv demo`: a small study from beginning to end, on bundled data, without network or GPU."""
 
+import shlex
 import shutil
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -41,7 +42,7 @@ def demo(
 
     store = folder / "mlv.duckdb"
     if store.exists():
-        say(f"{store} is there already: what is done is not done again (start anew: rm -r {folder})")
+        say(f"{store} is there already: what is done is not done again (start anew: rm -r {shlex.quote(str(folder))})")
     db.upgrade(store)
     with as_file(files("mlv.ingest") / "demo") as data:
         ingest_commands.probes(data / "probes", collection="demo", citation="Written for mlv.", db=store)
@@ -80,6 +81,7 @@ def _next_steps(folder: Path) -> None:
         "mlv query run unchanged --format markdown",
         "mlv query show alignment_change",
         "mlv runs list",
-        'mlv sql "SELECT language, question, answer_before, answer_after FROM v_shift WHERE shifted LIMIT 20"',
+        'mlv sql "SELECT language, question, answer_before, answer_after FROM v_shift '
+        "WHERE shifted AND score = 'mean' LIMIT 20\"",
     ):
-        say(f"  {command} --db {folder / 'mlv.duckdb'}")
+        say(f"  {command} --db {shlex.quote(str(folder / 'mlv.duckdb'))}")

@@ -61,29 +61,43 @@ def say(text: str = "") -> None:
     print(text, file=sys.stderr)  # noqa: T201
 
 
-def run(app: Callable[[], object]) -> int:
-    """Run the application; turn what it raises into a message and an exit status."""
-    try:
-        app()
-    except errors.MlvError as error:
+def explain(error: Exception) -> ExitCode:
+    """Say what went wrong and what to do; return the exit status for it."""
+    if isinstance(error, errors.MlvError):
         say(f"error: {error.message}")
         if error.hint:
             say(f"  try: {error.hint}")
         return exit_code(error)
+    say(f"error: {type(error).__name__}: {error}")
+    say("  This is a fault of mlv. Please report it, with what MLV_DEBUG=1 prints.")
+    if os.environ.get("MLV_DEBUG"):
+        traceback.print_exception(error)
+    return ExitCode.FAILURE
+
+
+def run(app: Callable[[], object]) -> int:
+    """Run the application; turn what it raises into a message and an exit status."""
+    try:
+        app()
     except KeyboardInterrupt:
-        say("interrupted; finished work is kept")
-        return ExitCode.INTERRUPTED
+        return _interrupted()
+    except SystemExit as ended:
+        # typer catches Ctrl-C before this does, and ends with its status without a word
+        if ended.code == ExitCode.INTERRUPTED:
+            return _interrupted()
+        raise
     except BrokenPipeError:
         # Whoever read standard output has gone; Python must not complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
     except Exception as error:
-        say(f"error: {type(error).__name__}: {error}")
-        say("  This is a fault of mlv. Please report it, with what MLV_DEBUG=1 prints.")
-        if os.environ.get("MLV_DEBUG"):
-            traceback.print_exc()
-        return ExitCode.FAILURE
+        return explain(error)
     return ExitCode.OK
+
+
+def _interrupted() -> ExitCode:
+    say("interrupted; finished work is kept")
+    return ExitCode.INTERRUPTED
 
 
 Store = Annotated[

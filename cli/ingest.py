@@ -23,11 +23,23 @@ Download = Annotated[
 DOWNLOADS = Path("downloads")
 
 
-def _fetched(origin: str, folder: Path | None, languages: list[str] | None = None) -> list[Path]:
-    """Fetch the published files of an origin; where they are now."""
+def _fetched(origin: str, folder: Path | None, languages: list[str] | None = None) -> tuple[list[Path], str]:
+    """Fetch the published files of an origin; where they are now, and their licence."""
     from mlv.ingest.download import fetch, origins
 
-    return [fetch(file, folder or DOWNLOADS) for file in origins(origin, languages or [])]
+    published = origins(origin, languages or [])
+    licences = dict.fromkeys(file.licence for file in published)
+    return [fetch(file, folder or DOWNLOADS) for file in published], "; ".join(licences)
+
+
+def _folder(paths: list[Path] | None) -> Path | None:
+    """The one folder that files are fetched into, if one is named."""
+    if paths and len(paths) > 1:
+        raise UsageError(
+            f"--download fetches into one folder, and {len(paths)} paths are named.",
+            "Name one, or leave --download out to read the files that are there.",
+        )
+    return paths[0] if paths else None
 
 
 def _given(path: Path | None) -> Path:
@@ -63,7 +75,7 @@ def probes(
     from mlv.ingest.probes import ingest_probes
     from mlv.schema.store import open_store
 
-    path = _fetched("arora-2023", path)[0] if download else _given(path)
+    path = _fetched("arora-2023", path)[0][0] if download else _given(path)
     with open_store(db, read_only=False) as connection:
         _report(ingest_probes(connection, path, collection=collection, language=language, citation=citation))
 
@@ -81,7 +93,7 @@ def survey(
     from mlv.ingest.survey import ingest_survey
     from mlv.schema.store import open_store
 
-    path = _fetched("wvs7", path)[0] if download else _given(path)
+    path = _fetched("wvs7", path)[0][0] if download else _given(path)
     with open_store(db, read_only=False) as connection:
         _report(ingest_survey(connection, path, name=name, citation=citation, illustrative=illustrative))
 
@@ -111,8 +123,8 @@ def corpus(
 
     if download:
         origin = f"lines-{publication}" if source == "lines" and publication else source
-        paths = _fetched(origin, paths[0] if paths else None, split_list(language))
-        language = None
+        paths, published = _fetched(origin, _folder(paths), split_list(language))
+        language, licence = None, licence or published
     with open_store(db, read_only=False) as connection:
         reports = ingest_corpus(
             connection,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlv.cli.edge import say
-from mlv.schema.errors import DataError
+from mlv.schema.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from mlv.queries import QueryResult
@@ -29,18 +29,33 @@ ENDINGS = {
     ".parquet": "parquet",
     ".md": "markdown",
     ".tex": "latex",
+    ".txt": "table",
+    "": "table",
 }
-"""Format by the ending of a file's name."""
+"""Format by the ending of a file's name, in lower case."""
 
 TERMINAL_ROWS = 100
 """Rows of a table that are printed to a terminal where no limit is given."""
+
+
+def chosen_format(output_format: str | None, output: Path | None) -> str:
+    """The format that is asked for. Raises UsageError where neither the option nor the file's ending tells it."""
+    if output_format is not None:
+        return output_format
+    ending = output.suffix.lower() if output else ""
+    if ending not in ENDINGS:
+        raise UsageError(
+            f"No format goes with the ending of {output}.",
+            f"Give one with --format, or end the name in {', '.join(filter(None, ENDINGS))}.",
+        )
+    return ENDINGS[ending]
 
 
 def put(result: "QueryResult", output_format: str | None, output: Path | None, limit: int | None) -> None:
     """Render a result and write it; say so where a table leaves rows out."""
     from mlv.queries.rendering import render, truncation_note
 
-    chosen = output_format or (ENDINGS.get(output.suffix, "table") if output else "table")
+    chosen = chosen_format(output_format, output)
     if limit is None and output is None and sys.stdout.isatty():
         limit = TERMINAL_ROWS
     limit = limit or None

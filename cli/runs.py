@@ -1,15 +1,16 @@
 """`mlv runs`: what was computed, how two runs differ, deleting, and going on with what was interrupted."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlv.cli.edge import DEFAULT_STORE, Store, jobs_folder, say
+from mlv.cli.edge import DEFAULT_STORE, Store, explain, jobs_folder, say
 from mlv.cli.output import Format, Limit, Output, put
-from mlv.cli.work import DEFAULT_BATCH_TOKENS, make_work
-from mlv.schema.errors import JobError
+from mlv.cli.work import DEFAULT_BATCH_TOKENS, Work, make_work
+from mlv.schema.errors import JobError, MlvError, NotFoundError, StoreLockedError
 
 if TYPE_CHECKING:
     from mlv.schema.jobs import JobDirectory
@@ -35,8 +36,10 @@ def list_runs(
             sealed=True,
         )
     put(result, output_format, output, limit)
-    for job in _unfinished(db):
-        say(f"not committed: {job.path.name} ({job.state()})")
+    left, damaged = _unfinished(db)
+    for job, state in left:
+        say(f"not committed: {job.path.name} ({state})")
+    _raise_failed(damaged)
 
 
 @app.command()
@@ -130,25 +133,97 @@ def resume(
     batch_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a batch of probes.")] = DEFAULT_BATCH_TOKENS,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Go on with jobs that were interrupted, and commit them."""
-    jobs = [job for job in _unfinished(db) if name is None or job.path.name.startswith(name)]
-    if name is not None and not jobs:
-        raise JobError(f"No unfinished job {name} in {jobs_folder(db)}.", "See what there is: mlv runs list")
+    """Go on with jobs that were interrupted, and commit them. One that fails does not keep the others from it."""
     work = make_work(db, device, threads, skip_ambiguous, batch_tokens=batch_tokens)
-    for job in jobs:
-        work.finish(job)
-    if not jobs:
+    if name is None:
+        _resume_all(work)
+    else:
+        _resume_one(work, name)
+
+
+def _resume_one(work: Work, name: str) -> None:
+    """Finish the one job, or find it committed, whose name is or begins with ``name``. Raises NotFoundError."""
+    from mlv.schema.jobs import JobDirectory
+    from mlv.schema.store import open_store
+
+    folders = {path.name: path for path in _job_folders(work.store)}
+    with open_store(work.store) as connection:
+        runs = {str(run) for (run,) in connection.execute("SELECT name FROM run").fetchall()}
+    found = sorted(known for known in folders.keys() | runs if known.startswith(name))
+    chosen = name if name in found else found[0] if len(found) == 1 else None
+    if not found:
+        raise NotFoundError(f"There is no job or run {name} in {jobs_folder(work.store)}.", "See: mlv runs list")
+    if chosen is None:
+        raise NotFoundError(f"{name} is the beginning of {len(found)} jobs: {', '.join(found)}.", "Give more of it.")
+    if chosen in folders:
+        _finish(work, JobDirectory(folders[chosen]))
+    else:
+        say(f"{chosen}: already committed")
+
+
+def _resume_all(work: Work) -> None:
+    """Finish all jobs that are not committed, but for those that another process runs.
+
+    Raises JobError at the end where some could not be finished, and StoreLockedError at once.
+    """
+    from mlv.compute.jobs import JobRunningError
+
+    left, failed = _unfinished(work.store)
+    for job, _ in left:
+        try:
+            _finish(work, job)
+        except JobRunningError as error:
+            say(f"left alone: {error.message}")
+        except StoreLockedError:
+            raise
+        except Exception as error:
+            say(f"{job.path.name} failed")
+            explain(error)
+            failed.append(job.path.name)
+    if not left and not failed:
         say("nothing to resume")
+    _raise_failed(failed)
 
 
-def _unfinished(store: Path) -> "list[JobDirectory]":
-    """Job directories beside the store whose runs are not committed: those that others start from come first."""
+def _finish(work: Work, job: "JobDirectory") -> None:
+    """Run and commit a job, and say what is left to do with a model that it made."""
+    done = work.finish(job)
+    if job.spec().kind == "finetune" and not done.already_there:
+        say(f"probe it: mlv compute probe --model {done.run} --db {shlex.quote(str(work.store))}")
+
+
+def _raise_failed(names: list[str]) -> None:
+    """Raise JobError where there are names of jobs, whose problems have been said."""
+    if names:
+        raise JobError(
+            f"There are problems with {', '.join(names)}.", "Put right what is said above, then: mlv runs resume"
+        )
+
+
+def _job_folders(store: Path) -> list[Path]:
+    """Job directories beside the store."""
+    return [path.parent for path in sorted(jobs_folder(store).glob("*/job.json"))]
+
+
+def _unfinished(store: Path) -> "tuple[list[tuple[JobDirectory, str]], list[str]]":
+    """Jobs beside the store whose runs are not committed, with their states, and names of those that are damaged.
+
+    Those that others start from come first. What is wrong with the damaged ones is said.
+    """
     from mlv.ingest.commit import committed
     from mlv.schema.jobs import JobDirectory
     from mlv.schema.store import open_store
 
     order = {"pretrain": 0, "finetune": 1, "probe": 2}
-    jobs = [JobDirectory(path.parent) for path in sorted(jobs_folder(store).glob("*/job.json"))]
+    left: list[tuple[int, JobDirectory, str]] = []
+    damaged: list[str] = []
     with open_store(store) as connection:
-        left = [job for job in jobs if committed(connection, job.spec()) is None]
-    return sorted(left, key=lambda job: order.get(job.spec().kind, len(order)))
+        for job in map(JobDirectory, _job_folders(store)):
+            try:
+                spec = job.spec()
+                if committed(connection, spec) is None:
+                    left.append((order.get(spec.kind, len(order)), job, job.state()))
+            except MlvError as error:
+                explain(error)
+                damaged.append(job.path.name)
+    return [(job, state) for _, job, state in sorted(left, key=lambda entry: entry[0])], damaged

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from mlv.cli.edge import DEFAULT_STORE, Store
-from mlv.cli.output import Format, Limit, Output, put
-from mlv.schema.errors import UsageError
+from mlv.cli.output import Format, Limit, Output, chosen_format, put
+from mlv.schema.errors import DataError, NotFoundError, UsageError
 
 
 def sql(
@@ -31,7 +31,22 @@ def sql(
     if (text is None) == (file is None):
         raise UsageError("Give one statement: as an argument, or with -f.", 'mlv sql "FROM v_run"')
     if file is not None:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+        text = _read(file)
+    # before the statement runs, for with --write it changes the store
+    chosen_format(output_format, output)
     with open_store(db, read_only=not write) as connection:
         result = execute_sql(connection, text or "", sealed=not write)
     put(result, output_format, output, limit)
+
+
+def _read(file: Path) -> str:
+    """The text of a file; ``-`` is standard input. Raises NotFoundError or DataError where it cannot be read."""
+    try:
+        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return content.decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise NotFoundError(f"There is no file {file}.", "Name the file that has the statement with -f.") from error
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror}.", "Check its name and permissions.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is not UTF-8: byte {error.start}.", "Save it as UTF-8.") from error

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Planner = Callable[[duckdb.DuckDBPyConnection, Jobs], JobDirectory | None]
 
 
-DEFAULT_BATCH_TOKENS = 4096
+DEFAULT_BATCH_TOKENS = 2048
 """Most tokens of a batch of probes, padding included."""
 
 
@@ -72,10 +72,13 @@ class Work:
     def finish(self, job: "JobDirectory") -> "Committed":
         """Run a planned job to its end, going on where it was interrupted, and commit it."""
         from mlv.ingest.commit import committed
+        from mlv.ingest.plan import relocate_model
         from mlv.schema.store import open_store
 
         with open_store(self.store) as connection:
             known = committed(connection, job.spec())
+            if known is None:
+                relocate_model(connection, job, self.store)
         if known is not None:
             say(f"{known.run}: already committed")
             return known

@@ -51,8 +51,9 @@ def sentinel_ids(tokenizer: Any) -> tuple[int, ...]:
     ids: list[int] = []
     while True:
         name = f"<extra_id_{len(ids)}>"
-        # sentencepiece keeps mT5's sentinels with its word-boundary mark
-        found = vocabulary.get(name, vocabulary.get(f"▁{name}"))
+        # mT5's own sentinels carry sentencepiece's word-boundary mark; a loader may have appended others without it,
+        # which the model has never seen
+        found = vocabulary.get(f"▁{name}", vocabulary.get(name))
         if found is None:
             break
         ids.append(found)

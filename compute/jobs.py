@@ -1,10 +1,14 @@
 """Running a planned job on this machine: dispatch, state, events, and failures that a researcher can act on.
 
-A job that is done is not run again; one that failed or was killed goes on from its last finished unit of work.
+A job that is done is not run again, unless what it found is gone; one that failed or was killed goes on from its last
+finished unit of work. One process at a time runs a job: it holds ``lock`` in the job directory, a lock of the operating
+system that ends with the process, however that ends.
 """
 
 import contextlib
 import errno
+import fcntl
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,22 +24,66 @@ MEMORY_SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
 DISK_SIGNS = ("no space left on device", "pytorchstreamwriter failed writing")
 """How libraries word what the operating system told them, in lower case."""
 
+TRAINED = ("model.json", "metrics.parquet", "checkpoints.parquet")
+OUTPUTS = {"pretrain": TRAINED, "finetune": TRAINED, "probe": ("model.json", "probe_logits.parquet")}
+"""Files of ``outputs/`` without which a job cannot be committed, by kind."""
+
+
+class JobRunningError(JobError):
+    """A job that another process is running."""
+
 
 def execute(path: Path, options: ExecuteOptions | None = None, progress: Progress = SILENT) -> bool:
     """Run the job in ``path`` unless it is done; return whether it ran.
 
-    Raises the job's own MlvError, or JobError where memory or disk ran out. The job stays resumable.
+    Raises the job's own MlvError, JobError where memory or disk ran out, or JobRunningError where another process runs
+    it. The job stays resumable.
     """
     job = JobDirectory(path)
     spec = job.spec()
-    if job.state() == "done":
+    if _finished(job, spec):
         return False
     options = options or ExecuteOptions()
     runtime.quiet_libraries()
-    with _recorded(job, options), _explained(job):
-        _runner(spec)(job, options, progress)
-    shutil.rmtree(job.work, ignore_errors=True)
+    with _explained(job), _held(job):
+        # whoever held the lock before may have finished the job meanwhile
+        if _finished(job, spec):
+            return False
+        with _recorded(job, options), _explained(job):
+            _runner(spec)(job, options, progress)
+        shutil.rmtree(job.work, ignore_errors=True)
     return True
+
+
+def _finished(job: JobDirectory, spec: JobSpec) -> bool:
+    """Whether the job is done and what it found is there."""
+    return job.state() == "done" and all((job.outputs / name).exists() for name in OUTPUTS.get(spec.kind, ()))
+
+
+@contextlib.contextmanager
+def _held(job: JobDirectory) -> Iterator[None]:
+    """Keep other processes from running the job. Raises JobRunningError where one does.
+
+    The lock file stays: to delete it would let two processes hold a lock of the same name.
+    """
+    with (job.path / "lock").open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise _running(job, lock.read().strip()) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _running(job: JobDirectory, pid: str) -> JobRunningError:
+    """The error for a job that process ``pid`` runs; empty where it has not said so yet."""
+    return JobRunningError(
+        f"{job.path.name} is being run by {f'process {pid}' if pid else 'another process'}.",
+        f"Wait for it or end it, then `mlv runs resume {job.path.name}`.",
+    )
 
 
 def _runner(spec: JobSpec) -> Runner:
@@ -48,9 +96,11 @@ def _runner(spec: JobSpec) -> Runner:
         from mlv.compute.finetuning import run as finetune
 
         return finetune
-    from mlv.compute.probing import run as probe
+    if spec.kind == "probe":
+        from mlv.compute.probing import run as probe
 
-    return probe
+        return probe
+    raise JobError(f"This version of mlv cannot run {spec.kind} jobs.", "Install a newer mlv.")
 
 
 @contextlib.contextmanager

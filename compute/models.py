@@ -131,6 +131,11 @@ def load(folder: Path, precision: Precision = "fp32", device: str = "cpu") -> Lo
     model = _load_weights(folder, torch.bfloat16 if precision == "bf16" else torch.float32)
     if raw.get("tie_word_embeddings") is False:
         mark_untied(model, folder)
+    if max(sentinel_ids(tokenizer)) >= model.config.vocab_size:
+        raise DataError(
+            f"The tokenizer in {folder} has sentinels beyond the model's {model.config.vocab_size:,} entries.",
+            "Take the tokenizer that belongs to the model: tokenizer_config.json and spiece.model or tokenizer.json.",
+        )
     return LoadedModel(model.to(device).eval(), tokenizer, device)
 
 

@@ -4,10 +4,10 @@
 the answer's own tokens are scored: their logits, and their log-probabilities over the full vocabulary in nats. What
 the decoder would say after the answer (``<extra_id_1>``) cannot change these and is left out.
 
-The text before and after the mask is tokenised apart, and so are the answers, each as the tokenizer treats a text of
-its own. This is what transformers' T5 tokenizers do with ``<extra_id_0>`` inside a text: spaces around the sentinel
-vanish, and what follows it begins a word. So a mask that is glued to a prefix or suffix (``ber[MASK]``,
-``[MASK]dir``) is read as if it stood apart, in the same way for both answers.
+The template is tokenised with the sentinel in it, as the model's own tokenizer reads it: mT5's keeps what follows the
+sentinel without a space (``[MASK].``, ``[MASK]dir``) a continuation, others begin a word there. The sentinel itself
+always begins a word, so a prefix (``ber[MASK]``) is set apart. Where a tokenizer takes a sentinel inside a text to
+pieces, the parts before and after it are tokenised apart. Answers are tokenised as texts of their own.
 
 Each probe is encoded once for both answers. Probes of alike length share a batch; only decoder states at answer
 positions are projected to the vocabulary, a bounded number at a time. A language is the unit of work that a
@@ -28,6 +28,7 @@ from mlv.compute.files import read_table, write_table
 from mlv.compute.options import SILENT, ExecuteOptions, Progress
 from mlv.schema.errors import DataError, JobError
 from mlv.schema.jobs import JobDirectory, ProbeSpec, write_json
+from mlv.schema.paper import SENTINEL
 
 MASK: Final = "[MASK]"
 
@@ -98,22 +99,34 @@ def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT)
 def tokenise(frame: pl.DataFrame, tokenizer: Any) -> list[Probe]:
     """Token ids of all probes, in the order of ``frame``. Raises DataError unless every template has one mask."""
     _check_masks(frame)
-    sentinel = sentinel_ids(tokenizer)[0]
-    halves = [template.split(MASK) for template in frame["template"]]
-    before, after, first, second = (
-        tokenizer(texts, add_special_tokens=False)["input_ids"]
-        for texts in (
-            [half[0] for half in halves],
-            [half[1] for half in halves],
-            frame["answer_first"].to_list(),
-            frame["answer_second"].to_list(),
-        )
+    first, second = (
+        tokenizer(frame[side].to_list(), add_special_tokens=False)["input_ids"]
+        for side in ("answer_first", "answer_second")
     )
     return [
-        Probe(question, language, [*head, sentinel, *tail, tokenizer.eos_token_id], (one, two))
-        for question, language, head, tail, one, two in zip(
-            frame["question"], frame["language"], before, after, first, second, strict=True
+        Probe(question, language, [*inputs, tokenizer.eos_token_id], (one, two))
+        for question, language, inputs, one, two in zip(
+            frame["question"],
+            frame["language"],
+            _inputs(frame["template"].to_list(), tokenizer),
+            first,
+            second,
+            strict=True,
         )
+    ]
+
+
+def _inputs(templates: list[str], tokenizer: Any) -> list[list[int]]:
+    """Token ids of templates with the first sentinel in the mask's place, no end of sequence."""
+    sentinel = sentinel_ids(tokenizer)[0]
+    halves = [template.split(MASK) for template in templates]
+    whole = tokenizer([f"{before.rstrip()} {SENTINEL}{after}" for before, after in halves], add_special_tokens=False)
+    before, after = (
+        tokenizer([half[side] for half in halves], add_special_tokens=False)["input_ids"] for side in (0, 1)
+    )
+    return [
+        ids if ids.count(sentinel) == 1 else [*head, sentinel, *tail]
+        for ids, head, tail in zip(whole["input_ids"], before, after, strict=True)
     ]
 
 

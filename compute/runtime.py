@@ -36,11 +36,12 @@ def device_name(choice: str) -> str:
 def check_precision(precision: Precision, device: str) -> None:
     """Raise UsageError unless ``precision`` is safe on ``device``.
 
-    bf16 needs a GPU that computes in it. fp16 is not offered at all: T5's activations overflow its range.
+    bf16 needs a GPU that computes in it and does not emulate it. fp16 is not offered at all: T5's activations overflow
+    its range.
     """
     import torch
 
-    if precision == "bf16" and not (device == "cuda" and torch.cuda.is_bf16_supported()):
+    if precision == "bf16" and not (device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)):
         raise UsageError(f"bf16 is not safe on this machine's {device} device", "Plan the job with `--precision fp32`.")
 
 
@@ -136,6 +137,7 @@ def _determinism() -> dict[str, Any]:
 
     return {
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "deterministic_warn_only": torch.is_deterministic_algorithms_warn_only_enabled(),
         "cudnn_benchmark": torch.backends.cudnn.benchmark,
         "cublas_workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
         "tf32": torch.backends.cuda.matmul.allow_tf32,

@@ -196,6 +196,9 @@ def publish(job: JobDirectory, loaded: LoadedModel, epoch: int) -> None:
 
 def train(job: JobDirectory, trainer: transformers.Trainer, progress: Progress, label: str) -> None:
     """Train to the end, from the last finished state where there is one."""
+    if trainer.args.device.type == "cuda":
+        # the backward pass of fused attention is not deterministic on a GPU
+        trainer.model.set_attn_implementation("eager")
     state = last_state(job)
     done = int(state.name.partition("-")[2]) if state else 0
     if state:

@@ -15,8 +15,9 @@ import duckdb
 import polars as pl
 
 from mlv.ingest.loading import append, ensure, next_id
+from mlv.ingest.models import find_checkpoint
 from mlv.ingest.profiles import answer_probes, build_model_profiles
-from mlv.schema.errors import JobError
+from mlv.schema.errors import JobError, StoreError
 from mlv.schema.jobs import (
     CHECKPOINT_NAME,
     FinetuneSpec,
@@ -51,8 +52,8 @@ class Committed:
 class _Start:
     """The model state that a run starts from or examines."""
 
-    base_model_id: int
     checkpoint_id: int
+    base_model_id: int
     run_id: int | None
 
 
@@ -76,20 +77,27 @@ def commit_job(connection: duckdb.DuckDBPyConnection, job: JobDirectory, store: 
     except (duckdb.Error, pl.exceptions.PolarsError) as error:
         raise JobError(
             f"The results in {job.outputs} cannot be committed: {str(error).splitlines()[0]} The store is unchanged.",
-            f"If a file is damaged, delete {job.outputs} and run: mlv runs resume {job.path.name}",
+            f"If a file of it is damaged, delete that folder, then: mlv runs resume {job.path.name}",
         ) from error
 
 
 def committed(connection: duckdb.DuckDBPyConnection, spec: JobSpec) -> Committed | None:
     """The run of a specification, where the store has it."""
-    known = connection.execute("SELECT run_id, name FROM run WHERE spec_hash = ?", [spec_hash(spec)]).fetchone()
-    return None if known is None else Committed(int(known[0]), str(known[1]), already_there=True)
+    known = connection.execute("SELECT run_id, name, status FROM run WHERE spec_hash = ?", [spec_hash(spec)]).fetchone()
+    if known is None:
+        return None
+    if known[2] == "deleting":
+        raise StoreError(
+            f"The deletion of {known[1]} was interrupted: it is neither there nor gone.",
+            f"Finish it: mlv runs delete {known[1]} --yes",
+        )
+    return Committed(int(known[0]), str(known[1]), already_there=True)
 
 
 def _commit(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: JobSpec, store: Path) -> Committed:
     start = None if isinstance(spec, PretrainSpec) else _start(connection, job, spec.model)
     run_id = _insert_run(connection, job, spec, start)
-    rows = {"run_event": _events(connection, job, run_id), "metric": _metrics(connection, job, run_id)}
+    rows = {"run_event": _events(connection, job, run_id)}
     if isinstance(spec, PretrainSpec | FinetuneSpec):
         rows |= _trained(connection, job, spec, run_id, start, store)
     elif isinstance(spec, ProbeSpec) and start is not None:
@@ -101,9 +109,7 @@ def _commit(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: JobS
 
 def _start(connection: duckdb.DuckDBPyConnection, job: JobDirectory, model: ModelRef) -> _Start:
     """The checkpoint of the model's digest; a pretrained one that is new to the store is entered."""
-    found = connection.execute(
-        "SELECT base_model_id, checkpoint_id, run_id FROM checkpoint WHERE digest = ?", [model.digest]
-    ).fetchone()
+    found = find_checkpoint(connection, model)
     if found is not None:
         return _Start(*found)
     made_by = CHECKPOINT_NAME.fullmatch(model.name)
@@ -113,16 +119,17 @@ def _start(connection: duckdb.DuckDBPyConnection, job: JobDirectory, model: Mode
             f"Commit the job that made it first: mlv runs resume {made_by[1]}",
         )
     base_model_id = _base_model(connection, job, model)
-    checkpoint = _checkpoint_row(base_model_id, None, (0, 0, True), model.name, model.digest)
-    frame = ensure(connection, "checkpoint", checkpoint, ["digest"])
-    return _Start(base_model_id, int(frame["checkpoint_id"][0]), None)
+    checkpoint_id = next_id(connection, "checkpoint")
+    row = _checkpoint_row(base_model_id, None, (0, 0, True), model.name, model.digest)
+    append(connection, "checkpoint", row.with_columns(checkpoint_id=pl.lit(checkpoint_id)))
+    return _Start(checkpoint_id, base_model_id, None)
 
 
 def _base_model(connection: duckdb.DuckDBPyConnection, job: JobDirectory, model: ModelRef) -> int:
     """Key of the base model, entered with what the worker found when it loaded the model."""
     facts = job.read_json("outputs/model.json")
     row = {
-        "name": model.name,
+        "name": _free_name(connection, model),
         "revision": model.revision,
         "digest": model.digest,
         "architecture": str(facts.get("architecture", "")),
@@ -130,6 +137,14 @@ def _base_model(connection: duckdb.DuckDBPyConnection, job: JobDirectory, model:
         "vocabulary": int(facts.get("vocabulary", 0)),
     }
     return int(ensure(connection, "base_model", pl.DataFrame([row]), ["digest"])["base_model_id"][0])
+
+
+def _free_name(connection: duckdb.DuckDBPyConnection, model: ModelRef) -> str:
+    """The model's name; with the beginning of its digest where another model of the store has it."""
+    taken = connection.execute(
+        "SELECT count(*) FROM base_model WHERE name = ? AND digest <> ?", [model.name, model.digest]
+    ).fetchone()
+    return f"{model.name}@{model.digest[:8]}" if taken and taken[0] else model.name
 
 
 def _checkpoint_row(
@@ -191,18 +206,14 @@ def _output(job: JobDirectory, name: str) -> Path:
     if not path.exists():
         raise JobError(
             f"{path} is missing although the job is done.",
-            f"Delete {job.path / 'status.json'} and run: mlv runs resume {job.path.name}",
+            f"Make it again: mlv runs resume {job.path.name}",
         )
     return path
 
 
 def _metrics(connection: duckdb.DuckDBPyConnection, job: JobDirectory, run_id: int) -> int:
-    path = job.outputs / "metrics.parquet"
-    if not path.exists():
-        return 0
-    connection.execute(
-        "INSERT INTO metric SELECT ?, name, epoch, step, value FROM read_parquet(?)", [run_id, str(path)]
-    )
+    path = str(_output(job, "metrics.parquet"))
+    connection.execute("INSERT INTO metric SELECT ?, name, epoch, step, value FROM read_parquet(?)", [run_id, path])
     return _count(connection, "metric", "run_id", run_id)
 
 
@@ -219,7 +230,7 @@ def _trained(
     start: _Start | None,
     store: Path,
 ) -> dict[str, int]:
-    rows = {"run_corpus": _run_corpora(connection, spec, run_id)}
+    rows = {"metric": _metrics(connection, job, run_id), "run_corpus": _run_corpora(connection, spec, run_id)}
     rows["checkpoint"] = _checkpoints(connection, job, run_id, start, store)
     if isinstance(spec, FinetuneSpec):
         rows["training_example"] = _training_examples(connection, job, run_id)
@@ -251,8 +262,8 @@ def _checkpoints(
         base = start.base_model_id if start else _base_model(connection, job, _pretrained_ref(job, row["digest"]))
         place = (row["epoch"], row["step"], row["is_final"])
         path = _relative(job.path / row["path"], store)
-        ensure(connection, "checkpoint", _checkpoint_row(base, run_id, place, path, row["digest"]), ["digest"])
-    return made.height
+        ensure(connection, "checkpoint", _checkpoint_row(base, run_id, place, path, row["digest"]), ["run_id", "epoch"])
+    return _count(connection, "checkpoint", "run_id", run_id)
 
 
 def _pretrained_ref(job: JobDirectory, digest: str) -> ModelRef:
@@ -311,8 +322,8 @@ def _probed(
         [run_id, checkpoint_id, path, spec.collection, checkpoint_id],
     )
     answer_probes(connection, run_id, checkpoint_id)
-    build_model_profiles(connection, run_id, checkpoint_id)
-    return {table: _count(connection, table, "run_id", run_id) for table in ("probe_logit", "probe_answer", "profile")}
+    build_model_profiles(connection, checkpoint_id)
+    return {table: _count(connection, table, "run_id", run_id) for table in ("probe_logit", "probe_answer")}
 
 
 def _traced(
@@ -329,6 +340,16 @@ def _traced(
         "LEFT JOIN v_probe p ON p.collection = ? AND p.language = t.language AND p.question = t.question",
         [first, run_id, str(_output(job, "targets.parquet")), spec.collection],
     )
+    strangers = connection.execute(
+        "SELECT count(*) FROM read_parquet(?) t JOIN influence_target i ON i.influence_target_id = ? + t.target "
+        "WHERE t.question IS NOT NULL AND i.probe_id IS NULL",
+        [str(job.outputs / "targets.parquet"), first],
+    ).fetchone()
+    if strangers and strangers[0]:
+        raise JobError(
+            f"{strangers[0]} targets of {job.path.name} are probes that the store lacks.",
+            f"Ingest the probe collection {spec.collection}, then commit again.",
+        )
     for table, statement in _TRACED.items():
         path = str(_output(job, f"{table}.parquet"))
         values = {"first": first, "path": path, "traced": traced[0]}

@@ -7,7 +7,7 @@ again changes nothing, another under the same edition is refused.
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,9 @@ from mlv.schema.store import transaction
 LISTED: Final = 12
 """Corpora that an error names."""
 
+DOUBTFUL: Final = frozenset({"pbc"})
+"""Sources whose files say their language wrongly in places, so that a language that is given wins over theirs."""
+
 
 def ingest_corpus(
     connection: duckdb.DuckDBPyConnection,
@@ -44,7 +47,8 @@ def ingest_corpus(
     Args:
         source: Format and origin, one of ``mlv.ingest.sources.SOURCES`` or ``news``.
         paths: Files, and folders that stand for the files of this format in them.
-        language: Language of all files, where they do not say it or say it wrongly.
+        language: Language of the one text whose file does not say it. Where a file does, it has to agree, but for the
+            Parallel Bible Corpus, whose headers are wrong in places.
         edition: Edition of all files, instead of what their format or name gives.
         publication: News outlet; name of the text with ``lines``.
         licence: Licence of the texts, instead of what is known of the source.
@@ -54,7 +58,7 @@ def ingest_corpus(
         A report for each file.
 
     Raises:
-        UsageError: An option does not fit, or a file's language is told by nothing.
+        UsageError: An option does not fit, or a file's language is told by nothing or contradicted.
         NotFoundError: A path does not exist, or a folder has no file of the format.
         DataError: A file cannot be used, or the store has other content under the same edition.
     """
@@ -123,17 +127,49 @@ def _read_all(
     """What the files hold, and what is wrong with those that cannot be used."""
     code = None if language is None else resolve(language).code
     parts: list[_Part] = []
+    silent: dict[str, Path] = {}
     problems: list[MlvError] = []
     for path in files:
         try:
             read = source.read(path)
-            spoken = code or read.language
-            if spoken is None:
-                raise UsageError(f"Nothing says which language {path} is in.", "Say it, e.g. --language fa")
+            if read.language is None:
+                silent.setdefault(read.edition, path)
+            spoken, read = _spoken(source, path, read, code)
             parts.append(_Part(path, spoken, edition or read.edition, read))
         except MlvError as problem:
             problems.append(problem)
+    if code is not None and len(silent) > 1:
+        problems.append(_several_silent(silent.values(), code))
     return parts, problems
+
+
+def _spoken(source: Source, path: Path, read: ReadCorpus, given: str | None) -> tuple[str, ReadCorpus]:
+    """The language of a text, and the text with what contradicts it among its rejects.
+
+    Raises UsageError where nothing says the language, or the file says another than is given.
+    """
+    carried = read.language
+    if carried is None and given is None:
+        raise UsageError(f"Nothing says which language {path} is in.", "Say it, e.g. --language fa")
+    if given is None or carried in (None, given):
+        return given or str(carried), read
+    if source.code not in DOUBTFUL:
+        raise UsageError(
+            f"{path} is in {carried!r} by its name or content, and --language says {given!r}.",
+            "Leave --language out; if it is the file's name that is wrong, rename the file.",
+        )
+    reason = f"the file says that its language is {carried!r}; it is taken as {given!r}, as --language says"
+    others = [row for row in read.rejected if row.item != "language"]
+    return given, replace(read, rejected=[Rejected(1, reason, "language", carried or ""), *others])
+
+
+def _several_silent(paths: Iterable[Path], given: str) -> UsageError:
+    """The error for one language that would be given to several texts."""
+    return UsageError(
+        f"--language {given} stands for one text, and several do not say their language: "
+        f"{_listed([str(path) for path in paths])}.",
+        "Ingest them one by one, each with its --language, or end their names in the language's code: text.fa.txt",
+    )
 
 
 def _assemble_all(

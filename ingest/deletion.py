@@ -1,7 +1,8 @@
 """Deleting a run: its rows leave the store, then its job directory leaves the disk.
 
 DuckDB cannot delete a parent row and its children in one transaction, so a run is first marked, then emptied table by
-table; a deletion that is killed goes on where it stopped when it is asked for again. Views do not show a marked run.
+table; a deletion that is killed goes on where it stopped when it is asked for again. ``v_run`` and what starts from it
+do not show a marked run, and its job cannot be committed or run until the deletion is finished.
 """
 
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from mlv.ingest.profiles import build_model_profiles
 from mlv.schema.errors import DataError, NotFoundError
 from mlv.schema.store import transaction
 
@@ -22,8 +24,6 @@ _BY_RUN = (
 )
 
 _CHILDREN = (
-    "DELETE FROM profile_value WHERE profile_id IN (SELECT profile_id FROM profile WHERE run_id = $run)",
-    "DELETE FROM profile WHERE run_id = $run",
     "DELETE FROM influence_ranking WHERE influence_target_id IN "
     "(SELECT influence_target_id FROM influence_target WHERE run_id = $run)",
     "DELETE FROM influence_summary WHERE influence_target_id IN "
@@ -66,9 +66,18 @@ def delete_run(connection: duckdb.DuckDBPyConnection, run_id: int, name: str, jo
         )
     connection.execute("UPDATE run SET status = 'deleting' WHERE run_id = ?", [run_id])
     with transaction(connection):
+        probed = connection.execute(
+            "SELECT DISTINCT checkpoint_id FROM probe_logit WHERE run_id = ?", [run_id]
+        ).fetchall()
         for statement in _CHILDREN:
             connection.execute(statement, {"run": run_id})
+        for (checkpoint_id,) in probed:
+            build_model_profiles(connection, checkpoint_id)
         connection.execute("DELETE FROM checkpoint WHERE run_id = ?", [run_id])
+    connection.execute(
+        "DELETE FROM profile WHERE checkpoint_id IS NOT NULL "
+        "AND profile_id NOT IN (SELECT profile_id FROM profile_value)"
+    )
     # A base model that nothing descends from any more goes with the run that made it.
     connection.execute("DELETE FROM base_model WHERE base_model_id NOT IN (SELECT base_model_id FROM checkpoint)")
     connection.execute("DELETE FROM run WHERE run_id = ?", [run_id])

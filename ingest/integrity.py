@@ -4,6 +4,8 @@ Fact tables carry no keys in the database (they would slow loading down tenfold)
 and by counting.
 """
 
+from pathlib import Path
+
 import duckdb
 
 REFERENCES = (
@@ -25,10 +27,12 @@ REFERENCES = (
     ("probe_logit", "run_id", "run", "run_id"),
     ("probe_logit", "checkpoint_id", "checkpoint", "checkpoint_id"),
     ("probe_logit", "probe_id", "probe", "probe_id"),
+    ("probe_answer", "run_id", "run", "run_id"),
     ("probe_answer", "checkpoint_id", "checkpoint", "checkpoint_id"),
     ("probe_answer", "probe_id", "probe", "probe_id"),
     ("profile", "checkpoint_id", "checkpoint", "checkpoint_id"),
     ("profile", "language_id", "language", "language_id"),
+    ("profile", "probe_collection_id", "probe_collection", "probe_collection_id"),
     ("profile", "survey_id", "survey", "survey_id"),
     ("profile", "country_id", "country", "country_id"),
     ("profile_value", "profile_id", "profile", "profile_id"),
@@ -74,14 +78,36 @@ _CONDITIONS = (
         "SELECT count(*) FROM probe_answer a JOIN probe_logit b ON b.checkpoint_id = a.checkpoint_id "
         "AND b.probe_id = a.probe_id AND b.answer = 1 JOIN probe_logit c ON c.checkpoint_id = a.checkpoint_id "
         "AND c.probe_id = a.probe_id AND c.answer = 2 "
-        "WHERE a.score = 'sum' AND abs(b.logprob_sum - c.logprob_sum - a.margin) > 1e-9",
+        "WHERE abs(a.margin - CASE a.score WHEN 'sum' THEN b.logprob_sum - c.logprob_sum "
+        "WHEN 'mean' THEN b.logprob_sum / b.tokens - c.logprob_sum / c.tokens "
+        "ELSE b.logprob_first - c.logprob_first END) > 1e-9",
     ),
     (
         "probed checkpoints whose answers are incomplete",
         "SELECT count(*) FROM (SELECT checkpoint_id, probe_id FROM probe_logit GROUP BY ALL) "
         "ANTI JOIN probe_answer USING (checkpoint_id, probe_id)",
     ),
+    (
+        "profiles that do not have one value for each answer",
+        "SELECT count(*) FROM (SELECT checkpoint_id, language_id, probe_collection_id, score, count(*) AS n "
+        "FROM probe_answer JOIN probe USING (probe_id) GROUP BY ALL) a FULL JOIN "
+        "(SELECT f.checkpoint_id, f.language_id, f.probe_collection_id, f.score, count(v.question_id) AS n "
+        "FROM profile f LEFT JOIN profile_value v USING (profile_id) WHERE f.checkpoint_id IS NOT NULL GROUP BY ALL) b "
+        "USING (checkpoint_id, language_id, probe_collection_id, score) WHERE a.n IS DISTINCT FROM b.n",
+    ),
+    (
+        "training runs without a last checkpoint",
+        "SELECT count(*) FROM run WHERE kind IN ('pretrain', 'finetune') AND status = 'committed' "
+        "AND run_id NOT IN (SELECT run_id FROM checkpoint WHERE is_final AND run_id IS NOT NULL)",
+    ),
 )
+
+
+def missing_checkpoints(connection: duckdb.DuckDBPyConnection, store: Path) -> list[str]:
+    """Sentences about checkpoints of runs whose folder is gone."""
+    rows = connection.execute("SELECT path FROM checkpoint WHERE run_id IS NOT NULL ORDER BY path").fetchall()
+    folder = store.resolve().parent
+    return [f"the checkpoint at {path} is gone" for (path,) in rows if not (folder / str(path)).is_dir()]
 
 
 def violations(connection: duckdb.DuckDBPyConnection) -> list[str]:

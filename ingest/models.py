@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 
 from mlv.schema.errors import NotFoundError
-from mlv.schema.jobs import ModelRef
+from mlv.schema.jobs import CHECKPOINT_NAME, ModelRef
 
 
 def find_model(connection: duckdb.DuckDBPyConnection, store: Path, name: str) -> Path | None:
@@ -39,12 +39,36 @@ def find_model(connection: duckdb.DuckDBPyConnection, store: Path, name: str) ->
     return path
 
 
+def find_checkpoint(connection: duckdb.DuckDBPyConnection, model: ModelRef) -> tuple[int, int, int | None] | None:
+    """Keys of a model state's checkpoint, base model and run; None where the store does not know it.
+
+    A checkpoint that a job made is known by job and epoch, any other by its content.
+    """
+    made = CHECKPOINT_NAME.fullmatch(model.name)
+    if made is not None:
+        found = connection.execute(
+            "SELECT k.checkpoint_id, k.base_model_id, k.run_id FROM checkpoint k JOIN run r USING (run_id) "
+            "WHERE r.name = ? AND k.epoch = ?",
+            [made[1], int(made[2])],
+        ).fetchone()
+    else:
+        found = connection.execute(
+            "SELECT checkpoint_id, base_model_id, run_id FROM checkpoint WHERE digest = ? "
+            "ORDER BY checkpoint_id LIMIT 1",
+            [model.digest],
+        ).fetchone()
+    return None if found is None else (int(found[0]), int(found[1]), found[2])
+
+
 def canonical_name(connection: duckdb.DuckDBPyConnection, model: ModelRef) -> str:
-    """The name under which the store knows a model of this content; the model's own where it knows none."""
-    found = connection.execute(
+    """The name under which the store knows a model state; the model's own where it knows none."""
+    known = find_checkpoint(connection, model)
+    if known is None:
+        return model.name
+    row = connection.execute(
         "SELECT CASE WHEN r.name IS NULL THEN b.name ELSE r.name || '/epoch-' || k.epoch END "
         "FROM checkpoint k JOIN base_model b USING (base_model_id) LEFT JOIN run r ON r.run_id = k.run_id "
-        "WHERE k.digest = ?",
-        [model.digest],
+        "WHERE k.checkpoint_id = ?",
+        [known[0]],
     ).fetchone()
-    return str(found[0]) if found else model.name
+    return model.name if row is None else str(row[0])

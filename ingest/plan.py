@@ -5,17 +5,18 @@ carries the hash of the specification: a job that was planned before is found, n
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
-import numpy as np
 import polars as pl
 
 from mlv.ingest.corpora import select_segments
-from mlv.schema.errors import DataError, NotFoundError
+from mlv.ingest.models import find_checkpoint
+from mlv.schema.errors import DataError, NotFoundError, UsageError
 from mlv.schema.jobs import (
     CorpusRef,
     FinetuneSpec,
@@ -24,6 +25,7 @@ from mlv.schema.jobs import (
     ModelRef,
     PretrainSpec,
     ProbeSpec,
+    spec_hash,
     written_aside,
 )
 
@@ -58,13 +60,15 @@ def plan_finetune(
 
     Raises NotFoundError or DataError where the store lacks the corpus or enough (multi-parallel) sentences.
     """
+    # the same set of languages is the same job, however it was put
+    languages = tuple(sorted(training.languages))
     segments = select_segments(
-        connection, training.source, training.languages, training.sentences, training.editions
+        connection, training.source, languages, training.sentences, training.editions
     ).with_columns(source=pl.lit(training.source))
     spec = FinetuneSpec(
         model=model,
         source=training.source,
-        languages=training.languages,
+        languages=languages,
         sentences=segments.height,
         corpora=_corpora(segments),
         inputs_digest="",
@@ -77,14 +81,15 @@ def plan_finetune(
 def _split(segments: pl.DataFrame, development_share: float, seed: int) -> pl.DataFrame:
     """Number the examples and draw the development split by parallel key.
 
-    A sentence and its translations land on the same side: a development sentence was not seen in any language.
+    A sentence and its translations land on the same side: a development sentence was not seen in any language. The
+    draw is by hashes, so that it is the same with every version of every library.
     """
-    keys = segments["parallel_key"].unique(maintain_order=True)
-    drawn = np.random.default_rng(seed).permutation(len(keys))[: round(len(keys) * development_share)]
-    development = keys[np.sort(drawn)]
+    keys = segments["parallel_key"].unique(maintain_order=True).to_list()
+    drawn = sorted(keys, key=lambda key: hashlib.sha256(f"{seed} {key}".encode()).digest())
+    development = drawn[: round(len(keys) * development_share)]
     return segments.rename({"position": "segment_position"}).select(
         pl.int_range(pl.len()).alias("position"),
-        pl.when(pl.col("parallel_key").is_in(development.implode()))
+        pl.when(pl.col("parallel_key").is_in(development))
         .then(pl.lit("development"))
         .otherwise(pl.lit("train"))
         .alias("split"),
@@ -121,7 +126,20 @@ def plan_pretrain(
             "See what is there: mlv sql 'SELECT DISTINCT source, language FROM v_segment'",
         )
     spec = PretrainSpec(corpora=_corpora(segments), inputs_digest="", **settings)
+    _check_name(connection, spec, segments.drop("corpus_sha256"))
     return _write(jobs, spec, None, segments.drop("corpus_sha256"), "segments.parquet")
+
+
+def _check_name(connection: duckdb.DuckDBPyConnection, spec: PretrainSpec, segments: pl.DataFrame) -> None:
+    """Refuse a name that another model of the store has."""
+    identity = spec_hash(spec.model_copy(update={"inputs_digest": content_digest(segments)}))
+    known = connection.execute(
+        "SELECT count(*) FROM base_model b JOIN checkpoint k USING (base_model_id) LEFT JOIN run r USING (run_id) "
+        "WHERE b.name = ? AND k.epoch = 0 AND r.spec_hash IS DISTINCT FROM ?",
+        [spec.name, identity],
+    ).fetchone()
+    if known and known[0]:
+        raise UsageError(f"The store has another model called {spec.name}.", "Choose another --name.")
 
 
 def _corpora(segments: pl.DataFrame) -> tuple[CorpusRef, ...]:
@@ -145,24 +163,24 @@ def plan_probe(
     *,
     probe_set: str,
     languages: Sequence[str] = (),
-    precision: Literal["fp32", "bf16"] = "fp32",
 ) -> JobDirectory | None:
     """Plan the probing of a model state with the probes it has not answered yet; None where it has answered all.
 
     An empty ``languages`` means all that the probe set has.
     """
+    known = find_checkpoint(connection, model)
     probes = connection.execute(
         "SELECT p.collection, p.language, p.question, p.template, p.answer_first, p.answer_second, "
-        "       p.probe_id IN (SELECT g.probe_id FROM probe_logit g JOIN checkpoint k USING (checkpoint_id) "
-        "                      WHERE k.digest = $digest) AS answered "
+        "       p.probe_id IN (SELECT probe_id FROM probe_logit WHERE checkpoint_id = $checkpoint) AS answered "
         "FROM v_probe p JOIN v_probe_set s ON s.collection = p.collection AND s.question = p.question "
         "WHERE s.probe_set = $probe_set "
         "ORDER BY p.language, p.number, p.question",
-        {"digest": model.digest, "probe_set": probe_set},
+        {"checkpoint": known[0] if known else None, "probe_set": probe_set},
     ).pl()
     _check_probes(connection, probes, probe_set, languages)
     wanted = pl.col("language").is_in(list(languages)) if languages else pl.lit(True)
     left = probes.filter(wanted & ~pl.col("answered")).drop("answered")
+    left = left.join(_skipped(connection, known[0] if known else None), on=["language", "question"], how="anti")
     if left.is_empty():
         return None
     spec = ProbeSpec(
@@ -171,9 +189,19 @@ def plan_probe(
         probe_set=probe_set,
         languages=tuple(left["language"].unique().sort()),
         inputs_digest="",
-        precision=precision,
     )
     return _write(jobs, spec, model, left.drop("collection"), "probes.parquet")
+
+
+def _skipped(connection: duckdb.DuckDBPyConnection, checkpoint_id: int | None) -> pl.DataFrame:
+    """Probes that a run on this checkpoint left out, since their answers tokenise alike."""
+    rows = connection.execute(
+        "SELECT e.detail FROM run_event e JOIN run r USING (run_id) "
+        "WHERE e.event = 'skipped' AND r.start_checkpoint_id = ?",
+        [checkpoint_id],
+    ).fetchall()
+    left_out = [(row["language"], row["question"]) for (detail,) in rows for row in json.loads(detail)["probes"]]
+    return pl.DataFrame(left_out, schema={"language": pl.String, "question": pl.String}, orient="row")
 
 
 def _check_probes(
@@ -192,6 +220,23 @@ def _check_probes(
             f"It has {', '.join(probes['language'].unique().sort()) or 'none of the languages asked for'}: "
             "choose of these with --language, or ingest probes in that language.",
         )
+
+
+def relocate_model(connection: duckdb.DuckDBPyConnection, job: JobDirectory, store: Path) -> None:
+    """Tell a job where the model that it starts from is now, if a run of the store at ``store`` made that model.
+
+    A study that was moved takes its checkpoints along, and the path in ``provenance.json`` leads to where they were.
+    """
+    spec = job.spec()
+    if isinstance(spec, PretrainSpec) or Path(job.read_json("provenance.json").get("model_path", "")).is_dir():
+        return
+    known = find_checkpoint(connection, spec.model)
+    row = connection.execute(
+        "SELECT path FROM checkpoint WHERE checkpoint_id = ? AND run_id IS NOT NULL", [known[0] if known else None]
+    ).fetchone()
+    path = store.resolve().parent / str(row[0]) if row else None
+    if path is not None and path.is_dir():
+        job.update_provenance(model_path=str(path))
 
 
 def default_probe_set(connection: duckdb.DuckDBPyConnection) -> str:

@@ -3,7 +3,7 @@
 A profile has one number a question in [0, 1]: how far its owner stands on the side that ``answer_side`` calls first.
 For a checkpoint in a language it is the softmax over the two candidate answers, for a country the share of people on
 the first side among those on either. Every function writes within the caller's transaction and leaves rows that are
-there already as they are, so that a checkpoint that is asked further probes later has one profile that grows.
+there already as they are, but for a checkpoint's profiles, which are made anew from its answers whenever these change.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ _MODEL_VALUES = """
 SELECT p.language_id, p.probe_collection_id, a.score, p.question_id,
        CASE p.polarity WHEN 'reversed' THEN 1 - a.p_first ELSE a.p_first END AS p_first
 FROM probe_answer a JOIN probe p USING (probe_id)
-WHERE a.run_id = ? AND a.checkpoint_id = ?
+WHERE a.checkpoint_id = ?
 ORDER BY ALL
 """
 
@@ -81,19 +81,22 @@ def answer_probes(connection: duckdb.DuckDBPyConnection, run_id: int, checkpoint
     if unpaired:
         raise JobError(
             f"{unpaired} probes do not have one score for each of their two answers: the job's output is incomplete.",
-            "Delete the job's outputs and resume it: mlv runs resume NAME",
+            "Delete the job's outputs folder, then: mlv runs resume",
         )
     return _count(connection, _ANSWERS, [run_id, checkpoint_id])
 
 
-def build_model_profiles(connection: duckdb.DuckDBPyConnection, run_id: int, checkpoint_id: int) -> int:
-    """Profiles of a checkpoint, one for each language, collection and way of scoring; return the values written.
+def build_model_profiles(connection: duckdb.DuckDBPyConnection, checkpoint_id: int) -> int:
+    """Profiles of a checkpoint from all its answers, in place of those it had; return the values written.
 
-    A probe whose answers stand the other way round counts with 1 - p_first; one whose polarity cannot be told counts
-    as it is.
+    One for each language, collection and way of scoring. A probe whose answers stand the other way round counts with
+    1 - p_first; one whose polarity cannot be told counts as it is.
     """
-    values = connection.execute(_MODEL_VALUES, [run_id, checkpoint_id]).pl()
-    values = values.with_columns(run_id=pl.lit(run_id), checkpoint_id=pl.lit(checkpoint_id))
+    connection.execute(
+        "DELETE FROM profile_value WHERE profile_id IN (SELECT profile_id FROM profile WHERE checkpoint_id = ?)",
+        [checkpoint_id],
+    )
+    values = connection.execute(_MODEL_VALUES, [checkpoint_id]).pl().with_columns(checkpoint_id=pl.lit(checkpoint_id))
     return _store(connection, values, ["checkpoint_id", "language_id", "probe_collection_id", "score"])
 
 

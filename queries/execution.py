@@ -7,7 +7,8 @@ Queries run on an open store of any mode; whether anything can be written is up 
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
@@ -18,6 +19,9 @@ import polars as pl
 from mlv.queries.catalogue import Query, find, text_sha256
 from mlv.queries.parameters import Given, bind
 from mlv.schema.errors import UsageError
+
+_SIGNAL_SECONDS = 0.1
+"""Between two looks for Ctrl-C while a query runs, and between two attempts to end it."""
 
 _WITHOUT_FRAME = re.compile(r"\b(INTERVAL|MAP|BIT|UNION|VARIANT)\b")
 """Types of DuckDB that a polars frame has no column for, or not one that can be written to every format."""
@@ -133,17 +137,43 @@ def _frame(
 ) -> pl.DataFrame:
     """Execute and fetch; an empty frame without columns where a statement gives nothing."""
     try:
-        connection.execute(sql, dict(values))
-        columns = connection.description or []
-        for column, type_code, *_ in columns:
-            if _WITHOUT_FRAME.search(str(type_code)):
-                raise UsageError(
-                    f"Column {column} is of type {type_code}, which results cannot hold.",
-                    f'Cast it in the query: CAST("{column}" AS VARCHAR)',
-                )
-        return connection.pl() if columns else pl.DataFrame()
+        return _interruptible(connection, lambda: _fetched(connection, sql, values))
     except duckdb.Error as error:
         raise _explained(connection, error) from error
+
+
+def _fetched(
+    connection: duckdb.DuckDBPyConnection, sql: str | duckdb.Statement, values: Mapping[str, Any]
+) -> pl.DataFrame:
+    connection.execute(sql, dict(values))
+    columns = connection.description or []
+    for column, type_code, *_ in columns:
+        if _WITHOUT_FRAME.search(str(type_code)):
+            raise UsageError(
+                f"Column {column} is of type {type_code}, which results cannot hold.",
+                f'Cast it in the query: CAST("{column}" AS VARCHAR)',
+            )
+    return connection.pl() if columns else pl.DataFrame()
+
+
+def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+    """Do ``work`` on the connection so that Ctrl-C ends it.
+
+    DuckDB looks for no signal while it computes. It computes in a thread therefore, and the caller's looks. It wakes up
+    for that, because polars has system calls go on after a signal: a wait without a limit would not end.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(work)
+        try:
+            while not future.done():
+                wait([future], _SIGNAL_SECONDS)
+        except KeyboardInterrupt:
+            # more than once: an attempt before the query has begun has no effect
+            while not future.done():
+                connection.interrupt()
+                wait([future], _SIGNAL_SECONDS)
+            raise
+        return future.result()
 
 
 def _explained(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> UsageError:

@@ -125,10 +125,69 @@ CREATE OR REPLACE TEMP MACRO study_models() AS (
     WHERE strategy = 'pretrained'
 );
 
--- The sources that were ingested; before there are any, the multi-parallel ones of Echoes section 4.1.
-CREATE OR REPLACE TEMP MACRO study_sources() AS (
-    SELECT coalesce(list(DISTINCT source ORDER BY source), ['flores', 'pbc', 'tanzil']) FROM v_segment
-);
+-- The sources that were ingested.
+CREATE OR REPLACE TEMP MACRO study_sources() AS (SELECT list(DISTINCT source ORDER BY source) FROM v_segment);
+
+-- Checkpoints and answers ----------------------------------------------------------------------------------------
+
+-- Checkpoints made in certain ways; the other parameters restrict where they are not NULL.
+CREATE OR REPLACE TEMP MACRO selected_checkpoints(
+    wanted_strategies, wanted_model, wanted_source, wanted_sentences, wanted_seed, wanted_epoch
+) AS TABLE
+    FROM v_checkpoint
+    WHERE list_contains(wanted_strategies, strategy)
+      AND matches(wanted_model, model)
+      AND matches(wanted_source, source)
+      AND matches(wanted_sentences, sentences)
+      AND matches(wanted_seed, seed)
+      AND at_epoch(wanted_epoch, epoch, is_final);
+
+-- Agreement of every two checkpoints, per test language and category: how many probes both answered, and how many of
+-- them alike. place_a and place_b order the pairs: smaller models first, then by what made the checkpoint.
+CREATE OR REPLACE TEMP MACRO agreement_cells(
+    wanted_score, wanted_probe_set, wanted_strategies, wanted_model, wanted_source, wanted_sentences, wanted_seed,
+    wanted_epoch
+) AS TABLE
+    WITH chosen AS (
+        SELECT
+            checkpoint_id,
+            checkpoint_name(model, run, epoch) AS checkpoint,
+            row_number() OVER (
+                ORDER BY parameters, model, source, ft_languages, sentences, seed, epoch, run, digest
+            ) AS place
+        FROM selected_checkpoints(
+            wanted_strategies, wanted_model, wanted_source, wanted_sentences, wanted_seed, wanted_epoch
+        )
+    ),
+    answers AS (
+        SELECT place, language, question, category, answer
+        FROM v_answer
+        JOIN chosen USING (checkpoint_id)
+        JOIN v_probe_set USING (collection, question, category)
+        WHERE score = wanted_score AND probe_set = wanted_probe_set
+    ),
+    cells AS (
+        SELECT
+            a.place AS place_a,
+            b.place AS place_b,
+            language,
+            category,
+            count(*) FILTER (WHERE a.answer = b.answer) AS alike,
+            count(*) AS probes
+        FROM answers a
+        JOIN answers b USING (language, question, category)
+        WHERE a.place < b.place
+        GROUP BY ALL
+    )
+    SELECT
+        cells.*,
+        a.checkpoint_id AS checkpoint_id_a,
+        a.checkpoint AS checkpoint_a,
+        b.checkpoint_id AS checkpoint_id_b,
+        b.checkpoint AS checkpoint_b
+    FROM cells
+    JOIN chosen a ON a.place = place_a
+    JOIN chosen b ON b.place = place_b;
 
 -- Profiles -------------------------------------------------------------------------------------------------------
 

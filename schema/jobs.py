@@ -24,7 +24,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -36,6 +36,7 @@ CHECKPOINT_NAME = re.compile(r"((?:pretrain|finetune)-[0-9a-f]{12})/epoch-(\d+)"
 
 JobState = Literal["planned", "running", "done", "failed"]
 Precision = Literal["fp32", "bf16"]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Spec(BaseModel):
@@ -100,7 +101,7 @@ class PretrainSpec(Spec):
 
     noise_density: float = paper.NOISE_DENSITY
     mean_span_length: float = paper.MEAN_SPAN_LENGTH
-    seed: int = 1
+    seed: Seed = 1
     precision: Precision = "fp32"
 
 
@@ -127,7 +128,7 @@ class FinetuneSpec(Spec):
     max_tokens: int = 256
     """Length at which a sentence is cut off, in tokens."""
 
-    seed: int = 1
+    seed: Seed = 1
     precision: Precision = "fp32"
 
 
@@ -145,7 +146,7 @@ class ProbeSpec(Spec):
     """SHA-256 of ``inputs/probes.parquet`` by content."""
 
     precision: Precision = "fp32"
-    seed: int = 0
+    seed: Seed = 0
     """Probing has no randomness; the field is there because every run has a seed."""
 
 
@@ -165,7 +166,7 @@ class InfluenceSpec(Spec):
     inputs_digest: str
     """SHA-256 of ``inputs/targets.parquet`` by content."""
 
-    seed: int = 0
+    seed: Seed = 0
 
 
 JobSpec = PretrainSpec | FinetuneSpec | ProbeSpec | InfluenceSpec
@@ -182,8 +183,16 @@ def _canonical(value: Any) -> str:
 
 
 def spec_hash(spec: JobSpec) -> str:
-    """Identity of the job: SHA-256 of the specification, in which a model counts by its content, not its name."""
-    identity = spec.model_dump(mode="json", exclude={"model": {"name", "revision"}})
+    """Identity of the job: SHA-256 of the specification, in which names do not count.
+
+    A model from elsewhere counts by its content, a checkpoint that a job made by that job and epoch, and a model that
+    is pretrained here by how it is made.
+    """
+    identity = spec.model_dump(mode="json")
+    if isinstance(spec, PretrainSpec):
+        del identity["name"]
+    elif not CHECKPOINT_NAME.fullmatch(spec.model.name):
+        del identity["model"]["name"], identity["model"]["revision"]
     return hashlib.sha256(_canonical(identity).encode()).hexdigest()
 
 

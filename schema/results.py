@@ -61,7 +61,6 @@ class Profile(SQLModel, table=True):
     )
 
     profile_id: int = column("Key.", key=True)
-    run_id: int | None = column("The probing run of a model's profile.")
     checkpoint_id: int | None = column("The checkpoint of a model's profile.")
     language_id: int | None = column("The test language of a model's profile.")
     probe_collection_id: int | None = column("The probes behind a model's profile.")

@@ -96,7 +96,9 @@ class Checkpoint(SQLModel, table=True):
     """A state of a model."""
 
     __tablename__ = "checkpoint"
-    __table_args__ = table("A state of a model: pretrained (epoch 0), or after an epoch of a run.", unique("digest"))
+    __table_args__ = table(
+        "A state of a model: pretrained (epoch 0), or after an epoch of a run.", unique("run_id", "epoch")
+    )
 
     checkpoint_id: int = column("Key.", key=True)
     base_model_id: int = column("The pretrained model that it descends from.", references="base_model.base_model_id")

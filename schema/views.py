@@ -21,10 +21,11 @@ _CHECKPOINT_COLUMNS = {
     "run": "Name of the run that made it; NULL for a pretrained model.",
     "source": "Fine-tuning source; NULL for a pretrained model.",
     "ft_languages": "Fine-tuning languages, comma-separated in alphabetical order; NULL for a pretrained model.",
-    "strategy": "pretrained, monolingual or multilingual.",
+    "strategy": "pretrained, monolingual, multilingual, or continued: from a checkpoint of a fine-tuning run.",
     "sentences": "Sentences the run was given, training and development together.",
     "seed": "Seed of the run.",
     "epoch": "Epochs done; 0 for a pretrained model.",
+    "settings": "How the run was trained, e.g. epochs=5 batch_size=8: a mean over runs with others says little.",
 }
 
 VIEWS = (
@@ -37,7 +38,7 @@ VIEWS = (
             "kind": "pretrain, finetune, probe or influence.",
             "source": "Fine-tuning source, comma-separated where there are several.",
             "ft_languages": "Languages trained on, comma-separated in alphabetical order.",
-            "strategy": "monolingual or multilingual; NULL for a run that does not train.",
+            "strategy": "monolingual, multilingual, or continued: from a fine-tuned model; NULL where none trains.",
             "sentences": "Segments the run was given, training and development together.",
             "seed": "Seed of the run.",
             "start_checkpoint_id": "Checkpoint that the run starts from or examines.",
@@ -49,8 +50,11 @@ VIEWS = (
         },
         """
         SELECT r.run_id, r.name AS run, r.kind, t.source, t.ft_languages,
-               CASE WHEN t.languages = 1 THEN 'monolingual' WHEN t.languages > 1 THEN 'multilingual' END
-                   AS strategy,
+               CASE
+                   WHEN r.kind = 'finetune' AND p.kind = 'finetune' THEN 'continued'
+                   WHEN t.languages = 1 THEN 'monolingual'
+                   WHEN t.languages > 1 THEN 'multilingual'
+               END AS strategy,
                t.sentences, r.seed, r.start_checkpoint_id, r.parent_run_id, r.started_at, r.finished_at,
                r.spec, r.provenance
         FROM run r
@@ -66,6 +70,8 @@ VIEWS = (
             JOIN "language" l USING (language_id)
             GROUP BY rc.run_id
         ) t USING (run_id)
+        LEFT JOIN checkpoint b ON b.checkpoint_id = r.start_checkpoint_id
+        LEFT JOIN run p ON p.run_id = b.run_id
         WHERE r.status = 'committed'
         """,
     ),
@@ -74,7 +80,7 @@ VIEWS = (
         "A model state with what made it.",
         {
             "checkpoint_id": "Key of the checkpoint.",
-            "base_checkpoint_id": "The pretrained checkpoint that its run started from; its own key if pretrained.",
+            "base_checkpoint_id": "The checkpoint that its run started from; its own key if pretrained.",
             **_CHECKPOINT_COLUMNS,
             "step": "Optimizer steps done.",
             "is_final": "Whether it is the last of its run; true for a pretrained model.",
@@ -93,6 +99,12 @@ VIEWS = (
                CASE WHEN r.kind = 'finetune' THEN r.sentences END AS sentences,
                CASE WHEN r.kind = 'finetune' THEN r.seed END AS seed,
                CASE WHEN r.kind = 'finetune' THEN k.epoch ELSE 0 END AS epoch,
+               CASE WHEN r.kind = 'finetune' THEN array_to_string(
+                   [name || '=' || json_extract_string(r.spec, name) FOR name IN [
+                       'epochs', 'batch_size', 'learning_rate', 'max_tokens', 'precision', 'noise_density',
+                       'mean_span_length', 'development_share'
+                   ]], ' '
+               ) END AS settings,
                k.step, k.is_final, k.path, k.digest
         FROM checkpoint k
         JOIN base_model b USING (base_model_id)

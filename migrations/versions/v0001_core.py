@@ -193,7 +193,6 @@ def upgrade() -> None:
     op.create_table(
         "profile",
         sa.Column("profile_id", sa.Integer(), primary_key=True, autoincrement=False, nullable=False, comment="Key."),
-        sa.Column("run_id", sa.Integer(), nullable=True, comment="The probing run of a model's profile."),
         sa.Column("checkpoint_id", sa.Integer(), nullable=True, comment="The checkpoint of a model's profile."),
         sa.Column("language_id", sa.Integer(), nullable=True, comment="The test language of a model's profile."),
         sa.Column("probe_collection_id", sa.Integer(), nullable=True, comment="The probes behind a model's profile."),
@@ -442,7 +441,7 @@ def upgrade() -> None:
             nullable=False,
             comment="JSON of a mask over modules or heads that belongs to the state; empty for none.",
         ),
-        sa.UniqueConstraint("digest"),
+        sa.UniqueConstraint("run_id", "epoch"),
         comment="A state of a model: pretrained (epoch 0), or after an epoch of a run.",
     )
     op.create_table(

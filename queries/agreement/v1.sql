@@ -20,9 +20,9 @@ values_from = "v_probe_set.probe_set"
 
 [parameters.strategies]
 type = "text[]"
-about = "Only checkpoints made this way; list two or all three to compare them."
+about = "Only checkpoints made this way; list several to compare them."
 default = ["pretrained"]
-values = ["pretrained", "monolingual", "multilingual"]
+values = ["pretrained", "monolingual", "multilingual", "continued"]
 
 [parameters.model]
 type = "text"
@@ -58,56 +58,24 @@ language = "Test language; avg. for the mean of the languages above it."
 agreement = "Percentage of probes with equal answers."
 probes = "Probes that both answered; for avg., of all languages together."
 */
-WITH chosen AS (
+WITH languages AS (
     SELECT
-        checkpoint_id,
-        checkpoint_name(model, run, epoch) AS checkpoint,
-        row_number() OVER (
-            ORDER BY parameters, model, source, ft_languages, sentences, seed, epoch, digest
-        ) AS place
-    FROM v_checkpoint
-    WHERE list_contains($strategies, strategy)
-      AND at_epoch($epoch, epoch, is_final)
-      AND matches($model, model)
-      AND matches($source, source)
-      AND matches($sentences, sentences)
-      AND matches($seed, seed)
-),
-answers AS (
-    SELECT k.place, a.language, a.question, a.category, a.answer
-    FROM v_answer a
-    JOIN chosen k USING (checkpoint_id)
-    JOIN v_probe_set s USING (collection, question)
-    WHERE a.score = $score AND s.probe_set = $probe_set
-),
-languages AS (
-    SELECT
-        a.place AS place_a,
-        b.place AS place_b,
-        language,
-        percent(a.answer = b.answer) AS agreement,
-        count(*) AS probes
-    FROM answers a
-    JOIN answers b USING (language, question)
-    WHERE a.place < b.place
+        place_a, place_b, checkpoint_id_a, checkpoint_a, checkpoint_id_b, checkpoint_b, language,
+        100.0 * sum(alike) / sum(probes) AS agreement,
+        sum(probes)::BIGINT AS probes
+    FROM agreement_cells($score, $probe_set, $strategies, $model, $source, $sentences, $seed, $epoch)
     GROUP BY ALL
 ),
 pairs AS (
     FROM languages
     UNION ALL
-    SELECT place_a, place_b, 'avg.', mean(agreement, language), sum(probes)::BIGINT
+    SELECT
+        place_a, place_b, checkpoint_id_a, checkpoint_a, checkpoint_id_b, checkpoint_b, 'avg.',
+        mean(agreement, language),
+        sum(probes)::BIGINT
     FROM languages
     GROUP BY ALL
 )
-SELECT
-    a.checkpoint_id AS checkpoint_id_a,
-    a.checkpoint AS checkpoint_a,
-    b.checkpoint_id AS checkpoint_id_b,
-    b.checkpoint AS checkpoint_b,
-    p.language,
-    p.agreement,
-    p.probes
-FROM pairs p
-JOIN chosen a ON a.place = p.place_a
-JOIN chosen b ON b.place = p.place_b
-ORDER BY p.place_a, p.place_b, p.language = 'avg.', p.language
+SELECT checkpoint_id_a, checkpoint_a, checkpoint_id_b, checkpoint_b, language, agreement, probes
+FROM pairs
+ORDER BY place_a, place_b, language = 'avg.', language

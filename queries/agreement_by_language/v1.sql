@@ -20,9 +20,9 @@ values_from = "v_probe_set.probe_set"
 
 [parameters.strategies]
 type = "text[]"
-about = "Only checkpoints made this way; list two or all three to compare them."
+about = "Only checkpoints made this way; list several to compare them."
 default = ["pretrained"]
-values = ["pretrained", "monolingual", "multilingual"]
+values = ["pretrained", "monolingual", "multilingual", "continued"]
 
 [parameters.model]
 type = "text"
@@ -59,62 +59,15 @@ agreement = "Mean over the WVS categories of the percentage of a category's prob
 categories = "Categories in the mean."
 probes = "Probes that both answered, all categories together."
 */
-WITH chosen AS (
-    SELECT
-        checkpoint_id,
-        checkpoint_name(model, run, epoch) AS checkpoint,
-        row_number() OVER (
-            ORDER BY parameters, model, source, ft_languages, sentences, seed, epoch, digest
-        ) AS place
-    FROM v_checkpoint
-    WHERE list_contains($strategies, strategy)
-      AND at_epoch($epoch, epoch, is_final)
-      AND matches($model, model)
-      AND matches($source, source)
-      AND matches($sentences, sentences)
-      AND matches($seed, seed)
-),
-answers AS (
-    SELECT k.place, a.language, a.question, a.category, a.answer
-    FROM v_answer a
-    JOIN chosen k USING (checkpoint_id)
-    JOIN v_probe_set s USING (collection, question)
-    WHERE a.score = $score AND s.probe_set = $probe_set
-),
-cells AS (
-    SELECT
-        a.place AS place_a,
-        b.place AS place_b,
-        language,
-        a.category,
-        percent(a.answer = b.answer) AS agreement,
-        count(*) AS probes
-    FROM answers a
-    JOIN answers b USING (language, question)
-    WHERE a.place < b.place
-    GROUP BY ALL
-),
-pairs AS (
-    SELECT
-        place_a,
-        place_b,
-        language,
-        mean(agreement, category) AS agreement,
-        count(*) AS categories,
-        sum(probes)::BIGINT AS probes
-    FROM cells
-    GROUP BY place_a, place_b, language
-)
 SELECT
-    a.checkpoint_id AS checkpoint_id_a,
-    a.checkpoint AS checkpoint_a,
-    b.checkpoint_id AS checkpoint_id_b,
-    b.checkpoint AS checkpoint_b,
-    p.language,
-    p.agreement,
-    p.categories,
-    p.probes
-FROM pairs p
-JOIN chosen a ON a.place = p.place_a
-JOIN chosen b ON b.place = p.place_b
-ORDER BY p.place_a, p.place_b, p.language
+    checkpoint_id_a,
+    checkpoint_a,
+    checkpoint_id_b,
+    checkpoint_b,
+    language,
+    mean(100.0 * alike / probes, category) AS agreement,
+    count(*) AS categories,
+    sum(probes)::BIGINT AS probes
+FROM agreement_cells($score, $probe_set, $strategies, $model, $source, $sentences, $seed, $epoch)
+GROUP BY place_a, place_b, checkpoint_id_a, checkpoint_a, checkpoint_id_b, checkpoint_b, language
+ORDER BY place_a, place_b, language

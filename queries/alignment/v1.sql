@@ -41,8 +41,8 @@ values_from = "v_country_profile.country"
 [parameters.strategies]
 type = "text[]"
 about = "Only checkpoints made in one of these ways."
-default = ["pretrained", "monolingual", "multilingual"]
-values = ["pretrained", "monolingual", "multilingual"]
+default = ["pretrained", "monolingual", "multilingual", "continued"]
+values = ["pretrained", "monolingual", "multilingual", "continued"]
 
 [parameters.model]
 type = "text"
@@ -75,7 +75,7 @@ checkpoint = "Its name: the pretrained model's, or run/epoch-N."
 model = "Pretrained model that it descends from."
 source = "Fine-tuning source; NULL for a pretrained model."
 ft_languages = "Fine-tuning languages, comma-separated; NULL for a pretrained model."
-strategy = "pretrained, monolingual or multilingual."
+strategy = "pretrained, monolingual, multilingual, or continued: from a checkpoint of a fine-tuning run."
 sentences = "Sentences the run was given; NULL for a pretrained model."
 seed = "Seed of the run; NULL for a pretrained model."
 epoch = "Epochs done; 0 for a pretrained model."
@@ -88,13 +88,7 @@ p_value = """\
 Two-sided p-value of rho by Student's t with n - 2 degrees of freedom; not corrected for the number of rows."""
 */
 WITH chosen AS (
-    FROM v_checkpoint
-    WHERE list_contains($strategies, strategy)
-      AND at_epoch($epoch, epoch, is_final)
-      AND matches($model, model)
-      AND matches($source, source)
-      AND matches($sentences, sentences)
-      AND matches($seed, seed)
+    FROM selected_checkpoints($strategies, $model, $source, $sentences, $seed, $epoch)
 )
 SELECT
     checkpoint_id,
@@ -116,5 +110,5 @@ FROM profile_correlations(
 ) c
 JOIN chosen k USING (checkpoint_id)
 ORDER BY
-    k.model, k.source NULLS FIRST, k.strategy, k.ft_languages, k.sentences, k.seed, k.epoch, k.digest,
+    k.model, k.source NULLS FIRST, k.strategy, k.ft_languages, k.sentences, k.seed, k.epoch, k.run, k.digest,
     c.language, c.country

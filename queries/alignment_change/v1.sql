@@ -1,8 +1,9 @@
 /*
 question = "Does fine-tuning bring a model's values in a language nearer to those of the people of a country?"
 grain = """\
-A pretrained model, source, number of sentences, strategy, epoch, test language and country: the mean over the \
-runs, which for the monolingual strategy are one or more per fine-tuning language."""
+A pretrained model, checkpoint that the runs started from, source, number of sentences, strategy, epoch, settings, \
+test language and country, and except for the monolingual strategy a set of fine-tuning languages: the mean over the \
+fine-tuning languages, each the mean over its runs."""
 paper = "Echoes Table 3"
 reason = "First version."
 
@@ -42,7 +43,7 @@ values_from = "v_country_profile.country"
 type = "text[]"
 about = "Only runs of these kinds."
 default = ["monolingual", "multilingual"]
-values = ["monolingual", "multilingual"]
+values = ["monolingual", "multilingual", "continued"]
 
 [parameters.model]
 type = "text"
@@ -70,28 +71,26 @@ about = "Checkpoints after this epoch; the last of every run unless given."
 values_from = "v_checkpoint.epoch"
 
 [columns]
-model = "Pretrained model that the runs started from."
+model = "Pretrained model that the runs descend from."
+base = "Name of the checkpoint that they started from: the model's own, or run/epoch-N for continued runs."
 source = "Fine-tuning source."
 sentences = "Sentences each run was given."
-strategy = "monolingual or multilingual."
+strategy = "monolingual, multilingual, or continued: from a checkpoint of a fine-tuning run."
 epoch = "Epochs done."
+settings = "How the runs were trained: epochs, batch size, learning rate and what else differs between setups."
 language = "Test language."
 country = "Country (ISO 3166-1 alpha-2)."
-change = "Mean over the runs of rho after fine-tuning minus rho before, each rho as in alignment; positive is nearer."
-rho_before = "Mean rho of the runs' base checkpoints."
-rho_after = "Mean rho of the fine-tuned checkpoints."
+change = """\
+Rho after fine-tuning minus rho before, each as in alignment: mean over the runs of a fine-tuning language, then over \
+the languages; positive is nearer."""
+rho_before = "Rho of the base checkpoints, the same mean."
+rho_after = "Rho of the fine-tuned checkpoints, the same mean."
 ft_languages = "Fine-tuning languages of the runs in the mean, separated by semicolons."
 runs = "Runs in the mean: those where both rho are defined."
 n = "Fewest questions behind any rho in the mean."
 */
 WITH chosen AS (
-    FROM v_checkpoint
-    WHERE list_contains($strategies, strategy)
-      AND at_epoch($epoch, epoch, is_final)
-      AND matches($model, model)
-      AND matches($source, source)
-      AND matches($sentences, sentences)
-      AND matches($seed, seed)
+    FROM selected_checkpoints($strategies, $model, $source, $sentences, $seed, $epoch)
 ),
 involved AS (
     SELECT checkpoint_id FROM chosen
@@ -103,24 +102,50 @@ correlations AS (
         (SELECT list(checkpoint_id) FROM involved), $score, $probe_set, $survey, $weighting, $countries
     )
     WHERE rho IS NOT NULL
+),
+languages AS (
+    SELECT
+        k.model,
+        checkpoint_name(base.model, base.run, base.epoch) AS base,
+        k.source,
+        k.sentences,
+        k.strategy,
+        k.epoch,
+        k.settings,
+        k.ft_languages,
+        a.language,
+        a.country,
+        mean(a.rho - b.rho, k.run) AS change,
+        mean(b.rho, k.run) AS rho_before,
+        mean(a.rho, k.run) AS rho_after,
+        count(*) AS runs,
+        min(least(a.n, b.n)) AS n
+    FROM chosen k
+    JOIN v_checkpoint base ON base.checkpoint_id = k.base_checkpoint_id
+    JOIN correlations a ON a.checkpoint_id = k.checkpoint_id
+    JOIN correlations b
+        ON b.checkpoint_id = k.base_checkpoint_id AND b.language = a.language AND b.country = a.country
+    GROUP BY ALL
+),
+pooled AS (
+    SELECT *, CASE WHEN strategy <> 'monolingual' THEN ft_languages END AS mixture FROM languages
 )
 SELECT
-    k.model,
-    k.source,
-    k.sentences,
-    k.strategy,
-    k.epoch,
-    a.language,
-    a.country,
-    mean(a.rho - b.rho, k.run) AS change,
-    mean(b.rho, k.run) AS rho_before,
-    mean(a.rho, k.run) AS rho_after,
-    string_agg(DISTINCT k.ft_languages, ';' ORDER BY k.ft_languages) AS ft_languages,
-    count(*) AS runs,
-    min(least(a.n, b.n)) AS n
-FROM chosen k
-JOIN correlations a ON a.checkpoint_id = k.checkpoint_id
-JOIN correlations b
-    ON b.checkpoint_id = k.base_checkpoint_id AND b.language = a.language AND b.country = a.country
-GROUP BY k.model, k.source, k.sentences, k.strategy, k.epoch, a.language, a.country
-ORDER BY k.model, k.source, k.sentences, k.strategy, k.epoch, a.language, a.country
+    model,
+    base,
+    source,
+    sentences,
+    strategy,
+    epoch,
+    settings,
+    language,
+    country,
+    mean(change, ft_languages) AS change,
+    mean(rho_before, ft_languages) AS rho_before,
+    mean(rho_after, ft_languages) AS rho_after,
+    string_agg(ft_languages, ';' ORDER BY ft_languages) AS ft_languages,
+    sum(runs)::BIGINT AS runs,
+    min(n) AS n
+FROM pooled
+GROUP BY model, base, source, sentences, strategy, epoch, settings, mixture, language, country
+ORDER BY model, base, source, sentences, strategy, epoch, settings, mixture, language, country

@@ -21,8 +21,8 @@ values_from = "v_probe_set.probe_set"
 [parameters.strategies]
 type = "text[]"
 about = "Only runs of these kinds."
-default = ["monolingual", "multilingual"]
-values = ["monolingual", "multilingual"]
+default = ["monolingual", "multilingual", "continued"]
+values = ["monolingual", "multilingual", "continued"]
 
 [parameters.model]
 type = "text"
@@ -54,10 +54,11 @@ run = "Name of the run."
 model = "Pretrained model that the run started from."
 source = "Fine-tuning source."
 ft_languages = "Fine-tuning languages, comma-separated."
-strategy = "monolingual or multilingual."
+strategy = "monolingual, multilingual, or continued: from a checkpoint of a fine-tuning run."
 sentences = "Sentences the run was given, training and development together."
 seed = "Seed of the run."
 epoch = "Epochs done."
+settings = "How the run was trained: epochs, batch size, learning rate and what else differs between setups."
 language = "Test language."
 unchanged = "Percentage of probes whose answer equals the base checkpoint's."
 probes = "Probes that both answered."
@@ -71,19 +72,13 @@ SELECT
     k.sentences,
     k.seed,
     k.epoch,
+    k.settings,
     f.language,
     percent(NOT f.shifted) AS unchanged,
     count(*) AS probes
 FROM v_shift f
-JOIN v_checkpoint k USING (checkpoint_id)
+JOIN selected_checkpoints($strategies, $model, $source, $sentences, $seed, $epoch) k USING (checkpoint_id)
 JOIN v_probe_set s USING (collection, question)
-WHERE f.score = $score
-  AND s.probe_set = $probe_set
-  AND list_contains($strategies, k.strategy)
-  AND at_epoch($epoch, k.epoch, k.is_final)
-  AND matches($model, k.model)
-  AND matches($source, k.source)
-  AND matches($sentences, k.sentences)
-  AND matches($seed, k.seed)
+WHERE f.score = $score AND s.probe_set = $probe_set
 GROUP BY ALL
 ORDER BY k.model, k.source, k.strategy, k.ft_languages, k.sentences, k.seed, k.epoch, k.run, f.language

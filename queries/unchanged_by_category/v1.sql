@@ -1,8 +1,8 @@
 /*
 question = "On which themes did fine-tuning on a source leave values as they were?"
 grain = """\
-A pretrained model, source, number of sentences, epoch, test language and WVS category: the mean over the \
-source's monolingual runs."""
+A pretrained model, source, number of sentences, epoch, settings, test language and WVS category: the mean over the \
+fine-tuning languages, each the mean over its monolingual runs."""
 paper = "Echoes Figure 8"
 reason = "First version."
 
@@ -48,9 +48,12 @@ model = "Pretrained model that the runs started from."
 source = "Fine-tuning source."
 sentences = "Sentences each run was given."
 epoch = "Epochs done."
+settings = "How the runs were trained: epochs, batch size, learning rate and what else differs between setups."
 language = "Test language."
 category = "Short name of the WVS category."
-unchanged = "Mean over the runs of the percentage of the category's probes whose answer equals the base checkpoint's."
+unchanged = """\
+Percentage of the category's probes whose answer equals the base checkpoint's: mean over the runs of a fine-tuning \
+language, then over the languages."""
 ft_languages = "Fine-tuning languages of the runs in the mean, comma-separated."
 runs = "Runs in the mean."
 probes = "Probes, all runs together."
@@ -61,6 +64,7 @@ WITH runs AS (
         k.source,
         k.sentences,
         k.epoch,
+        k.settings,
         k.run,
         k.ft_languages,
         f.language,
@@ -68,16 +72,18 @@ WITH runs AS (
         percent(NOT f.shifted) AS unchanged,
         count(*) AS probes
     FROM v_shift f
-    JOIN v_checkpoint k USING (checkpoint_id)
+    JOIN selected_checkpoints(['monolingual'], $model, $source, $sentences, $seed, $epoch) k USING (checkpoint_id)
     JOIN v_probe_set s USING (collection, question)
-    WHERE f.score = $score
-      AND s.probe_set = $probe_set
-      AND k.strategy = 'monolingual'
-      AND at_epoch($epoch, k.epoch, k.is_final)
-      AND matches($model, k.model)
-      AND matches($source, k.source)
-      AND matches($sentences, k.sentences)
-      AND matches($seed, k.seed)
+    WHERE f.score = $score AND s.probe_set = $probe_set
+    GROUP BY ALL
+),
+languages AS (
+    SELECT
+        * EXCLUDE (run, unchanged, probes),
+        mean(unchanged, run) AS unchanged,
+        count(*) AS runs,
+        sum(probes) AS probes
+    FROM runs
     GROUP BY ALL
 )
 SELECT
@@ -85,12 +91,13 @@ SELECT
     source,
     sentences,
     epoch,
+    settings,
     language,
     category,
-    mean(unchanged, run) AS unchanged,
-    string_agg(DISTINCT ft_languages, ',' ORDER BY ft_languages) AS ft_languages,
-    count(*) AS runs,
+    mean(unchanged, ft_languages) AS unchanged,
+    string_agg(ft_languages, ',' ORDER BY ft_languages) AS ft_languages,
+    sum(runs)::BIGINT AS runs,
     sum(probes)::BIGINT AS probes
-FROM runs
-GROUP BY model, source, sentences, epoch, language, category
-ORDER BY model, source, sentences, epoch, language, category
+FROM languages
+GROUP BY model, source, sentences, epoch, settings, language, category
+ORDER BY model, source, sentences, epoch, settings, language, category

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlv.cli import edge
+from mlv.cli.db import upgrade
 from mlv.cli.main import app
 from mlv.schema import errors
 
@@ -165,11 +167,11 @@ def test_sql_without_write_reaches_no_other_file(folder: Path) -> None:
         (["ingest", "corpus", "--source", "bible", "x"], 2, "pbc"),
         (["compute", "probe", "--model", "./nowhere"], 4, "nowhere"),
         (["compute", "probe", "--model", "nobody/nothing"], 4, "nobody/nothing"),
-        (["compute", "probe", "--model", "x", "--precision", "fp16"], 2, "bf16"),
+        (["compute", "pretrain", "--name", "n", "--precision", "fp16"], 2, "bf16"),
         (["compute", "pretrain", "--name", "n", "--preset", "huge"], 2, "nano"),
         (["compute", "pretrain", "--name", "n"], 4, "no corpus"),
         (["runs", "show", "finetune-1"], 4, "mlv runs list"),
-        (["runs", "resume", "finetune-1"], 7, "mlv runs list"),
+        (["runs", "resume", "finetune-1"], 4, "mlv runs list"),
         (["db", "current", "--db", "none.duckdb"], 5, "mlv db upgrade"),
         (["ingest", "survey", "--download"], 8, "worldvaluessurvey.org"),
     ],
@@ -214,3 +216,86 @@ def test_check_backup_and_snapshot(folder: Path) -> None:
     checked = mlv("db", "check", "--db", "copy.duckdb", cwd=folder)
     assert checked.returncode == edge.ExitCode.STORE
     assert "metric" in checked.stdout
+
+
+LIMITED = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+from mlv.cli.main import main
+main()
+"""
+
+
+def mlv_on_a_full_disk(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command where no file can be longer than 20,000 bytes."""
+    command = [sys.executable, "-c", LIMITED, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def test_a_full_disk_leaves_no_half_made_store(tmp_path: Path) -> None:
+    done = mlv_on_a_full_disk("db", "upgrade", cwd=tmp_path)
+    assert done.returncode == edge.ExitCode.STORE, done.stderr
+    assert "File too large. Nothing was written." in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_without_its_reference_rows_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(connection: object) -> None:
+        raise errors.StoreError("no space")
+
+    monkeypatch.setattr("mlv.ingest.languages.ensure_reference", fails)
+    with pytest.raises(errors.StoreError, match="no space"):
+        upgrade(tmp_path / "mlv.duckdb")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_corpus_on_a_full_disk_leaves_the_store_as_it_was(folder: Path, tmp_path: Path) -> None:
+    shutil.copyfile(folder / "mlv.duckdb", tmp_path / "mlv.duckdb")
+    lines = "".join(f"line {i} of a text {i * 7919 % 10007}\n" for i in range(20_000))
+    (tmp_path / "text.txt").write_text(lines)
+    command = ("ingest", "corpus", "text.txt", "--source", "lines", "--language", "fa")
+    done = mlv_on_a_full_disk(*command, cwd=tmp_path)
+    assert done.returncode == edge.ExitCode.STORE, done.stderr
+    assert "mlv.duckdb cannot be written" in done.stderr
+    assert "File too large. Nothing was written." in done.stderr
+    counted = mlv("sql", "SELECT count(*) AS n FROM corpus", "--format", "csv", cwd=tmp_path)
+    assert counted.stdout == "n\n0\n"
+    assert mlv("db", "check", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("path", ["/proc/none/mlv.duckdb", "notes.md/mlv.duckdb"])
+def test_a_path_at_which_no_store_can_be(tmp_path: Path, path: str) -> None:
+    (tmp_path / "notes.md").write_text("notes")
+    done = mlv("db", "upgrade", "--db", path, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (edge.ExitCode.STORE, "")
+    assert f"No store can be made at {path}" in done.stderr
+    assert (tmp_path / "notes.md").read_text() == "notes"
+
+
+def test_writing_to_a_wrong_store_makes_none(tmp_path: Path) -> None:
+    done = mlv("sql", "--write", "SELECT 1", "--db", "typo.duckdb", cwd=tmp_path)
+    assert done.returncode == edge.ExitCode.STORE
+    assert "mlv db upgrade --db typo.duckdb" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_and_snapshot_beside_a_reader(folder: Path, tmp_path: Path) -> None:
+    import duckdb
+
+    with duckdb.connect(str(folder / "mlv.duckdb"), read_only=True):
+        assert mlv("db", "check", cwd=folder).returncode == 0
+        for _ in range(2):
+            assert mlv("db", "snapshot", str(tmp_path / "copy.duckdb"), cwd=folder).returncode == 0
+    with duckdb.connect(str(folder / "mlv.duckdb")):
+        for command in (["check"], ["snapshot", "other.duckdb"], ["upgrade"], ["backup"]):
+            done = mlv("db", *command, cwd=folder)
+            assert done.returncode == edge.ExitCode.LOCKED, done.stderr
+            assert f"process {os.getpid()}" in done.stderr
+
+
+def test_backup_refuses_a_file_that_is_there(folder: Path) -> None:
+    (folder / "notes.md").write_text("years of work")
+    for command in (["backup", "-o", "notes.md"], ["snapshot", "notes.md"], ["snapshot", "mlv.duckdb"]):
+        assert mlv("db", *command, cwd=folder).returncode == edge.ExitCode.USAGE
+    assert (folder / "notes.md").read_text() == "years of work"

@@ -1,5 +1,6 @@
 """A study from beginning to end through the command line, and what happens when things go wrong in it."""
 
+import fcntl
 import json
 import shutil
 import signal
@@ -208,6 +209,14 @@ def test_a_checkpoint_that_is_gone_is_named(mlv: Mlv) -> None:
     assert "checkpoints/epoch-0" in done.err
 
 
+def test_check_finds_a_checkpoint_that_is_gone(mlv: Mlv) -> None:
+    assert mlv("db", "check").code == 0
+    shutil.rmtree(next((mlv.folder / "jobs").glob("pretrain-*/checkpoints/epoch-0")))
+    checked = mlv("db", "check")
+    assert checked.code == edge.ExitCode.STORE
+    assert "checkpoints/epoch-0 is gone" in checked.out
+
+
 def test_probes_whose_answers_tokenise_alike_are_refused_or_left_out(mlv: Mlv, tmp_path: Path) -> None:
     lines = (DEMO / "probes" / "wvs" / "fa.csv").read_text(encoding="utf-8").splitlines()
     row = lines[1].split("\t")
@@ -267,6 +276,124 @@ def test_results_can_be_read_in_a_notebook(mlv: Mlv) -> None:
     assert frame["language"].to_list() == ["fa", "hi", "ko", "ru"]
     with duckdb.connect(str(mlv.store), read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM v_shift WHERE score = 'sum'").fetchone() == (96,)
+
+
+def _job(mlv: Mlv, kind: str) -> Path:
+    """The one job directory of a kind."""
+    (path,) = (mlv.folder / "jobs").glob(f"{kind}-*")
+    return path
+
+
+def test_a_language_is_one_however_it_is_spelt_and_placed(mlv: Mlv) -> None:
+    settings = ("--sentences", "40", "--epochs", "1", "--plan-only")
+    for spelt in ("fa,ko", "Korean,Farsi", "kor,pes"):
+        assert mlv(*FINETUNE, "--language", spelt, "--test-language", "Hindi", *settings).code == 0
+    assert json.loads((_job(mlv, "finetune") / "job.json").read_text())["languages"] == ["fa", "ko"]
+    assert json.loads((_job(mlv, "probe") / "job.json").read_text())["languages"] == ["hi"]
+    assert mlv(*FINETUNE, "--language", "Klingonese", *settings).code == edge.ExitCode.USAGE
+
+
+def test_a_study_that_was_moved_goes_on(mlv: Mlv, tmp_path_factory: pytest.TempPathFactory) -> None:
+    arguments = ("compute", "probe", "--model", "nano", "--language", "fa", "--plan-only")
+    assert mlv(*arguments).code == 0
+    moved = Mlv(tmp_path_factory.mktemp("moved") / "study")
+    shutil.move(mlv.folder, moved.folder)
+    done = moved("runs", "resume", "--threads", "1", "--device", "cpu")
+    assert done.code == 0
+    provenance = json.loads((_job(moved, "probe") / "provenance.json").read_text())
+    assert provenance["model_path"].startswith(str(moved.folder))
+
+
+def test_a_damaged_job_keeps_no_other_from_being_listed_and_resumed(mlv: Mlv) -> None:
+    assert mlv("compute", "probe", "--model", "nano", "--language", "fa", "--plan-only").code == 0
+    planned = _job(mlv, "probe")
+    for name, content in (("finetune-00000000dead", "{"), ("probe-00000000beef", '{"kind": "dance"}')):
+        (mlv.folder / "jobs" / name).mkdir()
+        (mlv.folder / "jobs" / name / "job.json").write_text(content)
+    listed = mlv("runs", "list")
+    assert listed.code == edge.ExitCode.JOB
+    assert "pretrain-" in listed.out
+    assert f"not committed: {planned.name} (planned)" in listed.err
+    resumed = mlv("runs", "resume", "--threads", "1", "--device", "cpu")
+    assert resumed.code == edge.ExitCode.JOB
+    assert "problems with finetune-00000000dead, probe-00000000beef" in resumed.err
+    assert mlv.rows("SELECT run FROM v_run WHERE kind = 'probe'") == [(planned.name,)]
+
+
+def test_a_job_that_fails_keeps_no_other_from_being_resumed(mlv: Mlv) -> None:
+    for language in ("fa", "ko"):
+        assert mlv("compute", "probe", "--model", "nano", "--language", language, "--plan-only").code == 0
+    broken, whole = sorted((mlv.folder / "jobs").glob("probe-*"))
+    (broken / "inputs" / "probes.parquet").write_bytes(b"PAR1 no PAR1")
+    resumed = mlv("runs", "resume", "--threads", "1", "--device", "cpu")
+    assert resumed.code == edge.ExitCode.JOB
+    assert f"{broken.name} failed" in resumed.err
+    assert mlv.rows("SELECT run FROM v_run WHERE kind = 'probe'") == [(whole.name,)]
+
+
+def test_a_job_that_another_process_runs_is_skipped_unless_it_is_named(mlv: Mlv) -> None:
+    assert mlv("compute", "probe", "--model", "nano", "--language", "fa", "--plan-only").code == 0
+    job = _job(mlv, "probe")
+    with (job / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("4242")
+        lock.flush()
+        skipped = mlv("runs", "resume")
+        named = mlv("runs", "resume", job.name)
+    assert skipped.code == 0
+    assert f"left alone: {job.name} is being run by process 4242" in skipped.err
+    assert named.code == edge.ExitCode.JOB
+    assert json.loads((job / "status.json").read_text())["state"] == "planned"
+    assert mlv("runs", "resume", job.name, "--threads", "1", "--device", "cpu").code == 0
+
+
+def test_resuming_by_name_finds_what_is_committed_and_refuses_what_is_not_one(mlv: Mlv) -> None:
+    ((run,),) = mlv.rows("SELECT run FROM v_run")
+    for name in (run, run[:12]):
+        done = mlv("runs", "resume", name)
+        assert (done.code, done.err) == (0, f"{run}: already committed\n")
+    shutil.rmtree(mlv.folder / "jobs" / run)
+    assert mlv("runs", "resume", run).err == f"{run}: already committed\n"
+    unknown = mlv("runs", "resume", "finetune-1")
+    assert unknown.code == edge.ExitCode.NOT_FOUND
+    assert "mlv runs list" in unknown.err
+    for language in ("fa", "ko"):
+        (mlv.folder / "jobs" / f"probe-{language}").mkdir(parents=True)
+        (mlv.folder / "jobs" / f"probe-{language}" / "job.json").write_text("{")
+    ambiguous = mlv("runs", "resume", "probe-")
+    assert ambiguous.code == edge.ExitCode.NOT_FOUND
+    assert "probe-fa, probe-ko" in ambiguous.err
+
+
+def test_results_that_were_deleted_are_made_again(mlv: Mlv) -> None:
+    arguments = ("compute", "probe", "--model", "nano", "--language", "fa", "--threads", "1", "--device", "cpu")
+    assert mlv(*arguments).code == 0
+    job = _job(mlv, "probe")
+    answers = mlv.rows("SELECT * FROM v_answer ORDER BY ALL")
+    kept = shutil.copytree(job, mlv.folder / "kept")
+    assert mlv("runs", "delete", job.name, "--yes").code == 0
+    shutil.copytree(kept, job)
+    shutil.rmtree(job / "outputs")
+    assert mlv("runs", "resume", job.name, "--threads", "1", "--device", "cpu").code == 0
+    assert mlv.rows("SELECT * FROM v_answer ORDER BY ALL") == answers
+
+
+def test_what_is_printed_is_about_the_probes_that_were_asked(mlv: Mlv) -> None:
+    # the query's default is demo-all, of which the first run answers nothing
+    mlv("ingest", "probes", str(DEMO / "probes" / "wvs" / "fa.csv"), "--collection", "other", "--citation", "own")
+    before = mlv.rows("SELECT DISTINCT probe_set FROM v_probe_set ORDER BY ALL")
+    assert ("demo-all",) in before and ("other-all",) in before
+    for probe_set, language in (("other-all", "fa"), ("demo-all", "ko")):
+        done = _finetune(mlv, "--probe-set", probe_set, "--test-language", language, "--epochs", "1")
+        assert done.code == 0, done.err
+        assert [line.split()[-3] for line in done.out.splitlines()[2:]] == [language]
+
+
+def test_a_resumed_model_is_to_be_probed(mlv: Mlv) -> None:
+    assert _finetune(mlv, "--plan-only", "--epochs", "1").code == 0
+    job = _job(mlv, "finetune")
+    done = mlv("runs", "resume", job.name, "--threads", "1", "--device", "cpu")
+    assert f"probe it: mlv compute probe --model {job.name} --db {mlv.store}" in done.err
 
 
 LIMITED = """

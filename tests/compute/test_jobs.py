@@ -1,6 +1,10 @@
 """Running jobs: states, events, provenance, and failures of the machine in words."""
 
 import errno
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,3 +164,50 @@ def test_nothing_is_printed_on_standard_output(
 def test_a_folder_that_is_no_job_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="not a job directory"):
         jobs.execute(tmp_path)
+
+
+HOLDER = """
+import fcntl, sys
+lock = open(sys.argv[1], "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+lock.write("4242")
+lock.flush()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_job_that_another_process_runs_is_left_alone(
+    probe_job: Plan, options: ExecuteOptions, tmp_path: Path
+) -> None:
+    job = probe_job(tmp_path)
+    job.set_state("running")
+    command = [sys.executable, "-c", HOLDER, str(job.path / "lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(jobs.JobRunningError, match=r"probe-\w+ is being run by process 4242") as caught:
+            jobs.execute(job.path, options)
+        holder.kill()
+    assert "runs resume" in caught.value.hint
+    assert job.state() == "running"
+    assert job.events() == []
+    assert jobs.execute(job.path, options)
+    assert (job.path / "lock").read_text() == str(os.getpid())
+
+
+@pytest.mark.parametrize("kind", ["pretrain_job", "finetune_job", "probe_job"])
+def test_a_done_job_whose_outputs_are_gone_runs_again_to_the_same_end(
+    kind: str, request: pytest.FixtureRequest, options: ExecuteOptions, tmp_path: Path
+) -> None:
+    job: JobDirectory = request.getfixturevalue(kind)(tmp_path)
+    jobs.execute(job.path, options)
+    table = job.outputs / ("probe_logits.parquet" if kind == "probe_job" else "checkpoints.parquet")
+    before = pl.read_parquet(table)
+    shutil.rmtree(job.outputs)
+    assert jobs.execute(job.path, options)
+    assert pl.read_parquet(table).equals(before)
+    table.unlink()
+    assert jobs.execute(job.path, options)
+    assert table.exists()
+    assert not jobs.execute(job.path, options)

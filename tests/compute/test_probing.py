@@ -1,5 +1,7 @@
 """Scores of answers: against a model asked one probe at a time, and whatever the batch, the order and the padding."""
 
+import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -209,3 +211,49 @@ def test_the_outputs_say_which_model_answered(
     written = job.read_json("outputs/model.json")
     assert written.pop("model")["name"] == "tiny-mt5"
     assert written == loaded.describe()
+
+
+@pytest.fixture(scope="module")
+def mt5_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A tokenizer in mT5's layout: sentinels are pieces of the vocabulary that begin a word."""
+    import sentencepiece
+    import transformers
+    from sentencepiece import sentencepiece_model_pb2
+
+    folder = tmp_path_factory.mktemp("mt5")
+    texts = [f"families in town {number} are important . , very dir" for number in range(200)]
+    trained = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts),
+        model_writer=trained,
+        vocab_size=60,
+        hard_vocab_limit=False,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        minloglevel=2,
+    )
+    proto = sentencepiece_model_pb2.ModelProto()
+    proto.ParseFromString(trained.getvalue())
+    for number in reversed(range(100)):
+        proto.pieces.add(piece=f"▁<extra_id_{number}>", score=0.0, type=4)
+    (folder / "spiece.model").write_bytes(proto.SerializeToString())
+    settings = {"tokenizer_class": "T5Tokenizer", "extra_ids": 0, "additional_special_tokens": None}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    (folder / "config.json").write_text(json.dumps({"model_type": "mt5"}))
+    return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+@pytest.mark.parametrize(
+    ("template", "after"),
+    [("families are [MASK].", ["."]), ("families [MASK], very", [",", "▁very"]), ("ber[MASK]dir", ["d", "i", "r"])],
+)
+def test_mt5_reads_what_follows_the_mask_without_a_space_as_a_continuation(
+    mt5_tokenizer: Any, template: str, after: list[str]
+) -> None:
+    frame = pl.DataFrame([("1", "en", template, "important", "dir")], schema=list(probing.COLUMNS), orient="row")
+    tokens = mt5_tokenizer.convert_ids_to_tokens(probing.tokenise(frame, mt5_tokenizer)[0].inputs)
+    place = tokens.index("▁<extra_id_0>")
+    assert "".join(tokens[place + 1 :]) == "".join(after) + "</s>"
+    assert tokens.count("▁<extra_id_0>") == 1

@@ -38,7 +38,9 @@ def test_bf16_is_taken_only_where_a_gpu_computes_in_it(
 ) -> None:
     import torch
 
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation: supported and not including_emulation
+    )
     runtime.check_precision("fp32", device)
     if safe:
         runtime.check_precision("bf16", device)

@@ -114,10 +114,39 @@ def test_a_failure_while_writing_leaves_the_store_as_it_was(
     assert _content(store) == before
 
 
-def test_the_language_given_wins_over_the_files(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    (report,) = ingest_corpus(store, "lines", [_lines(tmp_path / "fa.txt", "salom")], language="tgk", licence="CC0")
-    assert report.target == "lines/tg/fa"
-    assert store.execute("SELECT licence, origin FROM corpus").fetchall() == [("CC0", "fa.txt")]
+def test_a_language_is_given_where_the_file_carries_none(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    text = _lines(tmp_path / "story.txt", "salom")
+    (report,) = ingest_corpus(store, "lines", [text], language="tgk", licence="CC0")
+    assert report.target == "lines/tg/story"
+    assert store.execute("SELECT licence, origin FROM corpus").fetchall() == [("CC0", "story.txt")]
+
+
+def test_a_language_that_contradicts_the_file_is_refused(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    file = _lines(tmp_path / "fa.txt", "یک")
+    with pytest.raises(UsageError, match=r"fa\.txt is in 'fa' .* --language says 'ko'"):
+        ingest_corpus(store, "lines", [file], language="Korean")
+    assert _content(store)["corpus"] == []
+    (report,) = ingest_corpus(store, "lines", [file], language="Persian")
+    assert report.target == "lines/fa/fa"
+
+
+def test_a_bible_of_doubtful_headers_takes_the_language_given(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    verse = '<seg id="b.MAT.1.1">Habari</seg>'
+    path = tmp_path / "Bible.xml"
+    path.write_text(f'<cesDoc><language id="ss">Swati</language><body lang="sw">{verse}</body></cesDoc>')
+    (report,) = ingest_corpus(store, "pbc", [path], language="sw")
+    assert report.target == "pbc/sw/Bible"
+    assert [(row.item, row.reason) for row in report.rejected] == [
+        ("language", "the file says that its language is 'ss'; it is taken as 'sw', as --language says")
+    ]
+
+
+def test_one_language_is_not_given_to_several_texts(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    files = [_lines(tmp_path / name, "one") for name in ("first.txt", "second.txt", "en.txt")]
+    with pytest.raises(UsageError, match=r"--language en stands for one text.*first\.txt, .*second\.txt\.") as caught:
+        ingest_corpus(store, "lines", files, language="en")
+    assert "en.txt" not in caught.value.message
+    assert _content(store)["corpus"] == []
 
 
 def test_only_translations_of_each_other_share_line_numbers(store: duckdb.DuckDBPyConnection, parallel: Path) -> None:

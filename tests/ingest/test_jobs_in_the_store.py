@@ -18,7 +18,7 @@ from mlv.ingest.languages import ensure_reference
 from mlv.ingest.models import canonical_name, find_model
 from mlv.ingest.plan import Jobs, Training, default_probe_set, plan_finetune, plan_pretrain, plan_probe
 from mlv.ingest.probes import ingest_probes
-from mlv.schema.errors import DataError, JobError, NotFoundError
+from mlv.schema.errors import DataError, JobError, NotFoundError, StoreError, UsageError
 from mlv.schema.jobs import InfluenceSpec, JobDirectory, ModelRef, spec_hash
 from mlv.schema.store import transaction
 
@@ -62,9 +62,9 @@ def _write(job: JobDirectory, **frames: pl.DataFrame) -> JobDirectory:
     return job
 
 
-def _finetuned(connection: duckdb.DuckDBPyConnection, jobs: Jobs, training: Training = FARSI) -> JobDirectory:
+def _finetuned(connection: duckdb.DuckDBPyConnection, jobs: Jobs, *, seed: int = 1) -> JobDirectory:
     """A finished fine-tuning job of two epochs."""
-    job = plan_finetune(connection, jobs, MODEL, training, epochs=2)
+    job = plan_finetune(connection, jobs, MODEL, FARSI, epochs=2, seed=seed)
     epochs = [1, 2]
     for epoch in epochs:
         (job.checkpoints / f"epoch-{epoch}").mkdir(parents=True)
@@ -320,6 +320,16 @@ def test_rankings_lead_to_segments(study: duckdb.DuckDBPyConnection, jobs: Jobs)
     assert violations(study) == []
 
 
+def test_targets_of_probes_that_the_store_lacks_are_refused(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    job = _influence(study, jobs, [3, 0])
+    path = job.outputs / "targets.parquet"
+    pl.read_parquet(path).with_columns(question=pl.lit("999")).write_parquet(path)
+    before = _dump(study)
+    with pytest.raises(JobError, match="1 targets"):
+        commit_job(study, job, _where(jobs))
+    assert _dump(study) == before
+
+
 def test_rankings_of_examples_that_were_not_there_are_refused(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
     job = _influence(study, jobs, [3, 999])
     before = _dump(study)
@@ -388,6 +398,69 @@ def test_deleting_takes_dependants_first_and_everything_with_it(
     assert violations(study) == []
 
 
+@pytest.mark.parametrize("deleted", [0, 1])
+def test_deleting_one_of_two_probing_runs_leaves_the_profiles_of_the_other(
+    study: duckdb.DuckDBPyConnection, jobs: Jobs, deleted: int
+) -> None:
+    study.execute("INSERT INTO probe_set VALUES (99, 'few', 1, 'three questions')")
+    study.execute("INSERT INTO probe_set_member SELECT 99, question_id FROM question WHERE code IN ('1', '2', '46')")
+    names = []
+    for probe_set in ("few", "demo-all"):
+        job = _probed(plan_probe(study, jobs, MODEL, probe_set=probe_set, languages=["fa"]))
+        names.append(commit_job(study, job, _where(jobs)).run)
+    delete_run(study, find_run(study, names[deleted])[0], names[deleted], jobs.folder)
+    left = "SELECT question FROM {} WHERE score = 'mean' ORDER BY question"
+    answers = study.execute(left.format("v_answer")).fetchall()
+    assert len(answers) == (21, 3)[deleted]
+    assert study.execute(left.format("v_model_profile")).fetchall() == answers
+    assert violations(study) == []
+
+
+def test_two_runs_may_end_with_the_same_weights(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    runs = []
+    for seed in (1, 2):
+        job = _finetuned(study, jobs, seed=seed)
+        path = job.outputs / "checkpoints.parquet"
+        pl.read_parquet(path).with_columns(digest=pl.lit("same")).write_parquet(path)
+        done = commit_job(study, job, _where(jobs))
+        assert done.rows["checkpoint"] == 2
+        runs.append(done.run)
+    for run in runs:
+        last = ModelRef(name=f"{run}/epoch-2", digest="same")
+        assert canonical_name(study, last) == last.name
+        commit_job(study, _probed(plan_probe(study, jobs, last, probe_set="demo-all")), _where(jobs))
+    rows = study.execute(
+        "SELECT run, count(*) FROM v_answer JOIN v_checkpoint USING (checkpoint_id) WHERE score = 'sum' GROUP BY ALL"
+    ).fetchall()
+    assert sorted(rows) == sorted((run, 96) for run in runs)
+    assert violations(study) == []
+
+
+def test_two_models_of_one_name_are_told_apart(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    for digest in ("digest-0", "digest-1"):
+        model = ModelRef(name="nano", digest=digest)
+        commit_job(study, _probed(plan_probe(study, jobs, model, probe_set="demo-all")), _where(jobs))
+    assert study.execute("SELECT model FROM v_checkpoint ORDER BY ALL").fetchall() == [("nano",), ("nano@digest-1",)]
+
+
+def test_a_pretrained_model_needs_a_name_of_its_own(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    commit_job(study, _probed(plan_probe(study, jobs, MODEL, probe_set="demo-all")), _where(jobs))
+    settings = {"preset": "nano", "vocabulary": 500, "steps": 1, "batch_size": 2, "learning_rate": 0.1}
+    with pytest.raises(UsageError, match="another model called nano"):
+        plan_pretrain(study, jobs, sources=[], languages=[], limit=1, name="nano", **settings)
+
+
+def test_probes_that_were_left_out_are_not_planned_again(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    job = plan_probe(study, jobs, MODEL, probe_set="demo-all", languages=["fa"])
+    assert job is not None
+    done = _probed(job)
+    path = done.outputs / "probe_logits.parquet"
+    pl.read_parquet(path).filter(pl.col("question") != "1").write_parquet(path)
+    done.log("skipped", probes=[{"language": "fa", "question": "1", "reason": "alike"}])
+    commit_job(study, done, _where(jobs))
+    assert plan_probe(study, jobs, MODEL, probe_set="demo-all", languages=["fa"]) is None
+
+
 def test_a_deletion_that_was_interrupted_hides_the_run_and_can_be_finished(
     study: duckdb.DuckDBPyConnection, jobs: Jobs, tuned_and_probed: tuple[str, str]
 ) -> None:
@@ -395,6 +468,9 @@ def test_a_deletion_that_was_interrupted_hides_the_run_and_can_be_finished(
     study.execute("UPDATE run SET status = 'deleting' WHERE name = ?", [probe])
     assert study.execute("SELECT count(*) FROM v_run WHERE run = ?", [probe]).fetchone() == (0,)
     assert violations(study) == ["1 runs whose deletion was interrupted"]
+    with pytest.raises(StoreError, match="was interrupted") as caught:
+        commit_job(study, JobDirectory(jobs.folder / probe), _where(jobs))
+    assert caught.value.hint == f"Finish it: mlv runs delete {probe} --yes"
     delete_run(study, find_run(study, probe)[0], probe, jobs.folder)
     assert violations(study) == []
     assert find_run(study, run)[1] == run

@@ -130,11 +130,11 @@ def test_model_profiles_are_oriented_by_polarity(store: duckdb.DuckDBPyConnectio
     for probe in probes.values():
         _ask(store, probe)
     answer_probes(store, RUN, CHECKPOINT)
-    assert build_model_profiles(store, RUN, CHECKPOINT) == 3 * 3
+    assert build_model_profiles(store, CHECKPOINT) == 3 * 3
     for score in ("sum", "mean", "first"):
         assert _model_profile(store, score) == pytest.approx({CANONICAL: 0.75, REVERSED: 0.25, UNDEFINED: 0.75})
-    named = store.execute("SELECT run_id, checkpoint_id, score, survey_id FROM profile ORDER BY score").fetchall()
-    assert named == [(RUN, CHECKPOINT, score, None) for score in ("first", "mean", "sum")]
+    named = store.execute("SELECT checkpoint_id, score, survey_id FROM profile ORDER BY score").fetchall()
+    assert named == [(CHECKPOINT, score, None) for score in ("first", "mean", "sum")]
 
 
 def test_a_profile_grows_with_later_probes_and_twice_is_once(
@@ -143,15 +143,15 @@ def test_a_profile_grows_with_later_probes_and_twice_is_once(
     for run, question in ((RUN, CANONICAL), (RUN + 1, REVERSED)):
         _ask(store, probes[question], run)
         answer_probes(store, run, CHECKPOINT)
-        assert build_model_profiles(store, run, CHECKPOINT) == 3
-        assert build_model_profiles(store, run, CHECKPOINT) == 0
+        assert build_model_profiles(store, CHECKPOINT) == 3 * (run - RUN + 1)
+        assert build_model_profiles(store, CHECKPOINT) == 3 * (run - RUN + 1)
     assert _model_profile(store).keys() == {CANONICAL, REVERSED}
     assert store.execute("SELECT count(*) FROM profile").fetchall() == [(3,)]
 
 
 def test_a_run_without_answers_has_no_profiles(store: duckdb.DuckDBPyConnection) -> None:
     assert answer_probes(store, RUN, CHECKPOINT) == 0
-    assert build_model_profiles(store, RUN, CHECKPOINT) == 0
+    assert build_model_profiles(store, CHECKPOINT) == 0
     assert store.execute("SELECT count(*) FROM profile").fetchall() == [(0,)]
 
 

@@ -1,15 +1,73 @@
 """Stores are made, upgraded with their rows, checked and copied."""
 
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from mlv import migrations
-from mlv.schema.errors import StoreError
+from mlv.schema.errors import StoreError, StoreLockedError, UsageError
 from mlv.schema.store import SCHEMA_REVISION, open_store
 from mlv.schema.tables import metadata
 from mlv.schema.views import VIEWS
+
+HOLDER = """
+import duckdb, sys
+connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "reader")
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+KILLED = """
+import duckdb, os, sys
+connection = duckdb.connect(sys.argv[1])
+connection.execute(sys.argv[2])
+os._exit(0)
+"""
+"""A writer that commits and dies before the commit is moved from the log to the file."""
+
+
+@contextlib.contextmanager
+def held(path: Path, kind: str) -> Iterator[int]:
+    """Another process, a ``reader`` or a ``writer``, that holds the file; its id."""
+    command = [sys.executable, "-c", HOLDER, str(path), kind]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        try:
+            yield holder.pid
+        finally:
+            holder.kill()
+
+
+def killed_while_writing(path: Path, statement: str) -> Path:
+    """The log that a killed writer leaves."""
+    subprocess.run([sys.executable, "-c", KILLED, str(path), statement], check=True)
+    log = path.with_name(path.name + ".wal")
+    assert log.stat().st_size > 0
+    return log
+
+
+def languages(path: Path) -> list[str]:
+    """Codes of the languages in a store."""
+    with open_store(path) as connection:
+        return [code for (code,) in connection.execute("SELECT code FROM language ORDER BY code").fetchall()]
+
+
+PERSIAN = "INSERT INTO language VALUES (1, 'fa', 'fas', 'Persian')"
+KOREAN = "INSERT INTO language VALUES (2, 'ko', 'kor', 'Korean')"
+
+
+@pytest.fixture
+def store(fresh: Path, tmp_path: Path) -> Path:
+    """A store of the test's own."""
+    return Path(shutil.copyfile(fresh, tmp_path / "mlv.duckdb"))
 
 
 @pytest.fixture(scope="module")
@@ -110,15 +168,138 @@ def test_a_path_with_percent_and_spaces(tmp_path: Path) -> None:
     assert migrations.current(path) == SCHEMA_REVISION
 
 
-def test_a_backup_holds_commits_that_are_still_in_the_log(tmp_path: Path) -> None:
+def test_a_backup_holds_commits_that_are_still_in_the_log(store: Path, tmp_path: Path) -> None:
+    killed_while_writing(store, PERSIAN)
+    with held(store, "reader"):
+        copy = migrations.backup(store, tmp_path / "copy.duckdb")
+    assert languages(copy) == ["fa"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["copy.duckdb", "mlv.duckdb", "mlv.duckdb.wal"]
+    assert languages(store) == ["fa"]
+
+
+def test_the_log_of_a_replaced_copy_is_not_replayed_into_the_new_one(store: Path, tmp_path: Path) -> None:
+    copy = migrations.backup(store, tmp_path / "copy.duckdb")
+    log = killed_while_writing(copy, KOREAN)
+    migrations.backup(store, copy, replace=True)
+    assert not log.exists()
+    assert languages(copy) == []
+
+
+def test_a_log_without_its_database_is_refused(store: Path, tmp_path: Path) -> None:
+    copy = migrations.backup(store, tmp_path / "copy.duckdb")
+    log = killed_while_writing(copy, KOREAN)
+    copy.unlink()
+    for replace in (False, True):
+        with pytest.raises(UsageError, match=r"copy\.duckdb\.wal is another database's log"):
+            migrations.backup(store, copy, replace=replace)
+    assert not copy.exists()
+    assert log.exists()
+
+
+def test_a_copy_that_lacks_rows_is_not_kept(store: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with duckdb.connect(str(store)) as connection:
+        connection.execute(PERSIAN)
+    really = shutil.copyfile
+
+    def other(source: Path, target: Path) -> None:
+        really(fresh if source == store else source, target)
+
+    monkeypatch.setattr("mlv.migrations.shutil.copyfile", other)
+    with pytest.raises(StoreError, match="differs from the store in its rows of language"):
+        migrations.backup(store, store.with_name("copy.duckdb"))
+    assert list(store.parent.iterdir()) == [store]
+
+
+def test_a_copy_that_cannot_be_read_is_not_kept(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(source: Path, target: Path) -> None:
+        if source == store:
+            target.write_bytes(source.read_bytes()[:5000])
+        else:
+            raise FileNotFoundError
+
+    monkeypatch.setattr("mlv.migrations.shutil.copyfile", cut)
+    with pytest.raises(StoreError, match=r"copy at .*copy\.duckdb cannot be read"):
+        migrations.backup(store, store.with_name("copy.duckdb"))
+    assert list(store.parent.iterdir()) == [store]
+
+
+def test_a_copy_is_taken_beside_a_reader_and_not_beside_a_writer(store: Path) -> None:
+    copy = store.with_name("copy.duckdb")
+    with held(store, "reader"):
+        migrations.backup(store, copy)
+    with held(store, "writer") as pid, pytest.raises(StoreLockedError, match=rf"process {pid}\b"):
+        migrations.backup(store, copy, replace=True)
+    assert migrations.differences(copy) == []
+
+
+def test_differences_are_found_beside_a_reader(store: Path) -> None:
+    with held(store, "reader"):
+        assert migrations.differences(store) == []
+    with held(store, "writer") as pid, pytest.raises(StoreLockedError, match=rf"process {pid}\b"):
+        migrations.differences(store)
+
+
+@pytest.mark.parametrize("revision", ["0001", SCHEMA_REVISION])
+def test_an_upgrade_beside_a_reader_names_it_and_leaves_no_backup(tmp_path: Path, revision: str) -> None:
     path = tmp_path / "mlv.duckdb"
+    migrations.upgrade(path, revision)
+    with held(path, "reader") as pid, pytest.raises(StoreLockedError, match=rf"process {pid}\b"):
+        migrations.upgrade(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_store_that_another_process_is_making_is_not_removed(store: Path) -> None:
+    elsewhere = store.with_name("elsewhere.duckdb")
+    with pytest.raises(StoreLockedError), migrations.whole_or_absent(elsewhere):
+        store.rename(elsewhere)
+        raise StoreLockedError("held")
+    assert elsewhere.exists()
+
+
+def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "other.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE customer AS SELECT 1 AS id")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="it is a DuckDB file that has the table customer"):
+        migrations.upgrade(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_empty_database_becomes_a_store(tmp_path: Path) -> None:
+    path = tmp_path / "empty.duckdb"
+    duckdb.connect(str(path)).close()
     migrations.upgrade(path)
-    with open_store(path, read_only=False) as connection:
-        connection.execute("SET checkpoint_threshold = '1GB'")
-        connection.execute("INSERT INTO language VALUES (1, 'fa', 'fas', 'Persian')")
-    copy = migrations.backup(path, tmp_path / "copy.duckdb")
-    with open_store(copy) as connection:
-        assert connection.execute("SELECT code FROM language").fetchall() == [("fa",)]
+    assert migrations.differences(path) == []
+
+
+@pytest.mark.parametrize("replace", [True, False])
+@pytest.mark.parametrize("name", ["mlv.duckdb", "same.duckdb", "link.duckdb", "mlv.duckdb.wal", "sub/../mlv.duckdb"])
+def test_a_copy_never_takes_the_place_of_the_store(store: Path, name: str, replace: bool) -> None:
+    store.with_name("sub").mkdir()
+    store.with_name("link.duckdb").symlink_to(store)
+    os.link(store, store.with_name("same.duckdb"))
+    before = store.read_bytes()
+    with pytest.raises(UsageError, match="is the store itself"):
+        migrations.backup(store, store.parent / name, replace=replace)
+    assert store.read_bytes() == before
+
+
+def test_only_a_copy_is_replaced_and_only_where_asked(store: Path, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.md"
+    notes.write_text("years of work")
+    with pytest.raises(UsageError, match="no DuckDB file"):
+        migrations.backup(store, notes, replace=True)
+    with pytest.raises(UsageError, match="exists already"):
+        migrations.backup(store, notes)
+    assert notes.read_text() == "years of work"
+    copy = migrations.backup(store, tmp_path / "copy.duckdb")
+    with pytest.raises(UsageError, match="exists already"):
+        migrations.backup(store, copy)
+    with duckdb.connect(str(store)) as connection:
+        connection.execute(PERSIAN)
+    assert languages(migrations.backup(store, copy, replace=True)) == ["fa"]
 
 
 def test_a_full_disk_leaves_no_half_a_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

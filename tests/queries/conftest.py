@@ -2,16 +2,16 @@
 
 A study is a dictionary of polars frames with natural keys alone:
 
-    checkpoints        checkpoint, model, run, source, ft_languages, sentences, seed, epoch, is_final
+    checkpoints        checkpoint, model, run, source, ft_languages, sentences, seed, epoch, is_final, base, spec
     answers            checkpoint, language, question, score, answer
     model_profiles     checkpoint, language, question, score, p_first
     country_profiles   survey, illustrative, country, weighting, question, p_first
     probe_sets         probe_set, question
-    segments           source, language
+    segments           source, language, edition, segments
     countries          language, country
     questions          question, category
 
-The pretrained checkpoint of a model is called like the model, a run's base checkpoint is that of its model.
+The pretrained checkpoint of a model is called like the model; ``base`` is the checkpoint that a run starts from.
 """
 
 from collections.abc import Callable
@@ -71,33 +71,41 @@ FROM (SELECT DISTINCT survey, illustrative FROM country_profiles);
 INSERT INTO source
 SELECT row_number() OVER (ORDER BY code), code, code, 'other', '' FROM (SELECT DISTINCT source AS code FROM segments);
 INSERT INTO corpus
-SELECT row_number() OVER (ORDER BY s.code, l.code), source_id, language_id, '', '', '', ''
-FROM (SELECT DISTINCT source, language FROM segments) g
+SELECT row_number() OVER (ORDER BY s.code, l.code, edition), source_id, language_id, edition, '', '', ''
+FROM segments g
 JOIN source s ON s.code = g.source
 JOIN "language" l ON l.code = g.language;
-INSERT INTO segment SELECT corpus_id, corpus_id, 0, '1', 'text' FROM corpus;
+INSERT INTO segment
+SELECT row_number() OVER (ORDER BY corpus_id, place), corpus_id, place, place, 'text'
+FROM segments g
+JOIN source s ON s.code = g.source
+JOIN "language" l ON l.code = g.language
+JOIN corpus USING (source_id, language_id, edition),
+LATERAL (SELECT unnest(range(g.segments)) AS place);
 
 INSERT INTO base_model
 SELECT row_number() OVER (ORDER BY model), model, '', model, 'mt5',
        CASE WHEN model LIKE '%large' THEN 3 WHEN model LIKE '%base' THEN 2 ELSE 1 END, 1
 FROM checkpoints WHERE checkpoint = model;
 INSERT INTO run
-SELECT row_number() OVER (ORDER BY run), 'finetune', run, run, '{}', NULL, base_model_id, seed, 'committed',
+SELECT row_number() OVER (ORDER BY run), 'finetune', run, run, spec, NULL, NULL, seed, 'committed',
        TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-01', '{}'
-FROM (SELECT DISTINCT run, model, seed FROM checkpoints WHERE run IS NOT NULL) c
-JOIN base_model b ON b.name = c.model;
+FROM (SELECT DISTINCT run, seed, spec FROM checkpoints WHERE run IS NOT NULL);
 INSERT INTO run_corpus
 SELECT run_id, corpus_id, sentences // len(string_split(ft_languages, ','))
 FROM (SELECT DISTINCT run, source, ft_languages, sentences FROM checkpoints WHERE run IS NOT NULL) c
 JOIN run r ON r.name = c.run
 JOIN source s ON s.code = c.source
-JOIN corpus o USING (source_id)
+JOIN (SELECT source_id, language_id, min(corpus_id) AS corpus_id FROM corpus GROUP BY ALL) USING (source_id)
 JOIN "language" l USING (language_id)
 WHERE list_contains(string_split(ft_languages, ','), l.code);
 INSERT INTO checkpoint
 SELECT row_number() OVER (ORDER BY run_id NULLS FIRST, c.epoch, c.model), base_model_id, run_id, c.epoch, 10 * c.epoch,
        is_final, '', checkpoint, ''
 FROM checkpoints c JOIN base_model b ON b.name = c.model LEFT JOIN run r ON r.name = c.run;
+UPDATE run SET start_checkpoint_id = k.checkpoint_id
+FROM checkpoints c JOIN checkpoint k ON k.digest = c.base
+WHERE c.run = run.name;
 
 INSERT INTO probe_answer
 SELECT 1, checkpoint_id, probe_id, score, answer, 0, 0.5
@@ -106,8 +114,8 @@ JOIN checkpoint k ON k.digest = a.checkpoint
 JOIN "language" l ON l.code = a.language
 JOIN question q ON q.code = a.question
 JOIN probe p ON p.language_id = l.language_id AND p.question_id = q.question_id;
-INSERT INTO profile (profile_id, run_id, checkpoint_id, language_id, probe_collection_id, score)
-SELECT row_number() OVER (ORDER BY checkpoint_id, language_id, score), 1, checkpoint_id, language_id, 1, score
+INSERT INTO profile (profile_id, checkpoint_id, language_id, probe_collection_id, score)
+SELECT row_number() OVER (ORDER BY checkpoint_id, language_id, score), checkpoint_id, language_id, 1, score
 FROM (SELECT DISTINCT checkpoint, language, score FROM model_profiles) m
 JOIN checkpoint k ON k.digest = m.checkpoint
 JOIN "language" l ON l.code = m.language;
@@ -175,6 +183,9 @@ def _answers(checkpoint: str, **given: str) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["checkpoint", "language", "question", "score", "answer"], orient="row")
 
 
+PAPER = '{"epochs":5,"batch_size":8,"learning_rate":5e-05}'
+"""A specification with the settings of Echoes appendix B."""
+
 QUESTIONS = ("131", "132", "164", "165", "166", "176")
 """Two on security, three on religious values, and one on ethical values that echoes-2024 does not have."""
 
@@ -208,14 +219,18 @@ def _country_profile(country: str, *values: float | None) -> pl.DataFrame:
 def hand_study() -> Study:
     """The study that golden/README.md computes by hand."""
     checkpoints = [
-        ("alpha", "alpha", None, None, None, None, None, 0, True),
-        ("beta", "beta", None, None, None, None, None, 0, True),
-        ("fa-1", "alpha", "finetune-fa", "pbc", "fa", 2000, 1, 1, False),
-        ("fa-2", "alpha", "finetune-fa", "pbc", "fa", 2000, 1, 2, True),
-        ("ko-2", "alpha", "finetune-ko", "pbc", "ko", 2000, 1, 2, True),
-        ("mult-2", "alpha", "finetune-mult", "pbc", "fa,ko", 4000, 1, 2, True),
+        ("alpha", "alpha", None, None, None, None, None, 0, True, None, None),
+        ("beta", "beta", None, None, None, None, None, 0, True, None, None),
+        ("fa-1", "alpha", "finetune-fa", "pbc", "fa", 2000, 1, 1, False, "alpha", PAPER),
+        ("fa-2", "alpha", "finetune-fa", "pbc", "fa", 2000, 1, 2, True, "alpha", PAPER),
+        ("fb-2", "alpha", "finetune-fb", "pbc", "fa", 2000, 2, 2, True, "alpha", PAPER),
+        ("hot-2", "alpha", "finetune-hot", "pbc", "ko", 2000, 2, 2, True, "alpha", '{"learning_rate":0.5}'),
+        ("ko-2", "alpha", "finetune-ko", "pbc", "ko", 2000, 1, 2, True, "alpha", PAPER),
+        ("more-2", "alpha", "finetune-more", "pbc", "ko", 2000, 1, 2, True, "fa-2", PAPER),
+        ("mult-2", "alpha", "finetune-mult", "pbc", "fa,ko", 4000, 1, 2, True, "alpha", PAPER),
     ]
     columns = ["checkpoint", "model", "run", "source", "ft_languages", "sentences", "seed", "epoch", "is_final"]
+    columns += ["base", "spec"]
     themes = ["security", "security", "religious_values", "religious_values", "religious_values", "ethical_values"]
     return {
         "checkpoints": pl.DataFrame(checkpoints, schema=columns, orient="row"),
@@ -225,6 +240,9 @@ def hand_study() -> Study:
                 _answers("beta", de="111122", fa="112112", ko="211112"),
                 _answers("fa-1", de="111211", fa="122111", ko="111111"),
                 _answers("fa-2", de="112212", fa="222112", ko="111212"),
+                _answers("fb-2", de="111211", fa="111111"),
+                _answers("hot-2", de="222122"),
+                _answers("more-2", de="112211"),
                 _answers("ko-2", de="121212", fa="122-12", ko="221112"),
                 _answers("mult-2", de="222122", fa="122112", ko="111122"),
             ]
@@ -234,6 +252,9 @@ def hand_study() -> Study:
                 _model_profile("alpha", "de", 0.1, 0.2, 0.3, 0.4, 0.5, 0.0),
                 _model_profile("alpha", "fa", 0.5, 0.5, 0.5, 0.5, 0.5, 0.9),
                 _model_profile("fa-2", "de", 0.5, 0.4, 0.3, 0.2, 0.1, 0.9),
+                _model_profile("fb-2", "de", 0.1, 0.2, 0.3, 0.4, 0.5, 0.9),
+                _model_profile("hot-2", "de", 0.2, 0.2, 0.2, 0.2, 0.9, 0.9),
+                _model_profile("more-2", "de", 0.1, 0.2, 0.3, 0.4, 0.5, 0.9),
                 _model_profile("ko-2", "de", 0.2, 0.2, 0.2, 0.2, 0.9, 0.9),
                 _model_profile("mult-2", "de", 0.9, 0.2, 0.2, 0.2, 0.5, 0.9),
             ]
@@ -251,7 +272,14 @@ def hand_study() -> Study:
             schema=["probe_set", "question"],
             orient="row",
         ),
-        "segments": pl.DataFrame({"source": ["pbc", "pbc"], "language": ["fa", "ko"]}),
+        "segments": pl.DataFrame(
+            {
+                "source": "pbc",
+                "language": ["fa", "ko", "ko"],
+                "edition": ["", "new", "old"],
+                "segments": [2000, 2000, 9],
+            }
+        ),
         "countries": pl.DataFrame({"language": ["de", "en", "fa", "ko"], "country": ["DE", "US", "IR", "KR"]}),
         "questions": pl.DataFrame({"question": QUESTIONS, "category": themes}),
     }

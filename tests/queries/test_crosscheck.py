@@ -4,6 +4,7 @@ Nothing is shared with the queries but the definitions: selections, joins and st
 loops are plainer.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from itertools import combinations
 from pathlib import Path
@@ -22,7 +23,7 @@ from mlv.schema.tables import table_names
 Study = dict[str, pl.DataFrame]
 Row = dict[str, Any]
 
-ALL_STRATEGIES = {"strategies": "pretrained,monolingual,multilingual"}
+ALL_STRATEGIES = {"strategies": "pretrained,monolingual,multilingual,continued"}
 MODELS = ("m/small", "m/base", "m/large")
 """By size: the order of the rows of agreement."""
 LANGUAGES = ("de", "fa", "ko", "ur")
@@ -36,18 +37,39 @@ IN_SET = [question for question in QUESTIONS if question != "168"]
 
 
 def _checkpoints(rng: np.random.Generator) -> pl.DataFrame:
-    rows: list[tuple[Any, ...]] = [(m, m, None, None, None, None, None, 0, True) for m in MODELS]
-    setups = [(s, ft, n) for s in ("pbc", "tanzil") for ft in ("fa", "ko", "fa,ko") for n in (40, 80)]
-    for number in rng.choice(len(setups), 8):
-        source, ft, sentences = setups[number]
-        run_name = f"run-{len(rows):03}"
-        model, seed, epochs = str(rng.choice(["m/base", "m/small"])), int(rng.integers(1, 3)), int(rng.integers(1, 3))
+    """Pretrained models, eight random runs, and seeds, settings and starting points that a mean must keep apart."""
+    setups = [
+        (str(rng.choice(["pbc", "tanzil"])), ft, int(rng.choice([40, 80])), int(rng.integers(1, 3)), rate, 0)
+        for ft in rng.choice(["fa", "ko", "fa,ko"], 8)
+        for rate in [float(rng.choice([5e-5, 0.5]))]
+    ]
+    models = [str(model) for model in rng.choice(["m/base", "m/small"], 8)] + ["m/base"] * 10
+    setups += [("pbc", "fa", 40, seed, 5e-5, 0) for seed in (1, 2, 3)] + [("pbc", "ko", 40, 1, 5e-5, 0)]
+    setups += [("pbc", "ko", 40, 2, 0.5, 0)] + [("pbc", ft, 80, 1, 5e-5, 0) for ft in ("fa,ko", "fa,ur")]
+    setups += [("pbc", "ko", 40, 1, 5e-5, 9), ("pbc", "ko", 40, 2, 5e-5, 9), ("pbc", "ko", 40, 1, 5e-5, 10)]
+    rows: list[tuple[Any, ...]] = [(m, m, None, None, None, None, None, 0, True, None, None) for m in MODELS]
+    for number, (model, (source, ft, sentences, seed, rate, start)) in enumerate(zip(models, setups, strict=True), 1):
+        epochs = int(rng.integers(1, 3)) if number <= 8 else 2
+        run_name, base = f"run-{number:02}", f"run-{start:02}.2" if start else model
+        spec = f'{{"epochs":5,"batch_size":8,"learning_rate":{rate}}}'
         rows += [
-            (f"{run_name}.{epoch}", model, run_name, source, ft, sentences, seed, epoch, epoch == epochs)
+            (
+                f"{run_name}.{epoch}",
+                model,
+                run_name,
+                source,
+                str(ft),
+                sentences,
+                seed,
+                epoch,
+                epoch == epochs,
+                base,
+                spec,
+            )
             for epoch in range(1, epochs + 1)
         ]
     columns = ["checkpoint", "model", "run", "source", "ft_languages", "sentences", "seed", "epoch", "is_final"]
-    return pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None)
+    return pl.DataFrame(rows, schema=[*columns, "base", "spec"], orient="row", infer_schema_length=None)
 
 
 def _some(rng: np.random.Generator, share: float, *columns: list[str] | tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -79,7 +101,9 @@ def study(request: pytest.FixtureRequest) -> Study:
             polled, schema=["survey", "country", "weighting", "question"], orient="row"
         ).with_columns(illustrative=False, p_first=pl.Series(rng.integers(0, 9, len(polled)) / 8)),
         "probe_sets": pl.DataFrame({"probe_set": "echoes-2024", "question": IN_SET}),
-        "segments": pl.DataFrame({"source": ["pbc", "pbc", "tanzil", "tanzil"], "language": ["fa", "ko"] * 2}),
+        "segments": pl.DataFrame(
+            {"source": ["pbc", "pbc", "pbc", "tanzil", "tanzil"], "language": ["fa", "ko", "ur", "fa", "ko"]}
+        ).with_columns(edition=pl.lit(""), segments=80),
         "countries": pl.DataFrame({"language": LANGUAGES, "country": COUNTRIES[:4]}),
         "questions": pl.DataFrame({"question": questions, "category": list(QUESTIONS.values())}),
     }
@@ -147,25 +171,51 @@ def test_agreement(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
     _expect(run(connection, "agreement_by_language").frame, [*pair, "language"], "agreement", by_language)
 
 
+def _strategy(row: Row) -> str:
+    if row["run"] is None:
+        return "pretrained"
+    if row["base"] != row["model"]:
+        return "continued"
+    return "multilingual" if "," in row["ft_languages"] else "monolingual"
+
+
+def _mean_of_means(values: dict[str, list[float]]) -> float:
+    """Seeds within each fine-tuning language first, then the languages."""
+    return _mean([_mean(seeds) for seeds in values.values()])
+
+
+Nested = dict[tuple[Any, ...], dict[str, list[float]]]
+
+
+def _expect_means(frame: pl.DataFrame, keys: list[str], value: str, cells: Nested) -> None:
+    rate = frame["settings"].str.extract("learning_rate=(.*)").cast(pl.Float64)
+    frame = frame.with_columns(rate=rate)
+    _expect(frame, keys, value, {key: _mean_of_means(values) for key, values in cells.items()})
+    _expect(frame, keys, "runs", {key: sum(map(len, values.values())) for key, values in cells.items()})
+
+
+def _rate(row: Row) -> float:
+    return float(json.loads(row["spec"])["learning_rate"])
+
+
 def test_unchanged(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
     answers = _answers(study)
     unchanged: dict[tuple[Any, ...], float | None] = {}
-    cells: dict[tuple[Any, ...], list[float]] = {}
+    cells: Nested = {}
     for row in _final(study):
         if row["run"] is None:
             continue
-        equal = _equal(answers[row["checkpoint"]], answers[row["model"]])
+        equal = _equal(answers[row["checkpoint"]], answers[row["base"]])
         for key, group in equal.group_by("language"):
-            unchanged[row["run"], key[0]] = _mean(group["equal"].to_list())
-        if "," not in row["ft_languages"]:
-            setup = (row["model"], row["source"], row["sentences"], row["epoch"])
+            unchanged[row["run"], _strategy(row), key[0]] = _mean(group["equal"].to_list())
+        if _strategy(row) == "monolingual":
+            setup = (row["model"], row["source"], row["sentences"], row["epoch"], _rate(row))
             for key, group in equal.group_by("language", "category"):
-                cells.setdefault((*setup, *key), []).append(_mean(group["equal"].to_list()))
-    _expect(run(connection, "unchanged").frame, ["run", "language"], "unchanged", unchanged)
-    keys = ["model", "source", "sentences", "epoch", "language", "category"]
-    frame = run(connection, "unchanged_by_category").frame
-    _expect(frame, keys, "unchanged", {key: _mean(values) for key, values in cells.items()})
-    _expect(frame, keys, "runs", {key: len(values) for key, values in cells.items()})
+                seeds = cells.setdefault((*setup, *key), {}).setdefault(row["ft_languages"], [])
+                seeds.append(_mean(group["equal"].to_list()))
+    _expect(run(connection, "unchanged").frame, ["run", "strategy", "language"], "unchanged", unchanged)
+    keys = ["model", "source", "sentences", "epoch", "rate", "language", "category"]
+    _expect_means(run(connection, "unchanged_by_category").frame, keys, "unchanged", cells)
 
 
 def _people(study: Study) -> dict[str, dict[str, float]]:
@@ -212,18 +262,23 @@ def test_alignment(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
 
 def test_alignment_change(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
     correlations = _correlations(study)
-    changes: dict[tuple[Any, ...], list[float]] = {}
+    names = {row["checkpoint"]: f"{row['run']}/epoch-{row['epoch']}" for row in study["checkpoints"].to_dicts()}
+    changes: Nested = {}
     for row in _final(study):
-        strategy = "multilingual" if "," in (row["ft_languages"] or "") else "monolingual"
+        strategy, base = _strategy(row), row["base"]
         for (checkpoint, language, country), (after, _, _) in correlations.items():
-            before = correlations.get((row["model"], language, country), (None,))[0]
+            before = correlations.get((base, language, country), (None,))[0]
             if checkpoint == row["checkpoint"] and row["run"] and after is not None and before is not None:
-                key = (row["model"], row["source"], row["sentences"], strategy, row["epoch"], language, country)
-                changes.setdefault(key, []).append(after - before)
-    frame = run(connection, "alignment_change").frame
-    keys = ["model", "source", "sentences", "strategy", "epoch", "language", "country"]
-    _expect(frame, keys, "change", {key: _mean(values) for key, values in changes.items()})
-    _expect(frame, keys, "runs", {key: len(values) for key, values in changes.items()})
+                shown = base if base in MODELS else names[base]
+                mixture = None if strategy == "monolingual" else row["ft_languages"]
+                key = (row["model"], shown, row["source"], row["sentences"], strategy, row["epoch"], _rate(row))
+                seeds = changes.setdefault((*key, mixture, language, country), {})
+                seeds.setdefault(row["ft_languages"], []).append(after - before)
+    frame = run(connection, "alignment_change", parameters={"strategies": "monolingual,multilingual,continued"}).frame
+    alone = pl.col("strategy") != "monolingual"
+    frame = frame.with_columns(mixture=pl.when(alone).then(pl.col("ft_languages")))
+    keys = ["model", "base", "source", "sentences", "strategy", "epoch", "rate", "mixture", "language", "country"]
+    _expect_means(frame, keys, "change", changes)
 
 
 def test_coverage(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
@@ -241,7 +296,12 @@ def test_coverage(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
                 for seed in (1, 2):
                     wanted = (model, source, ft, sentences, seed)
                     columns = ("model", "source", "ft_languages", "sentences", "seed")
-                    expected[wanted] = sum(tuple(row[c] for c in columns) == wanted for row in _final(study))
+                    expected[wanted] = sum(
+                        tuple(row[c] for c in columns) == wanted
+                        and _strategy(row) != "continued"
+                        and _rate(row) == 5e-5
+                        for row in _final(study)
+                    )
     frame = run(connection, "coverage", parameters=grid).frame
     _expect(frame, ["model", "source", "ft_languages", "sentences", "seed"], "runs", expected)
     assert (frame["status"] == "present").to_list() == (frame["runs"] > 0).to_list()

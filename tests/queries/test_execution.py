@@ -22,24 +22,17 @@ def test_result_says_how_to_get_it_again(connection: duckdb.DuckDBPyConnection) 
     result = run(connection, "unchanged", 1, {"source": "pbc"})
     assert (result.name, result.version, result.sql_sha256) == ("unchanged", 1, find("unchanged").sha256)
     assert result.title == (
-        "unchanged@1 score=mean probe_set=echoes-2024 strategies=monolingual,multilingual source=pbc "
+        "unchanged@1 score=mean probe_set=echoes-2024 strategies=monolingual,multilingual,continued source=pbc "
         f"(SHA-256 {find('unchanged').sha256[:12]})"
     )
 
 
-@pytest.mark.parametrize("name", [query.name for query in catalogue() if query.name != "coverage"])
+@pytest.mark.parametrize("name", [query.name for query in catalogue()])
 def test_empty_store_gives_no_rows_but_columns(empty_store: Path, name: str) -> None:
     with store.open_store(empty_store) as connection:
         frame = run(connection, name).frame
     assert frame.height == 0
     assert frame.columns == list(find(name).columns)
-
-
-def test_coverage_of_an_empty_store_is_the_whole_study(empty_store: Path) -> None:
-    with store.open_store(empty_store) as connection:
-        frame = run(connection, "coverage").frame
-    assert frame["status"].unique().to_list() == ["missing"]
-    assert frame.height == 3 * (4 * 2 + 1)
 
 
 def test_last_of_several_statements_is_the_result(connection: duckdb.DuckDBPyConnection) -> None:
@@ -131,8 +124,8 @@ def test_an_unsealed_connection_reads_files(connection: duckdb.DuckDBPyConnectio
 
 def test_store_for_notebooks(hand_store: Path) -> None:
     with open_store(hand_store) as opened:
-        assert opened.query("unchanged@1", source="pbc", seed=1).height == 9
-        assert opened.query("agreement", strategies=["monolingual"]).height == 4
+        assert opened.query("unchanged@1", source="pbc", seed=1).height == 10
+        assert opened.query("agreement", strategies=["monolingual"], seed=1).height == 4
         assert opened.sql("SELECT $a + 1 AS b", {"a": 1})["b"].to_list() == [2]
         with pytest.raises(UsageError, match="read-only"):
             opened.sql("DELETE FROM metric")

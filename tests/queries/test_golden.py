@@ -52,7 +52,7 @@ def test_columns_are_those_of_the_header(connection: duckdb.DuckDBPyConnection, 
 
 
 def test_agreement_takes_other_checkpoints(connection: duckdb.DuckDBPyConnection) -> None:
-    frame = run(connection, "agreement", parameters={"strategies": ["monolingual"]}).frame
+    frame = run(connection, "agreement", parameters={"strategies": ["monolingual"], "seed": 1}).frame
     rows = frame.select("checkpoint_a", "checkpoint_b", "language", "agreement").rows()
     # fa-2 and ko-2: de 11221/12121, fa 22211/122-1, ko 11121/22111.
     assert rows == [
@@ -69,10 +69,38 @@ def test_unchanged_takes_an_earlier_epoch(connection: duckdb.DuckDBPyConnection)
 
 
 def test_another_score_and_probe_set(connection: duckdb.DuckDBPyConnection) -> None:
-    by_sum = run(connection, "unchanged", parameters={"score": "sum", "probe_set": "wvs7-all", "source": "pbc"}).frame
+    by_sum = run(connection, "unchanged", parameters={"score": "sum", "probe_set": "wvs7-all", "seed": 1}).frame
     of_german = by_sum.filter(pl.col("language") == "de").select("run", "unchanged", "probes").rows()
-    # By sum question 131 is missing; wvs7-all adds 176, which every run changes: 132, 164, 165, 166, 176 are left.
-    assert of_german == [("finetune-fa", 60.0, 5), ("finetune-ko", 60.0, 5), ("finetune-mult", 0.0, 5)]
+    # By sum question 131 is missing; wvs7-all adds 176, which every run from alpha changes: 132, 164, 165, 166 and
+    # 176 are left.
+    assert of_german[0] == ("finetune-more", 80.0, 5)
+    assert of_german[1:] == [("finetune-fa", 60.0, 5), ("finetune-ko", 60.0, 5), ("finetune-mult", 0.0, 5)]
+
+
+def test_coverage_plans_what_the_texts_suffice_for(connection: duckdb.DuckDBPyConnection) -> None:
+    def planned(**grid: list[int]) -> set[tuple[str, int]]:
+        return set(run(connection, "coverage", parameters=grid).frame.select("ft_languages", "sentences").rows())
+
+    # 2,000 segments in each of two languages: neither 10,000 nor an odd number over both.
+    assert planned() == {("fa", 2000), ("ko", 2000)}
+    assert planned(sentences=[2001], multilingual_sentences=[3999, 4000, 4002]) == {("fa,ko", 4000)}
+
+
+def test_coverage_of_other_settings(connection: duckdb.DuckDBPyConnection) -> None:
+    frame = run(connection, "coverage", parameters={"models": "alpha", "learning_rate": 0.5}).frame
+    assert set(frame["status"]) == {"missing"}
+    assert frame["command"].str.contains("--learning-rate 0.5", literal=True).all()
+
+
+def test_strategies_take_continued_runs(connection: duckdb.DuckDBPyConnection) -> None:
+    frame = run(
+        connection, "alignment_change", parameters={"strategies": "continued", "countries": "DE,KR"}
+    ).frame.select("base", "ft_languages", "country", "change")
+    # From fa-2 (reversed ranks) back to those of alpha: .7071 + .7071 and -.2236 - .2236.
+    assert frame.rows() == [
+        ("finetune-fa/epoch-2", "ko", "DE", pytest.approx(2**0.5)),
+        ("finetune-fa/epoch-2", "ko", "KR", pytest.approx(-(0.2**0.5))),
+    ]
 
 
 def test_unweighted_profiles_are_others(connection: duckdb.DuckDBPyConnection) -> None:

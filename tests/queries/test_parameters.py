@@ -129,7 +129,7 @@ def test_defaults_come_from_the_store(connection: duckdb.DuckDBPyConnection) -> 
         "survey": "wvs7",
         "weighting": "weighted",
         "countries": ["DE", "IR", "KR"],
-        "strategies": ["pretrained", "monolingual", "multilingual"],
+        "strategies": ["pretrained", "monolingual", "multilingual", "continued"],
         "model": None,
         "source": None,
         "sentences": None,
@@ -153,4 +153,4 @@ def test_defaults_of_an_empty_store(empty_store: Path) -> None:
         assert bind(connection, find("alignment"), {})["probe_set"] is None
         grid = bind(connection, find("coverage"), {})
     assert grid["models"] == ["google/mt5-small"]
-    assert grid["sources"] == ["flores", "pbc", "tanzil"]
+    assert grid["sources"] is None

@@ -38,6 +38,17 @@ def test_a_model_counts_by_content_not_by_name_or_place() -> None:
     assert spec_hash(_finetune(model=MODEL.model_copy(update={"digest": "d2"}))) != spec_hash(_finetune())
 
 
+def test_a_checkpoint_that_a_job_made_counts_by_that_job() -> None:
+    made = [MODEL.model_copy(update={"name": f"finetune-{'0' * 11}{run}/epoch-5"}) for run in (1, 2)]
+    assert spec_hash(_finetune(model=made[0])) != spec_hash(_finetune(model=made[1]))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31])
+def test_a_seed_that_no_library_takes_is_refused(seed: int) -> None:
+    with pytest.raises(ValueError, match="seed"):
+        _finetune(seed=seed)
+
+
 @pytest.mark.parametrize(
     "change", [{"seed": 2}, {"epochs": 4}, {"learning_rate": 1e-4}, {"inputs_digest": "j"}, {"precision": "bf16"}]
 )

