@@ -60,7 +60,9 @@ def _job(folder: Path, seed: int) -> JobDirectory:
     rank = np.tile(np.arange(1, TOP_K + 1), TARGETS * 2)
     target = np.repeat(np.arange(TARGETS), TOP_K * 2)
     frames = {
-        "targets": pl.DataFrame({"target": np.arange(TARGETS), "question": "1", "language": "fa", "epoch": 5}),
+        "targets": pl.DataFrame({"target": np.arange(TARGETS), "epoch": 5}).with_columns(
+            question=pl.lit(None, dtype=pl.String), language=pl.lit(None, dtype=pl.String)
+        ),
         "rankings": pl.DataFrame(
             {
                 "target": target,

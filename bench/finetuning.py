@@ -23,6 +23,7 @@ from mlv.schema import paper
 from mlv.schema.jobs import FinetuneSpec, JobDirectory
 
 SENTENCES = 960
+EPOCHS = paper.EPOCHS
 REPEATS = 3
 
 
@@ -37,7 +38,7 @@ def _job(folder: Path, model: Path, seed: int) -> JobDirectory:
         corpora=(),
         inputs_digest="bench",
         seed=seed,
-        epochs=2,
+        epochs=EPOCHS,
     )
     job = JobDirectory.create(folder, spec, {"model_path": reference.path})
     texts = sentences()[:SENTENCES]
@@ -64,7 +65,7 @@ def _bare(splits: dict[str, Sequence[Any]], model: Path, folder: Path, seed: int
     arguments = training.single_device_arguments(
         folder,
         "cpu",
-        num_train_epochs=2,
+        num_train_epochs=EPOCHS,
         per_device_train_batch_size=paper.BATCH_SIZE,
         per_device_eval_batch_size=paper.BATCH_SIZE,
         learning_rate=paper.LEARNING_RATE,
