@@ -168,7 +168,8 @@ def _shifts(connection: "duckdb.DuckDBPyConnection", run: str, probe_set: str | 
     from mlv.queries import run as run_query
 
     result = run_query(connection, "unchanged", parameters={"probe_set": probe_set})
-    return replace(result, frame=result.frame.filter(pl.col("run") == run))
+    mine = result.frame.filter(pl.col("run") == run)
+    return replace(result, frame=mine.select("source", "ft_languages", "epoch", "language", "unchanged", "probes"))
 
 
 @app.command()
