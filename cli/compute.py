@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlv.cli.edge import DEFAULT_STORE, Store, jobs_folder, say, split_list
-from mlv.cli.work import DEFAULT_BATCH_TOKENS, Work, make_work
+from mlv.cli.work import Work, make_work
+from mlv.compute.options import BATCH_TOKENS
 from mlv.schema import paper
 from mlv.schema.errors import UsageError
 
@@ -103,7 +104,7 @@ def finetune(
     device: Device = "auto",
     threads: Threads = None,
     skip_ambiguous: SkipAmbiguous = False,
-    batch_tokens: BatchTokens = DEFAULT_BATCH_TOKENS,
+    batch_tokens: BatchTokens = BATCH_TOKENS,
     plan_only: PlanOnly = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
@@ -181,7 +182,7 @@ def probe(
     device: Device = "auto",
     threads: Threads = None,
     skip_ambiguous: SkipAmbiguous = False,
-    batch_tokens: BatchTokens = DEFAULT_BATCH_TOKENS,
+    batch_tokens: BatchTokens = BATCH_TOKENS,
     plan_only: PlanOnly = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
@@ -242,7 +243,7 @@ def run(
     device: Device = "auto",
     threads: Threads = None,
     skip_ambiguous: SkipAmbiguous = False,
-    batch_tokens: BatchTokens = DEFAULT_BATCH_TOKENS,
+    batch_tokens: BatchTokens = BATCH_TOKENS,
 ) -> None:
     """Run planned jobs where they lie: for a worker that has no store. `mlv runs resume` commits them."""
     from mlv.cli.work import execute_job

@@ -9,7 +9,8 @@ import typer
 
 from mlv.cli.edge import DEFAULT_STORE, Store, explain, jobs_folder, say
 from mlv.cli.output import Format, Limit, Output, put
-from mlv.cli.work import DEFAULT_BATCH_TOKENS, Work, make_work
+from mlv.cli.work import Work, make_work
+from mlv.compute.options import BATCH_TOKENS
 from mlv.schema.errors import JobError, MlvError, NotFoundError, StoreLockedError
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def resume(
     device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
     skip_ambiguous: Annotated[bool, typer.Option("--skip-ambiguous", help="Leave out ambiguous probes.")] = False,
-    batch_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a batch of probes.")] = DEFAULT_BATCH_TOKENS,
+    batch_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a batch of probes.")] = BATCH_TOKENS,
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Go on with jobs that were interrupted, and commit them. One that fails does not keep the others from it."""

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from mlv.cli.edge import jobs_folder, say
 from mlv.cli.progress import progress
+from mlv.compute.options import BATCH_TOKENS, ExecuteOptions
 
 if TYPE_CHECKING:
     import duckdb
 
-    from mlv.compute.options import ExecuteOptions
     from mlv.ingest.commit import Committed
     from mlv.ingest.plan import Jobs
     from mlv.schema.jobs import JobDirectory, ModelRef
@@ -23,16 +23,12 @@ if TYPE_CHECKING:
     Planner = Callable[[duckdb.DuckDBPyConnection, Jobs], JobDirectory | None]
 
 
-DEFAULT_BATCH_TOKENS = 2048
-"""Most tokens of a batch of probes, padding included."""
-
-
 @dataclass(frozen=True)
 class Work:
     """A store and the way its jobs are run."""
 
     store: Path
-    options: "ExecuteOptions"
+    options: ExecuteOptions
     arguments: list[str]
     """The command's arguments as given, for the provenance."""
 
@@ -97,7 +93,7 @@ class Work:
         return done
 
 
-def execute_job(job: "JobDirectory", options: "ExecuteOptions") -> None:
+def execute_job(job: "JobDirectory", options: ExecuteOptions) -> None:
     """Run a planned job to its end, going on where it was interrupted, and show how far it is."""
     from mlv.compute.jobs import execute
 
@@ -114,9 +110,7 @@ def make_work(
     threads: int | None,
     skip_ambiguous: bool = False,
     plan_only: bool = False,
-    batch_tokens: int = DEFAULT_BATCH_TOKENS,
+    batch_tokens: int = BATCH_TOKENS,
 ) -> Work:
     """The work of a command, from its options."""
-    from mlv.compute.options import ExecuteOptions
-
     return Work(store, ExecuteOptions(device, threads, skip_ambiguous, batch_tokens), sys.argv[1:], plan_only)

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+BATCH_TOKENS: Final = 2048
+"""Encoder tokens, padding included, of a batch of probes where nothing else is asked for."""
+
 
 @dataclass(frozen=True)
 class ExecuteOptions:
@@ -17,7 +20,7 @@ class ExecuteOptions:
     skip_ambiguous: bool = False
     """Leave probes out that cannot tell their two answers apart, instead of refusing the job."""
 
-    batch_tokens: int = 2048
+    batch_tokens: int = BATCH_TOKENS
     """Encoder tokens, padding included, of one batch of probes; more of them suit a GPU, fewer a cache."""
 
 

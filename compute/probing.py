@@ -87,10 +87,11 @@ def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT)
     models.check_architecture(folder)
     tokenizer = models.load_tokenizer(folder)
     frame = read_table(job.inputs / "probes.parquet", COLUMNS)
-    ambiguous = find_ambiguous(frame, tokenizer)
+    asked = tokenise(frame, tokenizer)
+    ambiguous = find_ambiguous(asked, tokenizer)
     if ambiguous and not options.skip_ambiguous:
         raise _ambiguity(ambiguous)
-    probes = _without(tokenise(frame, tokenizer), ambiguous)
+    probes = _without(asked, ambiguous)
     loaded = models.load(folder, spec.precision, device)
     _write_parts(job, loaded, probes, options.batch_tokens, progress)
     _write_outputs(job, spec, loaded, probes, ambiguous)
@@ -130,11 +131,11 @@ def _inputs(templates: list[str], tokenizer: Any) -> list[list[int]]:
     ]
 
 
-def find_ambiguous(frame: pl.DataFrame, tokenizer: Any) -> list[Ambiguous]:
+def find_ambiguous(probes: Sequence[Probe], tokenizer: Any) -> list[Ambiguous]:
     """Probes whose answers the tokenizer cannot tell apart, or that have an answer without tokens. Needs no weights."""
     return [
         Ambiguous(probe.question, probe.language, reason)
-        for probe in tokenise(frame, tokenizer)
+        for probe in probes
         if (reason := _ambiguous_reason(probe, tokenizer))
     ]
 

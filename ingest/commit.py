@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from mlv.ingest.loading import append, ensure, next_id
+from mlv.ingest.loading import append, ensure, next_id, number
 from mlv.ingest.models import find_checkpoint
 from mlv.ingest.profiles import answer_probes, build_model_profiles
 from mlv.schema.errors import JobError, StoreError
@@ -218,8 +218,7 @@ def _metrics(connection: duckdb.DuckDBPyConnection, job: JobDirectory, run_id: i
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str, key: str, value: int) -> int:
-    row = connection.execute(f"SELECT count(*) FROM {table} WHERE {key} = ?", [value]).fetchone()
-    return int(row[0]) if row else 0
+    return number(connection, f"SELECT count(*) FROM {table} WHERE {key} = ?", [value])
 
 
 def _trained(

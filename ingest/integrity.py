@@ -8,6 +8,8 @@ from pathlib import Path
 
 import duckdb
 
+from mlv.ingest.loading import number
+
 REFERENCES = (
     ("segment", "corpus_id", "corpus", "corpus_id"),
     ("survey_response", "survey_id", "survey", "survey_id"),
@@ -114,7 +116,7 @@ def violations(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Sentences about what does not hold; empty where all is in order."""
     found = []
     for table, column, parent, key in REFERENCES:
-        orphans = _count(
+        orphans = number(
             connection,
             f"SELECT count(*) FROM {table} t WHERE t.{column} IS NOT NULL "
             f'AND t.{column} NOT IN (SELECT {key} FROM "{parent}")',
@@ -122,18 +124,13 @@ def violations(connection: duckdb.DuckDBPyConnection) -> list[str]:
         if orphans:
             found.append(f"{orphans:,} rows of {table} have a {column} that {parent} lacks")
     for table, columns in _UNIQUE:
-        doubled = _count(
+        doubled = number(
             connection, f"SELECT count(*) FROM (SELECT 1 FROM {table} GROUP BY {columns} HAVING count(*) > 1)"
         )
         if doubled:
             found.append(f"{doubled:,} values of ({columns}) occur more than once in {table}")
     for what, statement in _CONDITIONS:
-        broken = _count(connection, statement)
+        broken = number(connection, statement)
         if broken:
             found.append(f"{broken:,} {what}")
     return found
-
-
-def _count(connection: duckdb.DuckDBPyConnection, statement: str) -> int:
-    row = connection.execute(statement).fetchone()
-    return int(row[0]) if row else 0

@@ -109,10 +109,15 @@ def append(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFram
     return frame.height
 
 
+def number(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[object] = ()) -> int:
+    """The one number that a statement answers: of a count, or of an insert's rows."""
+    row = connection.execute(statement, list(parameters)).fetchone()
+    return int(row[0]) if row else 0
+
+
 def next_id(connection: duckdb.DuckDBPyConnection, table: str) -> int:
     """The lowest integer above all keys of a table."""
-    row = connection.execute(f"SELECT coalesce(max({table}_id), 0) + 1 FROM {quoted(table)}").fetchone()
-    return int(row[0]) if row else 1
+    return number(connection, f"SELECT coalesce(max({table}_id), 0) + 1 FROM {quoted(table)}")
 
 
 def record(connection: duckdb.DuckDBPyConnection, report: FileReport) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import duckdb
 import polars as pl
 
-from mlv.ingest.loading import append, ensure
+from mlv.ingest.loading import append, ensure, number
 from mlv.schema.errors import JobError
 
 _UNPAIRED = """
@@ -77,13 +77,13 @@ def answer_probes(connection: duckdb.DuckDBPyConnection, run_id: int, checkpoint
     The margin is score(first) - score(second) in nats; equal scores count for the first answer. Raises JobError
     where a probe has not exactly one score for each of its answers.
     """
-    unpaired = _count(connection, _UNPAIRED, [run_id, checkpoint_id])
+    unpaired = number(connection, _UNPAIRED, [run_id, checkpoint_id])
     if unpaired:
         raise JobError(
             f"{unpaired} probes do not have one score for each of their two answers: the job's output is incomplete.",
             "Delete the job's outputs folder, then: mlv runs resume",
         )
-    return _count(connection, _ANSWERS, [run_id, checkpoint_id])
+    return number(connection, _ANSWERS, [run_id, checkpoint_id])
 
 
 def build_model_profiles(connection: duckdb.DuckDBPyConnection, checkpoint_id: int) -> int:
@@ -120,9 +120,3 @@ def _store(connection: duckdb.DuckDBPyConnection, values: pl.DataFrame, key: Seq
         [ids["profile_id"].to_list()],
     ).pl()
     return append(connection, "profile_value", rows.join(there, on=["profile_id", "question_id"], how="anti"))
-
-
-def _count(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[int]) -> int:
-    """The number that a statement answers: of a count, or of an insert's rows."""
-    row = connection.execute(sql, parameters).fetchone()
-    return int(row[0]) if row else 0
