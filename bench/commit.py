@@ -11,7 +11,7 @@ from measure import PeakMemory, figure
 from mlv.ingest.commit import commit_job
 from mlv.ingest.loading import append, ensure
 from mlv.migrations import upgrade
-from mlv.schema.jobs import InfluenceSpec, JobDirectory, ModelRef
+from mlv.schema.jobs import Attribution, FinetuneSpec, InfluenceSpec, JobDirectory, ModelRef, job_name, spec_hash
 from mlv.schema.store import open_store
 
 TARGETS = 5_000
@@ -19,20 +19,36 @@ TOP_K = 100
 EXAMPLES = 8_000
 
 
+TRAINING = FinetuneSpec(
+    model=ModelRef(name="nano", digest="d"),
+    source="none",
+    languages=("fa",),
+    sentences=EXAMPLES,
+    corpora=(),
+    inputs_digest="e",
+)
+
+
 def _store(folder: Path) -> Path:
-    """A store with one fine-tuning run of ``EXAMPLES`` examples."""
+    """A store with a probe for each target and one fine-tuning run of ``EXAMPLES`` examples."""
     store = folder / "mlv.duckdb"
     upgrade(store)
-    moment = "TIMESTAMP '2026-01-01'"
+    run, moment = job_name(TRAINING), "TIMESTAMP '2026-01-01'"
     with open_store(store, read_only=False) as connection:
         ensure(
             connection, "language", pl.DataFrame({"code": ["fa"], "iso639_3": ["fas"], "name": ["Persian"]}), ["code"]
         )
+        connection.execute("INSERT INTO probe_collection VALUES (1, 'none', 'nobody', 'x')")
+        connection.execute("INSERT INTO category VALUES (1, 'c', 'C', 1, 45, true)")
+        numbers = f"FROM range({TARGETS}) AS r(i)"
+        connection.execute(f"INSERT INTO question SELECT i, i, i, 'Q' || i, 1 {numbers}")
+        connection.execute(f"INSERT INTO probe SELECT i, 1, i, 1, '[MASK]', 'a', 'b', '', '', 'canonical' {numbers}")
         connection.execute("INSERT INTO base_model VALUES (1, 'nano', '', 'd', 'mt5', 1, 1)")
         connection.execute("INSERT INTO checkpoint VALUES (1, 1, NULL, 0, 0, true, 'nano', 'd', '')")
+        connection.execute("INSERT INTO checkpoint VALUES (2, 1, 1, 5, 5, true, 'nano', 'f', '')")
         connection.execute(
-            "INSERT INTO run VALUES (1, 'finetune', 'finetune-0', 'traced', '{}', NULL, 1, 1, 'committed', "
-            f"{moment}, {moment}, {moment}, '{{}}')"
+            f"INSERT INTO run VALUES (1, 'finetune', '{run}', '{spec_hash(TRAINING)}', '{{}}', NULL, 1, 1, "
+            f"'committed', {moment}, {moment}, {moment}, '{{}}')"
         )
         examples = pl.DataFrame({"position": np.arange(EXAMPLES)}).select(
             training_example_id=pl.col("position") + 1,
@@ -47,29 +63,35 @@ def _store(folder: Path) -> Path:
 
 def _job(folder: Path, seed: int) -> JobDirectory:
     """A finished influence job: every target ranks its top k in both directions."""
+    last = ModelRef(name=f"{job_name(TRAINING)}/epoch-5", digest="f")
     spec = InfluenceSpec(
-        model=ModelRef(name="nano", digest="d"),
-        run="traced",
-        method="trak",
+        model=last,
+        training=TRAINING,
+        checkpoints=(last,),
+        attribution=Attribution(),
         collection="none",
+        probe_set="none",
+        languages=("fa",),
         inputs_digest=str(seed),
     )
     job = JobDirectory.create(folder / "jobs", spec, {})
     rng = np.random.default_rng(seed)
-    rows = TARGETS * TOP_K * 2
-    rank = np.tile(np.arange(1, TOP_K + 1), TARGETS * 2)
-    target = np.repeat(np.arange(TARGETS), TOP_K * 2)
+    down = -np.sort(-rng.standard_normal((TARGETS, 1, TOP_K)).astype(np.float32))
     frames = {
-        "targets": pl.DataFrame({"target": np.arange(TARGETS), "epoch": 5}).with_columns(
-            question=pl.lit(None, dtype=pl.String), language=pl.lit(None, dtype=pl.String)
+        "targets": pl.DataFrame({"target": np.arange(TARGETS)}).with_columns(
+            question=pl.col("target").cast(pl.String),
+            language=pl.lit("fa"),
+            epoch=pl.lit(5),
+            answer=pl.lit(1),
+            value=pl.lit(-3.0),
         ),
         "rankings": pl.DataFrame(
             {
-                "target": target,
+                "target": np.repeat(np.arange(TARGETS), TOP_K * 2),
                 "direction": np.tile(np.repeat(["positive", "negative"], TOP_K), TARGETS),
-                "rank": rank,
-                "position": rng.integers(0, EXAMPLES, rows),
-                "score": rng.standard_normal(rows).astype(np.float32),
+                "rank": np.tile(np.arange(1, TOP_K + 1), TARGETS * 2),
+                "position": rng.integers(0, EXAMPLES, TARGETS * TOP_K * 2),
+                "score": np.concatenate([down, -down], axis=1).ravel(),
             }
         ),
         "summaries": pl.DataFrame({"target": np.arange(TARGETS), "language": "fa", "n": EXAMPLES}).with_columns(
@@ -79,6 +101,7 @@ def _job(folder: Path, seed: int) -> JobDirectory:
     job.outputs.mkdir(exist_ok=True)
     for name, frame in frames.items():
         frame.write_parquet(job.outputs / f"{name}.parquet")
+    (job.outputs / "run.json").write_text(f'{{"examples": {EXAMPLES}}}')
     job.set_state("done")
     return job
 

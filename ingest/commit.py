@@ -14,8 +14,10 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from mlv.ingest.influence import commit_influence, commit_validation
 from mlv.ingest.loading import append, ensure, next_id, number
 from mlv.ingest.models import find_checkpoint
+from mlv.ingest.outputs import output
 from mlv.ingest.profiles import answer_probes, build_model_profiles
 from mlv.schema.errors import JobError, StoreError
 from mlv.schema.jobs import (
@@ -27,6 +29,7 @@ from mlv.schema.jobs import (
     ModelRef,
     PretrainSpec,
     ProbeSpec,
+    ValidationSpec,
     canonical_json,
     job_name,
     now,
@@ -102,7 +105,7 @@ def _commit(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: JobS
         rows |= _trained(connection, job, spec, run_id, start, store)
     elif isinstance(spec, ProbeSpec) and start is not None:
         rows |= _probed(connection, job, spec, run_id, start.checkpoint_id)
-    elif isinstance(spec, InfluenceSpec):
+    elif isinstance(spec, InfluenceSpec | ValidationSpec):
         rows |= _traced(connection, job, spec, run_id)
     return Committed(run_id, job_name(spec), already_there=False, rows=rows)
 
@@ -201,18 +204,8 @@ def _events(connection: duckdb.DuckDBPyConnection, job: JobDirectory, run_id: in
     return append(connection, "run_event", pl.DataFrame(rows)) if rows else 0
 
 
-def _output(job: JobDirectory, name: str) -> Path:
-    path = job.outputs / name
-    if not path.exists():
-        raise JobError(
-            f"{path} is missing although the job is done.",
-            f"Make it again: mlv runs resume {job.path.name}",
-        )
-    return path
-
-
 def _metrics(connection: duckdb.DuckDBPyConnection, job: JobDirectory, run_id: int) -> int:
-    path = str(_output(job, "metrics.parquet"))
+    path = str(output(job, "metrics.parquet"))
     connection.execute("INSERT INTO metric SELECT ?, name, epoch, step, value FROM read_parquet(?)", [run_id, path])
     return _count(connection, "metric", "run_id", run_id)
 
@@ -256,7 +249,7 @@ def _checkpoints(
     connection: duckdb.DuckDBPyConnection, job: JobDirectory, run_id: int, start: _Start | None, store: Path
 ) -> int:
     """Enter the run's checkpoints; a pretraining run's is a new base model."""
-    made = pl.read_parquet(_output(job, "checkpoints.parquet"))
+    made = pl.read_parquet(output(job, "checkpoints.parquet"))
     for row in made.iter_rows(named=True):
         base = start.base_model_id if start else _base_model(connection, job, _pretrained_ref(job, row["digest"]))
         place = (row["epoch"], row["step"], row["is_final"])
@@ -300,7 +293,7 @@ def _probed(
     connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: ProbeSpec, run_id: int, checkpoint_id: int
 ) -> dict[str, int]:
     """Enter logits; a probe that the checkpoint answered before keeps its first scores."""
-    path = str(_output(job, "probe_logits.parquet"))
+    path = str(output(job, "probe_logits.parquet"))
     strangers = connection.execute(
         "SELECT count(*) FROM read_parquet(?) o ANTI JOIN v_probe p "
         "ON p.collection = ? AND p.language = o.language AND p.question = o.question",
@@ -326,63 +319,15 @@ def _probed(
 
 
 def _traced(
-    connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: InfluenceSpec, run_id: int
+    connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: InfluenceSpec | ValidationSpec, run_id: int
 ) -> dict[str, int]:
-    traced = connection.execute("SELECT run_id FROM run WHERE spec_hash = ?", [spec.run]).fetchone()
+    """Enter what was found about a run of the store."""
+    traced = committed(connection, spec.training)
     if traced is None:
         raise JobError(
-            f"{job.path.name} traces a run that is not in the store ({spec.run[:12]}).", "Commit that run first."
+            f"{job.path.name} traces {job_name(spec.training)}, which is not in the store.",
+            f"Commit that job first: mlv runs resume {job_name(spec.training)}",
         )
-    first = next_id(connection, "influence_target")
-    connection.execute(
-        "INSERT INTO influence_target SELECT ? + t.target, ?, p.probe_id, t.epoch FROM read_parquet(?) t "
-        "LEFT JOIN v_probe p ON p.collection = ? AND p.language = t.language AND p.question = t.question",
-        [first, run_id, str(_output(job, "targets.parquet")), spec.collection],
-    )
-    strangers = connection.execute(
-        "SELECT count(*) FROM read_parquet(?) t JOIN influence_target i ON i.influence_target_id = ? + t.target "
-        "WHERE t.question IS NOT NULL AND i.probe_id IS NULL",
-        [str(job.outputs / "targets.parquet"), first],
-    ).fetchone()
-    if strangers and strangers[0]:
-        raise JobError(
-            f"{strangers[0]} targets of {job.path.name} are probes that the store lacks.",
-            f"Ingest the probe collection {spec.collection}, then commit again.",
-        )
-    for table, statement in _TRACED.items():
-        path = str(_output(job, f"{table}.parquet"))
-        values = {"first": first, "path": path, "traced": traced[0]}
-        connection.execute(statement, {name: values[name] for name in values if f"${name}" in statement})
-    _check_ranked(connection, job, first)
-    targets = _count(connection, "influence_target", "run_id", run_id)
-    ranked = connection.execute(
-        "SELECT count(*) FROM influence_ranking WHERE influence_target_id >= ?", [first]
-    ).fetchone()
-    return {"influence_target": targets, "influence_ranking": int(ranked[0]) if ranked else 0}
-
-
-_TRACED = {
-    "rankings": (
-        "INSERT INTO influence_ranking "
-        "SELECT $first + o.target, o.direction, o.rank, e.training_example_id, o.score FROM read_parquet($path) o "
-        "JOIN (SELECT position, training_example_id FROM training_example WHERE run_id = $traced) e "
-        "ON e.position = o.position"
-    ),
-    "summaries": (
-        "INSERT INTO influence_summary "
-        "SELECT $first + o.target, l.language_id, o.n, o.score_sum, o.score_sum_squares, o.score_min, o.score_max "
-        'FROM read_parquet($path) o JOIN "language" l ON l.code = o.language'
-    ),
-}
-
-
-def _check_ranked(connection: duckdb.DuckDBPyConnection, job: JobDirectory, first: int) -> None:
-    """Every ranking and summary row of the job found its keys."""
-    for table, output in (("influence_ranking", "rankings"), ("influence_summary", "summaries")):
-        entered = connection.execute(f"SELECT count(*) FROM {table} WHERE influence_target_id >= ?", [first]).fetchone()
-        given = connection.execute("SELECT count(*) FROM read_parquet(?)", [str(job.outputs / f"{output}.parquet")])
-        if entered != given.fetchone():
-            raise JobError(
-                f"Rows of {job.outputs / output}.parquet name training examples or languages that the store lacks.",
-                "Commit the traced run of this very store first.",
-            )
+    if isinstance(spec, InfluenceSpec):
+        return commit_influence(connection, job, spec, run_id, traced.run_id)
+    return commit_validation(connection, job, spec, run_id, traced.run_id)

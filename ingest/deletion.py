@@ -21,6 +21,8 @@ _BY_RUN = (
     "run_event",
     "metric",
     "training_example",
+    "influence_validation",
+    "influence_run",
 )
 
 _CHILDREN = (

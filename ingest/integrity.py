@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+from mlv.ingest.influence import RUN_RULES, TARGET_RULES, Rules, broken
 from mlv.ingest.loading import number
 
 REFERENCES = (
@@ -39,12 +40,16 @@ REFERENCES = (
     ("profile", "country_id", "country", "country_id"),
     ("profile_value", "profile_id", "profile", "profile_id"),
     ("profile_value", "question_id", "question", "question_id"),
-    ("influence_target", "run_id", "run", "run_id"),
+    ("influence_run", "run_id", "run", "run_id"),
+    ("influence_run", "traced_run_id", "run", "run_id"),
+    ("influence_target", "run_id", "influence_run", "run_id"),
     ("influence_target", "probe_id", "probe", "probe_id"),
     ("influence_ranking", "influence_target_id", "influence_target", "influence_target_id"),
     ("influence_ranking", "training_example_id", "training_example", "training_example_id"),
     ("influence_summary", "influence_target_id", "influence_target", "influence_target_id"),
     ("influence_summary", "language_id", "language", "language_id"),
+    ("influence_validation", "run_id", "influence_run", "run_id"),
+    ("influence_validation", "probe_id", "probe", "probe_id"),
 )
 """(table, column, parent table, parent column): every value of the column is in the parent."""
 
@@ -62,13 +67,10 @@ _UNIQUE = (
     ("probe_logit", "checkpoint_id, probe_id, answer"),
     ("probe_answer", "checkpoint_id, probe_id, score"),
     ("profile_value", "profile_id, question_id"),
-    ("influence_target", "influence_target_id"),
-    ("influence_ranking", "influence_target_id, direction, rank"),
-    ("influence_summary", "influence_target_id, language_id"),
 )
-"""(table, columns): no two rows have the same values."""
+"""(table, columns): no two rows have the same values. Those of influence tables are among the rules of their own."""
 
-_CONDITIONS = (
+_CONDITIONS: Rules = (
     ("runs whose deletion was interrupted", "SELECT count(*) FROM run WHERE status = 'deleting'"),
     (
         "survey cells whose shares sum to more than 1",
@@ -96,6 +98,17 @@ _CONDITIONS = (
         "(SELECT f.checkpoint_id, f.language_id, f.probe_collection_id, f.score, count(v.question_id) AS n "
         "FROM profile f LEFT JOIN profile_value v USING (profile_id) WHERE f.checkpoint_id IS NOT NULL GROUP BY ALL) b "
         "USING (checkpoint_id, language_id, probe_collection_id, score) WHERE a.n IS DISTINCT FROM b.n",
+    ),
+    (
+        "influence or validation runs without a row in influence_run",
+        "SELECT count(*) FROM run ANTI JOIN influence_run USING (run_id) "
+        "WHERE kind IN ('influence', 'validate') AND status = 'committed'",
+    ),
+    (
+        "ranked examples that the traced run did not train on",
+        "SELECT count(*) FROM influence_ranking g JOIN influence_target USING (influence_target_id) "
+        "JOIN influence_run i USING (run_id) JOIN training_example e USING (training_example_id) "
+        "WHERE e.run_id <> i.traced_run_id OR e.split <> 'train'",
     ),
     (
         "training runs without a last checkpoint",
@@ -129,8 +142,4 @@ def violations(connection: duckdb.DuckDBPyConnection) -> list[str]:
         )
         if doubled:
             found.append(f"{doubled:,} values of ({columns}) occur more than once in {table}")
-    for what, statement in _CONDITIONS:
-        broken = number(connection, statement)
-        if broken:
-            found.append(f"{broken:,} {what}")
-    return found
+    return found + broken(connection, (*_CONDITIONS, *RUN_RULES, *TARGET_RULES))

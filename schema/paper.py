@@ -94,3 +94,9 @@ SENTINEL: Final = "<extra_id_0>"
 
 INFLUENCE_TOP_K: Final = 100
 """Most influential examples that are analysed per value shift (E section 7)."""
+
+REMOVAL_K: Final = (50, 100, 150, 200, 250)
+"""How many of the most influential examples the removal test leaves out (H section 6)."""
+
+PROJECTION_DIMENSIONS: Final = 4_096
+"""Dimensions that gradients are projected to in all (E section 7)."""

@@ -14,7 +14,7 @@ import duckdb
 
 from mlv.schema.errors import StoreError, StoreLockedError
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """Alembic revision that this version of mlv reads and writes."""
 
 DEFAULT_STORE = "mlv.duckdb"

@@ -28,6 +28,22 @@ _CHECKPOINT_COLUMNS = {
     "settings": "How the run was trained, e.g. epochs=5 batch_size=8: a mean over runs with others says little.",
 }
 
+_TARGET_COLUMNS = {
+    "run": "Name of the influence run.",
+    "traced_run": "Name of the fine-tuning run whose examples are ranked.",
+    "collection": "Where the probe is from.",
+    "language": "Test language.",
+    "question": "Identifier of the question.",
+}
+
+_TARGET_JOINS = """
+        JOIN run r ON r.run_id = t.run_id AND r.status = 'committed'
+        JOIN influence_run i ON i.run_id = t.run_id
+        JOIN run f ON f.run_id = i.traced_run_id
+        LEFT JOIN v_probe p ON p.probe_id = t.probe_id
+"""
+"""From a row ``t`` with the keys of a run and a probe to the names behind them."""
+
 VIEWS = (
     View(
         "v_run",
@@ -35,7 +51,7 @@ VIEWS = (
         {
             "run_id": "Key of the run.",
             "run": "Name of the run.",
-            "kind": "pretrain, finetune, probe or influence.",
+            "kind": "pretrain, finetune, probe, influence or validate.",
             "source": "Fine-tuning source, comma-separated where there are several.",
             "ft_languages": "Languages trained on, comma-separated in alphabetical order.",
             "strategy": "monolingual, multilingual, or continued: from a fine-tuned model; NULL where none trains.",
@@ -388,30 +404,138 @@ VIEWS = (
         """,
     ),
     View(
-        "v_influence",
-        "The most influential training examples of each traced prediction.",
+        "v_influence_run",
+        "An influence or validation run, how it attributes, and what the run that it traces was trained on.",
         {
-            "run": "Name of the influence run.",
-            "collection": "Where the probe is from.",
-            "language": "Test language.",
-            "question": "Identifier of the question.",
+            "run_id": "Key of the influence or validation run.",
+            "run": "Its name.",
+            "kind": "influence or validate.",
+            "traced_run": "Name of the fine-tuning run whose examples are ranked.",
+            "method": "trak or tracin; validation for a run that compares several.",
+            "similarity": "dot, or cosine where gradients are normalised; empty for a validation run.",
+            "quantity": "What is traced: answer, margin or shift.",
+            "selection": "Which probes are traced: shifted, all or chosen.",
+            "projection": "none, principal, random or dense; empty for a validation run.",
+            "dimensions": "Directions on each side of a matrix; in all for a dense projection; 0 for none.",
+            "modules": "Groups of parameters that take part, comma-separated; empty for a validation run.",
+            "damping": "Lambda of TRAK in units of the features' mean squared norm; 0 for TracIn.",
+            "checkpoints": "Model states that scores are averaged (TRAK) or summed (TracIn) over.",
+            "examples": "Training examples that were scored.",
+            "top_k": "Examples ranked per target and direction; 0 for a validation run.",
+            "seed": "Seed of the influence or validation run.",
+            "model": "Name of the pretrained model that the traced run descends from.",
+            "source": "Fine-tuning source of the traced run.",
+            "ft_languages": "Its fine-tuning languages, comma-separated in alphabetical order.",
+            "strategy": "How it was trained: monolingual, multilingual or continued.",
+            "sentences": "Sentences it was given, training and development together.",
+            "traced_seed": "Its seed.",
+            "settings": "How it was trained, e.g. epochs=5 batch_size=8.",
+        },
+        """
+        SELECT r.run_id, r.name AS run, r.kind, k.run AS traced_run, i.method, i.similarity, i.quantity, i.selection,
+               i.projection, i.dimensions, i.modules, i.damping, i.checkpoints, i.examples, i.top_k, r.seed,
+               k.model, k.source, k.ft_languages, k.strategy, k.sentences, k.seed AS traced_seed, k.settings
+        FROM influence_run i
+        JOIN run r ON r.run_id = i.run_id AND r.status = 'committed'
+        JOIN v_checkpoint k ON k.checkpoint_id = r.start_checkpoint_id
+        """,
+    ),
+    View(
+        "v_influence_target",
+        "What an influence run traces: the answer to a probe, by all checkpoints together or by that of one epoch.",
+        {
+            "influence_target_id": "Key of the target.",
+            **_TARGET_COLUMNS,
+            "category": "Short name of the WVS category.",
             "epoch": "Epoch whose checkpoint alone was used; NULL where all were.",
-            "direction": "positive or negative.",
-            "rank": "1 for the most influential.",
+            "answer": "The answer that positive influence speaks for, 1 or 2.",
+            "value": "The traced quantity in the traced checkpoint, nats per token.",
+            "shifted": "Whether the answer by score mean differs from the one before the run; NULL where unknown.",
+        },
+        f"""
+        SELECT t.influence_target_id, r.name AS run, f.name AS traced_run, p.collection, p.language, p.question,
+               p.category, t.epoch, t.answer, t.value, a.answer <> b.answer AS shifted
+        FROM influence_target t
+        {_TARGET_JOINS}
+        LEFT JOIN probe_answer a
+            ON a.checkpoint_id = r.start_checkpoint_id AND a.probe_id = t.probe_id AND a.score = 'mean'
+        LEFT JOIN probe_answer b
+            ON b.checkpoint_id = f.start_checkpoint_id AND b.probe_id = t.probe_id AND b.score = 'mean'
+        """,
+    ),
+    View(
+        "v_influence",
+        "The most influential training examples of each target.",
+        {
+            **_TARGET_COLUMNS,
+            "epoch": "Epoch whose checkpoint alone was used; NULL where all were.",
+            "direction": "positive: supports the traced answer; negative: contradicts it.",
+            "rank": "1 for the most influential in that direction.",
             "score": "Influence score.",
             "training_example_id": "Key of the training example.",
             "train_language": "Language of the training example.",
-            "parallel_key": "Its parallel key.",
+            "parallel_key": "Key that it shares with its translations.",
+            "text": "Its text.",
         },
-        """
-        SELECT r.name AS run, p.collection, p.language, p.question, t.epoch, i.direction, i.rank, i.score,
-               i.training_example_id, g.language AS train_language, g.parallel_key
-        FROM influence_ranking i
+        f"""
+        SELECT r.name AS run, f.name AS traced_run, p.collection, p.language, p.question, t.epoch, k.direction, k.rank,
+               k.score, k.training_example_id, l.code AS train_language, g.parallel_key, g.text
+        FROM influence_ranking k
         JOIN influence_target t USING (influence_target_id)
-        JOIN run r ON r.run_id = t.run_id
-        LEFT JOIN v_probe p ON p.probe_id = t.probe_id
-        LEFT JOIN training_example e ON e.training_example_id = i.training_example_id
-        LEFT JOIN v_segment g ON g.segment_id = e.segment_id
+        {_TARGET_JOINS}
+        JOIN training_example e ON e.training_example_id = k.training_example_id
+        LEFT JOIN segment g ON g.segment_id = e.segment_id
+        LEFT JOIN corpus c ON c.corpus_id = g.corpus_id
+        LEFT JOIN "language" l ON l.language_id = c.language_id
+        """,
+    ),
+    View(
+        "v_influence_summary",
+        "Scores of each target over all training examples of a language.",
+        {
+            **_TARGET_COLUMNS,
+            "epoch": "Epoch whose checkpoint alone was used; NULL where all were.",
+            "train_language": "Language of the training examples.",
+            "n": "Training examples.",
+            "score_mean": "Mean of their scores.",
+            "score_sd": "Standard deviation of their scores, of the population.",
+            "score_min": "Lowest score.",
+            "score_max": "Highest score.",
+        },
+        f"""
+        SELECT r.name AS run, f.name AS traced_run, p.collection, p.language, p.question, t.epoch,
+               l.code AS train_language, s.n, s.score_sum / s.n AS score_mean,
+               sqrt(greatest(s.score_sum_squares / s.n - (s.score_sum / s.n) ** 2, 0)) AS score_sd,
+               s.score_min, s.score_max
+        FROM influence_summary s
+        JOIN influence_target t USING (influence_target_id)
+        {_TARGET_JOINS}
+        JOIN "language" l ON l.language_id = s.language_id
+        """,
+    ),
+    View(
+        "v_influence_validation",
+        "How well scores predict what retraining on a part of the examples shows, per probe.",
+        {
+            "run": "Name of the validation run.",
+            "traced_run": "Name of the fine-tuning run whose examples are left out.",
+            "test": "lds: linear datamodeling score over random halves; removal: of the most influential examples.",
+            "scores": "An attribution such as trak-principal-32, or a baseline such as random.",
+            "collection": "Where the probe is from.",
+            "language": "Test language.",
+            "question": "Identifier of the question.",
+            "seeds": "Seeds of the retrained models: same as the traced run's, or other.",
+            "direction": "Which examples were left out, positive or negative; NULL for lds and for random ones.",
+            "k": "How many examples were left out; NULL for lds.",
+            "draw": "Number of the draw of a random baseline; 0 for scores that are not random.",
+            "n": "Retrained models behind the value.",
+            "value": "lds: Spearman's rho; removal: probability of the traced answer after minus before.",
+        },
+        f"""
+        SELECT r.name AS run, f.name AS traced_run, t.test, t.scores, p.collection, p.language, p.question, t.seeds,
+               t.direction, t.k, t.draw, t.n, t.value
+        FROM influence_validation t
+        {_TARGET_JOINS}
         """,
     ),
 )

@@ -14,6 +14,7 @@ from mlv.cli import edge
 from mlv.cli.db import upgrade
 from mlv.cli.main import app
 from mlv.schema import errors
+from mlv.schema.store import SCHEMA_REVISION
 
 HEAVY = ("torch", "transformers", "great_expectations", "polars", "duckdb", "alembic", "sqlmodel", "pycountry")
 
@@ -109,7 +110,7 @@ def test_data_goes_to_stdout_and_the_rest_to_stderr(folder: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "one\n1\n", "")
     done = mlv("db", "upgrade", cwd=folder)
     assert done.stdout == ""
-    assert "0002" in done.stderr
+    assert SCHEMA_REVISION in done.stderr
 
 
 @pytest.mark.parametrize("output_format", ["table", "csv", "json", "jsonl", "parquet", "markdown", "latex"])

@@ -1,108 +1,25 @@
 """Planning, committing, finding and deleting runs, with workers' outputs written by hand."""
 
-import json
 import re
 from collections.abc import Iterator
-from importlib.resources import as_file, files
 from pathlib import Path
 
 import duckdb
 import polars as pl
 import pytest
+from finished_jobs import FARSI, MODEL, dump, finetuned, probed
 
 from mlv.ingest.commit import commit_job
-from mlv.ingest.corpora import ingest_corpus
 from mlv.ingest.deletion import delete_run, dependants, find_run
 from mlv.ingest.integrity import violations
-from mlv.ingest.languages import ensure_reference
 from mlv.ingest.models import canonical_name, find_model
 from mlv.ingest.plan import Jobs, Training, default_probe_set, plan_finetune, plan_pretrain, plan_probe
-from mlv.ingest.probes import ingest_probes
 from mlv.schema.errors import DataError, JobError, NotFoundError, StoreError, UsageError
-from mlv.schema.jobs import InfluenceSpec, JobDirectory, ModelRef, spec_hash
-from mlv.schema.store import transaction
-
-MODEL = ModelRef(name="nano", digest="digest-0", path="/models/nano")
-FARSI = Training("lines", ("fa",), 20, {})
-LANGUAGES = ("fa", "ko")
-
-
-@pytest.fixture
-def study(store: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    """A store with the demo's probes and two of its corpora."""
-    with transaction(store):
-        ensure_reference(store)
-    with as_file(files("mlv.ingest") / "demo") as demo:
-        ingest_probes(store, demo / "probes", collection="demo", citation="own")
-        for language in LANGUAGES:
-            ingest_corpus(store, "lines", [demo / "corpus" / f"{language}.txt"], language=language)
-    return store
-
-
-@pytest.fixture
-def jobs(tmp_path: Path) -> Jobs:
-    """Where jobs go: beside the store, which is ``store.duckdb`` in the same folder."""
-    return Jobs(tmp_path / "jobs", {"arguments": ["test"]})
+from mlv.schema.jobs import JobDirectory, ModelRef
 
 
 def _where(jobs: Jobs) -> Path:
     return jobs.folder.parent / "store.duckdb"
-
-
-def _write(job: JobDirectory, **frames: pl.DataFrame) -> JobDirectory:
-    """Play the worker: leave outputs and say that the job is done."""
-    job.outputs.mkdir(exist_ok=True)
-    facts = {"architecture": "mt5", "parameters": 5, "vocabulary": 7}
-    (job.outputs / "model.json").write_text(json.dumps(facts))
-    for name, frame in frames.items():
-        frame.write_parquet(job.outputs / f"{name}.parquet")
-    job.log("started")
-    job.log("finished")
-    job.set_state("done")
-    return job
-
-
-def _finetuned(connection: duckdb.DuckDBPyConnection, jobs: Jobs, *, seed: int = 1) -> JobDirectory:
-    """A finished fine-tuning job of two epochs."""
-    job = plan_finetune(connection, jobs, MODEL, FARSI, epochs=2, seed=seed)
-    epochs = [1, 2]
-    for epoch in epochs:
-        (job.checkpoints / f"epoch-{epoch}").mkdir(parents=True)
-    made = pl.DataFrame(
-        {
-            "epoch": epochs,
-            "step": [2, 4],
-            "is_final": [False, True],
-            "path": [f"checkpoints/epoch-{epoch}" for epoch in epochs],
-            "digest": [f"{job.path.name}-{epoch}" for epoch in epochs],
-        }
-    )
-    metrics = pl.DataFrame({"name": ["loss"], "epoch": [1.0], "step": [2], "value": [3.5]})
-    return _write(job, checkpoints=made, metrics=metrics)
-
-
-def _probed(job: JobDirectory | None, *, shift: float = 0.0) -> JobDirectory:
-    """A finished probing job: the first answer is better by the number of its row, plus ``shift``."""
-    assert job is not None
-    probes = pl.read_parquet(job.inputs / "probes.parquet").with_row_index("row")
-    both = probes.join(pl.DataFrame({"answer": [1, 2]}), how="cross")
-    margin = (pl.col("row").cast(pl.Float64) % 5 - 2 + shift) * (pl.col("answer") == 1)
-    logits = both.select(
-        "language",
-        "question",
-        "answer",
-        tokens=pl.lit(2),
-        logit_sum=pl.lit(1.0),
-        logprob_sum=-10.0 + margin,
-        logprob_first=pl.lit(-4.0),
-    )
-    return _write(job, probe_logits=logits)
-
-
-def _dump(connection: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of every table."""
-    names = [row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
-    return {name: connection.execute(f'SELECT * FROM "{name}" ORDER BY ALL').fetchall() for name in names}
 
 
 def test_a_monolingual_run_gets_consecutive_sentences_split_80_to_20(
@@ -117,7 +34,7 @@ def test_a_monolingual_run_gets_consecutive_sentences_split_80_to_20(
 
 
 def test_a_sentence_and_its_translation_fall_on_the_same_side(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
-    job = plan_finetune(study, jobs, MODEL, Training("lines", LANGUAGES, 40, {}))
+    job = plan_finetune(study, jobs, MODEL, Training("lines", ("fa", "ko"), 40, {}))
     examples = pl.read_parquet(job.inputs / "examples.parquet")
     sides = examples.group_by("parallel_key").agg(pl.col("split").n_unique(), pl.col("language").n_unique())
     assert sides["split"].unique().to_list() == [1]
@@ -150,12 +67,12 @@ def test_pretraining_takes_what_is_selected_and_says_what_is_missing(
 
 def test_probing_asks_only_what_was_not_answered(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
     probe_set = default_probe_set(study)
-    job = _probed(plan_probe(study, jobs, MODEL, probe_set=probe_set, languages=["fa"]))
+    job = probed(plan_probe(study, jobs, MODEL, probe_set=probe_set, languages=["fa"]))
     commit_job(study, job, _where(jobs))
     rest = plan_probe(study, jobs, MODEL, probe_set=probe_set)
     assert rest is not None
     assert "fa" not in pl.read_parquet(rest.inputs / "probes.parquet")["language"].to_list()
-    commit_job(study, _probed(rest), _where(jobs))
+    commit_job(study, probed(rest), _where(jobs))
     assert plan_probe(study, jobs, MODEL, probe_set=probe_set) is None
     assert violations(study) == []
 
@@ -171,7 +88,7 @@ def test_unknown_probe_sets_and_languages_are_named_with_those_there_are(
 
 
 def test_a_committed_run_leads_back_to_everything(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
-    job = _finetuned(study, jobs)
+    job = finetuned(study, jobs)
     done = commit_job(study, job, _where(jobs))
     assert done.rows == {"run_event": 2, "metric": 1, "run_corpus": 1, "checkpoint": 2, "training_example": 20}
     assert study.execute("SELECT kind, source, ft_languages, strategy, sentences, seed FROM v_run").fetchall() == [
@@ -190,17 +107,17 @@ def test_a_committed_run_leads_back_to_everything(study: duckdb.DuckDBPyConnecti
 
 
 def test_committing_twice_changes_nothing(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
-    job = _finetuned(study, jobs)
+    job = finetuned(study, jobs)
     first = commit_job(study, job, _where(jobs))
-    before = _dump(study)
+    before = dump(study)
     again = commit_job(study, job, _where(jobs))
     assert again.already_there
     assert again.run_id == first.run_id
-    assert _dump(study) == before
+    assert dump(study) == before
 
 
 def test_answers_and_profiles_follow_from_the_logits(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
-    commit_job(study, _probed(plan_probe(study, jobs, MODEL, probe_set="demo-all")), _where(jobs))
+    commit_job(study, probed(plan_probe(study, jobs, MODEL, probe_set="demo-all")), _where(jobs))
     margins = study.execute(
         "SELECT score, answer, margin FROM v_answer WHERE language = 'fa' AND question IN ('1', '2') ORDER BY ALL"
     ).fetchall()
@@ -219,10 +136,10 @@ def test_answers_and_profiles_follow_from_the_logits(study: duckdb.DuckDBPyConne
 def test_shifts_compare_with_the_checkpoint_that_the_run_started_from(
     study: duckdb.DuckDBPyConnection, jobs: Jobs
 ) -> None:
-    commit_job(study, _probed(plan_probe(study, jobs, MODEL, probe_set="demo-all")), _where(jobs))
-    tuned = commit_job(study, _finetuned(study, jobs), _where(jobs))
+    commit_job(study, probed(plan_probe(study, jobs, MODEL, probe_set="demo-all")), _where(jobs))
+    tuned = commit_job(study, finetuned(study, jobs), _where(jobs))
     last = ModelRef(name=f"{tuned.run}/epoch-2", digest=f"{tuned.run}-2")
-    commit_job(study, _probed(plan_probe(study, jobs, last, probe_set="demo-all"), shift=1.0), _where(jobs))
+    commit_job(study, probed(plan_probe(study, jobs, last, probe_set="demo-all"), shift=1.0), _where(jobs))
     shifted = study.execute("SELECT count(*) FROM v_shift WHERE shifted AND score = 'sum'").fetchone()
     total = study.execute("SELECT count(*) FROM v_shift WHERE score = 'sum'").fetchone()
     # margins -2 to 2 become -1 to 3: one row in five, that of -1, passes 0
@@ -233,12 +150,12 @@ def test_shifts_compare_with_the_checkpoint_that_the_run_started_from(
 
 def test_a_checkpoint_has_to_be_in_the_store_before_its_answers(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
     last = ModelRef(name="finetune-0123456789ab/epoch-2", digest="unknown")
-    job = _probed(plan_probe(study, jobs, last, probe_set="demo-all"))
-    before = _dump(study)
+    job = probed(plan_probe(study, jobs, last, probe_set="demo-all"))
+    before = dump(study)
     with pytest.raises(JobError) as caught:
         commit_job(study, job, _where(jobs))
     assert caught.value.hint.endswith("mlv runs resume finetune-0123456789ab")
-    assert _dump(study) == before
+    assert dump(study) == before
 
 
 def test_a_job_that_is_not_done_is_not_committed(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
@@ -268,83 +185,32 @@ def _lack_corpus(path: Path) -> None:
 def test_damaged_outputs_leave_the_store_as_it_was(
     study: duckdb.DuckDBPyConnection, jobs: Jobs, spoil: object, name: str, message: str
 ) -> None:
-    job = _finetuned(study, jobs)
+    job = finetuned(study, jobs)
     assert callable(spoil)
     spoil(job.path / name)
-    before = _dump(study)
+    before = dump(study)
     with pytest.raises(JobError, match=message):
         commit_job(study, job, _where(jobs))
-    assert _dump(study) == before
+    assert dump(study) == before
 
 
 def test_logits_of_probes_that_the_store_lacks_are_refused(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
-    job = _probed(plan_probe(study, jobs, MODEL, probe_set="demo-all"))
+    job = probed(plan_probe(study, jobs, MODEL, probe_set="demo-all"))
     path = job.outputs / "probe_logits.parquet"
     pl.read_parquet(path).with_columns(question=pl.lit("999")).write_parquet(path)
-    before = _dump(study)
+    before = dump(study)
     with pytest.raises(JobError, match="belong to probes that the store lacks"):
         commit_job(study, job, _where(jobs))
-    assert _dump(study) == before
-
-
-def _influence(connection: duckdb.DuckDBPyConnection, jobs: Jobs, positions: list[int]) -> JobDirectory:
-    """A finished influence job on a committed fine-tuning run: one target that ranks ``positions``."""
-    traced = _finetuned(connection, jobs)
-    done = commit_job(connection, traced, _where(jobs))
-    spec = InfluenceSpec(
-        model=ModelRef(name=f"{done.run}/epoch-2", digest=f"{done.run}-2"),
-        run=spec_hash(traced.spec()),
-        method="trak",
-        collection="demo",
-        inputs_digest="x",
-    )
-    job = JobDirectory.create(jobs.folder, spec, {})
-    targets = pl.DataFrame({"target": [0], "question": ["1"], "language": ["ko"], "epoch": [2]})
-    ranks = range(1, len(positions) + 1)
-    rankings = pl.DataFrame({"rank": ranks, "position": positions}).with_columns(
-        target=pl.lit(0), direction=pl.lit("positive"), score=1.0 / pl.col("rank")
-    )
-    summaries = pl.DataFrame({"target": [0], "language": ["fa"], "n": [16]}).with_columns(
-        score_sum=1.0, score_sum_squares=1.0, score_min=0.0, score_max=1.0
-    )
-    return _write(job, targets=targets, rankings=rankings, summaries=summaries)
-
-
-def test_rankings_lead_to_segments(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
-    done = commit_job(study, _influence(study, jobs, [3, 0]), _where(jobs))
-    assert done.rows["influence_ranking"] == 2
-    rows = study.execute(
-        "SELECT language, question, rank, train_language, parallel_key FROM v_influence ORDER BY rank"
-    ).fetchall()
-    assert rows == [("ko", "1", 1, "fa", "4"), ("ko", "1", 2, "fa", "1")]
-    assert violations(study) == []
-
-
-def test_targets_of_probes_that_the_store_lacks_are_refused(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
-    job = _influence(study, jobs, [3, 0])
-    path = job.outputs / "targets.parquet"
-    pl.read_parquet(path).with_columns(question=pl.lit("999")).write_parquet(path)
-    before = _dump(study)
-    with pytest.raises(JobError, match="1 targets"):
-        commit_job(study, job, _where(jobs))
-    assert _dump(study) == before
-
-
-def test_rankings_of_examples_that_were_not_there_are_refused(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
-    job = _influence(study, jobs, [3, 999])
-    before = _dump(study)
-    with pytest.raises(JobError, match="rankings"):
-        commit_job(study, job, _where(jobs))
-    assert _dump(study) == before
+    assert dump(study) == before
 
 
 @pytest.fixture
 def tuned_and_probed(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> Iterator[tuple[str, str]]:
     """Names of a committed fine-tuning run and of the probing of its last checkpoint."""
-    tuned = commit_job(study, _finetuned(study, jobs), _where(jobs))
+    tuned = commit_job(study, finetuned(study, jobs), _where(jobs))
     last = ModelRef(name=f"{tuned.run}/epoch-2", digest=f"{tuned.run}-2")
-    probed = commit_job(study, _probed(plan_probe(study, jobs, last, probe_set="demo-all")), _where(jobs))
-    yield tuned.run, probed.run
+    asked = commit_job(study, probed(plan_probe(study, jobs, last, probe_set="demo-all")), _where(jobs))
+    yield tuned.run, asked.run
 
 
 def test_models_are_found_by_the_names_the_store_has_for_them(
@@ -389,7 +255,7 @@ def test_deleting_takes_dependants_first_and_everything_with_it(
         delete_run(study, tuned_id, run, jobs.folder)
     for name in (probe, run):
         delete_run(study, find_run(study, name)[0], name, jobs.folder)
-    left = {table: rows for table, rows in _dump(study).items() if rows}
+    left = {table: rows for table, rows in dump(study).items() if rows}
     assert left.keys().isdisjoint(
         {"run", "run_corpus", "run_event", "metric", "training_example", "probe_logit", "probe_answer", "profile"}
     )
@@ -406,7 +272,7 @@ def test_deleting_one_of_two_probing_runs_leaves_the_profiles_of_the_other(
     study.execute("INSERT INTO probe_set_member SELECT 99, question_id FROM question WHERE code IN ('1', '2', '46')")
     names = []
     for probe_set in ("few", "demo-all"):
-        job = _probed(plan_probe(study, jobs, MODEL, probe_set=probe_set, languages=["fa"]))
+        job = probed(plan_probe(study, jobs, MODEL, probe_set=probe_set, languages=["fa"]))
         names.append(commit_job(study, job, _where(jobs)).run)
     delete_run(study, find_run(study, names[deleted])[0], names[deleted], jobs.folder)
     left = "SELECT question FROM {} WHERE score = 'mean' ORDER BY question"
@@ -419,7 +285,7 @@ def test_deleting_one_of_two_probing_runs_leaves_the_profiles_of_the_other(
 def test_two_runs_may_end_with_the_same_weights(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
     runs = []
     for seed in (1, 2):
-        job = _finetuned(study, jobs, seed=seed)
+        job = finetuned(study, jobs, seed=seed)
         path = job.outputs / "checkpoints.parquet"
         pl.read_parquet(path).with_columns(digest=pl.lit("same")).write_parquet(path)
         done = commit_job(study, job, _where(jobs))
@@ -428,7 +294,7 @@ def test_two_runs_may_end_with_the_same_weights(study: duckdb.DuckDBPyConnection
     for run in runs:
         last = ModelRef(name=f"{run}/epoch-2", digest="same")
         assert canonical_name(study, last) == last.name
-        commit_job(study, _probed(plan_probe(study, jobs, last, probe_set="demo-all")), _where(jobs))
+        commit_job(study, probed(plan_probe(study, jobs, last, probe_set="demo-all")), _where(jobs))
     rows = study.execute(
         "SELECT run, count(*) FROM v_answer JOIN v_checkpoint USING (checkpoint_id) WHERE score = 'sum' GROUP BY ALL"
     ).fetchall()
@@ -439,12 +305,12 @@ def test_two_runs_may_end_with_the_same_weights(study: duckdb.DuckDBPyConnection
 def test_two_models_of_one_name_are_told_apart(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
     for digest in ("digest-0", "digest-1"):
         model = ModelRef(name="nano", digest=digest)
-        commit_job(study, _probed(plan_probe(study, jobs, model, probe_set="demo-all")), _where(jobs))
+        commit_job(study, probed(plan_probe(study, jobs, model, probe_set="demo-all")), _where(jobs))
     assert study.execute("SELECT model FROM v_checkpoint ORDER BY ALL").fetchall() == [("nano",), ("nano@digest-1",)]
 
 
 def test_a_pretrained_model_needs_a_name_of_its_own(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
-    commit_job(study, _probed(plan_probe(study, jobs, MODEL, probe_set="demo-all")), _where(jobs))
+    commit_job(study, probed(plan_probe(study, jobs, MODEL, probe_set="demo-all")), _where(jobs))
     settings = {"preset": "nano", "vocabulary": 500, "steps": 1, "batch_size": 2, "learning_rate": 0.1}
     with pytest.raises(UsageError, match="another model called nano"):
         plan_pretrain(study, jobs, sources=[], languages=[], limit=1, name="nano", **settings)
@@ -453,7 +319,7 @@ def test_a_pretrained_model_needs_a_name_of_its_own(study: duckdb.DuckDBPyConnec
 def test_probes_that_were_left_out_are_not_planned_again(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
     job = plan_probe(study, jobs, MODEL, probe_set="demo-all", languages=["fa"])
     assert job is not None
-    done = _probed(job)
+    done = probed(job)
     path = done.outputs / "probe_logits.parquet"
     pl.read_parquet(path).filter(pl.col("question") != "1").write_parquet(path)
     done.log("skipped", probes=[{"language": "fa", "question": "1", "reason": "alike"}])

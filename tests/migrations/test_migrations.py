@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import sqlalchemy as sa
 
 from mlv import migrations
 from mlv.schema.errors import StoreError, StoreLockedError, UsageError
@@ -87,6 +88,33 @@ def test_migrations_build_exactly_the_declared_tables_and_views(fresh: Path) -> 
     assert migrations.differences(fresh) == []
 
 
+def _tables(path: Path) -> set[tuple[object, ...]]:
+    """Columns with their types, places and comments, and constraints: also those that Alembic does not compare."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        columns = connection.execute(
+            "SELECT table_name, column_index, column_name, data_type, is_nullable, comment FROM duckdb_columns() "
+            "SEMI JOIN duckdb_tables() USING (table_oid) WHERE table_name <> 'alembic_version'"
+        ).fetchall()
+        constraints = connection.execute(
+            "SELECT table_name, constraint_text FROM duckdb_constraints() WHERE table_name <> 'alembic_version'"
+        ).fetchall()
+    return {*columns, *constraints}
+
+
+def test_migrations_build_what_the_models_would(fresh: Path, tmp_path: Path) -> None:
+    path = tmp_path / "models.duckdb"
+    engine = sa.create_engine(sa.URL.create("duckdb", database=str(path)))
+    metadata.create_all(engine)
+    engine.dispose()
+    assert _tables(fresh) == _tables(path)
+
+
+def test_columns_of_views_are_documented_in_their_order(fresh: Path) -> None:
+    with open_store(fresh) as connection:
+        for view in VIEWS:
+            assert [name for name, *_ in connection.execute(f"DESCRIBE {view.name}").fetchall()] == list(view.columns)
+
+
 def test_a_changed_table_and_a_missing_view_are_noticed(tmp_path: Path) -> None:
     path = tmp_path / "changed.duckdb"
     migrations.upgrade(path)
@@ -131,6 +159,69 @@ def test_an_upgrade_keeps_rows_and_backs_the_file_up(tmp_path: Path) -> None:
         assert connection.execute("SELECT count(*) FROM probe").fetchone() == (1,)
         tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
     assert ("influence_target",) not in tables
+
+
+def _rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of the tables that have any."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        names = [name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
+        tables = {name: connection.execute(f"FROM {name} ORDER BY ALL").fetchall() for name in names}
+    return {name: rows for name, rows in tables.items() if rows}
+
+
+@pytest.fixture
+def second(tmp_path: Path) -> Path:
+    """A store at revision 0002 that has two runs, the second one from a checkpoint of the first."""
+    path = tmp_path / "second.duckdb"
+    migrations.upgrade(path, "0002")
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("INSERT INTO base_model VALUES (1, 'nano', '', 'd0', 'mt5', 5, 7)")
+        connection.execute(
+            "INSERT INTO run SELECT i, kind, kind || '-' || i, 'hash' || i, '{\"a\": 1}', parent, 1, 3, 'committed', "
+            "TIMESTAMP '2026-01-01' + to_microseconds(i), TIMESTAMP '2026-01-02', TIMESTAMP '2026-01-03', '{}' "
+            "FROM (VALUES (1, 'finetune', NULL), (7, 'probe', 1)) AS r(i, kind, parent)"
+        )
+        connection.execute("INSERT INTO checkpoint VALUES (1, 1, NULL, 0, 0, true, 'nano', 'd0', '')")
+        connection.execute("INSERT INTO checkpoint VALUES (2, 1, 1, 1, 5, true, 'jobs/finetune-1', 'd1', '')")
+        connection.execute("INSERT INTO training_example SELECT i, 1, i, 'train', i FROM range(10) AS r(i)")
+        connection.execute("INSERT INTO run_event VALUES (7, 0, TIMESTAMP '2026-01-01', 'started', '{}')")
+        connection.execute("INSERT INTO metric VALUES (1, 'loss', 0.5, 1, 3.25)")
+    return path
+
+
+def test_an_upgrade_to_influence_runs_keeps_every_row_and_key(second: Path) -> None:
+    before = _rows(second)
+    migrations.upgrade(second)
+    assert _rows(second) == before | {"alembic_version": [(SCHEMA_REVISION,)]}
+    assert migrations.differences(second) == []
+    again = "INSERT INTO run BY NAME SELECT * REPLACE ({} AS run_id, '{}' AS kind, '{}' AS spec_hash) FROM run LIMIT 1"
+    with open_store(second, read_only=False) as connection:
+        assert connection.execute("SELECT run, epoch FROM v_checkpoint ORDER BY checkpoint_id").fetchall() == [
+            (None, 0),
+            ("finetune-1", 1),
+        ]
+        connection.execute(again.format(8, "validate", "new"))
+        for values in [(7, "validate", "newer"), (9, "validate", "hash7"), (9, "other", "newer")]:
+            with pytest.raises(duckdb.ConstraintException):
+                connection.execute(again.format(*values))
+
+
+@pytest.mark.parametrize(
+    ("table", "values"),
+    [
+        ("influence_target", "1, 1, 1, 1"),
+        ("influence_ranking", "1, 'positive', 1, 1, 0.5"),
+        ("influence_summary", "1, 1, 1, 0.5, 0.25, 0.5, 0.5"),
+    ],
+)
+def test_influence_that_lacks_what_the_new_tables_hold_is_not_dropped(second: Path, table: str, values: str) -> None:
+    with duckdb.connect(str(second)) as connection:
+        connection.execute(f"INSERT INTO {table} VALUES ({values})")
+    before = _rows(second)
+    with pytest.raises(StoreError, match=f"has rows in {table} that no released mlv wrote"):
+        migrations.upgrade(second)
+    assert _rows(second) == before
+    assert migrations.current(second) == "0002"
 
 
 def test_upgrading_an_up_to_date_store_makes_no_backup(tmp_path: Path) -> None:
