@@ -25,7 +25,13 @@ DISK_SIGNS = ("no space left on device", "pytorchstreamwriter failed writing")
 """How libraries word what the operating system told them, in lower case."""
 
 TRAINED = ("model.json", "metrics.parquet", "checkpoints.parquet")
-OUTPUTS = {"pretrain": TRAINED, "finetune": TRAINED, "probe": ("model.json", "probe_logits.parquet")}
+OUTPUTS = {
+    "pretrain": TRAINED,
+    "finetune": TRAINED,
+    "probe": ("model.json", "probe_logits.parquet"),
+    "influence": ("model.json", "run.json", "targets.parquet", "rankings.parquet", "summaries.parquet"),
+    "validate": ("model.json", "run.json", "validation.parquet"),
+}
 """Files of ``outputs/`` without which a job cannot be committed, by kind."""
 
 
@@ -100,7 +106,13 @@ def _runner(spec: JobSpec) -> Runner:
         from mlv.compute.probing import run as probe
 
         return probe
-    raise JobError(f"This version of mlv cannot run {spec.kind} jobs.", "Install a newer mlv.")
+    if spec.kind == "influence":
+        from mlv.compute.influence import run as influence
+
+        return influence
+    from mlv.compute.validation import run as validate
+
+    return validate
 
 
 @contextlib.contextmanager

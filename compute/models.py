@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from mlv.compute.corruption import sentinel_ids
 from mlv.schema.errors import DataError, JobError, NotFoundError
-from mlv.schema.jobs import JobDirectory, ModelRef, Precision
+from mlv.schema.jobs import JobDirectory, ModelRef, Precision, PretrainSpec
 
 MODEL_TYPES: Final = ("t5", "mt5")
 """Architectures that probes and span corruption are meant for."""
@@ -81,24 +81,33 @@ def digest(folder: Path) -> str:
 
 
 def locate(job: JobDirectory, reference: ModelRef) -> Path:
-    """Folder of the model that a job starts from, as its provenance says.
+    """Folder of a model that a job reads, as its provenance says.
 
     Raises NotFoundError where it is gone, JobError where its content is not the one that was planned.
     """
-    folder = Path(job.read_json("provenance.json").get("model_path", "") or reference.path or "missing model_path")
+    folder = Path(_recorded(job, reference) or "missing model_path")
     if not folder.is_dir():
         raise NotFoundError(
             f"Model {reference.name} of {job.path.name} is not at {folder}",
-            "Put it back, or set model_path in provenance.json to where it is now.",
+            "Put it back, or set its path in provenance.json (model_paths or model_path) to where it is now.",
         )
     _check_folder(folder)
     if digest(folder) != reference.digest:
         raise JobError(
             f"Model {reference.name} at {folder} is not the one that {job.path.name} was planned with: "
             "its content has changed",
-            "Plan the job again, or set model_path in provenance.json to an unchanged copy.",
+            "Plan the job again, or set its path in provenance.json to an unchanged copy.",
         )
     return folder
+
+
+def _recorded(job: JobDirectory, reference: ModelRef) -> str:
+    """Where the provenance says that a model is: in ``model_paths`` by name, in ``model_path`` the job's own."""
+    provenance, spec = job.read_json("provenance.json"), job.spec()
+    path: str = provenance.get("model_paths", {}).get(reference.name, "")
+    if not path and not isinstance(spec, PretrainSpec) and spec.model.name == reference.name:
+        path = provenance.get("model_path", "")
+    return path or reference.path
 
 
 def describe(folder: Path) -> dict[str, Any]:

@@ -21,6 +21,10 @@ class Purpose(IntEnum):
     ORDER = 2
     LANGUAGE = 3
     BATCHES = 4
+    HALVES = 5
+    BASELINES = 6
+    REMOVALS = 7
+    DIRECTIONS = 8
 
 
 class Stream:

@@ -1,0 +1,257 @@
+"""An index of projected gradients on disk: one row of features per example, in shards that appear whole or not at all.
+
+    index.json               what the index is of; its hash names the folder
+    sizes.json               features of an example, and examples of a shard
+    directions.safetensors   principal directions
+    shard-00000.safetensors  features [examples, size]; and per example its number, the squared norm of its features, and
+                             log-probability and number of its scored tokens
+
+An index that was broken off, however that was, goes on with its next shard. It is opened by its identity: all that a
+gradient depends on, from the model's weights to the seed of the corruption; a folder of another identity is refused.
+Examples lie in the order of their lengths, so that batches pad little; whoever reads gets them in their own order.
+
+Imports torch at its top: import this module inside functions.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from mlv.compute.gradients import Directions, FeatureSink, Parameter, Row, Sink, Tracer
+from mlv.compute.options import Progress
+from mlv.compute.probing import batches
+from mlv.compute.projection import principal_directions, random_directions, random_signs
+from mlv.schema.errors import JobError, UsageError
+from mlv.schema.jobs import Gradients, write_json, written_aside
+
+SHARD_BYTES: Final = 2**26
+"""Size of a shard, about; of exact gradients and of a dense projection's before it, 16 times that."""
+
+BATCH_BYTES: Final = 2**30
+"""Most memory for the features of a batch."""
+
+SIGNS_AT_ONCE: Final = 2**26
+"""Random signs of a dense projection held at a time: 256 MB."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What an index is to be made of."""
+
+    identity: dict[str, Any]
+    """All that its features depend on, as JSON."""
+
+    gradients: Gradients
+    rows: Sequence[Sequence[Row]]
+    """Rows of each example."""
+
+    reference: Sequence[Row]
+    """Rows that principal directions are learnt from."""
+
+    batch_tokens: int
+    """Encoder tokens, padding included, of a batch."""
+
+
+class GradientIndex:
+    """A finished index, read by examples in their own order."""
+
+    def __init__(self, folder: Path) -> None:
+        self._paths = sorted(folder.glob("shard-*.safetensors"))
+        small: dict[str, list[Tensor]] = {}
+        for path in self._paths:
+            with safetensors.safe_open(path, "pt") as shard:
+                for name in ("examples", "squared_norms", "logprob", "tokens"):
+                    small.setdefault(name, []).append(shard.get_tensor(name))
+                self.size: int = shard.get_slice("features").get_shape()[1]
+        self._order = torch.cat(small["examples"]).argsort()
+        self.squared_norms, self.logprob, self.tokens = (
+            torch.cat(small[name])[self._order] for name in ("squared_norms", "logprob", "tokens")
+        )
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def columns(self, start: int, stop: int) -> Tensor:
+        """Some of the features of all examples, [examples, stop - start]."""
+        parts = []
+        for path in self._paths:
+            with safetensors.safe_open(path, "pt") as shard:
+                parts.append(shard.get_slice("features")[:, start:stop])
+        return torch.cat(parts)[self._order]
+
+
+def folder_of(parent: Path, identity: dict[str, Any]) -> Path:
+    """Folder of the index of an identity below ``parent``."""
+    text = json.dumps(identity, sort_keys=True)
+    return parent / f"index-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def build(folder: Path, job: Job, load: Callable[[], Tracer], progress: Progress, label: str) -> GradientIndex:
+    """Finish the index in ``folder`` and open it; ``load`` gives the model where there is something to do.
+
+    Raises JobError where the folder holds another index or a gradient is no number, UsageError where the disk is too
+    small for it.
+    """
+    _claim(folder, job.identity)
+    order = sorted(range(len(job.rows)), key=lambda example: (_length(job.rows[example]), example))
+    done = sum(1 for _ in folder.glob("shard-*.safetensors"))
+    sizes = json.loads((folder / "sizes.json").read_text()) if (folder / "sizes.json").exists() else None
+    if sizes is None or done * sizes["shard"] < len(order):
+        builder = _Builder(folder, job, load())
+        builder.check_disk(len(order))
+        write_json(folder / "sizes.json", {"shard": builder.shard, "size": builder.size})
+        missing = [number for number in range(-(-len(order) // builder.shard)) if not _shard(folder, number).exists()]
+        shards = [order[number * builder.shard : (number + 1) * builder.shard] for number in missing]
+        progress.start(sum(map(len, shards)), "example", label)
+        for number, examples in zip(missing, shards, strict=True):
+            builder.write(_shard(folder, number), examples)
+            progress.advance(len(examples))
+    return GradientIndex(folder)
+
+
+def _claim(folder: Path, identity: dict[str, Any]) -> None:
+    """Make the folder, or see that it is of this identity."""
+    path = folder / "index.json"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(path, identity)
+    found = json.loads(path.read_text(encoding="utf-8"))
+    differing = sorted(key for key in found.keys() | identity.keys() if found.get(key) != identity.get(key))
+    if differing:
+        raise JobError(
+            f"{folder} is an index of something else: {', '.join(differing)} differ",
+            "Delete the folder: the index will be built again.",
+        )
+
+
+def _shard(folder: Path, number: int) -> Path:
+    return folder / f"shard-{number:05}.safetensors"
+
+
+def _length(rows: Sequence[Row]) -> int:
+    return max(len(row.inputs) + len(row.decoder) for row in rows)
+
+
+class _Builder:
+    """Computes and writes the shards of an index."""
+
+    def __init__(self, folder: Path, job: Job, tracer: Tracer) -> None:
+        self._folder, self._job, self._tracer = folder, job, tracer
+        self._device = str(tracer.model.device)
+        self._sink = FeatureSink(tracer.parameters, self._directions(), self._device)
+        dense = job.gradients.projection == "dense"
+        self.size = job.gradients.dimensions if dense else self._sink.size
+        whole = dense or job.gradients.projection == "none"
+        self.shard = max(1, (16 if whole else 1) * SHARD_BYTES // (4 * self._sink.size))
+
+    def check_disk(self, examples: int) -> None:
+        """Raise UsageError where the disk has no room for the features."""
+        needed, free = 4 * self.size * examples, shutil.disk_usage(self._folder).free
+        if needed > free:
+            raise UsageError(
+                f"The gradients of {examples:,} examples take {needed / 1e9:,.1f} GB; the disk of {self._folder} has "
+                f"{free / 1e9:,.1f} GB left",
+                "Project them (`--projection principal`) to fewer `--dimensions`, or free some space.",
+            )
+
+    def _directions(self) -> dict[str, Directions]:
+        """Directions of all parameters; principal ones are kept with the index."""
+        gradients, parameters = self._job.gradients, self._tracer.parameters
+        if gradients.projection == "random":
+            return random_directions(parameters, gradients.dimensions, gradients.seed, self._device)
+        if gradients.projection != "principal":
+            return {parameter.name: Directions(None, None) for parameter in parameters}
+        path = self._folder / "directions.safetensors"
+        if not path.exists():
+            _write_directions(path, principal_directions(parameters, gradients.dimensions, self._sweep, self._device))
+        return _read_directions(path, parameters, self._device)
+
+    def _sweep(self, sink: Sink) -> None:
+        for rows in _batched(self._job.reference, self._job.batch_tokens):
+            self._tracer.trace(rows, sink)
+
+    def write(self, path: Path, examples: Sequence[int]) -> None:
+        """Compute the features of some examples and write their shard."""
+        features = torch.zeros(len(examples), self._sink.size, device=self._device)
+        said = torch.zeros(2, len(examples), device=self._device)
+        rows = [
+            row._replace(example=place) for place, example in enumerate(examples) for row in self._job.rows[example]
+        ]
+        for some in _batched(rows, self._job.batch_tokens, BATCH_BYTES // (4 * self._sink.size)):
+            logprob = self._tracer.trace(some, self._sink)
+            where = torch.tensor([row.example for row in some], device=self._device)
+            weights = torch.tensor([row.weight for row in some], device=self._device)
+            scored = torch.tensor([float(max(1, row.scored)) for row in some], device=self._device)
+            features.index_add_(0, where, self._sink.features)
+            said.index_add_(1, where, torch.stack([weights * logprob, weights * scored]))
+        if self._job.gradients.projection == "dense":
+            features = self._densely_projected(features)
+        self._check(features, examples)
+        with written_aside(path) as aside:
+            safetensors.torch.save_file(
+                {
+                    "features": features.cpu(),
+                    "squared_norms": features.square().sum(1, dtype=torch.float64).cpu(),
+                    "logprob": said[0].cpu(),
+                    "tokens": said[1].cpu(),
+                    "examples": torch.tensor(examples),
+                },
+                aside,
+            )
+
+    def _densely_projected(self, features: Tensor) -> Tensor:
+        """``features`` [examples, parameters] times random signs, [examples, dimensions], scaled to be unbiased."""
+        dimensions, seed = self._job.gradients.dimensions, self._job.gradients.seed
+        projected = features.new_zeros(len(features), dimensions)
+        chunk = max(64, SIGNS_AT_ONCE // dimensions // 64 * 64)
+        for name, (start, rows, columns) in self._sink.places.items():
+            for offset in range(0, rows * columns, chunk):
+                some = features[:, start + offset : start + min(offset + chunk, rows * columns)]
+                signs = random_signs(name, offset, (some.shape[1], dimensions), seed)
+                projected += some @ signs.to(features.device)
+        return projected.div_(dimensions**0.5)
+
+    def _check(self, features: Tensor, examples: Sequence[int]) -> None:
+        wrong = (~torch.isfinite(features).all(1)).nonzero()[:, 0].tolist()
+        if wrong:
+            raise JobError(
+                f"Gradients of {len(wrong)} examples are no numbers (NaN or infinite), the first that of example "
+                f"{examples[wrong[0]]}: the checkpoint is damaged, or overflows",
+                "Probe the checkpoint (`mlv compute probe`); fine-tune again with a smaller `--learning-rate`.",
+            )
+
+
+def _batched(rows: Sequence[Row], budget: int, most: int = sys.maxsize) -> Iterator[list[Row]]:
+    """Rows of alike length together: at most ``budget`` tokens with padding and ``most`` rows, at least one row."""
+    for indices in batches([len(row.inputs) + len(row.decoder) for row in rows], budget):
+        for start in range(0, len(indices), max(1, most)):
+            yield [rows[index] for index in indices[start : start + max(1, most)]]
+
+
+def _write_directions(path: Path, directions: dict[str, Directions]) -> None:
+    tensors = {
+        f"{name}/{side}": tensor.cpu()
+        for name, pair in directions.items()
+        for side, tensor in pair._asdict().items()
+        if tensor is not None
+    }
+    with written_aside(path) as aside:
+        safetensors.torch.save_file(tensors, aside)
+
+
+def _read_directions(path: Path, parameters: Sequence[Parameter], device: str) -> dict[str, Directions]:
+    tensors = safetensors.torch.load_file(path, device)
+    return {
+        parameter.name: Directions(tensors.get(f"{parameter.name}/left"), tensors.get(f"{parameter.name}/right"))
+        for parameter in parameters
+    }

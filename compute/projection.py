@@ -1,0 +1,221 @@
+"""Directions that gradients are projected on: random ones, and principal ones learnt from reference gradients.
+
+Random numbers come from a counter keyed by (seed, parameter, side) and are made on the CPU: they do not depend on
+device, batch or order. Gaussian directions are scaled so that inner products of projected gradients are unbiased.
+
+Principal directions are those of the higher-order singular value decomposition (De Lathauwer et al. 2000) of reference
+gradients ``G`` [rows, columns]: the leading eigenvectors of the sums of ``G Gᵀ`` and of ``Gᵀ G``. A score is an inner
+product with a target's gradient: what lies outside the targets' directions adds nothing to it, so that directions are
+learnt from gradients of the targets' kind, not from those of training (docs/decisions.md). The vocabulary's side is
+too long for a covariance; a randomised range finder with one refinement (Halko et al. 2011) finds its directions, for
+which the gradients are swept twice.
+
+Imports torch at its top: import this module inside functions.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mlv.compute.gradients import Directions, Parameter, Sink, unpacked
+from mlv.compute.streams import Purpose, Stream
+from mlv.schema.errors import JobError
+from mlv.schema.jobs import VOCABULARY_DIRECTIONS
+
+LONG_SIDE: Final = 4096
+"""Length above which a side's covariance is not formed."""
+
+OVERSAMPLING: Final = 16
+"""Directions that the range finder takes beyond those that are wanted."""
+
+Sweep = Callable[[Sink], None]
+"""Passes the reference gradients to a sink."""
+
+
+def sides(parameter: Parameter, dimensions: int) -> tuple[int, int]:
+    """How many directions the left and the right side of a parameter get: never more than it is long."""
+    if parameter.columns == 1:
+        # the one side of a vector carries what a matrix has on both
+        rows = dimensions**2
+    else:
+        rows = max(dimensions, VOCABULARY_DIRECTIONS) if _is_vocabulary(parameter) else dimensions
+    return min(rows, parameter.rows), min(dimensions, parameter.columns)
+
+
+def random_directions(
+    parameters: Sequence[Parameter], dimensions: int, seed: int, device: str
+) -> dict[str, Directions]:
+    """Gaussian directions, [length, directions] with variance 1 / directions; None where a side is kept whole."""
+    found = {}
+    for parameter in parameters:
+        left, right = sides(parameter, dimensions)
+        found[parameter.name] = Directions(
+            _gaussian(parameter, "left", parameter.rows, left, seed, device),
+            _gaussian(parameter, "right", parameter.columns, right, seed, device),
+        )
+    return found
+
+
+def principal_directions(
+    parameters: Sequence[Parameter], dimensions: int, sweep: Sweep, device: str
+) -> dict[str, Directions]:
+    """Orthonormal directions, [length, directions], of the gradients that ``sweep`` passes on.
+
+    Raises JobError where these are no numbers.
+    """
+    covariances = Covariances(parameters, dimensions, device)
+    sweep(covariances)
+    if covariances.has_long_sides:
+        covariances.refine()
+        sweep(covariances)
+    return covariances.directions()
+
+
+class Covariances:
+    """Sums of ``G Gᵀ`` and ``Gᵀ G``, on long sides of their products with a few directions; a :class:`Sink`."""
+
+    def __init__(self, parameters: Sequence[Parameter], dimensions: int, device: str) -> None:
+        self._parameters = parameters
+        self._sides = {parameter.name: sides(parameter, dimensions) for parameter in parameters}
+        self._ranges: dict[str, Tensor] = {}
+        self._left: dict[str, Tensor] = {}
+        self._right = {p.name: torch.zeros(p.columns, p.columns, device=device) for p in parameters}
+        self._refining = False
+        for parameter in parameters:
+            name, length = parameter.name, parameter.rows
+            if length > LONG_SIDE:
+                start = _gaussian(parameter, "range", length, self._sides[name][0] + OVERSAMPLING, 0, device)
+                if start is not None:
+                    self._ranges[name] = start
+                    length = 0
+            if name in self._ranges:
+                self._left[name] = torch.zeros_like(self._ranges[name])
+            else:
+                self._left[name] = torch.zeros(length, length, device=device)
+
+    @property
+    def has_long_sides(self) -> bool:
+        """Whether a second sweep is needed."""
+        return bool(self._ranges)
+
+    def refine(self) -> None:
+        """Take the range that was found as the directions of the next sweep, which gives the covariance within it."""
+        self._refining = True
+        for name, product in self._left.items():
+            if name in self._ranges:
+                basis = torch.linalg.qr(product.double())[0].float()
+                self._ranges[name] = basis
+                self._left[name] = basis.new_zeros(basis.shape[1], basis.shape[1])
+
+    def begin(self, examples: int) -> None:
+        """A batch begins."""
+        self._examples = examples
+
+    def keep(self, parameter: Parameter, inputs: Tensor) -> Tensor:
+        return inputs
+
+    def outer(self, parameter: Parameter, kept: Tensor, gradient: Tensor) -> None:
+        right = gradient @ gradient.transpose(1, 2)
+        self._add_right(parameter, _summed(kept, right @ kept))
+        tokens = kept @ kept.transpose(1, 2)
+        if parameter.name not in self._ranges:
+            self._add_left(parameter, _summed(gradient, tokens @ gradient))
+            return
+        basis = self._ranges[parameter.name]
+        projected = gradient @ basis
+        if self._refining:
+            self._left[parameter.name] += _summed(projected, tokens @ projected)
+        else:
+            self._left[parameter.name] += _summed(gradient, tokens @ projected)
+
+    def packed(self, parameter: Parameter, rows: Tensor, inputs: Tensor, gradient: Tensor) -> None:
+        examples = int(rows.max()) + 1
+        self.outer(parameter, unpacked(rows, inputs, examples), unpacked(rows, gradient, examples))
+
+    def lookup(self, parameter: Parameter, ids: Tensor, gradient: Tensor) -> None:
+        same = (ids[:, :, None] == ids[:, None]).to(gradient.dtype)
+        self._add_right(parameter, _summed(gradient, same @ gradient))
+        tokens = gradient @ gradient.transpose(1, 2)
+        if parameter.name not in self._ranges:
+            where = ids[:, :, None] * parameter.rows + ids[:, None]
+            self._left[parameter.name].view(-1).index_add_(0, where.flatten(), tokens.flatten())
+            return
+        projected = self._ranges[parameter.name][ids]
+        if self._refining:
+            self._left[parameter.name] += _summed(projected, tokens @ projected)
+        else:
+            self._left[parameter.name].index_add_(0, ids.flatten(), (tokens @ projected).flatten(0, 1))
+
+    def whole(self, parameter: Parameter, gradient: Tensor) -> None:
+        self._add_right(parameter, _summed(gradient, gradient))
+        if parameter.name in self._ranges:
+            raise JobError(f"{parameter.name} is too long for principal directions", "Leave its modules out.")
+        self._add_left(parameter, _summed(gradient.transpose(1, 2), gradient.transpose(1, 2)))
+
+    def _add_right(self, parameter: Parameter, part: Tensor) -> None:
+        self._right[parameter.name] += part
+
+    def _add_left(self, parameter: Parameter, part: Tensor) -> None:
+        self._left[parameter.name] += part
+
+    def directions(self) -> dict[str, Directions]:
+        """The leading eigenvectors of both sides of every parameter."""
+        found = {}
+        for parameter in self._parameters:
+            name = parameter.name
+            left, right = self._sides[name]
+            rows = _leading(self._left[name], left, name)
+            basis = self._ranges.get(name)
+            found[name] = Directions(rows if basis is None else basis @ rows, _leading(self._right[name], right, name))
+        return found
+
+
+def _summed(one: Tensor, other: Tensor) -> Tensor:
+    """Sum over examples and tokens of the outer products of [examples, tokens, a] and [examples, tokens, b], [a, b]."""
+    return one.flatten(0, 1).T @ other.flatten(0, 1)
+
+
+def _leading(covariance: Tensor, count: int, name: str) -> Tensor:
+    """The eigenvectors of the ``count`` largest eigenvalues, [length, count]."""
+    if not torch.isfinite(covariance).all():
+        raise JobError(
+            f"Gradients of {name} are no numbers (NaN or infinite): the checkpoint is damaged, or overflows",
+            "Probe the checkpoint (`mlv compute probe`); fine-tune again with a smaller `--learning-rate`.",
+        )
+    # on the CPU: eigenvectors of the same matrix then are the same whatever the device
+    _, vectors = torch.linalg.eigh(covariance.double().cpu())
+    leading: Tensor = vectors[:, -count:].flip(1).float().contiguous()
+    return leading.to(covariance.device)
+
+
+def _is_vocabulary(parameter: Parameter) -> bool:
+    return parameter.group in ("embedding", "output") and parameter.rows > parameter.columns
+
+
+def _gaussian(parameter: Parameter, side: str, length: int, count: int, seed: int, device: str) -> Tensor | None:
+    """Gaussian numbers with variance 1 / ``count``, [length, count]; None where that would be the whole side."""
+    if count >= length:
+        return None
+    uniform = _stream(parameter.name, side, seed).uniform(2 * length * count).reshape(2, length, count)
+    # Box and Muller's; 1 - u is never 0
+    normal = np.sqrt(-2 * np.log1p(-uniform[0])) * np.cos(2 * np.pi * uniform[1])
+    return torch.from_numpy((normal / math.sqrt(count)).astype(np.float32)).to(device)
+
+
+def random_signs(name: str, start: int, shape: tuple[int, int], seed: int) -> Tensor:
+    """Random signs for the parameters ``name`` from ``start`` on, [parameters, dimensions], on the CPU."""
+    words = _stream(name, str(start), seed).words(-(-shape[0] * shape[1] // 64))
+    bits = np.unpackbits(words.view(np.uint8))[: shape[0] * shape[1]].reshape(shape)
+    signs: Tensor = torch.from_numpy(bits).float().mul_(2).sub_(1)
+    return signs
+
+
+def _stream(name: str, side: str, seed: int) -> Stream:
+    """The random numbers of one side of one parameter."""
+    key = int.from_bytes(hashlib.sha256(f"{name}\0{side}".encode()).digest()[:8], "little")
+    return Stream(seed, Purpose.DIRECTIONS, position=key)
