@@ -53,7 +53,7 @@ def _precision(text: str) -> "Precision":
     raise UsageError(f"There is no precision {text}.", "Use --precision fp32, or bf16 on a GPU that computes in it.")
 
 
-def _languages(text: str | None) -> list[str]:
+def read_languages(text: str | None) -> list[str]:
     """Codes of the languages of a comma-separated option: however a language is spelt, it is one."""
     from mlv.ingest.languages import language
 
@@ -115,7 +115,7 @@ def finetune(
     from mlv.ingest.plan import Training, plan_finetune
 
     checked = _precision(precision)
-    languages, test_languages = tuple(_languages(language)), _languages(test_language)
+    languages, test_languages = tuple(read_languages(language)), read_languages(test_language)
     training = Training(corpus, languages, sentences, _editions(edition or []))
     work = make_work(db, device, threads, skip_ambiguous, plan_only, batch_tokens)
     start = work.model(model, revision)
@@ -188,7 +188,7 @@ def probe(
 ) -> None:
     """Ask a model the probes it has not answered yet, and commit its answers."""
     work = make_work(db, device, threads, skip_ambiguous, plan_only, batch_tokens)
-    _probe(work, work.model(model, revision), probe_set, _languages(language))
+    _probe(work, work.model(model, revision), probe_set, read_languages(language))
 
 
 @app.command()
@@ -220,7 +220,7 @@ def pretrain(
             connection,
             jobs,
             sources=split_list(source),
-            languages=_languages(language),
+            languages=read_languages(language),
             limit=segments,
             name=name,
             preset=preset,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mlv.cli import compute, db, demo, edge, ingest, query, runs, sql
+from mlv.cli import compute, db, demo, edge, influence, ingest, query, runs, sql
 
 app = typer.Typer(
     help="An experiment store for the cultural values that multilingual language models hold in each language.",
@@ -13,9 +13,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+compute.app.command(name="influence")(influence.trace)
+compute.app.command(name="validate-influence")(influence.validate)
 app.add_typer(db.app, name="db")
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(compute.app, name="compute")
+app.add_typer(influence.app, name="influence")
 app.add_typer(runs.app, name="runs")
 app.add_typer(query.app, name="query")
 app.command(name="sql")(sql.sql)

@@ -215,7 +215,7 @@ def _unfinished(store: Path) -> "tuple[list[tuple[JobDirectory, str]], list[str]
     from mlv.schema.jobs import JobDirectory
     from mlv.schema.store import open_store
 
-    order = {"pretrain": 0, "finetune": 1, "probe": 2}
+    order = ("pretrain", "finetune", "probe", "influence", "validate")
     left: list[tuple[int, JobDirectory, str]] = []
     damaged: list[str] = []
     with open_store(store) as connection:
@@ -223,7 +223,7 @@ def _unfinished(store: Path) -> "tuple[list[tuple[JobDirectory, str]], list[str]
             try:
                 spec = job.spec()
                 if committed(connection, spec) is None:
-                    left.append((order.get(spec.kind, len(order)), job, job.state()))
+                    left.append((order.index(spec.kind), job, job.state()))
             except MlvError as error:
                 explain(error)
                 damaged.append(job.path.name)

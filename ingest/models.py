@@ -72,3 +72,18 @@ def canonical_name(connection: duckdb.DuckDBPyConnection, model: ModelRef) -> st
         [known[0]],
     ).fetchone()
     return model.name if row is None else str(row[0])
+
+
+def whereabouts(connection: duckdb.DuckDBPyConnection, store: Path, model: ModelRef, recorded: str) -> str:
+    """Folder of a model state: ``recorded`` if it is there, else that of the run in the store that made the model.
+
+    Where both are gone it is ``recorded``, which may be empty.
+    """
+    if recorded and Path(recorded).is_dir():
+        return recorded
+    known = find_checkpoint(connection, model)
+    row = connection.execute(
+        "SELECT path FROM checkpoint WHERE checkpoint_id = ? AND run_id IS NOT NULL", [known[0] if known else None]
+    ).fetchone()
+    path = store.resolve().parent / str(row[0]) if row else None
+    return str(path) if path is not None and path.is_dir() else recorded

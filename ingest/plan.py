@@ -15,16 +15,18 @@ import duckdb
 import polars as pl
 
 from mlv.ingest.corpora import select_segments
-from mlv.ingest.models import find_checkpoint
+from mlv.ingest.models import find_checkpoint, whereabouts
 from mlv.schema.errors import DataError, NotFoundError, UsageError
 from mlv.schema.jobs import (
     CorpusRef,
     FinetuneSpec,
+    InfluenceSpec,
     JobDirectory,
     JobSpec,
     ModelRef,
     PretrainSpec,
     ProbeSpec,
+    ValidationSpec,
     spec_hash,
     written_aside,
 )
@@ -75,7 +77,7 @@ def plan_finetune(
         **settings,
     )
     examples = _split(segments, spec.development_share, spec.seed)
-    return _write(jobs, spec, model, examples, "examples.parquet")
+    return write_job(jobs, spec, model, examples, "examples.parquet")
 
 
 def _split(segments: pl.DataFrame, development_share: float, seed: int) -> pl.DataFrame:
@@ -127,7 +129,7 @@ def plan_pretrain(
         )
     spec = PretrainSpec(corpora=_corpora(segments), inputs_digest="", **settings)
     _check_name(connection, spec, segments.drop("corpus_sha256"))
-    return _write(jobs, spec, None, segments.drop("corpus_sha256"), "segments.parquet")
+    return write_job(jobs, spec, None, segments.drop("corpus_sha256"), "segments.parquet")
 
 
 def _check_name(connection: duckdb.DuckDBPyConnection, spec: PretrainSpec, segments: pl.DataFrame) -> None:
@@ -177,7 +179,7 @@ def plan_probe(
         "ORDER BY p.language, p.number, p.question",
         {"checkpoint": known[0] if known else None, "probe_set": probe_set},
     ).pl()
-    _check_probes(connection, probes, probe_set, languages)
+    check_probes(connection, probes, probe_set, languages)
     wanted = pl.col("language").is_in(list(languages)) if languages else pl.lit(True)
     left = probes.filter(wanted & ~pl.col("answered")).drop("answered")
     left = left.join(_skipped(connection, known[0] if known else None), on=["language", "question"], how="anti")
@@ -190,7 +192,7 @@ def plan_probe(
         languages=tuple(left["language"].unique().sort()),
         inputs_digest="",
     )
-    return _write(jobs, spec, model, left.drop("collection"), "probes.parquet")
+    return write_job(jobs, spec, model, left.drop("collection"), "probes.parquet")
 
 
 def _skipped(connection: duckdb.DuckDBPyConnection, checkpoint_id: int | None) -> pl.DataFrame:
@@ -204,7 +206,7 @@ def _skipped(connection: duckdb.DuckDBPyConnection, checkpoint_id: int | None) -
     return pl.DataFrame(left_out, schema={"language": pl.String, "question": pl.String}, orient="row")
 
 
-def _check_probes(
+def check_probes(
     connection: duckdb.DuckDBPyConnection, probes: pl.DataFrame, probe_set: str, languages: Sequence[str]
 ) -> None:
     rows = connection.execute("SELECT DISTINCT probe_set FROM v_probe_set ORDER BY ALL").fetchall()
@@ -223,20 +225,24 @@ def _check_probes(
 
 
 def relocate_model(connection: duckdb.DuckDBPyConnection, job: JobDirectory, store: Path) -> None:
-    """Tell a job where the model that it starts from is now, if a run of the store at ``store`` made that model.
+    """Tell a job where the models that it reads are now, if runs of the store at ``store`` made them.
 
-    A study that was moved takes its checkpoints along, and the path in ``provenance.json`` leads to where they were.
+    A study that was moved takes its checkpoints along, and the paths in ``provenance.json`` lead to where they were.
     """
     spec = job.spec()
-    if isinstance(spec, PretrainSpec) or Path(job.read_json("provenance.json").get("model_path", "")).is_dir():
+    if isinstance(spec, PretrainSpec):
         return
-    known = find_checkpoint(connection, spec.model)
-    row = connection.execute(
-        "SELECT path FROM checkpoint WHERE checkpoint_id = ? AND run_id IS NOT NULL", [known[0] if known else None]
-    ).fetchone()
-    path = store.resolve().parent / str(row[0]) if row else None
-    if path is not None and path.is_dir():
-        job.update_provenance(model_path=str(path))
+    provenance = job.read_json("provenance.json")
+    path = whereabouts(connection, store, spec.model, provenance.get("model_path", ""))
+    found: dict[str, Any] = {"model_path": path}
+    if isinstance(spec, InfluenceSpec | ValidationSpec):
+        paths = provenance.get("model_paths", {})
+        found["model_paths"] = {
+            model.name: whereabouts(connection, store, model, paths.get(model.name, ""))
+            for model in (spec.model, spec.training.model, *spec.checkpoints)
+        }
+    if any(provenance.get(key) != value for key, value in found.items()):
+        job.update_provenance(**found)
 
 
 def default_probe_set(connection: duckdb.DuckDBPyConnection) -> str:
@@ -249,15 +255,20 @@ def default_probe_set(connection: duckdb.DuckDBPyConnection) -> str:
     return str(row[0])
 
 
-def _write(jobs: Jobs, spec: JobSpec, model: ModelRef | None, frame: pl.DataFrame, name: str) -> JobDirectory:
-    """Make the job directory of ``spec`` with its one input, whose content enters the specification."""
+def write_job(jobs: Jobs, spec: JobSpec, model: ModelRef | None, frame: pl.DataFrame, name: str) -> JobDirectory:
+    """Make the job directory of ``spec`` with its first input, whose content enters the specification."""
     spec = spec.model_copy(update={"inputs_digest": content_digest(frame)})
     provenance = jobs.provenance | ({"model_path": model.path} if model else {})
     job = JobDirectory.create(jobs.folder, spec, provenance)
+    write_input(job, frame, name)
+    return job
+
+
+def write_input(job: JobDirectory, frame: pl.DataFrame, name: str) -> None:
+    """Write a file that a job reads, unless it is there."""
     if not (job.inputs / name).exists():
         with written_aside(job.inputs / name) as aside:
             frame.write_parquet(aside)
-    return job
 
 
 def content_digest(frame: pl.DataFrame) -> str:
