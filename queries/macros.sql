@@ -1,5 +1,6 @@
 -- The statistics and defaults that queries share, as macros of the connection: nothing is written into a store.
 -- A macro that a released query uses never changes (queries.lock.json); a better one gets a new name.
+-- The last macro stays the last: its hash, unlike the others', is over the semicolon too.
 
 -- Selection ------------------------------------------------------------------------------------------------------
 
@@ -14,6 +15,15 @@ CREATE OR REPLACE TEMP MACRO at_epoch(wanted, epoch, is_final) AS
 CREATE OR REPLACE TEMP MACRO checkpoint_name(model, run, epoch) AS
     CASE WHEN run IS NULL THEN model ELSE run || '/epoch-' || epoch END;
 
+-- What an attribution is called in tables, as mlv.schema.jobs.attribution_name has it, e.g. trak-principal-32.
+CREATE OR REPLACE TEMP MACRO attribution_name(method, similarity, projection, dimensions) AS
+    concat_ws(
+        '-',
+        method,
+        CASE WHEN similarity = 'cosine' THEN 'cosine' END,
+        CASE WHEN projection = 'none' THEN 'exact' ELSE projection || '-' || dimensions END
+    );
+
 -- A word of a command line, quoted where a shell would take it apart.
 CREATE OR REPLACE TEMP MACRO shell_word(word) AS
     CASE
@@ -26,6 +36,10 @@ CREATE OR REPLACE TEMP MACRO shell_word(word) AS
 -- Percentage of rows that meet a condition; NULL of none (aggregate).
 CREATE OR REPLACE TEMP MACRO percent(condition) AS
     100.0 * count(*) FILTER (WHERE condition) / nullif(count(*), 0);
+
+-- How many items of a list are in another.
+CREATE OR REPLACE TEMP MACRO count_shared(items, others) AS
+    len(list_filter(items, lambda item: list_contains(others, item)));
 
 -- Mean in a fixed order, so that the last digit does not depend on how rows are stored (aggregate).
 CREATE OR REPLACE TEMP MACRO mean(value, place) AS avg(value ORDER BY place);
@@ -79,6 +93,28 @@ CREATE OR REPLACE TEMP MACRO spearman_p(rho, n) AS
         THEN regularised_beta((n - 2) / 2, 0.5::DOUBLE, 1 - rho * rho)
         ELSE 1 - regularised_beta(0.5::DOUBLE, (n - 2) / 2, rho * rho)
     END;
+
+-- Two-sided tail of the standard normal distribution beyond z: by the series of the error function where z is small
+-- (Abramowitz and Stegun 26.2.11), else by the continued fraction of the tail (26.2.14), each from its last term
+-- backwards.
+CREATE OR REPLACE TEMP MACRO normal_p(z) AS
+    CASE
+        WHEN abs(z) < 3
+        THEN 1 - sqrt(2 / pi()) * exp(-z * z / 2) * abs(z) * list_reduce(
+            list_transform(range(101, 1, -2), lambda k: z * z / k), lambda rest, term: 1 + term * rest, 1::DOUBLE
+        )
+        ELSE sqrt(2 / pi()) * exp(-z * z / 2) / list_reduce(
+            list_transform(range(100, 0, -1), lambda k: k::DOUBLE), lambda rest, term: abs(z) + term / rest, abs(z)
+        )
+    END;
+
+-- Wilcoxon's signed-rank statistic of paired differences, none of them 0, standardised with the correction for ties
+-- (aggregate): normal_p of it is the p-value of scipy.stats.wilcoxon(zero_method='wilcox', correction=False,
+-- method='asymptotic'). twice_rank is twice the average rank of a difference's size, tied how many differences have
+-- that size. All sums are of integers.
+CREATE OR REPLACE TEMP MACRO signed_rank_z(difference, twice_rank, tied) AS
+    (2 * sum(CASE WHEN difference > 0 THEN twice_rank ELSE 0 END) - count(*) * (count(*) + 1))::DOUBLE
+    / sqrt((2 * count(*) * (count(*) + 1) * (2 * count(*) + 1) - sum(tied * tied - 1)) / 3);
 
 -- Defaults -------------------------------------------------------------------------------------------------------
 
@@ -188,6 +224,89 @@ CREATE OR REPLACE TEMP MACRO agreement_cells(
     FROM cells
     JOIN chosen a ON a.place = place_a
     JOIN chosen b ON b.place = place_b;
+
+-- Influence ------------------------------------------------------------------------------------------------------
+
+-- Influence and validation runs; the parameters restrict where they are not NULL. seed is the traced run's. tracing
+-- is what the scores depend on beside the attribution: runs that differ in either are not alike.
+CREATE OR REPLACE TEMP MACRO selected_influence_runs(
+    wanted_run, wanted_model, wanted_source, wanted_method, wanted_sentences, wanted_seed
+) AS TABLE
+    SELECT
+        i.run,
+        i.traced_run,
+        i.model,
+        i.source,
+        i.ft_languages,
+        i.strategy,
+        i.sentences,
+        i.traced_seed AS seed,
+        i.settings,
+        attribution_name(i.method, i.similarity, i.projection, i.dimensions) AS attribution,
+        i.quantity,
+        array_to_string(
+            [
+                replace(path, 'attribution.', '') || '='
+                    || translate(json_extract_string(r.spec, '$.' || path), '[]"', '')
+                FOR path IN [
+                    'probe_set', 'selection', 'quantity', 'top_k', 'attribution.damping', 'attribution.confidence',
+                    'attribution.gradients.output', 'attribution.gradients.modules', 'attribution.gradients.seed'
+                ]
+            ],
+            ' '
+        ) || ' checkpoints=' || i.checkpoints AS tracing,
+        i.examples
+    FROM v_influence_run i
+    JOIN v_run r USING (run_id)
+    WHERE matches(wanted_run, i.run)
+      AND matches(wanted_model, i.model)
+      AND matches(wanted_source, i.source)
+      AND matches(wanted_method, i.method)
+      AND matches(wanted_sentences, i.sentences)
+      AND matches(wanted_seed, i.traced_seed);
+
+-- The k most influential examples of each target and direction, as lists without an order: of targets that are traced
+-- by all checkpoints together, or of those by single epochs' checkpoints. The last three parameters restrict where they
+-- are not NULL. languages maps languages to numbers of examples.
+CREATE OR REPLACE TEMP MACRO ranked_lists(
+    influence_runs, by_epoch, wanted_shifted, wanted_direction, wanted_k
+) AS TABLE
+    WITH lists AS (
+        SELECT
+            run, collection, language, question, epoch, direction,
+            list(training_example_id) AS examples,
+            list(parallel_key) AS keys,
+            histogram(train_language) AS languages,
+            count(*) AS k
+        FROM v_influence
+        WHERE run IN (SELECT unnest(influence_runs))
+          AND (epoch IS NOT NULL) = by_epoch
+          AND matches(wanted_direction, direction)
+          AND (wanted_k IS NULL OR rank <= wanted_k)
+        GROUP BY ALL
+    )
+    SELECT l.* EXCLUDE (collection)
+    FROM lists l
+    JOIN v_influence_target t
+        ON t.run = l.run
+        AND t.collection = l.collection
+        AND t.language = l.language
+        AND t.question = l.question
+        AND t.epoch IS NOT DISTINCT FROM l.epoch
+    WHERE matches(wanted_shifted, t.shifted);
+
+-- Per target, direction and fine-tuning language: the percentage of the most influential examples that are in it.
+CREATE OR REPLACE TEMP MACRO influence_shares(
+    influence_runs, by_epoch, wanted_shifted, wanted_direction, wanted_k
+) AS TABLE
+    WITH trained AS (
+        SELECT run, unnest(string_split(ft_languages, ',')) AS ft_language FROM v_influence_run
+    )
+    SELECT
+        run, language, question, epoch, direction, ft_language,
+        100.0 * coalesce(languages[ft_language], 0) / k AS share
+    FROM ranked_lists(influence_runs, by_epoch, wanted_shifted, wanted_direction, wanted_k)
+    JOIN trained USING (run);
 
 -- Profiles -------------------------------------------------------------------------------------------------------
 

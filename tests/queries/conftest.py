@@ -11,11 +11,22 @@ A study is a dictionary of polars frames with natural keys alone:
     countries          language, country
     questions          question, category
 
-The pretrained checkpoint of a model is called like the model; ``base`` is the checkpoint that a run starts from.
+and, where examples are traced,
+
+    influence_runs     influence, run, spec
+    training_examples  run, language, examples
+    rankings           influence, language, question, epoch, direction, rank, train_language, key
+    summaries          influence, language, question, epoch, train_language, mean, sd
+    validations        influence, test, scores, language, question, seeds, direction, k, draw, n, value
+
+The pretrained checkpoint of a model is called like the model; ``base`` is the checkpoint that a run starts from. A run
+trains on the first segments of a corpus, whose parallel keys are numbers; every probe that is ranked is a target.
 """
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -23,11 +34,36 @@ import pytest
 
 from mlv.migrations import upgrade
 from mlv.schema import paper
+from mlv.schema.jobs import Attribution, Gradients
 from mlv.schema.store import connect, transaction
+from mlv.schema.tables import table_names
 
 Study = dict[str, pl.DataFrame]
 
 HERE = Path(__file__).parent
+
+_Schema = dict[str, type[pl.DataType]]
+
+_TARGET: _Schema = {"influence": pl.String, "language": pl.String, "question": pl.String}
+_RANKED: _Schema = {
+    "epoch": pl.Int64,
+    "direction": pl.String,
+    "rank": pl.Int64,
+    "train_language": pl.String,
+    "key": pl.Int64,
+}
+_SUMMED: _Schema = {"epoch": pl.Int64, "train_language": pl.String, "mean": pl.Float64, "sd": pl.Float64}
+_TESTED: _Schema = {"test": pl.String, "scores": pl.String, "seeds": pl.String, "direction": pl.String, "k": pl.Int64}
+_VALUES: _Schema = {"draw": pl.Int64, "n": pl.Int64, "value": pl.Float64}
+
+UNTRACED: Study = {
+    "influence_runs": pl.DataFrame(schema={"influence": pl.String, "run": pl.String, "spec": pl.String}),
+    "training_examples": pl.DataFrame(schema={"run": pl.String, "language": pl.String, "examples": pl.Int64}),
+    "rankings": pl.DataFrame(schema=_TARGET | _RANKED),
+    "summaries": pl.DataFrame(schema=_TARGET | _SUMMED),
+    "validations": pl.DataFrame(schema=_TARGET | _TESTED | _VALUES),
+}
+"""The frames of a study that traces nothing."""
 
 CATEGORIES = pl.DataFrame(
     [tuple(category) for category in paper.CATEGORIES],
@@ -138,12 +174,61 @@ JOIN survey s ON s.code = c.survey
 JOIN country y ON y.code = c.country
 JOIN question q ON q.code = c.question
 JOIN profile f ON f.survey_id = s.survey_id AND f.country_id = y.country_id AND f.weighting = c.weighting;
+
+INSERT INTO training_example
+SELECT row_number() OVER (ORDER BY run_id, segment_id), run_id,
+       row_number() OVER (PARTITION BY run_id ORDER BY segment_id) - 1, 'train', segment_id
+FROM training_examples x
+JOIN run r ON r.name = x.run
+JOIN run_corpus USING (run_id)
+JOIN corpus USING (corpus_id)
+JOIN "language" l ON l.language_id = corpus.language_id AND l.code = x.language
+JOIN segment g ON g.corpus_id = corpus.corpus_id AND g.position < x.examples;
+INSERT INTO run
+SELECT 1000 + row_number() OVER (ORDER BY influence), i.spec ->> 'kind', influence, influence, i.spec, r.run_id,
+       checkpoint_id, 0, 'committed', r.started_at, r.finished_at, r.committed_at, '{}'
+FROM influence_runs i JOIN run r ON r.name = i.run JOIN checkpoint k ON k.run_id = r.run_id AND k.is_final;
+INSERT INTO influence_run
+SELECT run_id, parent_run_id, coalesce(spec ->> '$.attribution.method', 'validation'),
+       coalesce(spec ->> '$.attribution.similarity', ''), spec ->> 'quantity', coalesce(spec ->> 'selection', 'chosen'),
+       coalesce(spec ->> '$.attribution.gradients.projection', ''),
+       coalesce((spec ->> '$.attribution.gradients.dimensions')::INTEGER, 0), '', 1, 1,
+       (SELECT count(*) FROM training_example e WHERE e.run_id = r.parent_run_id),
+       coalesce((spec ->> 'top_k')::INTEGER, 0)
+FROM run r WHERE kind IN ('influence', 'validate');
+INSERT INTO influence_target
+SELECT row_number() OVER (ORDER BY run_id, probe_id, epoch), run_id, probe_id, epoch, 1, 0
+FROM (SELECT DISTINCT influence, language, question, epoch FROM rankings) t
+JOIN run r ON r.name = t.influence
+JOIN v_probe USING (language, question);
+CREATE TEMP TABLE target AS
+SELECT influence_target_id, r.name AS influence, parent_run_id, language, question, t.epoch
+FROM influence_target t JOIN run r USING (run_id) JOIN v_probe USING (probe_id);
+INSERT INTO influence_ranking
+SELECT influence_target_id, i.direction, i.rank, e.training_example_id, 1 / i.rank
+FROM rankings i
+JOIN target t ON t.influence = i.influence AND t.language = i.language AND t.question = i.question
+    AND t.epoch IS NOT DISTINCT FROM i.epoch
+JOIN training_example e ON e.run_id = t.parent_run_id
+JOIN v_segment g ON g.segment_id = e.segment_id AND g.language = i.train_language AND g.parallel_key = i.key::VARCHAR;
+INSERT INTO influence_summary
+SELECT influence_target_id, language_id, examples, examples * mean, examples * (sd ** 2 + mean ** 2), mean - sd,
+       mean + sd
+FROM summaries s
+JOIN target t ON t.influence = s.influence AND t.language = s.language AND t.question = s.question
+    AND t.epoch IS NOT DISTINCT FROM s.epoch
+JOIN "language" l ON l.code = s.train_language
+JOIN run r ON r.run_id = t.parent_run_id
+JOIN training_examples x ON x.run = r.name AND x.language = s.train_language;
+INSERT INTO influence_validation
+SELECT run_id, test, scores, probe_id, seeds, direction, k, draw, n, value
+FROM validations v JOIN run r ON r.name = v.influence JOIN v_probe USING (language, question);
 """
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
     """Write a study into an empty store."""
-    for name, frame in {**study, "categories": CATEGORIES}.items():
+    for name, frame in {**UNTRACED, **study, "categories": CATEGORIES}.items():
         connection.register(name, frame)
     with transaction(connection):
         connection.execute(FILL)
@@ -171,6 +256,24 @@ def make_store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> C
     return make
 
 
+@pytest.fixture(scope="session")
+def shuffled(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Makes a store with the same rows, stored in another order."""
+
+    def shuffle(path: Path) -> Path:
+        target = tmp_path_factory.mktemp("shuffled") / "study.duckdb"
+        target.write_bytes(empty_store.read_bytes())
+        with connect(target, read_only=False) as connection:
+            connection.execute(f"ATTACH '{path}' AS original (READ_ONLY)")
+            for table in table_names():
+                connection.execute(
+                    f'INSERT INTO "{table}" SELECT * FROM original."{table}" t ORDER BY hash(t::VARCHAR)'
+                )
+        return target
+
+    return shuffle
+
+
 def _answers(checkpoint: str, **given: str) -> pl.DataFrame:
     """Answers by language, one digit per question in the order of QUESTIONS; - for a probe that was not asked."""
     rows = [
@@ -180,6 +283,15 @@ def _answers(checkpoint: str, **given: str) -> pl.DataFrame:
         for score in ("mean", "sum")
         if digit != "-" and (score == "mean" or question != "131")
     ]
+    return pl.DataFrame(rows, schema=["checkpoint", "language", "question", "score", "answer"], orient="row")
+
+
+ANSWERS_177 = {"alpha": (1, 1, 1), "fa-2": (2, 1, 1), "ko-2": (2, 2, 1), "mult-2": (1, 2, 1)}
+"""Answers in de, fa and ko to a question that no probe set has."""
+
+
+def _answer_177(checkpoint: str, *answers: int) -> pl.DataFrame:
+    rows = [(checkpoint, lang, "177", "mean", answer) for lang, answer in zip(("de", "fa", "ko"), answers, strict=True)]
     return pl.DataFrame(rows, schema=["checkpoint", "language", "question", "score", "answer"], orient="row")
 
 
@@ -215,6 +327,114 @@ def _country_profile(country: str, *values: float | None) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=columns, orient="row")
 
 
+TRAK = Attribution()
+TRACIN = Attribution(
+    method="tracin", similarity="cosine", gradients=Gradients(projection="random", dimensions=16, modules=("output",))
+)
+
+
+def influence_spec(attribution: Attribution, **other: Any) -> str:
+    """What counts of the specification of an influence run, as JSON."""
+    fields = {"probe_set": "wvs7-all", "selection": "all", "quantity": "answer", "top_k": 4}
+    return json.dumps({"kind": "influence", **fields, "attribution": attribution.model_dump(), **other})
+
+
+def _ranked(influence: str, epoch: int | None = None, **given: str) -> pl.DataFrame:
+    """Rankings by language and question, such as ``de_131="fa0 fa1 ko0"``, with n_ before it for negative ones."""
+    rows = [
+        (influence, *probe.removeprefix("n_").split("_"), epoch, direction, rank, example[:2], int(example[2:]))
+        for probe, examples in given.items()
+        for direction in ["negative" if probe.startswith("n_") else "positive"]
+        for rank, example in enumerate(examples.split(), 1)
+    ]
+    return pl.DataFrame(rows, schema=UNTRACED["rankings"].schema, orient="row")
+
+
+def _frame(name: str, *rows: tuple[Any, ...]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=UNTRACED[name].schema, orient="row")
+
+
+def _traced() -> Study:
+    """The traced examples of the study that is computed by hand."""
+    trak, tracin = influence_spec(TRAK), influence_spec(TRACIN)
+    return {
+        "influence_runs": _frame(
+            "influence_runs",
+            ("steps-mult", "finetune-mult", tracin),
+            ("trace-fa", "finetune-fa", trak),
+            ("trace-ko", "finetune-ko", trak),
+            ("trace-mult", "finetune-mult", trak),
+            ("trace-mult3", "finetune-mult3", trak),
+            ("validate-mult", "finetune-mult", '{"kind":"validate","quantity":"margin"}'),
+        ),
+        "training_examples": _frame(
+            "training_examples",
+            ("finetune-fa", "fa", 10),
+            ("finetune-ko", "ko", 5),
+            ("finetune-mult", "fa", 6),
+            ("finetune-mult", "ko", 4),
+            ("finetune-mult3", "fa", 5),
+            ("finetune-mult3", "ko", 5),
+        ),
+        "rankings": pl.concat(
+            [
+                _ranked("trace-fa", de_176="fa0 fa1", de_177="fa3 fa4", fa_176="fa0 fa1", fa_177="fa3 fa9"),
+                _ranked("trace-ko", de_176="ko1 ko2", de_177="ko0 ko1", fa_176="ko0", fa_177="ko0 ko3"),
+                _ranked("trace-mult", de_131="fa0 fa1 fa2 ko0", de_132="fa0 fa1 ko0 ko1", de_176="fa0 fa1 ko1 ko3"),
+                _ranked("trace-mult", fa_176="fa0 fa1 fa2 fa3", fa_177="fa0 fa1 ko0 ko2"),
+                _ranked("trace-mult", ko_176="fa0 fa1 fa2 fa3", ko_177="ko0 ko1 fa0 fa5"),
+                _ranked("trace-mult", n_de_131="fa4 fa5", n_de_132="fa5 fa4", n_fa_176="ko1 ko2 ko3 fa0"),
+                _ranked("trace-mult3", de_131="fa0 ko0 ko1 ko2"),
+                _ranked("steps-mult", de_131="ko0 ko1"),
+                _ranked("steps-mult", 1, de_131="fa0 fa1", de_132="fa0 fa1", de_164="fa0 ko0", de_165="fa0 ko0"),
+                _ranked("steps-mult", 1, de_166="fa0 fa1", fa_176="fa0 fa1"),
+                _ranked("steps-mult", 3, de_131="fa0 ko0", de_132="fa0 ko0", de_164="fa1 ko1", de_165="fa0 fa1"),
+                _ranked("steps-mult", 3, de_166="ko0 ko1", fa_176="fa2 fa3"),
+            ]
+        ),
+        "summaries": _frame(
+            "summaries",
+            ("trace-fa", "de", "176", None, "fa", 1.0, 0.0),
+            ("trace-ko", "de", "176", None, "ko", 1.0, 0.0),
+            ("trace-mult", "de", "131", None, "fa", 0.25, 0.25),
+            ("trace-mult", "de", "131", None, "ko", -1.0, 0.0),
+            ("trace-mult", "de", "132", None, "fa", 0.75, 0.25),
+            ("trace-mult", "de", "132", None, "ko", 0.0, 0.0),
+            ("trace-mult3", "de", "131", None, "fa", 1.0, 0.5),
+            ("trace-mult3", "de", "131", None, "ko", 2.0, 0.5),
+            ("steps-mult", "de", "131", None, "fa", 1.0, 0.0),
+            ("steps-mult", "de", "131", None, "ko", 2.0, 0.0),
+            ("steps-mult", "de", "131", 1, "fa", 9.0, 0.0),
+        ),
+        "validations": _validations(),
+    }
+
+
+def _validations() -> pl.DataFrame:
+    """Two probes in German; a number for each of them, or for the first alone."""
+
+    def rows(test: str, scores: str, *values: float, seeds: str = "same", **at: Any) -> list[tuple[Any, ...]]:
+        left_out = (at.get("direction"), at.get("k"), at.get("draw", 0), at.get("n", 1))
+        return [
+            ("validate-mult", "de", question, test, scores, seeds, *left_out, value)
+            for question, value in zip(("131", "132"), values, strict=False)
+        ]
+
+    return _frame(
+        "validations",
+        *rows("lds", "trak-principal-32", 0.5, 0.25, n=16),
+        *rows("lds", "trak-exact", 0.75, 0.75, n=16),
+        *rows("lds", "permuted-examples", 0.25, -0.25, n=16),
+        *rows("lds", "permuted-examples", 0.25, 0.25, n=16, draw=1),
+        *rows("lds", "trak-principal-32", 0.25, n=8, seeds="other"),
+        *rows("removal", "trak-principal-32", -0.25, -0.5, direction="positive", k=50),
+        *rows("removal", "trak-principal-32", 0.25, direction="negative", k=50),
+        *rows("removal", "trak-principal-32", -0.5, -0.5, direction="positive", k=100),
+        *rows("removal", "random", -0.25, 0.0, k=50),
+        *rows("removal", "random", 0.0, 0.0, k=50, draw=1),
+    )
+
+
 @pytest.fixture(scope="session")
 def hand_study() -> Study:
     """The study that golden/README.md computes by hand."""
@@ -228,6 +448,7 @@ def hand_study() -> Study:
         ("ko-2", "alpha", "finetune-ko", "pbc", "ko", 2000, 1, 2, True, "alpha", PAPER),
         ("more-2", "alpha", "finetune-more", "pbc", "ko", 2000, 1, 2, True, "fa-2", PAPER),
         ("mult-2", "alpha", "finetune-mult", "pbc", "fa,ko", 4000, 1, 2, True, "alpha", PAPER),
+        ("mult3-2", "alpha", "finetune-mult3", "pbc", "fa,ko", 4000, 3, 2, True, "alpha", PAPER),
     ]
     columns = ["checkpoint", "model", "run", "source", "ft_languages", "sentences", "seed", "epoch", "is_final"]
     columns += ["base", "spec"]
@@ -245,6 +466,7 @@ def hand_study() -> Study:
                 _answers("more-2", de="112211"),
                 _answers("ko-2", de="121212", fa="122-12", ko="221112"),
                 _answers("mult-2", de="222122", fa="122112", ko="111122"),
+                *(_answer_177(checkpoint, *answers) for checkpoint, answers in ANSWERS_177.items()),
             ]
         ),
         "model_profiles": pl.concat(
@@ -281,7 +503,8 @@ def hand_study() -> Study:
             }
         ),
         "countries": pl.DataFrame({"language": ["de", "en", "fa", "ko"], "country": ["DE", "US", "IR", "KR"]}),
-        "questions": pl.DataFrame({"question": QUESTIONS, "category": themes}),
+        "questions": pl.DataFrame({"question": [*QUESTIONS, "177"], "category": [*themes, "ethical_values"]}),
+        **_traced(),
     }
 
 

@@ -17,8 +17,7 @@ import pytest
 from scipy import stats
 
 from mlv.queries import catalogue, render, run
-from mlv.schema.store import connect, open_store
-from mlv.schema.tables import table_names
+from mlv.schema.store import open_store
 
 Study = dict[str, pl.DataFrame]
 Row = dict[str, Any]
@@ -308,19 +307,9 @@ def test_coverage(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
     assert frame["command"].is_null().to_list() == (frame["runs"] > 0).to_list()
 
 
-def _shuffled(path: Path, empty_store: Path, target: Path) -> None:
-    """A store with the same rows, stored in another order."""
-    target.write_bytes(empty_store.read_bytes())
-    with connect(target, read_only=False) as connection:
-        connection.execute(f"ATTACH '{path}' AS original (READ_ONLY)")
-        for table in table_names():
-            connection.execute(f'INSERT INTO "{table}" SELECT * FROM original."{table}" t ORDER BY hash(t::VARCHAR)')
-
-
-def test_same_bytes_whatever_the_order_of_rows(path: Path, empty_store: Path, tmp_path: Path) -> None:
+def test_same_bytes_whatever_the_order_of_rows(path: Path, shuffled: Callable[[Path], Path]) -> None:
     """ORDER BY is total, and no digit depends on how rows are stored or on the number of threads."""
-    _shuffled(path, empty_store, tmp_path / "shuffled.duckdb")
-    with open_store(path) as one, open_store(tmp_path / "shuffled.duckdb") as other:
+    with open_store(path) as one, open_store(shuffled(path)) as other:
         other.execute("SET threads = 1")
         for query in catalogue():
             wide = ALL_STRATEGIES if "agreement" in query.name else None

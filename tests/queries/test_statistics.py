@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from mlv.queries.execution import macros_sql
+from mlv.schema.jobs import Attribution, Gradients, attribution_name
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +120,70 @@ def test_cosine(connection: duckdb.DuckDBPyConnection) -> None:
 
 def test_cosine_of_no_length_is_null(connection: duckdb.DuckDBPyConnection) -> None:
     assert _one(connection, "SELECT cosine(x, 0::DOUBLE, x) FROM (VALUES (0.5::DOUBLE), (0.1)) t(x)") is None
+
+
+def test_normal_tail_is_scipys(connection: duckdb.DuckDBPyConnection) -> None:
+    """Either side of 3, where series and continued fraction meet, and as far as a double reaches."""
+    z = np.concatenate([np.linspace(-5, 5, 4001), np.linspace(5, 37, 500), [np.nextafter(3, 0), 3]])
+    connection.register("given", pl.DataFrame({"z": z}))
+    got = connection.execute("SELECT normal_p(z) AS p FROM given").pl()["p"].to_numpy()
+    assert np.max(np.abs(got / (2 * stats.norm.sf(np.abs(z))) - 1)) < 1e-12
+    assert _one(connection, "SELECT normal_p(0::DOUBLE)") == 1
+
+
+def _wilcoxon(connection: duckdb.DuckDBPyConnection, differences: list[int]) -> Any:
+    """p of paired differences, ranked as influence_by_epoch does."""
+    connection.register("given", pl.DataFrame({"d": differences}))
+    return _one(
+        connection,
+        """
+        WITH ranked AS (
+            SELECT d, rank() OVER w + count(*) OVER w AS twice_rank, count(*) OVER w - rank() OVER w + 1 AS tied
+            FROM given
+            WHERE d <> 0
+            WINDOW w AS (ORDER BY abs(d))
+        ),
+        test AS (SELECT signed_rank_z(d, twice_rank, tied) AS z FROM ranked)
+        SELECT normal_p(z) FROM test
+        """,
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_signed_ranks_with_ties_and_zeros_are_scipys(connection: duckdb.DuckDBPyConnection, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, rng.integers(1, 40), int(rng.integers(1, 300))) - int(rng.integers(0, 20))
+    values = np.append(values, 1)
+    expected = stats.wilcoxon(values, zero_method="wilcox", correction=False, method="approx").pvalue
+    assert _wilcoxon(connection, values.tolist()) == pytest.approx(expected, rel=1e-10)
+
+
+def test_signed_ranks_by_hand(connection: duckdb.DuckDBPyConnection) -> None:
+    # Ranks 1 to 4, the second negative: 8 against 5 expected, variance 4 x 5 x 9 / 24 = 7.5.
+    z = (8 - 5) / math.sqrt(7.5)
+    assert _wilcoxon(connection, [1, -2, 0, 3, 4]) == pytest.approx(math.erfc(z / math.sqrt(2)), rel=1e-12)
+    assert _wilcoxon(connection, [3, -3]) == 1
+    assert _wilcoxon(connection, [0, 0]) is None
+
+
+def test_count_shared(connection: duckdb.DuckDBPyConnection) -> None:
+    assert _one(connection, "SELECT count_shared(['a', 'b', 'c'], ['c', 'd', 'a', 'e'])") == 2
+    assert _one(connection, "SELECT count_shared([1, 2], [3])") == 0
+
+
+@pytest.mark.parametrize("method", ["trak", "tracin"])
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+@pytest.mark.parametrize("gradients", [Gradients(projection="none"), Gradients(projection="dense", dimensions=512)])
+def test_attribution_name(
+    connection: duckdb.DuckDBPyConnection,
+    method: Literal["trak", "tracin"],
+    similarity: Literal["dot", "cosine"],
+    gradients: Gradients,
+) -> None:
+    attribution = Attribution(method=method, similarity=similarity, gradients=gradients)
+    stored = {"m": method, "s": similarity, "p": gradients.projection, "d": gradients.dimensions}
+    name = _one(connection, "SELECT attribution_name($m, $s, $p, $d)", **stored)
+    assert name == attribution_name(attribution)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,520 @@
+"""Every query of influence on a random study with ties and gaps, against numpy and scipy on the study's frames.
+
+Nothing is shared with the queries but the definitions: selections, joins and statistics are done anew, in loops where
+loops are plainer.
+"""
+
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from scipy import stats
+
+from mlv.queries import Query, catalogue, render, run
+from mlv.schema.jobs import Attribution, Gradients, attribution_name
+from mlv.schema.store import open_store
+
+Study = dict[str, pl.DataFrame]
+Row = dict[str, Any]
+Example = tuple[str, int]
+"""Language and parallel key."""
+
+LANGUAGES = ("de", "fa", "ko", "ur")
+QUESTIONS = tuple(str(number) for number in range(164, 174))
+EPOCHS = (1, 2, 4)
+PAPER, HOT = '{"epochs":5,"learning_rate":5e-05}', '{"epochs":5,"learning_rate":0.5}'
+TRAK, EXACT = Attribution(), Attribution(gradients=Gradients(projection="none"))
+TRACIN = Attribution(method="tracin", similarity="cosine", gradients=Gradients(projection="random", dimensions=16))
+TOP = 6
+INFLUENCE = [query for query in catalogue() if "influence" in query.text]
+
+
+class Ranking(NamedTuple):
+    """What a ranked list is of."""
+
+    influence: str
+    language: str
+    question: str
+    epoch: int | None
+    direction: str
+
+
+def _checkpoints() -> list[Row]:
+    """Two models, and runs that a pair or a mean over seeds must keep apart: settings, sizes, sources, starts."""
+    setups = [("fa", 40, seed, PAPER) for seed in (1, 2, 3)] + [("ko", 40, seed, PAPER) for seed in (1, 2)]
+    setups += [("ur", 40, 1, PAPER), ("ur", 40, 1, HOT), ("ko", 80, 1, PAPER), ("fa,ko", 80, 1, PAPER)]
+    setups += [("fa,ko", 80, 2, PAPER), ("fa,ko,ur", 90, 1, PAPER), ("fa,ko,ur", 90, 1, HOT)]
+    columns = ["checkpoint", "model", "run", "source", "ft_languages", "sentences", "seed", "epoch", "is_final"]
+    columns += ["base", "spec"]
+    rows: list[tuple[Any, ...]] = [(m, m, None, None, None, None, None, 0, True, None, None) for m in ("m", "n")]
+    for number, (source, setup) in enumerate(product(("pbc", "tanzil"), setups)):
+        name, (languages, sentences, seed, spec) = f"run-{number:02}", setup
+        model = "n" if source == "tanzil" and seed == 2 else "m"
+        rows.append((f"{name}.2", model, name, source, languages, sentences, seed, 2, True, model, spec))
+    rows.append(("more.2", "m", "more", "pbc", "ko", 40, 1, 2, True, "run-00.2", PAPER))
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _spec(how: Attribution | None, quantity: str, **_: Any) -> str:
+    if how is None:
+        return json.dumps({"kind": "validate", "quantity": quantity})
+    fields = {"kind": "influence", "quantity": quantity, "selection": "all", "top_k": TOP}
+    return json.dumps({**fields, "attribution": how.model_dump()})
+
+
+def _influence_runs(rng: np.random.Generator, runs: list[str]) -> list[Row]:
+    """One in ten runs is not traced, every third twice in the same way, some in others, every fifth validated."""
+    rows = []
+    for number, name in enumerate(runs):
+        ways: list[tuple[str, Attribution | None, str]] = [("a", TRAK, "answer")] if rng.random() < 0.9 else []
+        ways += [("b", TRAK, "answer")] if number % 3 == 0 else []
+        ways += [("c", TRAK, "margin")] if number % 4 == 0 else []
+        ways += [("d", EXACT, "answer")] if number % 4 == 1 else []
+        ways += [("e", TRACIN, "answer")] if number % 2 == 0 else []
+        ways += [("v", None, "margin")] if number % 5 == 3 else []
+        rows += [
+            {"influence": name + end, "run": name, "how": how, "quantity": quantity} for end, how, quantity in ways
+        ]
+    return rows
+
+
+def _rankings(rng: np.random.Generator, traced: list[Row], examples: dict[str, list[Example]]) -> list[Row]:
+    """Up to six examples for most probes and directions, the first ones likelier."""
+    rows = []
+    for row in traced:
+        for language, question, direction in product(LANGUAGES, QUESTIONS, ("positive", "negative")):
+            pool = examples[row["run"]]
+            weights = 1 / (2 + np.arange(len(pool)))
+            for epoch in (None, *EPOCHS) if row["how"] is TRACIN else (None,):
+                size = 0 if rng.random() < 0.3 else int(rng.integers(1, TOP + 1)) if rng.random() < 0.2 else TOP
+                chosen = rng.choice(len(pool), size, replace=False, p=weights / weights.sum())
+                probe = (row["influence"], language, question, epoch, direction)
+                rows += [(*probe, rank, *pool[index]) for rank, index in enumerate(chosen.tolist(), 1)]
+    columns = ["influence", "language", "question", "epoch", "direction", "rank", "train_language", "key"]
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _summaries(rng: np.random.Generator, rankings: list[Row], languages: dict[str, list[str]]) -> list[Row]:
+    targets = sorted({tuple(r[c] for c in ("influence", "language", "question", "epoch")) for r in rankings}, key=str)
+    return [
+        {
+            **dict(zip(("influence", "language", "question", "epoch"), target, strict=True)),
+            "train_language": train_language,
+            "mean": float(rng.integers(-8, 9)) / 7,
+            "sd": float(rng.integers(0, 5)) / 3,
+        }
+        for target in targets
+        for train_language in languages[target[0]]
+    ]
+
+
+def _validations(rng: np.random.Generator, influence: str) -> list[Row]:
+    """Scores with one draw and with several, in both tests; some probes and one of the runs' exact scores missing."""
+    draws = {"trak-principal-32": 1, "trak-principal-8": 1, "tracin-cosine-random-16": 1, "gradient-dot": 1}
+    draws |= {"tracin-cosine-exact": 1, "random": 3, "permuted-examples": 4}
+    draws |= {"trak-exact": 1} if influence < "run-10" else {}
+    cells: list[tuple[Any, ...]] = [("lds", s, seeds, None, None) for s in draws for seeds in ("same", "other")]
+    cells += [("removal", s, "same", d, k) for s in draws for d in ("positive", "negative") for k in (50, 100)]
+    cells += [("removal", "random", "same", None, 150), ("removal", "trak-principal-32", "same", "negative", 150)]
+    columns = ("test", "scores", "seeds", "direction", "k")
+    return [
+        {"influence": influence, **dict(zip(columns, cell, strict=True)), "language": language, "question": question}
+        | {"draw": draw, "n": 16 if cell[2] == "same" else 8, "value": float(rng.integers(-9, 10)) / 11}
+        for cell in cells
+        for draw in range(draws[cell[1]])
+        for language, question in product(LANGUAGES[:2], QUESTIONS[:5])
+        if rng.random() < 0.8
+    ]
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    rng = np.random.default_rng(0)
+    checkpoints = _checkpoints()
+    languages = {row["run"]: row["ft_languages"].split(",") for row in checkpoints if row["run"]}
+    sizes = {(name, language): int(rng.integers(7, 13)) for name, some in languages.items() for language in some}
+    influence = _influence_runs(rng, list(languages))
+    traced = [row for row in influence if row["how"] is not None]
+    pools = {
+        name: [(lang, key) for key in range(12) for lang in some if key < sizes[name, lang]]
+        for name, some in languages.items()
+    }
+    rankings = _rankings(rng, traced, pools)
+    asked = [
+        row for row in product([c["checkpoint"] for c in checkpoints], LANGUAGES, QUESTIONS) if rng.random() < 0.95
+    ]
+    keys = ["checkpoint", "language", "question"]
+    return {
+        "checkpoints": pl.DataFrame(checkpoints, infer_schema_length=None),
+        "answers": pl.DataFrame(asked, schema=keys, orient="row").with_columns(
+            score=pl.lit("mean"), answer=pl.Series(rng.integers(1, 3, len(asked)))
+        ),
+        "model_profiles": pl.DataFrame(schema={**dict.fromkeys([*keys, "score"], pl.String), "p_first": pl.Float64}),
+        "country_profiles": pl.DataFrame(
+            schema={**dict.fromkeys(["survey", "country", "weighting", "question"], pl.String)}
+            | {"illustrative": pl.Boolean, "p_first": pl.Float64}
+        ),
+        "probe_sets": pl.DataFrame({"probe_set": "echoes-2024", "question": QUESTIONS[:7]}),
+        "segments": pl.DataFrame(
+            list(product(("pbc", "tanzil"), LANGUAGES[1:])), schema=["source", "language"], orient="row"
+        ).with_columns(edition=pl.lit(""), segments=20),
+        "countries": pl.DataFrame(schema={"language": pl.String, "country": pl.String}),
+        "questions": pl.DataFrame({"question": QUESTIONS, "category": "religious_values"}),
+        "influence_runs": pl.DataFrame(
+            {"influence": row["influence"], "run": row["run"], "spec": _spec(**row)} for row in influence
+        ),
+        "training_examples": pl.DataFrame(
+            [(*key, size) for key, size in sizes.items()], schema=["run", "language", "examples"], orient="row"
+        ),
+        "rankings": pl.DataFrame(rankings, infer_schema_length=None),
+        "summaries": pl.DataFrame(
+            _summaries(rng, rankings, {row["influence"]: languages[row["run"]] for row in traced}),
+            infer_schema_length=None,
+        ),
+        "validations": pl.DataFrame(
+            [r for row in influence if row["how"] is None for r in _validations(rng, row["influence"])],
+            infer_schema_length=None,
+        ),
+    }
+
+
+@pytest.fixture(scope="module")
+def path(study: Study, make_store: Callable[[Study], Path]) -> Path:
+    return make_store(study)
+
+
+@pytest.fixture(scope="module")
+def connection(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with open_store(path) as connection:
+        yield connection
+
+
+class World:
+    """A study by names."""
+
+    def __init__(self, study: Study) -> None:
+        self.runs = {row["run"]: row for row in study["checkpoints"].to_dicts() if row["run"]}
+        self.influence = {row["influence"]: self._how(row) for row in study["influence_runs"].to_dicts()}
+        self.sizes = {row[:2]: row[2] for row in study["training_examples"].rows()}
+        self.answers = {row[:3]: row[4] for row in study["answers"].rows()}
+        self.summaries = study["summaries"].to_dicts()
+        self.validations = study["validations"].to_dicts()
+        self.lists: dict[Ranking, list[Example]] = defaultdict(list)
+        for row in study["rankings"].sort("rank").iter_rows(named=True):
+            self.lists[Ranking(*(row[name] for name in Ranking._fields))].append((row["train_language"], row["key"]))
+
+    def _how(self, row: Row) -> Row:
+        spec = json.loads(row["spec"])
+        how = Attribution.model_validate(spec["attribution"]) if "attribution" in spec else None
+        name = attribution_name(how) if how else None
+        return {**self.runs[row["run"]], "attribution": name, "quantity": spec["quantity"]}
+
+    def examples(self, influence: str) -> int:
+        """Training examples of the traced run."""
+        return sum(size for (name, _), size in self.sizes.items() if name == self.influence[influence]["run"])
+
+    def shifted(self, influence: str, language: str, question: str) -> bool | None:
+        """None where either answer is missing."""
+        row = self.influence[influence]
+        after = self.answers.get((row["checkpoint"], language, question))
+        before = self.answers.get((row["base"], language, question))
+        return None if after is None or before is None else after != before
+
+    def rankings(
+        self, *, by_epoch: bool = False, shifted: bool | None = None, k: int = TOP
+    ) -> dict[Ranking, list[Example]]:
+        """Ranked lists up to a rank."""
+        return {
+            at: ranked[:k]
+            for at, ranked in self.lists.items()
+            if (at.epoch is not None) == by_epoch
+            and (shifted is None or self.shifted(at.influence, at.language, at.question) is shifted)
+        }
+
+    def shares(self, **selection: Any) -> dict[tuple[Ranking, str], float]:
+        """Percentage of a list that is in a fine-tuning language."""
+        return {
+            (at, ft): 100 * sum(language == ft for language, _ in ranked) / len(ranked)
+            for at, ranked in self.rankings(**selection).items()
+            for ft in self.influence[at.influence]["ft_languages"].split(",")
+        }
+
+
+@pytest.fixture(scope="module")
+def world(study: Study) -> World:
+    return World(study)
+
+
+def _expect(frame: pl.DataFrame, keys: list[str], expected: list[Row]) -> None:
+    """The frame has exactly these rows by these columns; numbers are equal to 1e-9."""
+    assert expected
+    wanted = pl.DataFrame(expected, infer_schema_length=None)
+    got = frame.select(wanted.columns)
+    assert_frame_equal(got.sort(keys), wanted.sort(keys), check_dtypes=False, rel_tol=1e-9, abs_tol=1e-9)
+
+
+def _grouped(pairs: Iterator[tuple[tuple[Any, ...], Any]]) -> dict[tuple[Any, ...], list[Any]]:
+    groups = defaultdict(list)
+    for key, value in pairs:
+        groups[key].append(value)
+    return groups
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
+
+
+@pytest.mark.parametrize("given", [{}, {"k": 3}, {"shifted": True}, {"shifted": False, "k": 1}])
+def test_language_contribution(world: World, connection: duckdb.DuckDBPyConnection, given: Row) -> None:
+    shares = world.shares(**given)
+    groups = _grouped(((at.influence, at.direction, at.language, ft), share) for (at, ft), share in shares.items())
+    expected = []
+    for (influence, direction, language, ft), some in groups.items():
+        chance = 100 * world.sizes[world.influence[influence]["run"], ft] / world.examples(influence)
+        row = {"run": influence, "direction": direction, "language": language, "ft_language": ft, "targets": len(some)}
+        row["attribution"] = world.influence[influence]["attribution"]
+        expected.append({**row, "contribution": _mean(some), "examples_share": chance, "lift": _mean(some) / chance})
+    frame = run(connection, "language_contribution", parameters=given).frame
+    _expect(frame, ["run", "direction", "language", "ft_language"], expected)
+    sums = frame.group_by("run", "direction", "language").agg(pl.col("contribution").sum())
+    assert sums["contribution"].to_list() == pytest.approx([100] * sums.height)
+
+
+def _wilcoxon(changes: list[float]) -> float | None:
+    if not any(changes):
+        return None
+    return float(stats.wilcoxon(changes, zero_method="wilcox", correction=False, method="approx").pvalue)
+
+
+@pytest.mark.parametrize("given", [{}, {"k": 4, "shifted": True}])
+def test_influence_by_epoch(world: World, connection: duckdb.DuckDBPyConnection, given: Row) -> None:
+    shares = world.shares(by_epoch=True, **given)
+    groups = _grouped(
+        ((at.influence, at.epoch, at.direction, at.language, ft), (at, share)) for (at, ft), share in shares.items()
+    )
+    expected = []
+    for (influence, epoch, direction, language, ft), some in groups.items():
+        before = {1: None, 2: 1, 4: 2}[epoch]
+        changes = [
+            round(share - shares[at._replace(epoch=before), ft], 9)
+            for at, share in some
+            if (at._replace(epoch=before), ft) in shares
+        ]
+        row = {"run": influence, "epoch": epoch, "direction": direction, "language": language, "ft_language": ft}
+        row |= {"contribution": _mean([share for _, share in some]), "targets": len(some)}
+        row |= {"changed": np.count_nonzero(changes) if before else None, "wilcoxon_p": _wilcoxon(changes)}
+        expected.append(row)
+    frame = run(connection, "influence_by_epoch", parameters=given).frame
+    _expect(frame, ["run", "epoch", "direction", "language", "ft_language"], expected)
+
+
+@pytest.mark.parametrize("given", [{}, {"k": 3, "shifted": True}])
+def test_influence_consistency(world: World, connection: duckdb.DuckDBPyConnection, given: Row) -> None:
+    lists = world.rankings(**given)
+    pairs: dict[tuple[Any, ...], list[tuple[float, float]]] = defaultdict(list)
+    for at, one in lists.items():
+        for language in LANGUAGES:
+            other = lists.get(at._replace(language=language))
+            if language > at.language and other:
+                same = len(set(one) & set(other))
+                chance = (len(one) + len(other)) / 2 / world.examples(at.influence)
+                share = (same / len(one) + same / len(other)) / 2
+                pairs[at.influence, at.direction, at.language, language].append((100 * share, 100 * chance))
+    columns = ["run", "direction", "language_a", "language_b", "consistency", "chance", "questions"]
+    rows = [(*key, *(_mean(v) for v in zip(*values, strict=True)), len(values)) for key, values in pairs.items()]
+    for (influence, direction), some in _grouped((row[:2], row[4:]) for row in rows).items():
+        shares, chances, questions = zip(*some, strict=True)
+        rows.append((influence, direction, "avg.", "avg.", _mean(shares), _mean(chances), sum(questions)))
+    frame = run(connection, "influence_consistency", parameters=given).frame
+    _expect(frame, columns[:4], [dict(zip(columns, row, strict=True)) for row in rows])
+
+
+def _alike(a: Row, b: Row) -> bool:
+    """Whether two influence runs differ in nothing but the languages of monolingual fine-tuning."""
+    same = ("model", "source", "sentences", "seed", "spec", "attribution", "quantity", "base")
+    alone = all("," not in row["ft_languages"] and row["base"] == row["model"] for row in (a, b))
+    return alone and a["ft_languages"] < b["ft_languages"] and all(a[name] == b[name] for name in same)
+
+
+@pytest.mark.parametrize("given", [{}, {"k": 2}])
+def test_parallel_overlap(world: World, connection: duckdb.DuckDBPyConnection, given: Row) -> None:
+    lists = world.rankings(shifted=True, **given)
+    rows = []
+    for a, b in product(world.influence, repeat=2):
+        cells: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+        for at, one in lists.items() if _alike(world.influence[a], world.influence[b]) else ():
+            other = lists.get(at._replace(influence=b)) if at.influence == a else None
+            if other:
+                keys = [[key for _, key in some] for some in (one, other)]
+                there, back = ([key in keys[1 - i] for key in keys[i]] for i in (0, 1))
+                chance = len(other) / world.examples(b) + len(one) / world.examples(a)
+                cells[at.direction, at.language].append((50 * (_mean(there) + _mean(back)), 50 * chance))
+        setup = [
+            world.influence[a][name]
+            for name in ("model", "source", "sentences", "seed", "spec", "attribution", "quantity")
+        ]
+        rows += [(setup, *key, a, b, *np.mean(some, axis=0).tolist(), len(some)) for key, some in cells.items()]
+    columns = ["direction", "language", "run_a", "run_b", "overlap", "chance", "questions"]
+    expected = [dict(zip(columns, row[1:], strict=True)) for row in rows]
+    overall = _grouped(((*row[0], row[1]), row[-3:]) for row in rows)
+    for key, some in overall.items():
+        overlaps, chances, questions = zip(*some, strict=True)
+        row = (key[-1], "avg.", None, None, _mean(overlaps), _mean(chances), sum(questions))
+        expected.append(dict(zip(columns, row, strict=True)))
+    frame = run(connection, "parallel_overlap", parameters=given).frame
+    _expect(frame, [*columns[:4], "overlap"], expected)
+
+
+def test_influence_mean(world: World, connection: duckdb.DuckDBPyConnection) -> None:
+    """Each summary stands for as many scores as there are examples, of its mean and standard deviation."""
+    rng = np.random.default_rng(0)
+    scores: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
+    for row in world.summaries:
+        if row["epoch"] is None:
+            size = world.sizes[world.influence[row["influence"]]["run"], row["train_language"]]
+            noise = rng.normal(size=size)
+            values = row["mean"] + row["sd"] * (noise - noise.mean()) / noise.std()
+            scores[row["influence"], row["language"], row["train_language"]].append(values)
+    expected = [
+        dict(zip(("run", "language", "train_language"), key, strict=True))
+        | {"influence": _mean(values), "sd": float(np.std(values)), "targets": len(values), "n": np.size(values)}
+        for key, values in scores.items()
+    ]
+    _expect(run(connection, "influence_mean").frame, ["run", "language", "train_language"], expected)
+
+
+@pytest.mark.parametrize("given", [{}, {"k": 4, "shifted": True}])
+def test_translation_share(world: World, connection: duckdb.DuckDBPyConnection, given: Row) -> None:
+    groups: dict[tuple[Any, ...], list[tuple[float, float]]] = defaultdict(list)
+    for at, ranked in world.rankings(**given).items():
+        size = world.sizes.get((world.influence[at.influence]["run"], at.language))
+        own = {key for language, key in ranked if language == at.language}
+        translated = [key in own for language, key in ranked if language != at.language]
+        if size and translated:
+            groups[at.influence, at.direction, at.language].append((100 * _mean(translated), 100 * len(own) / size))
+    expected = []
+    for key, some in groups.items():
+        share, chance = (_mean(values) for values in zip(*some, strict=True))
+        row = dict(zip(("run", "direction", "language"), key, strict=True)) | {"translations": share, "chance": chance}
+        expected.append({**row, "lift": share / chance if chance else None, "targets": len(some)})
+    frame = run(connection, "translation_share", parameters=given).frame
+    _expect(frame, ["run", "direction", "language"], expected)
+
+
+def test_seed_robustness(world: World, connection: duckdb.DuckDBPyConnection) -> None:
+    unchanged = _grouped(
+        ((name, language), world.answers[row["checkpoint"], language, question] == before)
+        for name, row in world.runs.items()
+        for (checkpoint, language, question), before in world.answers.items()
+        if checkpoint == row["base"] == row["model"] and question in QUESTIONS[:7]
+        if (row["checkpoint"], language, question) in world.answers
+    )
+    contributions = _grouped(
+        ((at.influence, at.direction, at.language, ft), share) for (at, ft), share in world.shares().items()
+    )
+    setup = ("model", "source", "ft_languages", "sentences", "spec", "seed")
+    seeds = _grouped(
+        ((*(world.runs[name][s] for s in setup), None, None, None, language, None), 100 * _mean(values))
+        for (name, language), values in unchanged.items()
+    )
+    for (influence, *key), values in contributions.items():
+        row = world.influence[influence]
+        if row["base"] == row["model"]:
+            seeds[tuple(row[s] for s in (*setup, "attribution", "quantity")) + tuple(key)].append(_mean(values))
+    robust = _grouped((key[:5] + key[6:], _mean(values)) for key, values in seeds.items())
+    columns = [*setup[:4], "hot", "attribution", "quantity", "direction", "language", "ft_language"]
+    expected = [
+        dict(zip(columns, (*key[:4], key[4] == HOT, *key[5:]), strict=True))
+        | {"mean": _mean(values), "min": min(values), "max": max(values), "seeds": len(values)}
+        | {"sd": statistics.stdev(values) if len(values) > 1 else None}
+        for key, values in robust.items()
+    ]
+    frame = run(connection, "seed_robustness").frame.with_columns(
+        hot=pl.col("settings").str.contains("=0.5"), quantity=pl.col("tracing").str.extract(r"quantity=(\w+)")
+    )
+    _expect(frame, columns, expected)
+    assert max(row["seeds"] for row in expected) == 3
+
+
+def test_influence_quality(world: World, connection: duckdb.DuckDBPyConnection) -> None:
+    draws = _grouped(
+        ((row["influence"], row["seeds"], row["scores"], row["draw"]), row["value"])
+        for row in world.validations
+        if row["test"] == "lds"
+    )
+    means = _grouped((key[:3], _mean(values)) for key, values in draws.items())
+    exact = {"trak-principal-32": "trak-exact", "trak-principal-8": "trak-exact", "trak-exact": "trak-exact"}
+    exact |= dict.fromkeys(["tracin-cosine-random-16", "tracin-cosine-exact"], "tracin-cosine-exact")
+    expected = []
+    for (name, seeds, scores), rho in means.items():
+        null, best = means[name, seeds, "permuted-examples"], means.get((name, seeds, exact.get(scores)), [0.0])
+        sd = statistics.stdev(null)
+        row = {"run": name, "seeds": seeds, "scores": scores, "rho": _mean(rho), "draws": len(rho)}
+        row |= {"null_mean": _mean(null), "null_sd": sd, "z": (_mean(rho) - _mean(null)) / sd}
+        row |= {"share_of_exact": 100 * _mean(rho) / best[0] if best[0] > 0 else None}
+        row |= {"targets": max(len(draws[name, seeds, scores, d]) for d in range(len(rho)))}
+        expected.append({**row, "n": 16 if seeds == "same" else 8})
+    _expect(run(connection, "influence_quality").frame, ["run", "seeds", "scores"], expected)
+
+
+def test_removal_effect(world: World, connection: duckdb.DuckDBPyConnection) -> None:
+    probes = _grouped(
+        ((*(row[c] for c in ("influence", "scores", "direction", "k")), row["language"], row["question"]), row["value"])
+        for row in world.validations
+        if row["test"] == "removal"
+    )
+    changes = _grouped((key[:4], _mean(values)) for key, values in probes.items())
+    expected = []
+    for (name, scores, direction, k), some in changes.items():
+        random = changes.get((name, "random", direction, k), changes.get((name, "random", None, k)))
+        row = {"run": name, "scores": scores, "direction": direction, "k": k, "targets": len(some)}
+        row |= {"change": _mean(some), "sd": statistics.stdev(some)}
+        row["random_change"] = _mean(random) if random and direction else None
+        expected.append(row)
+    _expect(run(connection, "removal_effect").frame, ["run", "scores", "direction", "k"], expected)
+
+
+@pytest.mark.parametrize("query", [q for q in INFLUENCE if q.name != "seed_robustness"], ids=lambda query: query.name)
+def test_parameters_restrict_rows(connection: duckdb.DuckDBPyConnection, query: Query) -> None:
+    every = run(connection, query.name).frame
+    columns = [name for name in query.parameters if name in every.columns]
+    row = every.row(every.height // 2, named=True)
+    for names in (["run"], ["model", "source"], ["sentences", "seed", "direction"]):
+        given = {name: row[name] for name in names if name in columns}
+        kept = every.filter(**given) if given else every
+        assert_frame_equal(run(connection, query.name, parameters=given).frame, kept)
+    if "method" in query.parameters:
+        tracin = run(connection, query.name, parameters={"method": "tracin"}).frame
+        assert_frame_equal(tracin, every.filter(pl.col("attribution").str.starts_with("tracin")))
+
+
+def test_seed_robustness_takes_one_metric(connection: duckdb.DuckDBPyConnection) -> None:
+    every = run(connection, "seed_robustness").frame
+    given = {
+        "metrics": "language_contribution",
+        "strategies": "multilingual",
+        "method": "trak",
+        "direction": "negative",
+    }
+    some = run(connection, "seed_robustness", parameters=given).frame
+    kept = every.filter(metric="language_contribution", strategy="multilingual", direction="negative")
+    assert_frame_equal(some, kept.filter(pl.col("attribution").str.starts_with("trak")))
+    assert run(connection, "seed_robustness", parameters={"metrics": "unchanged"}).frame["attribution"].is_null().all()
+
+
+def test_same_bytes_whatever_the_order_of_rows(path: Path, shuffled: Callable[[Path], Path]) -> None:
+    """ORDER BY is total, and no digit depends on how rows are stored or on the number of threads."""
+    with open_store(path) as one, open_store(shuffled(path)) as other:
+        other.execute("SET threads = 1")
+        for query in INFLUENCE:
+            rendered = [render(run(store, query.name), "csv") for store in (one, other)]
+            assert rendered[0] == rendered[1], query.name
