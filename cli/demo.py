@@ -25,6 +25,8 @@ QUERIES: dict[str, list[str]] = {
     "alignment": [],
     "alignment_change": [],
     "ground_truth_similarity": [],
+    "language_contribution": [],
+    "influence_consistency": [],
 }
 """Queries whose results are written, and their parameters."""
 
@@ -33,11 +35,11 @@ def demo(
     folder: Annotated[Path, typer.Argument(help="Where to make the study.")] = Path("demo"),
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
 ) -> None:
-    """Make a small study: ingest, pretrain a nano mT5, fine-tune it in four languages and jointly, query.
+    """Make a small study: ingest, pretrain a nano mT5, fine-tune it in four languages and jointly, trace, query.
 
     The bundled texts, probes and survey numbers were written for this demonstration; the survey is illustrative.
     """
-    from mlv.cli import compute, db, query
+    from mlv.cli import compute, db, influence, query
     from mlv.cli import ingest as ingest_commands
 
     store = folder / "mlv.duckdb"
@@ -63,9 +65,20 @@ def demo(
             threads=threads,
             db=store,
         )
+    influence.trace(_multilingual_run(store), threads=threads, db=store)
     for name, parameters in QUERIES.items():
         query.run(name, parameters, output=folder / "results" / f"{name}.csv", db=store)
     _next_steps(folder)
+
+
+def _multilingual_run(store: Path) -> str:
+    """Name of the run in all languages."""
+    from mlv.queries import execute_sql
+    from mlv.schema.store import open_store
+
+    with open_store(store) as connection:
+        result = execute_sql(connection, "SELECT run FROM v_run WHERE kind = 'finetune' AND strategy = 'multilingual'")
+    return str(result.frame["run"][0])
 
 
 def _next_steps(folder: Path) -> None:
@@ -81,6 +94,7 @@ def _next_steps(folder: Path) -> None:
         "mlv query run unchanged --format markdown",
         "mlv query show alignment_change",
         "mlv runs list",
+        "mlv influence list",
         'mlv sql "SELECT language, question, answer_before, answer_after FROM v_shift '
         "WHERE shifted AND score = 'mean' LIMIT 20\"",
     ):

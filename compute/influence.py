@@ -36,6 +36,7 @@ from mlv.schema.jobs import (
     ModelRef,
     Quantity,
     ValidationSpec,
+    content_digest,
     spec_hash,
     write_json,
 )
@@ -69,6 +70,7 @@ def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT)
     if not isinstance(spec, InfluenceSpec):
         raise JobError(f"{job.path} is a {spec.kind} job, not influence", "Name an influence-... folder.")
     device = runtime.prepare(options.device, options.threads, spec.seed)
+    check_examples(job, spec.training)
     traced = read_traced(job)
     sources = _scorers(job, spec.training, spec.checkpoints, spec.attribution, traced.targets, options, progress)
     scorers = list(sources)
@@ -87,6 +89,16 @@ def read_traced(job: JobDirectory) -> Traced:
             f"The targets in {job.inputs} do not count from 0", "Delete the job directory and plan the job again."
         )
     return Traced(examples.filter(pl.col("split") == "train").drop("split"), targets)
+
+
+def check_examples(job: JobDirectory, training: FinetuneSpec) -> None:
+    """Raise JobError unless the examples are those that the run was planned with."""
+    path = job.inputs / "examples.parquet"
+    if content_digest(read_table(path, finetuning.COLUMNS)) != training.inputs_digest:
+        raise JobError(
+            f"{path} does not hold the examples of finetune-{spec_hash(training)[:12]}",
+            "Delete the job directory and plan the job again.",
+        )
 
 
 def score_matrix(

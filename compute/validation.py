@@ -105,8 +105,9 @@ def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT)
 
     Raises JobError for damaged inputs, NotFoundError for a missing model.
     """
-    from mlv.compute.influence import score_matrix
+    from mlv.compute.influence import check_examples, score_matrix
 
+    check_examples(job, _spec(job).training)
     validate(job, options, progress, score_matrix)
 
 

@@ -27,6 +27,7 @@ from mlv.schema.jobs import (
     PretrainSpec,
     ProbeSpec,
     ValidationSpec,
+    content_digest,
     spec_hash,
     written_aside,
 )
@@ -269,8 +270,3 @@ def write_input(job: JobDirectory, frame: pl.DataFrame, name: str) -> None:
     if not (job.inputs / name).exists():
         with written_aside(job.inputs / name) as aside:
             frame.write_parquet(aside)
-
-
-def content_digest(frame: pl.DataFrame) -> str:
-    """SHA-256 of a frame's columns and rows in order, whatever the file format or the version of its writer."""
-    return hashlib.sha256(frame.write_ndjson().encode()).hexdigest()

@@ -20,7 +20,7 @@ from mlv.ingest.attributions import Choices, attribution, named_all
 from mlv.ingest.deletion import find_run
 from mlv.ingest.loading import number
 from mlv.ingest.models import find_model, whereabouts
-from mlv.ingest.plan import Jobs, check_probes, content_digest, default_probe_set, write_input, write_job
+from mlv.ingest.plan import Jobs, check_probes, default_probe_set, write_input, write_job
 from mlv.schema import paper
 from mlv.schema.errors import DataError, NotFoundError, UsageError
 from mlv.schema.jobs import (
@@ -31,6 +31,7 @@ from mlv.schema.jobs import (
     ModelRef,
     Quantity,
     ValidationSpec,
+    content_digest,
     written_aside,
 )
 

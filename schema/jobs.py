@@ -24,12 +24,15 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from mlv.schema import paper
 from mlv.schema.errors import JobError
+
+if TYPE_CHECKING:
+    import polars
 
 CHECKPOINT_NAME = re.compile(r"((?:pretrain|finetune)-[0-9a-f]{12})/epoch-(\d+)")
 """Name of a checkpoint that a job made: job and epoch."""
@@ -336,6 +339,11 @@ def spec_hash(spec: JobSpec) -> str:
 def job_name(spec: JobSpec) -> str:
     """Name of the job directory: kind and the first 12 digits of the hash."""
     return f"{spec.kind}-{spec_hash(spec)[:12]}"
+
+
+def content_digest(frame: "polars.DataFrame") -> str:
+    """SHA-256 of a frame's columns and rows in order, whatever the file format or the version of its writer."""
+    return hashlib.sha256(frame.write_ndjson().encode()).hexdigest()
 
 
 def now() -> datetime:

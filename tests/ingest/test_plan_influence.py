@@ -14,7 +14,7 @@ from traced_study import Runs, add_runs, ask, last_of
 
 from mlv.compute import models
 from mlv.ingest.attributions import ALL_MODULES, Choices, attribution, named, named_all
-from mlv.ingest.plan import Jobs, content_digest, relocate_model
+from mlv.ingest.plan import Jobs, relocate_model
 from mlv.ingest.plan_influence import InfluenceRequest, ValidationRequest, plan_influence, plan_validation
 from mlv.schema.errors import DataError, MlvError, NotFoundError, UsageError
 from mlv.schema.jobs import (
@@ -26,6 +26,7 @@ from mlv.schema.jobs import (
     ModelRef,
     ValidationSpec,
     attribution_name,
+    content_digest,
 )
 from mlv.schema.store import connect
 

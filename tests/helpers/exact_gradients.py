@@ -1,0 +1,68 @@
+"""Gradients by autograd in 64 bits, one example at a time: what the hooks of ``mlv.compute.gradients`` have to agree with.
+
+The objectives are written as the papers do, ``log p`` and ``log(p / (1 - p))``, not as their gradients.
+"""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mlv.compute.gradients import Row
+
+
+def tiny_classifier(kind: str) -> Any:
+    """A random XLM-R or BERT with three classes; dimensions all differ, and dropout is on while it trains."""
+    import transformers
+
+    config_class, model_class = {
+        "xlmr": (transformers.XLMRobertaConfig, transformers.XLMRobertaForSequenceClassification),
+        "bert": (transformers.BertConfig, transformers.BertForSequenceClassification),
+    }[kind]
+    dimensions = {
+        "vocab_size": 90,
+        "hidden_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 3,
+        "intermediate_size": 40,
+        "max_position_embeddings": 34,
+        "num_labels": 3,
+        "initializer_range": 0.3,
+    }
+    torch.manual_seed(11)
+    return model_class(config_class(**dimensions)).eval()
+
+
+class Exact:
+    """A copy of a model, in 64 bits."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = copy.deepcopy(model).double().eval().requires_grad_(True)
+
+    def gradients(self, row: Row, output: str = "loss") -> dict[str, Tensor]:
+        """Gradient of a row's weighted objective, by parameter, as matrices [rows, columns]."""
+        self.model.zero_grad()
+        logprobs = self._logprobs(row)
+        objective = logprobs if output == "loss" else logprobs - torch.log1p(-logprobs.exp())
+        (row.weight * objective.sum()).backward()
+        return {
+            name: (torch.zeros_like(tensor) if tensor.grad is None else tensor.grad.clone()).reshape(len(tensor), -1)
+            for name, tensor in self.model.named_parameters()
+        }
+
+    def logprob(self, row: Row) -> float:
+        """Summed log-probability of what is scored, nats."""
+        with torch.no_grad():
+            return float(self._logprobs(row).sum())
+
+    def _logprobs(self, row: Row) -> Tensor:
+        """Log-probabilities of what is scored, [scored]."""
+        inputs = torch.tensor([list(row.inputs)])
+        if not self.model.config.is_encoder_decoder:
+            classes: Tensor = self.model(input_ids=inputs).logits.log_softmax(-1)[0]
+            return classes[row.scored][None]
+        labels = torch.tensor([list(row.decoder)])
+        tokens = self.model(input_ids=inputs, labels=labels).logits.log_softmax(-1)[0]
+        picked: Tensor = tokens.gather(1, labels[0][:, None])[:, 0]
+        return picked[len(row.decoder) - row.scored :]
