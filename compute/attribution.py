@@ -3,9 +3,9 @@
 With ``phi`` the features of a training example, ``x`` those of a target, both gradients of log-likelihoods, so that a
 positive score supports the traced quantity:
 
-- TRAK (Park et al. 2023, equation 16): ``x (PhiᵀPhi + lambda I)⁻¹ phi Q``, here in its dual form, which needs no inverse
-  of the features' size: ``x Phiᵀ (Phi Phiᵀ + lambda I)⁻¹ Q``. Lambda is given in units of the mean squared norm of
-  ``phi``. ``Q = 1 - p``, p the probability per token of the example. Averaged over checkpoints.
+- TRAK (Park et al. 2023, equation 16): ``x (PhiᵀPhi + lambda I)⁻¹ phi Q``, here in its dual form, which needs no
+  inverse of the features' size: ``x Phiᵀ (Phi Phiᵀ + lambda I)⁻¹ Q``. Lambda is given in units of the mean squared norm
+  of ``phi``. ``Q = 1 - p``, p the probability per token of the example. Averaged over checkpoints.
 - TracIn (Pruthi et al. 2020; H equation 2): ``x phi``, or its cosine (H section 4.2). Summed over checkpoints.
 
 Only the kernel of the examples with themselves is ever whole, [examples, examples]; scores exist a block of targets at

@@ -3,8 +3,8 @@
     index.json               what the index is of; its hash names the folder
     sizes.json               features of an example, and examples of a shard
     directions.safetensors   principal directions
-    shard-00000.safetensors  features [examples, size]; and per example its number, the squared norm of its features, and
-                             log-probability and number of its scored tokens
+    shard-00000.safetensors  features [examples, size]; and per example its number, the squared norm of its features,
+                             and log-probability and number of its scored tokens
 
 An index that was broken off, however that was, goes on with its next shard. It is opened by its identity: all that a
 gradient depends on, from the model's weights to the seed of the corruption; a folder of another identity is refused.
@@ -30,7 +30,7 @@ from torch import Tensor
 from mlv.compute.gradients import Directions, FeatureSink, Parameter, Row, Sink, Tracer
 from mlv.compute.options import Progress
 from mlv.compute.probing import batches
-from mlv.compute.projection import principal_directions, random_directions, random_signs
+from mlv.compute.projection import SIGN_BLOCK, principal_directions, random_directions, random_signs
 from mlv.schema.errors import JobError, UsageError
 from mlv.schema.jobs import Gradients, write_json, written_aside
 
@@ -39,9 +39,6 @@ SHARD_BYTES: Final = 2**26
 
 BATCH_BYTES: Final = 2**30
 """Most memory for the features of a batch."""
-
-SIGNS_AT_ONCE: Final = 2**26
-"""Random signs of a dense projection held at a time: 256 MB."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +52,8 @@ class Job:
     rows: Sequence[Sequence[Row]]
     """Rows of each example."""
 
-    reference: Sequence[Row]
-    """Rows that principal directions are learnt from."""
+    reference: Sequence[Row] | Path
+    """Rows that principal directions are learnt from, or the folder of the index that has them."""
 
     batch_tokens: int
     """Encoder tokens, padding included, of a batch."""
@@ -96,6 +93,12 @@ def folder_of(parent: Path, identity: dict[str, Any]) -> Path:
     return parent / f"index-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
+def directions_digest(folder: Path) -> str:
+    """SHA-256 of the directions in an index's folder; empty where it has none."""
+    path = folder / "directions.safetensors"
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+
+
 def build(folder: Path, job: Job, load: Callable[[], Tracer], progress: Progress, label: str) -> GradientIndex:
     """Finish the index in ``folder`` and open it; ``load`` gives the model where there is something to do.
 
@@ -104,19 +107,31 @@ def build(folder: Path, job: Job, load: Callable[[], Tracer], progress: Progress
     """
     _claim(folder, job.identity)
     order = sorted(range(len(job.rows)), key=lambda example: (_length(job.rows[example]), example))
-    done = sum(1 for _ in folder.glob("shard-*.safetensors"))
-    sizes = json.loads((folder / "sizes.json").read_text()) if (folder / "sizes.json").exists() else None
-    if sizes is None or done * sizes["shard"] < len(order):
+    missing = _missing(folder, order)
+    if missing is None or missing:
         builder = _Builder(folder, job, load())
-        builder.check_disk(len(order))
-        write_json(folder / "sizes.json", {"shard": builder.shard, "size": builder.size})
-        missing = [number for number in range(-(-len(order) // builder.shard)) if not _shard(folder, number).exists()]
-        shards = [order[number * builder.shard : (number + 1) * builder.shard] for number in missing]
-        progress.start(sum(map(len, shards)), "example", label)
-        for number, examples in zip(missing, shards, strict=True):
-            builder.write(_shard(folder, number), examples)
+        if missing is None:
+            write_json(folder / "sizes.json", {"shard": builder.shard, "size": builder.size})
+            missing = _missing(folder, order) or {}
+        left = sum(map(len, missing.values()))
+        builder.check_disk(left)
+        progress.start(left, "example", label)
+        for path, examples in missing.items():
+            builder.write(path, examples)
             progress.advance(len(examples))
     return GradientIndex(folder)
+
+
+def _missing(folder: Path, order: Sequence[int]) -> dict[Path, Sequence[int]] | None:
+    """Shards that are not there yet and their examples; None where it is not settled how large shards are."""
+    if not (folder / "sizes.json").exists():
+        return None
+    size = json.loads((folder / "sizes.json").read_text(encoding="utf-8"))["shard"]
+    shards = {
+        folder / f"shard-{start // size:05}.safetensors": order[start : start + size]
+        for start in range(0, len(order), size)
+    }
+    return {path: examples for path, examples in shards.items() if not path.exists()}
 
 
 def _claim(folder: Path, identity: dict[str, Any]) -> None:
@@ -132,10 +147,6 @@ def _claim(folder: Path, identity: dict[str, Any]) -> None:
             f"{folder} is an index of something else: {', '.join(differing)} differ",
             "Delete the folder: the index will be built again.",
         )
-
-
-def _shard(folder: Path, number: int) -> Path:
-    return folder / f"shard-{number:05}.safetensors"
 
 
 def _length(rows: Sequence[Row]) -> int:
@@ -171,14 +182,16 @@ class _Builder:
             return random_directions(parameters, gradients.dimensions, gradients.seed, self._device)
         if gradients.projection != "principal":
             return {parameter.name: Directions(None, None) for parameter in parameters}
-        path = self._folder / "directions.safetensors"
-        if not path.exists():
-            _write_directions(path, principal_directions(parameters, gradients.dimensions, self._sweep, self._device))
-        return _read_directions(path, parameters, self._device)
+        reference = self._job.reference
+        path = (reference if isinstance(reference, Path) else self._folder) / "directions.safetensors"
+        if not isinstance(reference, Path) and not path.exists():
 
-    def _sweep(self, sink: Sink) -> None:
-        for rows in _batched(self._job.reference, self._job.batch_tokens):
-            self._tracer.trace(rows, sink)
+            def sweep(sink: Sink) -> None:
+                for rows in _batched(reference, self._job.batch_tokens):
+                    self._tracer.trace(rows, sink)
+
+            _write_directions(path, principal_directions(parameters, gradients.dimensions, sweep, self._device))
+        return _read_directions(path, parameters, self._device)
 
     def write(self, path: Path, examples: Sequence[int]) -> None:
         """Compute the features of some examples and write their shard."""
@@ -191,7 +204,8 @@ class _Builder:
             logprob = self._tracer.trace(some, self._sink)
             where = torch.tensor([row.example for row in some], device=self._device)
             weights = torch.tensor([row.weight for row in some], device=self._device)
-            scored = torch.tensor([float(max(1, row.scored)) for row in some], device=self._device)
+            # a classifier's row has one label, whose number is not a count
+            scored = torch.tensor([float(row.scored if len(row.decoder) else 1) for row in some], device=self._device)
             features.index_add_(0, where, self._sink.features)
             said.index_add_(1, where, torch.stack([weights * logprob, weights * scored]))
         if self._job.gradients.projection == "dense":
@@ -213,11 +227,10 @@ class _Builder:
         """``features`` [examples, parameters] times random signs, [examples, dimensions], scaled to be unbiased."""
         dimensions, seed = self._job.gradients.dimensions, self._job.gradients.seed
         projected = features.new_zeros(len(features), dimensions)
-        chunk = max(64, SIGNS_AT_ONCE // dimensions // 64 * 64)
         for name, (start, rows, columns) in self._sink.places.items():
-            for offset in range(0, rows * columns, chunk):
-                some = features[:, start + offset : start + min(offset + chunk, rows * columns)]
-                signs = random_signs(name, offset, (some.shape[1], dimensions), seed)
+            numbers = features[:, start : start + rows * columns]
+            for block, some in enumerate(torch.split(numbers, SIGN_BLOCK, 1)):
+                signs = random_signs(name, block, dimensions, seed)[: some.shape[1]]
                 projected += some @ signs.to(features.device)
         return projected.div_(dimensions**0.5)
 

@@ -114,7 +114,11 @@ class Uses:
         known: dict[int, Parameter] = {}
         named = {name: module for name, module in model.named_modules(remove_duplicate=False) if _is_leaf(module)}
         wanted = {
-            id(tensor) for name, module in named.items() for role, tensor in _tensors(name, module) if role in groups
+            id(tensor)
+            for name, module in named.items()
+            if name.partition(".")[0] not in {*STACKS} - {*stacks}
+            for role, tensor in _tensors(name, module)
+            if role in groups
         }
         seen: set[int] = set()
         for name, module in named.items():
@@ -205,10 +209,10 @@ class FeatureSink:
 
 
 @contextlib.contextmanager
-def _tapped(uses: Uses, sink: Sink) -> Iterator[None]:
+def _tapped(uses: Uses, sink: Sink, examples: int) -> Iterator[None]:
     """Pass what the modules are given and the gradients of what they give on to ``sink``."""
     handles = [
-        module.register_forward_hook(_tap(module, found, sink))
+        module.register_forward_hook(_tap(module, found, sink, examples))
         for name, module, found in uses.by_module
         if name != "lm_head" and not _is_bias(name)
     ]
@@ -219,11 +223,11 @@ def _tapped(uses: Uses, sink: Sink) -> Iterator[None]:
             handle.remove()
 
 
-def _tap(module: nn.Module, found: dict[str, Parameter], sink: Sink) -> Callable[..., Tensor]:
+def _tap(module: nn.Module, found: dict[str, Parameter], sink: Sink, examples: int) -> Callable[..., Tensor]:
     if isinstance(module, nn.Linear):
         return lambda _, arguments, output: _tap_linear(found, sink, arguments[0], output)
     if isinstance(module, nn.Embedding):
-        return lambda _, arguments, output: _tap_embedding(found, sink, arguments[0], output)
+        return lambda _, arguments, output: _tap_embedding(found, sink, arguments[0], output, examples)
     return lambda layer, arguments, output: _tap_norm(layer, found, sink, arguments[0], output)
 
 
@@ -241,7 +245,10 @@ def _tap_linear(found: dict[str, Parameter], sink: Sink, inputs: Tensor, output:
     return output
 
 
-def _tap_embedding(found: dict[str, Parameter], sink: Sink, ids: Tensor, output: Tensor) -> Tensor:
+def _tap_embedding(found: dict[str, Parameter], sink: Sink, ids: Tensor, output: Tensor, examples: int) -> Tensor:
+    if len(ids) < examples:
+        # BERT looks its positions up once for all examples
+        ids, output = ids.expand(examples, -1), output.expand(examples, -1, -1).clone()
     output.requires_grad_()
     output.register_hook(lambda gradient: sink.lookup(found["weight"], ids, gradient))  # type: ignore[no-untyped-call]
     return output
@@ -304,7 +311,7 @@ class Tracer:
         ``log(p / (1 - p))``; its sign is that of the log-probability, not of the loss.
         """
         sink.begin(len(rows))
-        with _tapped(self.uses, sink), _grounded(self.model), torch.enable_grad():
+        with _tapped(self.uses, sink, len(rows)), _grounded(self.model), torch.enable_grad():
             if self.model.config.is_encoder_decoder:
                 return self._generate(rows, sink)
             return self._classify(rows)
@@ -340,9 +347,9 @@ class Tracer:
         head = self.model.lm_head
         parameter = next((found["weight"] for name, module, found in self.uses.by_module if module is head), None)
         logprobs, gradients = [], []
-        chunk = max(1, LOGITS_AT_ONCE // head.out_features)
+        counts = _whole_examples(owners, max(1, LOGITS_AT_ONCE // head.out_features))
         for some, wanted, whose in zip(
-            torch.split(states, chunk), torch.split(labels, chunk), torch.split(owners, chunk), strict=True
+            torch.split(states, counts), torch.split(labels, counts), torch.split(owners, counts), strict=True
         ):
             logprob, gradient = _score(nn.functional.linear(some, head.weight), wanted, weights[whose], self._log_odds)
             if parameter:
@@ -363,6 +370,17 @@ class Tracer:
 
     def _weights(self, rows: Sequence[Row]) -> Tensor:
         return torch.tensor([row.weight for row in rows], device=self.model.device)
+
+
+def _whole_examples(owners: Tensor, most: int) -> list[int]:
+    """Lengths of chunks of tokens, about ``most`` each, that tear no example apart; ``owners`` [tokens] ascend."""
+    ends = [*(owners[1:] != owners[:-1]).nonzero()[:, 0].add(1).tolist(), len(owners)]
+    lengths, start = [], 0
+    for end, following in zip(ends, [*ends[1:], None], strict=True):
+        if following is None or following - start > most:
+            lengths.append(end - start)
+            start = end
+    return lengths
 
 
 def _score(logits: Tensor, labels: Tensor, weights: Tensor, log_odds: bool) -> tuple[Tensor, Tensor]:

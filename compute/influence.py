@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mlv.compute.attribution import Scorer
+    from mlv.compute.gradient_index import GradientIndex
     from mlv.compute.gradients import Row
 
 TARGET_COLUMNS: Final = ("target", *probing.COLUMNS, "answer", "moved")
@@ -75,8 +76,8 @@ def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT)
     sources = _scorers(job, spec.training, spec.checkpoints, spec.attribution, traced.targets, options, progress)
     scorers = list(sources)
     _write_parts(job, spec, traced, scorers, progress)
-    _write_outputs(job, spec, traced, scorers)
     loaded = models.load(models.locate(job, spec.model), device=device)
+    _write_outputs(job, spec, traced, scorers, _values(loaded, traced.targets, spec.quantity, options))
     write_json(job.outputs / "model.json", {**loaded.describe(), "model": spec.model.model_dump(mode="json")})
 
 
@@ -202,26 +203,36 @@ class _Indexer:
         name = CHECKPOINT_NAME.fullmatch(reference.name)
         own = name is not None and name[1] == f"finetune-{spec_hash(training)[:12]}"
         self.own_epoch = _epoch(training, reference) if own else None
+        self._home = Path()
         self._tracer: Any = None
 
-    def examples(self, progress: Progress, label: str) -> Any:
+    def examples(self, progress: Progress, label: str) -> "GradientIndex":
         """The index of the training examples."""
+        from mlv.compute import gradient_index
+
         weights = epoch_weights(self._training, self._gradients, _epoch(self._training, self._reference))
         training = spec_hash(self._training)
         identity = self._identity() | {"training": training, "epochs": {str(key): weights[key] for key in weights}}
-        parent = self._job.path.parent
-        return self._build(
-            parent, identity, _example_rows(self._job, self._training, self._tokenizer, weights), progress, label
-        )
+        rows = _example_rows(self._job, self._training, self._tokenizer, weights)
+        self._home = gradient_index.folder_of(self._job.path.parent, identity)
+        return self._build(self._home, identity, rows, self._reference_rows(), progress, label)
 
-    def targets(self, targets: pl.DataFrame, progress: Progress, label: str) -> Any:
-        """The index of the targets, which lives as long as the job is unfinished."""
+    def targets(self, targets: pl.DataFrame, progress: Progress, label: str) -> "GradientIndex":
+        """The index of the targets, on the directions of the examples; it lives as long as the job is unfinished."""
+        from mlv.compute import gradient_index
+
         spec = self._job.spec()
         if not isinstance(spec, InfluenceSpec | ValidationSpec):
             raise JobError(f"{self._job.path} traces nothing", "Name an influence-... or validate-... folder.")
-        identity = self._identity() | {"targets": spec.inputs_digest, "quantity": spec.quantity}
+        directions = gradient_index.directions_digest(self._home)
+        identity = self._identity() | {
+            "targets": spec.inputs_digest,
+            "quantity": spec.quantity,
+            "directions": directions,
+        }
         rows = target_rows(targets, self._tokenizer, spec.quantity)
-        return self._build(self._job.work, identity, rows, progress, label)
+        folder = gradient_index.folder_of(self._job.work, identity)
+        return self._build(folder, identity, rows, self._home, progress, label)
 
     def _identity(self) -> dict[str, Any]:
         spec = self._job.spec()
@@ -234,12 +245,17 @@ class _Indexer:
         }
 
     def _build(
-        self, parent: Path, identity: dict[str, Any], rows: "list[list[Row]]", progress: Progress, label: str
-    ) -> Any:
+        self,
+        folder: Path,
+        identity: dict[str, Any],
+        rows: "list[list[Row]]",
+        reference: "list[Row] | Path",
+        progress: Progress,
+        label: str,
+    ) -> "GradientIndex":
         from mlv.compute import gradient_index
 
-        job = gradient_index.Job(identity, self._gradients, rows, self._reference_rows(), self._batch_tokens)
-        folder = gradient_index.folder_of(parent, identity)
+        job = gradient_index.Job(identity, self._gradients, rows, reference, self._batch_tokens)
         return gradient_index.build(folder, job, self._load, progress, label)
 
     def _reference_rows(self) -> "list[Row]":
@@ -363,10 +379,28 @@ def _part(job: JobDirectory, name: str, start: int) -> Path:
     return job.work / f"{name}-{start:07}.parquet"
 
 
-def _write_outputs(job: JobDirectory, spec: InfluenceSpec, traced: Traced, scorers: Sequence[Checkpoint]) -> None:
-    """Put the parts together; targets over all checkpoints are numbered before those of single epochs."""
-    last = scorers[-1].values
-    tables = [_target_table(traced, spec.quantity, 0, None, last)]
+def _values(
+    loaded: models.LoadedModel, targets: pl.DataFrame, quantity: Quantity, options: ExecuteOptions
+) -> npt.NDArray[np.float64]:
+    """The traced quantity of each target, nats per token, [targets]."""
+    scores = probing.score(loaded, probing.tokenise(targets, loaded.tokenizer), options.batch_tokens)
+    means = (scores["logprob_sum"] / scores["tokens"]).to_numpy().reshape(-1, 2)
+    values: npt.NDArray[np.float64] = (means * np.array(_signs(targets, quantity))).sum(axis=1)
+    return values
+
+
+def _write_outputs(
+    job: JobDirectory,
+    spec: InfluenceSpec,
+    traced: Traced,
+    scorers: Sequence[Checkpoint],
+    values: npt.NDArray[np.float64],
+) -> None:
+    """Put the parts together; targets over all checkpoints are numbered before those of single epochs.
+
+    ``values`` [targets] are those of the traced checkpoint.
+    """
+    tables = [_target_table(traced, spec.quantity, 0, None, values)]
     for number, checkpoint in enumerate(scorers, start=1):
         if _per_epoch(spec, checkpoint):
             first = number * traced.targets.height

@@ -27,11 +27,14 @@ from mlv.compute.streams import Purpose, Stream
 from mlv.schema.errors import JobError
 from mlv.schema.jobs import VOCABULARY_DIRECTIONS
 
-LONG_SIDE: Final = 4096
+LONG_SIDE: Final = 2048
 """Length above which a side's covariance is not formed."""
 
 OVERSAMPLING: Final = 16
 """Directions that the range finder takes beyond those that are wanted."""
+
+SIGN_BLOCK: Final = 1024
+"""Numbers of a parameter whose signs come from one stream; a multiple of 64."""
 
 Sweep = Callable[[Sink], None]
 """Passes the reference gradients to a sink."""
@@ -77,7 +80,10 @@ def principal_directions(
 
 
 class Covariances:
-    """Sums of ``G Gᵀ`` and ``Gᵀ G``, on long sides of their products with a few directions; a :class:`Sink`."""
+    """Sums of ``G Gᵀ`` and ``Gᵀ G``, on long sides of their products with a few directions; a :class:`Sink`.
+
+    The uses of a shared matrix count one by one, without the products between them.
+    """
 
     def __init__(self, parameters: Sequence[Parameter], dimensions: int, device: str) -> None:
         self._parameters = parameters
@@ -87,16 +93,15 @@ class Covariances:
         self._right = {p.name: torch.zeros(p.columns, p.columns, device=device) for p in parameters}
         self._refining = False
         for parameter in parameters:
-            name, length = parameter.name, parameter.rows
-            if length > LONG_SIDE:
-                start = _gaussian(parameter, "range", length, self._sides[name][0] + OVERSAMPLING, 0, device)
-                if start is not None:
-                    self._ranges[name] = start
-                    length = 0
-            if name in self._ranges:
-                self._left[name] = torch.zeros_like(self._ranges[name])
+            start = None
+            if parameter.rows > LONG_SIDE:
+                count = self._sides[parameter.name][0] + OVERSAMPLING
+                start = _gaussian(parameter, "range", parameter.rows, count, 0, device)
+            if start is None:
+                self._left[parameter.name] = torch.zeros(parameter.rows, parameter.rows, device=device)
             else:
-                self._left[name] = torch.zeros(length, length, device=device)
+                self._ranges[parameter.name] = start
+                self._left[parameter.name] = torch.zeros_like(start)
 
     @property
     def has_long_sides(self) -> bool:
@@ -113,18 +118,17 @@ class Covariances:
                 self._left[name] = basis.new_zeros(basis.shape[1], basis.shape[1])
 
     def begin(self, examples: int) -> None:
-        """A batch begins."""
-        self._examples = examples
+        """Nothing: sums go on over batches."""
 
     def keep(self, parameter: Parameter, inputs: Tensor) -> Tensor:
         return inputs
 
     def outer(self, parameter: Parameter, kept: Tensor, gradient: Tensor) -> None:
         right = gradient @ gradient.transpose(1, 2)
-        self._add_right(parameter, _summed(kept, right @ kept))
+        self._right[parameter.name] += _summed(kept, right @ kept)
         tokens = kept @ kept.transpose(1, 2)
         if parameter.name not in self._ranges:
-            self._add_left(parameter, _summed(gradient, tokens @ gradient))
+            self._left[parameter.name] += _summed(gradient, tokens @ gradient)
             return
         basis = self._ranges[parameter.name]
         projected = gradient @ basis
@@ -139,7 +143,7 @@ class Covariances:
 
     def lookup(self, parameter: Parameter, ids: Tensor, gradient: Tensor) -> None:
         same = (ids[:, :, None] == ids[:, None]).to(gradient.dtype)
-        self._add_right(parameter, _summed(gradient, same @ gradient))
+        self._right[parameter.name] += _summed(gradient, same @ gradient)
         tokens = gradient @ gradient.transpose(1, 2)
         if parameter.name not in self._ranges:
             where = ids[:, :, None] * parameter.rows + ids[:, None]
@@ -152,16 +156,11 @@ class Covariances:
             self._left[parameter.name].index_add_(0, ids.flatten(), (tokens @ projected).flatten(0, 1))
 
     def whole(self, parameter: Parameter, gradient: Tensor) -> None:
-        self._add_right(parameter, _summed(gradient, gradient))
+        self._right[parameter.name] += _summed(gradient, gradient)
         if parameter.name in self._ranges:
             raise JobError(f"{parameter.name} is too long for principal directions", "Leave its modules out.")
-        self._add_left(parameter, _summed(gradient.transpose(1, 2), gradient.transpose(1, 2)))
-
-    def _add_right(self, parameter: Parameter, part: Tensor) -> None:
-        self._right[parameter.name] += part
-
-    def _add_left(self, parameter: Parameter, part: Tensor) -> None:
-        self._left[parameter.name] += part
+        turned = gradient.transpose(1, 2)
+        self._left[parameter.name] += _summed(turned, turned)
 
     def directions(self) -> dict[str, Directions]:
         """The leading eigenvectors of both sides of every parameter."""
@@ -187,9 +186,9 @@ def _leading(covariance: Tensor, count: int, name: str) -> Tensor:
             f"Gradients of {name} are no numbers (NaN or infinite): the checkpoint is damaged, or overflows",
             "Probe the checkpoint (`mlv compute probe`); fine-tune again with a smaller `--learning-rate`.",
         )
-    # on the CPU: eigenvectors of the same matrix then are the same whatever the device
-    _, vectors = torch.linalg.eigh(covariance.double().cpu())
-    leading: Tensor = vectors[:, -count:].flip(1).float().contiguous()
+    # numpy's: torch.linalg.eigh does not always converge where many words never occur
+    _, vectors = np.linalg.eigh(covariance.double().cpu().numpy())
+    leading = torch.from_numpy(vectors[:, : -count - 1 : -1].astype(np.float32))
     return leading.to(covariance.device)
 
 
@@ -207,10 +206,10 @@ def _gaussian(parameter: Parameter, side: str, length: int, count: int, seed: in
     return torch.from_numpy((normal / math.sqrt(count)).astype(np.float32)).to(device)
 
 
-def random_signs(name: str, start: int, shape: tuple[int, int], seed: int) -> Tensor:
-    """Random signs for the parameters ``name`` from ``start`` on, [parameters, dimensions], on the CPU."""
-    words = _stream(name, str(start), seed).words(-(-shape[0] * shape[1] // 64))
-    bits = np.unpackbits(words.view(np.uint8))[: shape[0] * shape[1]].reshape(shape)
+def random_signs(name: str, block: int, dimensions: int, seed: int) -> Tensor:
+    """Random signs for a block of :data:`SIGN_BLOCK` numbers of a parameter, [numbers, dimensions], on the CPU."""
+    words = _stream(name, str(block), seed).words(SIGN_BLOCK * dimensions // 64)
+    bits = np.unpackbits(words.view(np.uint8)).reshape(SIGN_BLOCK, dimensions)
     signs: Tensor = torch.from_numpy(bits).float().mul_(2).sub_(1)
     return signs
 

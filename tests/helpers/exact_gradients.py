@@ -1,4 +1,4 @@
-"""Gradients by autograd in 64 bits, one example at a time: what the hooks of ``mlv.compute.gradients`` have to agree with.
+"""Gradients by autograd in 64 bits, one example at a time: what ``mlv.compute.gradients`` has to agree with.
 
 The objectives are written as the papers do, ``log p`` and ``log(p / (1 - p))``, not as their gradients.
 """
@@ -45,7 +45,7 @@ class Exact:
         self.model.zero_grad()
         logprobs = self._logprobs(row)
         objective = logprobs if output == "loss" else logprobs - torch.log1p(-logprobs.exp())
-        (row.weight * objective.sum()).backward()
+        torch.autograd.backward(row.weight * objective.sum())
         return {
             name: (torch.zeros_like(tensor) if tensor.grad is None else tensor.grad.clone()).reshape(len(tensor), -1)
             for name, tensor in self.model.named_parameters()
