@@ -209,7 +209,7 @@ def test_an_influence_run_tells_what_it_traced_and_how(study: Study) -> None:
     assert study.rows(f"SELECT {columns} FROM v_influence_run") == [
         (
             *(done.run_id, done.run, "influence", study.traced.path.name, "trak", "dot", "answer", "shifted"),
-            *("principal", 32, "attention,feed_forward,embedding,output", 1.0, 2, 32, 3, 0),
+            *("principal", 16, "attention,feed_forward,embedding,output", 1.0, 2, 32, 3, 0),
             *("nano", "lines", "fa,ko", "multilingual", 40, 1),
         )
     ]
@@ -222,8 +222,8 @@ def test_an_influence_run_tells_what_it_traced_and_how(study: Study) -> None:
 @pytest.mark.parametrize(
     ("attribution", "expected"),
     [
-        (Attribution(damping=0.5), ("trak", "dot", "principal", 32, 0.5)),
-        (Attribution(method="tracin", similarity="cosine"), ("tracin", "cosine", "principal", 32, 0.0)),
+        (Attribution(damping=0.5), ("trak", "dot", "principal", 16, 0.5)),
+        (Attribution(method="tracin", similarity="cosine"), ("tracin", "cosine", "principal", 16, 0.0)),
         (Attribution(gradients=Gradients(projection="none")), ("trak", "dot", "none", 0, 1.0)),
         (
             Attribution(gradients=Gradients(projection="dense", dimensions=4096)),
