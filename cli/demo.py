@@ -26,7 +26,6 @@ QUERIES: dict[str, list[str]] = {
     "alignment_change": [],
     "ground_truth_similarity": [],
     "language_contribution": [],
-    "influence_consistency": [],
 }
 """Queries whose results are written, and their parameters."""
 
