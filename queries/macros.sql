@@ -265,47 +265,48 @@ CREATE OR REPLACE TEMP MACRO selected_influence_runs(
       AND matches(wanted_sentences, i.sentences)
       AND matches(wanted_seed, i.traced_seed);
 
--- The k most influential examples of each target and direction, as lists without an order: of targets that are traced
--- by all checkpoints together, or of those by single epochs' checkpoints. The last three parameters restrict where they
--- are not NULL. languages maps languages to numbers of examples.
-CREATE OR REPLACE TEMP MACRO ranked_lists(
-    influence_runs, by_epoch, wanted_shifted, wanted_direction, wanted_k
-) AS TABLE
-    WITH lists AS (
-        SELECT
-            run, collection, language, question, epoch, direction,
-            list(training_example_id) AS examples,
-            list(parallel_key) AS keys,
-            histogram(train_language) AS languages,
-            count(*) AS k
-        FROM v_influence
-        WHERE run IN (SELECT unnest(influence_runs))
-          AND (epoch IS NOT NULL) = by_epoch
-          AND matches(wanted_direction, direction)
-          AND (wanted_k IS NULL OR rank <= wanted_k)
-        GROUP BY ALL
-    )
-    SELECT l.* EXCLUDE (collection)
-    FROM lists l
-    JOIN v_influence_target t
-        ON t.run = l.run
-        AND t.collection = l.collection
-        AND t.language = l.language
-        AND t.question = l.question
-        AND t.epoch IS NOT DISTINCT FROM l.epoch
-    WHERE matches(wanted_shifted, t.shifted);
+-- Targets of influence runs: those traced by all checkpoints together, or those by single epochs' checkpoints.
+-- wanted_shifted restricts where it is not NULL. A target is one row as it is; the grouping tells DuckDB how few there
+-- are, so that it keeps them and not the rankings in memory when it joins the two.
+CREATE OR REPLACE TEMP MACRO selected_targets(influence_runs, by_epoch, wanted_shifted) AS TABLE
+    SELECT
+        influence_target_id,
+        any_value(run) AS run,
+        any_value(language) AS language,
+        any_value(question) AS question,
+        any_value(epoch) AS epoch
+    FROM v_influence_target
+    WHERE run IN (SELECT unnest(influence_runs))
+      AND (epoch IS NOT NULL) = by_epoch
+      AND matches(wanted_shifted, shifted)
+    GROUP BY influence_target_id;
 
--- Per target, direction and fine-tuning language: the percentage of the most influential examples that are in it.
+-- Per target, direction and fine-tuning language: the percentage of the k most influential examples that are in it.
+-- The last three parameters restrict where they are not NULL.
 CREATE OR REPLACE TEMP MACRO influence_shares(
     influence_runs, by_epoch, wanted_shifted, wanted_direction, wanted_k
 ) AS TABLE
-    WITH trained AS (
+    WITH targets AS (
+        FROM selected_targets(influence_runs, by_epoch, wanted_shifted)
+    ),
+    -- counted by key: names go to the few rows that are left
+    counts AS (
+        SELECT influence_target_id, direction, histogram(e.language) AS languages, count(*) AS k
+        FROM v_influence_ranking
+        LEFT JOIN v_training_example e USING (training_example_id)
+        JOIN targets USING (influence_target_id)
+        WHERE matches(wanted_direction, direction)
+          AND (wanted_k IS NULL OR rank <= wanted_k)
+        GROUP BY ALL
+    ),
+    trained AS (
         SELECT run, unnest(string_split(ft_languages, ',')) AS ft_language FROM v_influence_run
     )
     SELECT
         run, language, question, epoch, direction, ft_language,
         100.0 * coalesce(languages[ft_language], 0) / k AS share
-    FROM ranked_lists(influence_runs, by_epoch, wanted_shifted, wanted_direction, wanted_k)
+    FROM counts
+    JOIN targets USING (influence_target_id)
     JOIN trained USING (run);
 
 -- Profiles -------------------------------------------------------------------------------------------------------

@@ -84,3 +84,32 @@ class ProfileValue(SQLModel, table=True):
     profile_id: int = column("The profile.")
     question_id: int = column("The question.")
     p_first: float = column("Probability of, or share of people on, the first answer's side.", sql_type=sa.Double)
+
+
+class ProjectionRun(SQLModel, table=True):
+    """A principal component analysis of profiles."""
+
+    __tablename__ = "projection_run"
+    __table_args__ = table(
+        "A principal component analysis of profiles, centred and not scaled (Echoes Figures 4, 11 and 13)."
+    )
+
+    run_id: int = column("The run.", key=True)
+    probe_set_id: int = column("The probe set whose questions the profiles are over.")
+    score: str | None = column("Way of scoring behind models' profiles; NULL where only countries are projected.")
+    questions: int = column("Questions that all profiles have.")
+    explained_x: float = column("Share of the profiles' variance along x, in [0, 1].", sql_type=sa.Double)
+    explained_y: float = column("Share of the profiles' variance along y, in [0, 1].", sql_type=sa.Double)
+
+
+class ProjectedProfile(SQLModel, table=True):
+    """A profile in the plane of the first two components."""
+
+    __tablename__ = "projected_profile"
+    __table_args__ = table("Where a profile lies in the plane of the first two principal components.")
+    __mapper_args__ = fact("run_id", "profile_id")
+
+    run_id: int = column("The run.")
+    profile_id: int = column("The profile.")
+    x: float = column("Coordinate along the first component.", sql_type=sa.Double)
+    y: float = column("Coordinate along the second component.", sql_type=sa.Double)

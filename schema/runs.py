@@ -30,12 +30,12 @@ class Run(SQLModel, table=True):
     __table_args__ = table(
         "A compute job whose results are in the store.",
         unique("spec_hash"),
-        check("kind IN ('pretrain', 'finetune', 'probe', 'influence', 'validate')"),
+        check("kind IN ('pretrain', 'finetune', 'probe', 'influence', 'validate', 'project')"),
         check("status IN ('committed', 'deleting')"),
     )
 
     run_id: int = column("Key.", key=True)
-    kind: str = column("pretrain, finetune, probe, influence or validate.")
+    kind: str = column("pretrain, finetune, probe, influence, validate or project.")
     name: str = column("Name of the job directory: kind and the first 12 digits of the spec hash.")
     spec_hash: str = column("SHA-256 of the canonical specification: the identity of the job.")
     spec: str = column("The specification as JSON: all that determines the result.")

@@ -14,7 +14,7 @@ import duckdb
 
 from mlv.schema.errors import StoreError, StoreLockedError
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 """Alembic revision that this version of mlv reads and writes."""
 
 DEFAULT_STORE = "mlv.duckdb"

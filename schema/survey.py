@@ -161,3 +161,32 @@ class ProbeSetMember(SQLModel, table=True):
 
     probe_set_id: int = column("The probe set.")
     question_id: int = column("A question in it.")
+
+
+class Bootstrap(SQLModel, table=True):
+    """How the questions of a probe set were resampled."""
+
+    __tablename__ = "bootstrap"
+    __table_args__ = table("How the questions of a probe set were drawn with replacement, for paired intervals.")
+
+    probe_set_id: int = column("The probe set.", key=True)
+    seed: int = column("Seed of the draws.")
+    resamples: int = column("How often as many questions as the set has were drawn.")
+
+
+class BootstrapDraw(SQLModel, table=True):
+    """A question in a resample."""
+
+    __tablename__ = "bootstrap_draw"
+    __table_args__ = table(
+        "How often a question was drawn into a resample; without a row, not at all. All runs, languages and countries "
+        "share the draws, so that differences between them have intervals too.",
+        check("resample > 0"),
+        check("times > 0"),
+    )
+    __mapper_args__ = fact("probe_set_id", "resample", "question_id")
+
+    probe_set_id: int = column("The probe set.")
+    resample: int = column("Number of the resample, from 1.")
+    question_id: int = column("The question.")
+    times: int = column("How often it was drawn.")

@@ -51,7 +51,7 @@ VIEWS = (
         {
             "run_id": "Key of the run.",
             "run": "Name of the run.",
-            "kind": "pretrain, finetune, probe, influence or validate.",
+            "kind": "pretrain, finetune, probe, influence, validate or project.",
             "source": "Fine-tuning source, comma-separated where there are several.",
             "ft_languages": "Languages trained on, comma-separated in alphabetical order.",
             "strategy": "monolingual, multilingual, or continued: from a fine-tuned model; NULL where none trains.",
@@ -173,6 +173,22 @@ VIEWS = (
         """,
     ),
     View(
+        "v_resample",
+        "Draws of the questions of each probe set with replacement: how often each came into each resample.",
+        {
+            "probe_set": "Name of the set.",
+            "resample": "Number of the resample, from 1.",
+            "question": "Identifier of a question that was drawn.",
+            "times": "How often it was drawn.",
+        },
+        """
+        SELECT s.code AS probe_set, d.resample, q.code AS question, d.times
+        FROM bootstrap_draw d
+        JOIN probe_set s USING (probe_set_id)
+        JOIN question q USING (question_id)
+        """,
+    ),
+    View(
         "v_logit",
         "How a checkpoint scores each candidate answer.",
         {
@@ -287,6 +303,38 @@ VIEWS = (
         JOIN country y USING (country_id)
         JOIN question q USING (question_id)
         JOIN category c USING (category_id)
+        """,
+    ),
+    View(
+        "v_projection",
+        "Profiles in the plane of the first two principal components that were fitted to them together.",
+        {
+            "run_id": "Key of the run.",
+            "run": "Name of the run.",
+            "probe_set": "Probe set whose questions the profiles are over.",
+            "questions": "Questions that all profiles have.",
+            "explained_x": "Share of the profiles' variance along x, in [0, 1].",
+            "explained_y": "Share of the profiles' variance along y, in [0, 1].",
+            "checkpoint_id": "Checkpoint of a model's profile; NULL for a country's.",
+            "language": "Test language of a model's profile.",
+            "score": "Way of scoring behind a model's profile.",
+            "survey": "Survey of a country's profile; NULL for a model's.",
+            "country": "ISO 3166-1 alpha-2 code of the country.",
+            "weighting": "weighted or unweighted, for a country's profile.",
+            "x": "Coordinate along the first component.",
+            "y": "Coordinate along the second component.",
+        },
+        """
+        SELECT r.run_id, r.name AS run, s.code AS probe_set, n.questions, n.explained_x, n.explained_y,
+               f.checkpoint_id, l.code AS language, f.score, v.code AS survey, y.code AS country, f.weighting, p.x, p.y
+        FROM projected_profile p
+        JOIN run r ON r.run_id = p.run_id AND r.status = 'committed'
+        JOIN projection_run n ON n.run_id = p.run_id
+        JOIN probe_set s USING (probe_set_id)
+        JOIN profile f USING (profile_id)
+        LEFT JOIN "language" l USING (language_id)
+        LEFT JOIN survey v ON v.survey_id = f.survey_id
+        LEFT JOIN country y ON y.country_id = f.country_id
         """,
     ),
     View(
@@ -488,6 +536,19 @@ VIEWS = (
         LEFT JOIN corpus c ON c.corpus_id = g.corpus_id
         LEFT JOIN "language" l ON l.language_id = c.language_id
         """,
+    ),
+    View(
+        "v_influence_ranking",
+        "The most influential training examples of each target, by keys alone: counting and comparing many of them is "
+        "fast before names are joined, from v_influence_target and v_training_example.",
+        {
+            "influence_target_id": "Key of the target; one whose run is being deleted is not in v_influence_target.",
+            "direction": "positive: supports the traced answer; negative: contradicts it.",
+            "rank": "1 for the most influential in that direction.",
+            "score": "Influence score.",
+            "training_example_id": "Key of the training example.",
+        },
+        "SELECT influence_target_id, direction, rank, score, training_example_id FROM influence_ranking",
     ),
     View(
         "v_influence_summary",

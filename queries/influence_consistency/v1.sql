@@ -71,25 +71,52 @@ questions = "Questions in the mean; for avg., of all pairs together."
 WITH chosen AS (
     FROM selected_influence_runs($run, $model, $source, $method, $sentences, $seed)
 ),
+-- a cell is what is compared, in the order of the questions of a run; first and last are its targets
+targets AS (
+    SELECT
+        influence_target_id, run, language,
+        (dense_rank() OVER (ORDER BY run, question))::INTEGER AS cell,
+        min(influence_target_id) OVER (PARTITION BY run, question) AS first,
+        max(influence_target_id) OVER (PARTITION BY run, question) AS last
+    FROM selected_targets((SELECT list(run) FROM chosen), FALSE, $shifted)
+),
+ranked AS NOT MATERIALIZED (
+    SELECT influence_target_id, cell, first, last, direction = 'positive' AS positive, training_example_id
+    FROM v_influence_ranking
+    JOIN targets USING (influence_target_id)
+    WHERE matches($direction, direction) AND ($k IS NULL OR rank <= $k)
+),
 lists AS (
-    SELECT run, language, question, direction, examples, k
-    FROM ranked_lists((SELECT list(run) FROM chosen), FALSE, $shifted, $direction, $k)
+    SELECT influence_target_id, positive, count(*) AS k FROM ranked GROUP BY ALL
+),
+shared AS (
+    SELECT a.influence_target_id AS target_a, b.influence_target_id AS target_b, positive, count(*) AS shared
+    FROM (FROM ranked WHERE influence_target_id < last) a
+    JOIN (FROM ranked WHERE influence_target_id > first) b USING (cell, positive, training_example_id)
+    WHERE a.influence_target_id < b.influence_target_id
+    GROUP BY ALL
 ),
 questions AS (
     SELECT
-        run, direction, a.language AS language_a, b.language AS language_b, question,
-        count_shared(a.examples, b.examples) AS shared,
-        a.k AS k_a,
-        b.k AS k_b
-    FROM lists a
-    JOIN lists b USING (run, direction, question)
-    WHERE a.language < b.language
+        a.run, cell, list_a.positive,
+        least(a.language, b.language) AS language_a,
+        greatest(a.language, b.language) AS language_b,
+        coalesce(shared, 0) AS shared,
+        list_a.k AS k_a,
+        list_b.k AS k_b
+    FROM targets a
+    JOIN targets b USING (cell)
+    JOIN lists list_a ON list_a.influence_target_id = a.influence_target_id
+    JOIN lists list_b ON list_b.influence_target_id = b.influence_target_id AND list_b.positive = list_a.positive
+    LEFT JOIN shared
+        ON target_a = a.influence_target_id AND target_b = b.influence_target_id AND shared.positive = list_a.positive
+    WHERE a.influence_target_id < b.influence_target_id
 ),
 pairs AS (
     SELECT
-        run, direction, language_a, language_b,
-        mean(50.0 * (shared / k_a + shared / k_b), question) AS consistency,
-        mean(50.0 * (k_a + k_b) / examples, question) AS chance,
+        run, CASE WHEN positive THEN 'positive' ELSE 'negative' END AS direction, language_a, language_b,
+        mean(50.0 * (shared / k_a + shared / k_b), cell) AS consistency,
+        mean(50.0 * (k_a + k_b) / examples, cell) AS chance,
         count(*) AS questions
     FROM questions
     JOIN chosen USING (run)

@@ -64,10 +64,6 @@ questions = "Questions in the mean; for avg., of all rows together."
 WITH chosen AS (
     FROM selected_influence_runs(NULL, $model, $source, $method, $sentences, $seed) WHERE strategy = 'monolingual'
 ),
-lists AS (
-    SELECT run, language, question, direction, keys, k
-    FROM ranked_lists((SELECT list(run) FROM chosen), FALSE, TRUE, $direction, $k)
-),
 runs AS (
     SELECT
         model, source, sentences, seed, settings, attribution, tracing,
@@ -81,23 +77,74 @@ runs AS (
     JOIN chosen b USING (model, source, sentences, seed, settings, attribution, tracing)
     WHERE a.ft_languages < b.ft_languages
 ),
+setups AS (
+    SELECT
+        run,
+        dense_rank() OVER (ORDER BY model, source, sentences, seed, settings, attribution, tracing) AS setup
+    FROM chosen
+),
+-- a cell is what is compared, in the order of the questions of a test language; first and last are its targets
+targets AS (
+    SELECT
+        influence_target_id, run, language,
+        (dense_rank() OVER (ORDER BY setup, language, question))::INTEGER AS cell,
+        min(influence_target_id) OVER (PARTITION BY setup, language, question) AS first,
+        max(influence_target_id) OVER (PARTITION BY setup, language, question) AS last
+    FROM selected_targets((SELECT list(run) FROM chosen), FALSE, TRUE)
+    JOIN setups USING (run)
+),
+-- a text and its translations, by the first example made of them
+contents AS (
+    SELECT parallel_key, min(training_example_id) AS content FROM v_training_example GROUP BY ALL
+),
+examples AS (
+    SELECT training_example_id, content FROM v_training_example LEFT JOIN contents USING (parallel_key)
+),
+lists AS (
+    SELECT influence_target_id, direction = 'positive' AS positive, count(*) AS k
+    FROM v_influence_ranking
+    JOIN targets USING (influence_target_id)
+    WHERE matches($direction, direction) AND ($k IS NULL OR rank <= $k)
+    GROUP BY ALL
+),
+ranked AS NOT MATERIALIZED (
+    SELECT influence_target_id, cell, first, last, direction = 'positive' AS positive, content
+    FROM v_influence_ranking
+    LEFT JOIN examples USING (training_example_id)
+    JOIN targets USING (influence_target_id)
+    WHERE matches($direction, direction) AND ($k IS NULL OR rank <= $k)
+),
+shared AS (
+    SELECT a.influence_target_id AS target_a, b.influence_target_id AS target_b, positive, count(*) AS shared
+    FROM (FROM ranked WHERE influence_target_id < last) a
+    JOIN (FROM ranked WHERE influence_target_id > first) b USING (cell, positive, content)
+    WHERE a.influence_target_id < b.influence_target_id
+    GROUP BY ALL
+),
 questions AS (
     SELECT
-        runs.*, direction, language, question,
-        count_shared(a.keys, b.keys) AS shared,
-        a.k AS k_a,
-        b.k AS k_b
+        runs.*, a.language, cell, list_a.positive,
+        coalesce(shared, 0) AS shared,
+        list_a.k AS k_a,
+        list_b.k AS k_b
     FROM runs
-    JOIN lists a ON a.run = run_a
-    JOIN lists b USING (direction, language, question)
+    JOIN targets a ON a.run = run_a
+    JOIN targets b USING (cell)
+    JOIN lists list_a ON list_a.influence_target_id = a.influence_target_id
+    JOIN lists list_b ON list_b.influence_target_id = b.influence_target_id AND list_b.positive = list_a.positive
+    LEFT JOIN shared
+        ON target_a = least(a.influence_target_id, b.influence_target_id)
+        AND target_b = greatest(a.influence_target_id, b.influence_target_id)
+        AND shared.positive = list_a.positive
     WHERE b.run = run_b
 ),
 pairs AS (
     SELECT
-        model, source, sentences, seed, settings, attribution, tracing, direction, ft_language_a, run_a, ft_language_b,
-        run_b, language,
-        mean(50.0 * (shared / k_a + shared / k_b), question) AS overlap,
-        mean(50.0 * (k_a / examples_a + k_b / examples_b), question) AS chance,
+        model, source, sentences, seed, settings, attribution, tracing,
+        CASE WHEN positive THEN 'positive' ELSE 'negative' END AS direction,
+        ft_language_a, run_a, ft_language_b, run_b, language,
+        mean(50.0 * (shared / k_a + shared / k_b), cell) AS overlap,
+        mean(50.0 * (k_a / examples_a + k_b / examples_b), cell) AS chance,
         count(*) AS questions
     FROM questions
     GROUP BY ALL

@@ -74,28 +74,30 @@ targets = "Probes in the mean."
 WITH chosen AS (
     FROM selected_influence_runs($run, $model, $source, $method, $sentences, $seed)
 ),
-keys AS (
-    SELECT
-        run, collection, language, question, direction, parallel_key,
-        count(*) FILTER (WHERE train_language = language) AS own,
-        count(*) FILTER (WHERE train_language <> language) AS other
-    FROM v_influence
+targets AS (
+    SELECT influence_target_id, run, language, question
+    FROM selected_targets((SELECT list(run) FROM chosen), FALSE, $shifted)
     JOIN chosen USING (run)
     WHERE list_contains(string_split(ft_languages, ','), language)
-      AND epoch IS NULL
-      AND matches($direction, direction)
-      AND ($k IS NULL OR rank <= $k)
+),
+keys AS (
+    SELECT
+        influence_target_id, direction, e.parallel_key,
+        count(*) FILTER (WHERE e.language = t.language) AS own,
+        count(*) FILTER (WHERE e.language <> t.language) AS other
+    FROM v_influence_ranking
+    LEFT JOIN v_training_example e USING (training_example_id)
+    JOIN targets t USING (influence_target_id)
+    WHERE matches($direction, direction) AND ($k IS NULL OR rank <= $k)
     GROUP BY ALL
 ),
 lists AS (
     SELECT
-        run, language, question, direction,
+        influence_target_id, direction,
         sum(own) AS own,
         sum(other) AS other,
         sum(CASE WHEN own > 0 THEN other ELSE 0 END) AS translated
     FROM keys
-    JOIN v_influence_target t USING (run, collection, language, question)
-    WHERE t.epoch IS NULL AND matches($shifted, shifted)
     GROUP BY ALL
     HAVING sum(other) > 0
 ),
@@ -109,6 +111,7 @@ shares AS (
         mean(100.0 * own / n, question) AS chance,
         count(*) AS targets
     FROM lists
+    JOIN targets USING (influence_target_id)
     LEFT JOIN sizes USING (run, language)
     GROUP BY ALL
 )
