@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHES = ("startup", "commit", "probing", "finetuning", "queries")
+BENCHES = ("startup", "commit", "probing", "finetuning", "influence", "queries")
 
 
 def main() -> int:

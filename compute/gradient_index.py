@@ -3,8 +3,9 @@
     index.json               what the index is of; its hash names the folder
     sizes.json               features of an example, and examples of a shard
     directions.safetensors   principal directions
-    shard-00000.safetensors  features [examples, size]; and per example its number, the squared norm of its features,
-                             and log-probability and number of its scored tokens
+    shard-00000.safetensors  features [examples, size], scaled to length 1, of projected gradients in 16 bits; and per
+                             example its number, the squared norm of its features, and log-probability and number of
+                             its scored tokens
 
 An index that was broken off, however that was, goes on with its next shard. It is opened by its identity: all that a
 gradient depends on, from the model's weights to the seed of the corruption; a folder of another identity is refused.
@@ -18,6 +19,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -34,15 +36,18 @@ from mlv.compute.projection import SIGN_BLOCK, principal_directions, random_dire
 from mlv.schema.errors import JobError, UsageError
 from mlv.schema.jobs import Gradients, write_json, written_aside
 
-SHARD_BYTES: Final = 2**26
-"""Size of a shard, about; of exact gradients and of a dense projection's before it, 16 times that."""
+SHARD_BYTES: Final = 3 * 2**23
+"""Memory for the features of a shard, about; of exact gradients and before a dense projection, 64 times that."""
+
+LAYOUT: Final = 2
+"""Of the files, raised when it changes: part of an index's identity, so that one of another layout is not read."""
 
 BATCH_BYTES: Final = 2**30
 """Most memory for the features of a batch."""
 
 
 @dataclass(frozen=True)
-class Job:
+class Recipe:
     """What an index is to be made of."""
 
     identity: dict[str, Any]
@@ -71,6 +76,7 @@ class GradientIndex:
                     small.setdefault(name, []).append(shard.get_tensor(name))
                 self.size: int = shard.get_slice("features").get_shape()[1]
         self._order = torch.cat(small["examples"]).argsort()
+        self._norms = torch.cat(small["squared_norms"]).sqrt().float()
         self.squared_norms, self.logprob, self.tokens = (
             torch.cat(small[name])[self._order] for name in ("squared_norms", "logprob", "tokens")
         )
@@ -83,8 +89,8 @@ class GradientIndex:
         parts = []
         for path in self._paths:
             with safetensors.safe_open(path, "pt") as shard:
-                parts.append(shard.get_slice("features")[:, start:stop])
-        return torch.cat(parts)[self._order]
+                parts.append(shard.get_slice("features")[:, start:stop].float())
+        return torch.cat(parts).mul_(self._norms[:, None])[self._order]
 
 
 def folder_of(parent: Path, identity: dict[str, Any]) -> Path:
@@ -99,27 +105,44 @@ def directions_digest(folder: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
 
-def build(folder: Path, job: Job, load: Callable[[], Tracer], progress: Progress, label: str) -> GradientIndex:
+def build(folder: Path, recipe: Recipe, load: Callable[[], Tracer], progress: Progress, label: str) -> GradientIndex:
     """Finish the index in ``folder`` and open it; ``load`` gives the model where there is something to do.
 
     Raises JobError where the folder holds another index or a gradient is no number, UsageError where the disk is too
     small for it.
     """
-    _claim(folder, job.identity)
-    order = sorted(range(len(job.rows)), key=lambda example: (_length(job.rows[example]), example))
+    _claim(folder, recipe.identity)
+    order = sorted(range(len(recipe.rows)), key=lambda example: (_length(recipe.rows[example]), example))
     missing = _missing(folder, order)
     if missing is None or missing:
-        builder = _Builder(folder, job, load())
+        builder = _Builder(folder, recipe, load())
         if missing is None:
             write_json(folder / "sizes.json", {"shard": builder.shard, "size": builder.size})
             missing = _missing(folder, order) or {}
         left = sum(map(len, missing.values()))
         builder.check_disk(left)
         progress.start(left, "example", label)
-        for path, examples in missing.items():
-            builder.write(path, examples)
-            progress.advance(len(examples))
+        _write(builder, missing, progress)
     return GradientIndex(folder)
+
+
+def _write(builder: "_Builder", missing: dict[Path, Sequence[int]], progress: Progress) -> None:
+    """Compute the missing shards, each while the one before it is written."""
+    with ThreadPoolExecutor(1) as writer:
+        writing: Future[None] | None = None
+        for path, examples in missing.items():
+            tensors = builder.compute(examples)
+            if writing:
+                writing.result()
+            writing = writer.submit(_save, tensors, path)
+            progress.advance(len(examples))
+        if writing:
+            writing.result()
+
+
+def _save(tensors: dict[str, Tensor], path: Path) -> None:
+    with written_aside(path) as aside:
+        safetensors.torch.save_file(tensors, aside)
 
 
 def _missing(folder: Path, order: Sequence[int]) -> dict[Path, Sequence[int]] | None:
@@ -156,18 +179,19 @@ def _length(rows: Sequence[Row]) -> int:
 class _Builder:
     """Computes and writes the shards of an index."""
 
-    def __init__(self, folder: Path, job: Job, tracer: Tracer) -> None:
-        self._folder, self._job, self._tracer = folder, job, tracer
+    def __init__(self, folder: Path, recipe: Recipe, tracer: Tracer) -> None:
+        self._folder, self._recipe, self._tracer = folder, recipe, tracer
         self._device = str(tracer.model.device)
         self._sink = FeatureSink(tracer.parameters, self._directions(), self._device)
-        dense = job.gradients.projection == "dense"
-        self.size = job.gradients.dimensions if dense else self._sink.size
-        whole = dense or job.gradients.projection == "none"
-        self.shard = max(1, (16 if whole else 1) * SHARD_BYTES // (4 * self._sink.size))
+        dense = recipe.gradients.projection == "dense"
+        self.size = recipe.gradients.dimensions if dense else self._sink.size
+        whole = dense or recipe.gradients.projection == "none"
+        self.shard = max(1, (64 if whole else 1) * SHARD_BYTES // (4 * self._sink.size))
+        self._dtype = torch.float32 if recipe.gradients.projection == "none" else torch.float16
 
     def check_disk(self, examples: int) -> None:
         """Raise UsageError where the disk has no room for the features."""
-        needed, free = 4 * self.size * examples, shutil.disk_usage(self._folder).free
+        needed, free = self._dtype.itemsize * self.size * examples, shutil.disk_usage(self._folder).free
         if needed > free:
             raise UsageError(
                 f"The gradients of {examples:,} examples take {needed / 1e9:,.1f} GB; the disk of {self._folder} has "
@@ -177,55 +201,58 @@ class _Builder:
 
     def _directions(self) -> dict[str, Directions]:
         """Directions of all parameters; principal ones are kept with the index."""
-        gradients, parameters = self._job.gradients, self._tracer.parameters
+        gradients, parameters = self._recipe.gradients, self._tracer.parameters
         if gradients.projection == "random":
             return random_directions(parameters, gradients.dimensions, gradients.seed, self._device)
         if gradients.projection != "principal":
             return {parameter.name: Directions(None, None) for parameter in parameters}
-        reference = self._job.reference
+        reference = self._recipe.reference
         path = (reference if isinstance(reference, Path) else self._folder) / "directions.safetensors"
         if not isinstance(reference, Path) and not path.exists():
 
             def sweep(sink: Sink) -> None:
-                for rows in _batched(reference, self._job.batch_tokens):
+                for rows in _batched(reference, self._recipe.batch_tokens):
                     self._tracer.trace(rows, sink)
 
             _write_directions(path, principal_directions(parameters, gradients.dimensions, sweep, self._device))
         return _read_directions(path, parameters, self._device)
 
-    def write(self, path: Path, examples: Sequence[int]) -> None:
-        """Compute the features of some examples and write their shard."""
-        features = torch.zeros(len(examples), self._sink.size, device=self._device)
-        said = torch.zeros(2, len(examples), device=self._device)
+    def compute(self, examples: Sequence[int]) -> dict[str, Tensor]:
+        """What the shard of some examples holds."""
         rows = [
-            row._replace(example=place) for place, example in enumerate(examples) for row in self._job.rows[example]
+            row._replace(example=place) for place, example in enumerate(examples) for row in self._recipe.rows[example]
         ]
-        for some in _batched(rows, self._job.batch_tokens, BATCH_BYTES // (4 * self._sink.size)):
+        single = len(rows) == len(examples)
+        features = (torch.empty if single else torch.zeros)(len(examples), self._sink.size, device=self._device)
+        said = torch.zeros(2, len(examples), device=self._device)
+        for some in _batched(rows, self._recipe.batch_tokens, BATCH_BYTES // (4 * self._sink.size)):
             logprob = self._tracer.trace(some, self._sink)
             where = torch.tensor([row.example for row in some], device=self._device)
             weights = torch.tensor([row.weight for row in some], device=self._device)
             # a classifier's row has one label, whose number is not a count
             scored = torch.tensor([float(row.scored if len(row.decoder) else 1) for row in some], device=self._device)
-            features.index_add_(0, where, self._sink.features)
+            if single:
+                features.index_copy_(0, where, self._sink.features)
+            else:
+                features.index_add_(0, where, self._sink.features)
             said.index_add_(1, where, torch.stack([weights * logprob, weights * scored]))
-        if self._job.gradients.projection == "dense":
+        if self._recipe.gradients.projection == "dense":
             features = self._densely_projected(features)
-        self._check(features, examples)
-        with written_aside(path) as aside:
-            safetensors.torch.save_file(
-                {
-                    "features": features.cpu(),
-                    "squared_norms": features.square().sum(1, dtype=torch.float64).cpu(),
-                    "logprob": said[0].cpu(),
-                    "tokens": said[1].cpu(),
-                    "examples": torch.tensor(examples),
-                },
-                aside,
-            )
+        norms = torch.linalg.vector_norm(features, dim=1)
+        self._check(norms, examples)
+        scaled = torch.empty_like(features, dtype=self._dtype)
+        torch.div(features, torch.where(norms > 0, norms, 1)[:, None], out=scaled)
+        return {
+            "features": scaled.cpu(),
+            "squared_norms": norms.double().square().cpu(),
+            "logprob": said[0].cpu(),
+            "tokens": said[1].cpu(),
+            "examples": torch.tensor(examples),
+        }
 
     def _densely_projected(self, features: Tensor) -> Tensor:
         """``features`` [examples, parameters] times random signs, [examples, dimensions], scaled to be unbiased."""
-        dimensions, seed = self._job.gradients.dimensions, self._job.gradients.seed
+        dimensions, seed = self._recipe.gradients.dimensions, self._recipe.gradients.seed
         projected = features.new_zeros(len(features), dimensions)
         for name, (start, rows, columns) in self._sink.places.items():
             numbers = features[:, start : start + rows * columns]
@@ -234,8 +261,8 @@ class _Builder:
                 projected += some @ signs.to(features.device)
         return projected.div_(dimensions**0.5)
 
-    def _check(self, features: Tensor, examples: Sequence[int]) -> None:
-        wrong = (~torch.isfinite(features).all(1)).nonzero()[:, 0].tolist()
+    def _check(self, norms: Tensor, examples: Sequence[int]) -> None:
+        wrong = (~torch.isfinite(norms)).nonzero()[:, 0].tolist()
         if wrong:
             raise JobError(
                 f"Gradients of {len(wrong)} examples are no numbers (NaN or infinite), the first that of example "
@@ -253,13 +280,12 @@ def _batched(rows: Sequence[Row], budget: int, most: int = sys.maxsize) -> Itera
 
 def _write_directions(path: Path, directions: dict[str, Directions]) -> None:
     tensors = {
-        f"{name}/{side}": tensor.cpu()
+        f"{name}/{side}": tensor.cpu().contiguous()
         for name, pair in directions.items()
         for side, tensor in pair._asdict().items()
         if tensor is not None
     }
-    with written_aside(path) as aside:
-        safetensors.torch.save_file(tensors, aside)
+    _save(tensors, path)
 
 
 def _read_directions(path: Path, parameters: Sequence[Parameter], device: str) -> dict[str, Directions]:

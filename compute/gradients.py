@@ -166,15 +166,30 @@ class FeatureSink:
             self.places[parameter.name] = (start, rows, columns)
             start += rows * columns
         self.size = start
-        self.features = torch.empty(0)
+        self._examples = 0
+        self._parts: dict[str, Tensor] = {}
+
+    @property
+    def features(self) -> Tensor:
+        """The features of the batch, [examples, size]."""
+        unused = torch.zeros((), device=self._device)
+        return torch.cat(
+            [
+                self._parts.get(name, unused.expand(self._examples, rows * columns))
+                for name, (_, rows, columns) in self.places.items()
+            ],
+            1,
+        )
 
     def begin(self, examples: int) -> None:
         """A batch of so many rows begins."""
-        self.features = torch.zeros(examples, self.size, device=self._device)
+        self._examples = examples
+        self._parts.clear()
 
     def _add(self, parameter: Parameter, part: Tensor) -> None:
-        start, rows, columns = self.places[parameter.name]
-        self.features[:, start : start + rows * columns] += part.reshape(part.shape[0], -1)
+        part = part.flatten(1).float()
+        known = self._parts.get(parameter.name)
+        self._parts[parameter.name] = part if known is None else known.add_(part)
 
     def keep(self, parameter: Parameter, inputs: Tensor) -> Tensor:
         right = self._directions[parameter.name].right
@@ -197,9 +212,8 @@ class FeatureSink:
 
     def packed(self, parameter: Parameter, rows: Tensor, inputs: Tensor, gradient: Tensor) -> None:
         left, right = self._directions[parameter.name]
-        examples = self.features.shape[0]
         sides = [gradient if left is None else gradient @ left, inputs if right is None else inputs @ right]
-        one, other = (unpacked(rows, side, examples) for side in sides)
+        one, other = (unpacked(rows, side, self._examples) for side in sides)
         self._add(parameter, one.transpose(1, 2) @ other)
 
     def whole(self, parameter: Parameter, gradient: Tensor) -> None:
@@ -390,10 +404,12 @@ def _score(logits: Tensor, labels: Tensor, weights: Tensor, log_odds: bool) -> t
     ``onehot - q``, and that of ``log(p / (1 - p))`` is ``onehot`` minus the softmax over the other classes.
     """
     logits = logits.float()
-    logprobs = logits.gather(1, labels[:, None]) - logits.logsumexp(1, keepdim=True)
+    normaliser = logits.logsumexp(1, keepdim=True)
+    logprobs = logits.gather(1, labels[:, None]) - normaliser
     if log_odds:
         logits = logits.scatter(1, labels[:, None], -torch.inf)
-    gradient = logits.softmax(1).mul_(-weights[:, None])
+        normaliser = logits.logsumexp(1, keepdim=True)
+    gradient = (logits - normaliser).exp_().mul_(-weights[:, None])
     gradient.scatter_add_(1, labels[:, None], weights[:, None])
     return logprobs[:, 0], gradient
 

@@ -235,6 +235,8 @@ class _Indexer:
         return self._build(folder, identity, rows, self._home, progress, label)
 
     def _identity(self) -> dict[str, Any]:
+        from mlv.compute import gradient_index
+
         spec = self._job.spec()
         principal = self._gradients.projection == "principal"
         return {
@@ -242,6 +244,7 @@ class _Indexer:
             "gradients": self._gradients.model_dump(mode="json"),
             "reference": getattr(spec, "reference_digest", "") if principal else "",
             "dtype": "float32",
+            "layout": gradient_index.LAYOUT,
         }
 
     def _build(
@@ -255,8 +258,8 @@ class _Indexer:
     ) -> "GradientIndex":
         from mlv.compute import gradient_index
 
-        job = gradient_index.Job(identity, self._gradients, rows, reference, self._batch_tokens)
-        return gradient_index.build(folder, job, self._load, progress, label)
+        recipe = gradient_index.Recipe(identity, self._gradients, rows, reference, self._batch_tokens)
+        return gradient_index.build(folder, recipe, self._load, progress, label)
 
     def _reference_rows(self) -> "list[Row]":
         """Both answers of the reference probes, each an example of its own."""

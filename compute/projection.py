@@ -7,8 +7,8 @@ Principal directions are those of the higher-order singular value decomposition 
 gradients ``G`` [rows, columns]: the leading eigenvectors of the sums of ``G Gᵀ`` and of ``Gᵀ G``. A score is an inner
 product with a target's gradient: what lies outside the targets' directions adds nothing to it, so that directions are
 learnt from gradients of the targets' kind, not from those of training (docs/decisions.md). The vocabulary's side is
-too long for a covariance; a randomised range finder with one refinement (Halko et al. 2011) finds its directions, for
-which the gradients are swept twice.
+too long for a covariance; its directions are those of a Nyström approximation, which needs the covariance's products
+with a few random vectors alone (Tropp et al. 2017, algorithm 3).
 
 Imports torch at its top: import this module inside functions.
 """
@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
+import scipy.linalg
 import torch
 from torch import Tensor
 
@@ -30,8 +31,8 @@ from mlv.schema.jobs import VOCABULARY_DIRECTIONS
 LONG_SIDE: Final = 2048
 """Length above which a side's covariance is not formed."""
 
-OVERSAMPLING: Final = 16
-"""Directions that the range finder takes beyond those that are wanted."""
+OVERSAMPLING: Final = 32
+"""Random vectors of the Nyström approximation beyond the directions that are wanted."""
 
 SIGN_BLOCK: Final = 1024
 """Numbers of a parameter whose signs come from one stream; a multiple of 64."""
@@ -73,14 +74,11 @@ def principal_directions(
     """
     covariances = Covariances(parameters, dimensions, device)
     sweep(covariances)
-    if covariances.has_long_sides:
-        covariances.refine()
-        sweep(covariances)
     return covariances.directions()
 
 
 class Covariances:
-    """Sums of ``G Gᵀ`` and ``Gᵀ G``, on long sides of their products with a few directions; a :class:`Sink`.
+    """Sums of ``G Gᵀ`` and ``Gᵀ G``, on long sides of their products with random vectors; a :class:`Sink`.
 
     The uses of a shared matrix count one by one, without the products between them.
     """
@@ -88,34 +86,19 @@ class Covariances:
     def __init__(self, parameters: Sequence[Parameter], dimensions: int, device: str) -> None:
         self._parameters = parameters
         self._sides = {parameter.name: sides(parameter, dimensions) for parameter in parameters}
-        self._ranges: dict[str, Tensor] = {}
+        self._tests: dict[str, Tensor] = {}
         self._left: dict[str, Tensor] = {}
         self._right = {p.name: torch.zeros(p.columns, p.columns, device=device) for p in parameters}
-        self._refining = False
         for parameter in parameters:
-            start = None
+            test = None
             if parameter.rows > LONG_SIDE:
                 count = self._sides[parameter.name][0] + OVERSAMPLING
-                start = _gaussian(parameter, "range", parameter.rows, count, 0, device)
-            if start is None:
+                test = _gaussian(parameter, "range", parameter.rows, count, 0, device)
+            if test is None:
                 self._left[parameter.name] = torch.zeros(parameter.rows, parameter.rows, device=device)
             else:
-                self._ranges[parameter.name] = start
-                self._left[parameter.name] = torch.zeros_like(start)
-
-    @property
-    def has_long_sides(self) -> bool:
-        """Whether a second sweep is needed."""
-        return bool(self._ranges)
-
-    def refine(self) -> None:
-        """Take the range that was found as the directions of the next sweep, which gives the covariance within it."""
-        self._refining = True
-        for name, product in self._left.items():
-            if name in self._ranges:
-                basis = torch.linalg.qr(product.double())[0].float()
-                self._ranges[name] = basis
-                self._left[name] = basis.new_zeros(basis.shape[1], basis.shape[1])
+                self._tests[parameter.name] = test
+                self._left[parameter.name] = torch.zeros_like(test)
 
     def begin(self, examples: int) -> None:
         """Nothing: sums go on over batches."""
@@ -127,15 +110,8 @@ class Covariances:
         right = gradient @ gradient.transpose(1, 2)
         self._right[parameter.name] += _summed(kept, right @ kept)
         tokens = kept @ kept.transpose(1, 2)
-        if parameter.name not in self._ranges:
-            self._left[parameter.name] += _summed(gradient, tokens @ gradient)
-            return
-        basis = self._ranges[parameter.name]
-        projected = gradient @ basis
-        if self._refining:
-            self._left[parameter.name] += _summed(projected, tokens @ projected)
-        else:
-            self._left[parameter.name] += _summed(gradient, tokens @ projected)
+        test = self._tests.get(parameter.name)
+        self._left[parameter.name] += _summed(gradient, tokens @ (gradient if test is None else gradient @ test))
 
     def packed(self, parameter: Parameter, rows: Tensor, inputs: Tensor, gradient: Tensor) -> None:
         examples = int(rows.max()) + 1
@@ -145,19 +121,16 @@ class Covariances:
         same = (ids[:, :, None] == ids[:, None]).to(gradient.dtype)
         self._right[parameter.name] += _summed(gradient, same @ gradient)
         tokens = gradient @ gradient.transpose(1, 2)
-        if parameter.name not in self._ranges:
+        if parameter.name in self._tests:
+            product = tokens @ self._tests[parameter.name][ids]
+            self._left[parameter.name].index_add_(0, ids.flatten(), product.flatten(0, 1))
+        else:
             where = ids[:, :, None] * parameter.rows + ids[:, None]
             self._left[parameter.name].view(-1).index_add_(0, where.flatten(), tokens.flatten())
-            return
-        projected = self._ranges[parameter.name][ids]
-        if self._refining:
-            self._left[parameter.name] += _summed(projected, tokens @ projected)
-        else:
-            self._left[parameter.name].index_add_(0, ids.flatten(), (tokens @ projected).flatten(0, 1))
 
     def whole(self, parameter: Parameter, gradient: Tensor) -> None:
         self._right[parameter.name] += _summed(gradient, gradient)
-        if parameter.name in self._ranges:
+        if parameter.name in self._tests:
             raise JobError(f"{parameter.name} is too long for principal directions", "Leave its modules out.")
         turned = gradient.transpose(1, 2)
         self._left[parameter.name] += _summed(turned, turned)
@@ -168,9 +141,11 @@ class Covariances:
         for parameter in self._parameters:
             name = parameter.name
             left, right = self._sides[name]
-            rows = _leading(self._left[name], left, name)
-            basis = self._ranges.get(name)
-            found[name] = Directions(rows if basis is None else basis @ rows, _leading(self._right[name], right, name))
+            for side in (self._left[name], self._right[name]):
+                _check(side, name)
+            test = self._tests.get(name)
+            rows = _leading(self._left[name], left) if test is None else _nystrom(self._left[name], test, left)
+            found[name] = Directions(rows, _leading(self._right[name], right))
         return found
 
 
@@ -179,17 +154,35 @@ def _summed(one: Tensor, other: Tensor) -> Tensor:
     return one.flatten(0, 1).T @ other.flatten(0, 1)
 
 
-def _leading(covariance: Tensor, count: int, name: str) -> Tensor:
-    """The eigenvectors of the ``count`` largest eigenvalues, [length, count]."""
-    if not torch.isfinite(covariance).all():
+def _check(side: Tensor, name: str) -> None:
+    if not torch.isfinite(side).all():
         raise JobError(
             f"Gradients of {name} are no numbers (NaN or infinite): the checkpoint is damaged, or overflows",
             "Probe the checkpoint (`mlv compute probe`); fine-tune again with a smaller `--learning-rate`.",
         )
-    # numpy's: torch.linalg.eigh does not always converge where many words never occur
-    _, vectors = np.linalg.eigh(covariance.double().cpu().numpy())
-    leading = torch.from_numpy(vectors[:, : -count - 1 : -1].astype(np.float32))
-    return leading.to(covariance.device)
+
+
+def _leading(covariance: Tensor, count: int) -> Tensor:
+    """The eigenvectors of the ``count`` largest eigenvalues, [length, count]."""
+    # scipy's: torch.linalg.eigh does not always converge where many words never occur
+    length = len(covariance)
+    matrix = covariance.double().cpu().numpy()
+    _, vectors = scipy.linalg.eigh(matrix, subset_by_index=[length - count, length - 1], check_finite=False)
+    return torch.from_numpy(vectors[:, ::-1].astype(np.float32)).to(covariance.device)
+
+
+def _nystrom(product: Tensor, test: Tensor, count: int) -> Tensor:
+    """The leading eigenvectors, [length, count], of a covariance of which its product with ``test`` is known, [length,
+    vectors]."""
+    test = test.double()
+    # without a shift of the eigenvalues there is no Cholesky factor where the rank is below the number of vectors
+    shift = torch.finfo(torch.float32).eps * torch.linalg.matrix_norm(product).double()
+    shifted = product.double() + shift * test
+    core = test.T @ shifted
+    factor = torch.linalg.cholesky((core + core.T) / 2)
+    root = torch.linalg.solve_triangular(factor, shifted.T, upper=False).T
+    leading: Tensor = torch.linalg.svd(root, full_matrices=False)[0][:, :count].float()
+    return leading
 
 
 def _is_vocabulary(parameter: Parameter) -> bool:

@@ -33,13 +33,13 @@ def write(tmp_path: Path) -> Write:
     def make(features: Array, logprob: Array | None = None, tokens: Array | None = None) -> GradientIndex:
         folder = tmp_path / f"index-{next(folders)}"
         folder.mkdir()
-        count = len(features)
+        count, norms = len(features), np.linalg.norm(features, axis=1)
         order = np.random.default_rng(count).permutation(count)
         for number, start in enumerate(range(0, count, 5)):
             some = order[start : start + 5]
             shard = {
-                "features": torch.tensor(features[some]).float(),
-                "squared_norms": torch.tensor(np.square(features[some]).sum(1)),
+                "features": torch.tensor(features[some] / np.maximum(norms[some, None], 1e-300)).float(),
+                "squared_norms": torch.tensor(norms[some] ** 2),
                 "logprob": torch.tensor(-np.ones(count) if logprob is None else logprob)[some].float(),
                 "tokens": torch.tensor(np.ones(count) if tokens is None else tokens)[some].float(),
                 "examples": torch.tensor(some),

@@ -15,7 +15,7 @@ from exact_gradients import Exact
 from torch import Tensor
 
 from mlv.compute import gradient_index, models
-from mlv.compute.gradient_index import GradientIndex, Job, build, folder_of
+from mlv.compute.gradient_index import GradientIndex, Recipe, build, folder_of
 from mlv.compute.gradients import Parameter, Row, Sink, Tracer
 from mlv.compute.options import SILENT, Silent
 from mlv.schema.errors import JobError, UsageError
@@ -77,10 +77,10 @@ def toy_rows(examples: int = 11) -> list[list[Row]]:
     ]
 
 
-def toy_job(gradients: Gradients = NONE, *, batch_tokens: int = 60, examples: int = 11) -> Job:
+def toy_job(gradients: Gradients = NONE, *, batch_tokens: int = 60, examples: int = 11) -> Recipe:
     """The indexing of :func:`toy_rows`."""
     rows = toy_rows(examples)
-    return Job({"of": "toys"}, gradients, rows, [row for some in rows[:4] for row in some], batch_tokens)
+    return Recipe({"of": "toys"}, gradients, rows, [row for some in rows[:4] for row in some], batch_tokens)
 
 
 class Built(NamedTuple):
@@ -114,7 +114,7 @@ def toy_index(tmp_path: Path) -> Build:
 @pytest.fixture
 def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards of :data:`SHARD` examples where gradients are exact."""
-    monkeypatch.setattr(gradient_index, "SHARD_BYTES", 4 * Toy.size * SHARD // 16 + 1)
+    monkeypatch.setattr(gradient_index, "SHARD_BYTES", 4 * Toy.size * SHARD // 64 + 1)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -192,7 +192,7 @@ def test_a_models_examples_are_the_weighted_sums_of_their_rows(
         for number in range(4)
     ]
     gradients = NONE.model_copy(update={"modules": ("attention", "output", "embedding")})
-    job = Job({}, gradients, rows, [], batch_tokens)
+    job = Recipe({}, gradients, rows, [], batch_tokens)
     index = build(tmp_path / "index", job, lambda: Tracer(model, gradients.modules), SILENT, "")
     exact = Exact(model)
     names = [parameter.name for parameter in Tracer(model, gradients.modules).parameters]
@@ -207,7 +207,7 @@ def test_a_models_examples_are_the_weighted_sums_of_their_rows(
 def test_a_classifiers_example_is_one_token(tmp_path: Path) -> None:
     tracer: Any = Toy()
     rows = [[Row(number, [number, 7], [], number, 0.5)] for number in range(4)]
-    index = build(tmp_path / "index", Job({}, NONE, rows, [], 60), lambda: tracer, SILENT, "")
+    index = build(tmp_path / "index", Recipe({}, NONE, rows, [], 60), lambda: tracer, SILENT, "")
     assert index.tokens.tolist() == [0.5] * 4
 
 
@@ -306,7 +306,7 @@ def test_a_broken_off_index_keeps_its_shards_size_under_another_version(
     folder = toy_index().folder.with_name("broken")
     with pytest.raises(BrokenOffError):
         toy_index(folder=folder, progress=BreaksAfter(2))
-    monkeypatch.setattr(gradient_index, "SHARD_BYTES", 4 * Toy.size * size // 16 + 1)
+    monkeypatch.setattr(gradient_index, "SHARD_BYTES", 4 * Toy.size * size // 64 + 1)
     torch.testing.assert_close(whole(toy_index(folder=folder).opened), expected)
 
 
@@ -326,7 +326,7 @@ def test_an_index_of_something_else_is_refused(toy_index: Build) -> None:
     job = toy_job()
     tracer: Any = Toy()
     with pytest.raises(JobError, match="index of something else: dtype, of differ") as caught:
-        build(folder, Job({"of": "others", "dtype": "x"}, NONE, job.rows, [], 60), lambda: tracer, SILENT, "")
+        build(folder, Recipe({"of": "others", "dtype": "x"}, NONE, job.rows, [], 60), lambda: tracer, SILENT, "")
     assert "Delete" in caught.value.hint
     assert contents(folder) == before
     assert tracer.traced == []

@@ -168,10 +168,10 @@ def outputs(job: JobDirectory) -> dict[str, bytes]:
 @pytest.fixture
 def rows_of(study: Study, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[Row]]]:
     """Runs a job and gives the rows of the training examples at its first checkpoint."""
-    built: list[gradient_index.Job] = []
+    built: list[gradient_index.Recipe] = []
     build = gradient_index.build
 
-    def noting(folder: Path, job: gradient_index.Job, *rest: Any) -> Any:
+    def noting(folder: Path, job: gradient_index.Recipe, *rest: Any) -> Any:
         built.append(job)
         return build(folder, job, *rest)
 
