@@ -36,6 +36,8 @@ class ExitCode(IntEnum):
     """A job failed; `mlv runs resume` goes on with it."""
     DOWNLOAD = 8
     """An origin cannot be reached, or gave another file than expected."""
+    DIFFERENT = 9
+    """Two results that were compared differ."""
     INTERRUPTED = 130
     """Ctrl-C; finished work is kept."""
 

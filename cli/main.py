@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from mlv.cli import compute, db, demo, edge, influence, ingest, query, runs, sql
+from mlv.cli import (
+    compute,
+    db,
+    demo,
+    edge,
+    influence,
+    ingest,
+    projection,
+    query,
+    reproduce,
+    runs,
+    sql,
+)
 
 app = typer.Typer(
     help="An experiment store for the cultural values that multilingual language models hold in each language.",
@@ -15,12 +27,14 @@ app = typer.Typer(
 )
 compute.app.command(name="influence")(influence.trace)
 compute.app.command(name="validate-influence")(influence.validate)
+compute.app.command(name="project")(projection.project)
 app.add_typer(db.app, name="db")
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(compute.app, name="compute")
 app.add_typer(influence.app, name="influence")
 app.add_typer(runs.app, name="runs")
 app.add_typer(query.app, name="query")
+app.command(name="reproduce")(reproduce.reproduce)
 app.command(name="sql")(sql.sql)
 app.command(name="demo")(demo.demo)
 

@@ -20,6 +20,13 @@ Format = Annotated[
     ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead of standard output.")]
+Provenance = Annotated[
+    bool,
+    typer.Option(
+        "--provenance",
+        help="With -o PATH, also write PATH.provenance.json: query, hash, parameters, runs and state of the store.",
+    ),
+]
 Limit = Annotated[int | None, typer.Option("--limit", min=0, help="Most rows that a table prints; 0 for all.")]
 
 ENDINGS = {
@@ -51,9 +58,18 @@ def chosen_format(output_format: str | None, output: Path | None) -> str:
     return ENDINGS[ending]
 
 
-def put(result: "QueryResult", output_format: str | None, output: Path | None, limit: int | None) -> None:
-    """Render a result and write it; say so where a table leaves rows out."""
+def put(
+    result: "QueryResult",
+    output_format: str | None,
+    output: Path | None,
+    limit: int | None,
+    provenance: bool = False,
+) -> None:
+    """Render a result and write it, and what it was made with if asked; say so where a table leaves rows out."""
     from mlv.queries.rendering import render, truncation_note
+
+    if provenance and output is None:
+        raise UsageError("--provenance writes beside a file.", "Name the file with -o PATH.")
 
     chosen = chosen_format(output_format, output)
     if limit is None and output is None and sys.stdout.isatty():
@@ -66,9 +82,19 @@ def put(result: "QueryResult", output_format: str | None, output: Path | None, l
     else:
         _write(output, rendered)
         say(f"{result.frame.height:,} rows -> {output}")
+        if provenance:
+            _put_provenance(result, output)
     note = truncation_note(result, limit) if chosen == "table" else None
     if note:
         say(note)
+
+
+def _put_provenance(result: "QueryResult", output: Path) -> None:
+    from mlv.queries.provenance import provenance_json
+
+    beside = output.with_name(f"{output.name}.provenance.json")
+    _write(beside, provenance_json(result).encode())
+    say(f"what made them -> {beside}")
 
 
 def _write(output: Path, rendered: bytes) -> None:

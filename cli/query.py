@@ -1,11 +1,13 @@
 """`mlv query`: the catalogue of versioned analyses."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mlv.cli.edge import DEFAULT_STORE, Store
-from mlv.cli.output import Format, Limit, Output, put
+from mlv.cli.edge import DEFAULT_STORE, ExitCode, Store, say, split_list
+from mlv.cli.output import Format, Limit, Output, Provenance, put
+from mlv.schema.errors import UsageError
 
 app = typer.Typer(help="Run the versioned analyses of the catalogue.", no_args_is_help=True)
 
@@ -31,9 +33,11 @@ def show(name: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")]) -> 
 def run(
     name: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")],
     param: Annotated[list[str] | None, typer.Option("--param", "-p", help="k=v; see `mlv query show NAME`.")] = None,
+    ci: Annotated[bool, typer.Option("--ci", help="Add 95% intervals, by resampling the questions.")] = False,
     output_format: Format = None,
     output: Output = None,
     limit: Limit = None,
+    provenance: Provenance = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Run a query and print its result."""
@@ -42,5 +46,48 @@ def run(
     from mlv.schema.store import open_store
 
     with open_store(db) as connection:
-        result = run_query(connection, name, parameters=parse_assignments(param or []))
-    put(result, output_format, output, limit)
+        assignments = [*(param or []), *(["ci=true"] if ci else [])]
+        result = run_query(connection, name, parameters=parse_assignments(assignments))
+    put(result, output_format, output, limit, provenance)
+
+
+@app.command()
+def diff(
+    first: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")],
+    second: Annotated[str | None, typer.Argument(help="NAME@VERSION to compare it with.")] = None,
+    against: Annotated[Path | None, typer.Option("--against", help="Another store to ask the same query of.")] = None,
+    param: Annotated[list[str] | None, typer.Option("--param", "-p", help="k=v, for both sides.")] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", help="Columns to match rows by; those before the first measure if not given.")
+    ] = None,
+    output_format: Format = None,
+    output: Output = None,
+    limit: Limit = None,
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Print how two versions of a query, or one query on two stores, differ: exit code 9 where they do, else 0."""
+    from mlv.queries import find, run_query
+    from mlv.queries.differences import compare, summary
+    from mlv.queries.parameters import parse_assignments
+    from mlv.schema.store import open_store
+
+    if (second is None) == (against is None):
+        raise UsageError(
+            "Two versions are compared, or two stores.",
+            f"mlv query diff {first} NAME@VERSION, or mlv query diff {first} --against OTHER.duckdb",
+        )
+    queries = find(first), find(second or first)
+    results = []
+    for query, path in zip(queries, (db, against or db), strict=True):
+        with open_store(path) as connection:
+            results.append(run_query(connection, query, parse_assignments(param or [])))
+        say(f"{path}: {results[-1].title}")
+    stores = (str(db), str(against)) if against else None
+    compared = compare(results[0], results[1], stores, split_list(key))
+    put(compared, output_format, output, limit)
+    if second is not None:
+        newer = max(queries, key=lambda query: query.version)
+        say(f"reason of {newer.reference}: {newer.reason}")
+    say(summary(compared.frame))
+    if not compared.frame.is_empty():
+        raise typer.Exit(ExitCode.DIFFERENT)

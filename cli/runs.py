@@ -215,7 +215,7 @@ def _unfinished(store: Path) -> "tuple[list[tuple[JobDirectory, str]], list[str]
     from mlv.schema.jobs import JobDirectory
     from mlv.schema.store import open_store
 
-    order = ("pretrain", "finetune", "probe", "influence", "validate")
+    order = ("pretrain", "finetune", "probe", "influence", "validate", "project")
     left: list[tuple[int, JobDirectory, str]] = []
     damaged: list[str] = []
     with open_store(store) as connection:

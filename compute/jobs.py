@@ -31,6 +31,7 @@ OUTPUTS = {
     "probe": ("model.json", "probe_logits.parquet"),
     "influence": ("model.json", "run.json", "targets.parquet", "rankings.parquet", "summaries.parquet"),
     "validate": ("model.json", "run.json", "validation.parquet"),
+    "project": ("run.json", "points.parquet"),
 }
 """Files of ``outputs/`` without which a job cannot be committed, by kind."""
 
@@ -84,6 +85,20 @@ def _held(job: JobDirectory) -> Iterator[None]:
         yield
 
 
+def is_running(job: JobDirectory) -> bool:
+    """Whether a process runs the job. One that was killed while it ran is not, whatever its state says."""
+    if job.state() != "running":
+        return False
+    try:
+        with (job.path / "lock").open(encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _running(job: JobDirectory, pid: str) -> JobRunningError:
     """The error for a job that process ``pid`` runs; empty where it has not said so yet."""
     return JobRunningError(
@@ -110,6 +125,10 @@ def _runner(spec: JobSpec) -> Runner:
         from mlv.compute.influence import run as influence
 
         return influence
+    if spec.kind == "project":
+        from mlv.compute.profile_plane import run as project
+
+        return project
     from mlv.compute.validation import run as validate
 
     return validate

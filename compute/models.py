@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from mlv.compute.corruption import sentinel_ids
 from mlv.schema.errors import DataError, JobError, NotFoundError
-from mlv.schema.jobs import JobDirectory, ModelRef, Precision, PretrainSpec
+from mlv.schema.jobs import JobDirectory, ModelRef, Precision, PretrainSpec, ProjectSpec
 
 MODEL_TYPES: Final = ("t5", "mt5")
 """Architectures that probes and span corruption are meant for."""
@@ -105,7 +105,7 @@ def _recorded(job: JobDirectory, reference: ModelRef) -> str:
     """Where the provenance says that a model is: in ``model_paths`` by name, in ``model_path`` the job's own."""
     provenance, spec = job.read_json("provenance.json"), job.spec()
     path: str = provenance.get("model_paths", {}).get(reference.name, "")
-    if not path and not isinstance(spec, PretrainSpec) and spec.model.name == reference.name:
+    if not path and not isinstance(spec, PretrainSpec | ProjectSpec) and spec.model.name == reference.name:
         path = provenance.get("model_path", "")
     return path or reference.path
 

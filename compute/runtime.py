@@ -11,7 +11,7 @@ from typing import Any, Final
 from mlv.schema.errors import UsageError
 from mlv.schema.jobs import Precision
 
-PACKAGES: Final = ("torch", "transformers", "tokenizers", "accelerate", "safetensors", "numpy", "polars")
+PACKAGES: Final = ("torch", "transformers", "tokenizers", "accelerate", "safetensors", "numpy", "scipy", "polars")
 """Packages whose versions can change a result."""
 
 

@@ -19,6 +19,7 @@ from mlv.ingest.loading import append, ensure, next_id, number
 from mlv.ingest.models import find_checkpoint
 from mlv.ingest.outputs import output
 from mlv.ingest.profiles import answer_probes, build_model_profiles
+from mlv.ingest.projections import commit_projection
 from mlv.schema.errors import JobError, StoreError
 from mlv.schema.jobs import (
     CHECKPOINT_NAME,
@@ -29,6 +30,7 @@ from mlv.schema.jobs import (
     ModelRef,
     PretrainSpec,
     ProbeSpec,
+    ProjectSpec,
     ValidationSpec,
     canonical_json,
     job_name,
@@ -98,7 +100,7 @@ def committed(connection: duckdb.DuckDBPyConnection, spec: JobSpec) -> Committed
 
 
 def _commit(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: JobSpec, store: Path) -> Committed:
-    start = None if isinstance(spec, PretrainSpec) else _start(connection, job, spec.model)
+    start = None if isinstance(spec, PretrainSpec | ProjectSpec) else _start(connection, job, spec.model)
     run_id = _insert_run(connection, job, spec, start)
     rows = {"run_event": _events(connection, job, run_id)}
     if isinstance(spec, PretrainSpec | FinetuneSpec):
@@ -107,6 +109,8 @@ def _commit(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: JobS
         rows |= _probed(connection, job, spec, run_id, start.checkpoint_id)
     elif isinstance(spec, InfluenceSpec | ValidationSpec):
         rows |= _traced(connection, job, spec, run_id)
+    elif isinstance(spec, ProjectSpec):
+        rows |= commit_projection(connection, job, spec, run_id)
     return Committed(run_id, job_name(spec), already_there=False, rows=rows)
 
 

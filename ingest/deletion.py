@@ -23,6 +23,8 @@ _BY_RUN = (
     "training_example",
     "influence_validation",
     "influence_run",
+    "projected_profile",
+    "projection_run",
 )
 
 _CHILDREN = (
@@ -50,10 +52,23 @@ def find_run(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[int, str
     return int(rows[0][0]), str(rows[0][1])
 
 
+_DEPENDANTS = """
+SELECT r.run_id, r.name FROM run r WHERE r.parent_run_id = $run
+UNION
+SELECT r.run_id, r.name
+FROM projected_profile JOIN run r USING (run_id) JOIN profile f USING (profile_id)
+WHERE f.checkpoint_id IN (SELECT checkpoint_id FROM checkpoint WHERE run_id = $run)
+   OR (f.checkpoint_id, f.language_id, f.probe_collection_id) IN (
+       SELECT (checkpoint_id, language_id, probe_collection_id)
+       FROM probe_logit JOIN probe USING (probe_id) WHERE probe_logit.run_id = $run
+   )
+ORDER BY 1
+"""
+
+
 def dependants(connection: duckdb.DuckDBPyConnection, run_id: int) -> list[str]:
-    """Names of the runs that start from this run's checkpoints or examine them."""
-    rows = connection.execute("SELECT name FROM run WHERE parent_run_id = ? ORDER BY run_id", [run_id]).fetchall()
-    return [str(row[0]) for row in rows]
+    """Names of the runs that start from this run's checkpoints, examine them, or project profiles that it is behind."""
+    return [str(name) for _, name in connection.execute(_DEPENDANTS, {"run": run_id}).fetchall()]
 
 
 def delete_run(connection: duckdb.DuckDBPyConnection, run_id: int, name: str, jobs: Path) -> None:

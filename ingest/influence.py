@@ -157,7 +157,7 @@ def commit_influence(
         "influence_ranking": _load(connection, job, "rankings", {**keys, "traced": traced_run_id}),
         "influence_summary": _load(connection, job, "summaries", keys),
     }
-    _refuse(job, broken(connection, RUN_RULES, run_id) + broken(connection, TARGET_RULES, first))
+    refuse(job, broken(connection, RUN_RULES, run_id) + broken(connection, TARGET_RULES, first))
     return rows
 
 
@@ -179,7 +179,7 @@ def commit_validation(
         "influence_run": _enter_run(connection, job, spec, run_id, traced_run_id, how),
         "influence_validation": _load(connection, job, "validation", {"run": run_id, "collection": spec.collection}),
     }
-    _refuse(job, broken(connection, RUN_RULES, run_id))
+    refuse(job, broken(connection, RUN_RULES, run_id))
     return rows
 
 
@@ -218,8 +218,8 @@ def _load(connection: duckdb.DuckDBPyConnection, job: JobDirectory, name: str, v
     raise JobError(f"{lost:,} rows of {path} belong to {lacking} that the store lacks.", hint)
 
 
-def _refuse(job: JobDirectory, problems: list[str]) -> None:
-    """Raise JobError where there are any."""
+def refuse(job: JobDirectory, problems: list[str]) -> None:
+    """Raise JobError where a job's results have any."""
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise JobError(f"The results in {job.outputs} cannot be true; the store is unchanged:{listed}", _again(job))

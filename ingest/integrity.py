@@ -10,6 +10,7 @@ import duckdb
 
 from mlv.ingest.influence import RUN_RULES, TARGET_RULES, Rules, broken
 from mlv.ingest.loading import number
+from mlv.ingest.projections import PLANE_RULES
 
 REFERENCES = (
     ("segment", "corpus_id", "corpus", "corpus_id"),
@@ -17,6 +18,8 @@ REFERENCES = (
     ("survey_response", "country_id", "country", "country_id"),
     ("probe_set_member", "probe_set_id", "probe_set", "probe_set_id"),
     ("probe_set_member", "question_id", "question", "question_id"),
+    ("bootstrap", "probe_set_id", "probe_set", "probe_set_id"),
+    ("bootstrap_draw", "probe_set_id", "bootstrap", "probe_set_id"),
     ("reject", "ingest_file_id", "ingest_file", "ingest_file_id"),
     ("run", "start_checkpoint_id", "checkpoint", "checkpoint_id"),
     ("run", "parent_run_id", "run", "run_id"),
@@ -50,6 +53,10 @@ REFERENCES = (
     ("influence_summary", "language_id", "language", "language_id"),
     ("influence_validation", "run_id", "influence_run", "run_id"),
     ("influence_validation", "probe_id", "probe", "probe_id"),
+    ("projection_run", "run_id", "run", "run_id"),
+    ("projection_run", "probe_set_id", "probe_set", "probe_set_id"),
+    ("projected_profile", "run_id", "projection_run", "run_id"),
+    ("projected_profile", "profile_id", "profile", "profile_id"),
 )
 """(table, column, parent table, parent column): every value of the column is in the parent."""
 
@@ -59,6 +66,7 @@ _UNIQUE = (
     ("segment", "corpus_id, parallel_key"),
     ("survey_response", "survey_id, country_id, variable, response_code"),
     ("probe_set_member", "probe_set_id, question_id"),
+    ("bootstrap_draw", "probe_set_id, resample, question_id"),
     ("run_corpus", "run_id, corpus_id"),
     ("run_event", "run_id, position"),
     ("metric", "run_id, name, step"),
@@ -67,6 +75,7 @@ _UNIQUE = (
     ("probe_logit", "checkpoint_id, probe_id, answer"),
     ("probe_answer", "checkpoint_id, probe_id, score"),
     ("profile_value", "profile_id, question_id"),
+    ("projected_profile", "run_id, profile_id"),
 )
 """(table, columns): no two rows have the same values. Those of influence tables are among the rules of their own."""
 
@@ -98,6 +107,27 @@ _CONDITIONS: Rules = (
         "(SELECT f.checkpoint_id, f.language_id, f.probe_collection_id, f.score, count(v.question_id) AS n "
         "FROM profile f LEFT JOIN profile_value v USING (profile_id) WHERE f.checkpoint_id IS NOT NULL GROUP BY ALL) b "
         "USING (checkpoint_id, language_id, probe_collection_id, score) WHERE a.n IS DISTINCT FROM b.n",
+    ),
+    (
+        "projection runs without a row in projection_run",
+        "SELECT count(*) FROM run ANTI JOIN projection_run USING (run_id) "
+        "WHERE kind = 'project' AND status = 'committed'",
+    ),
+    (
+        "resampled questions that the probe set lacks",
+        "SELECT count(*) FROM bootstrap_draw ANTI JOIN probe_set_member USING (probe_set_id, question_id)",
+    ),
+    (
+        "probe sets without their resamples",
+        "SELECT count(*) FROM (SELECT DISTINCT probe_set_id FROM probe_set_member) "
+        "LEFT JOIN bootstrap USING (probe_set_id) LEFT JOIN (SELECT probe_set_id, count(DISTINCT resample) AS drawn "
+        "FROM bootstrap_draw GROUP BY ALL) USING (probe_set_id) WHERE drawn IS NULL OR drawn <> resamples",
+    ),
+    (
+        "resamples that have not as many draws as the probe set has questions",
+        "SELECT count(*) FROM (SELECT probe_set_id, resample, sum(times) AS draws FROM bootstrap_draw GROUP BY ALL) "
+        "JOIN (SELECT probe_set_id, count(*) AS questions FROM probe_set_member GROUP BY ALL) USING (probe_set_id) "
+        "WHERE draws <> questions",
     ),
     (
         "influence or validation runs without a row in influence_run",
@@ -142,4 +172,4 @@ def violations(connection: duckdb.DuckDBPyConnection) -> list[str]:
         )
         if doubled:
             found.append(f"{doubled:,} values of ({columns}) occur more than once in {table}")
-    return found + broken(connection, (*_CONDITIONS, *RUN_RULES, *TARGET_RULES))
+    return found + broken(connection, (*_CONDITIONS, *RUN_RULES, *TARGET_RULES, *PLANE_RULES))

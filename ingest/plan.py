@@ -26,6 +26,7 @@ from mlv.schema.jobs import (
     ModelRef,
     PretrainSpec,
     ProbeSpec,
+    ProjectSpec,
     ValidationSpec,
     content_digest,
     spec_hash,
@@ -63,6 +64,14 @@ def plan_finetune(
 
     Raises NotFoundError or DataError where the store lacks the corpus or enough (multi-parallel) sentences.
     """
+    spec, examples = finetune_spec(connection, model, training, **settings)
+    return write_job(jobs, spec, model, examples, "examples.parquet")
+
+
+def finetune_spec(
+    connection: duckdb.DuckDBPyConnection, model: ModelRef, training: Training, **settings: Any
+) -> tuple[FinetuneSpec, pl.DataFrame]:
+    """What :func:`plan_finetune` would write: the specification, and the examples that it reads."""
     # the same set of languages is the same job, however it was put
     languages = tuple(sorted(training.languages))
     segments = select_segments(
@@ -78,7 +87,7 @@ def plan_finetune(
         **settings,
     )
     examples = _split(segments, spec.development_share, spec.seed)
-    return write_job(jobs, spec, model, examples, "examples.parquet")
+    return spec.model_copy(update={"inputs_digest": content_digest(examples)}), examples
 
 
 def _split(segments: pl.DataFrame, development_share: float, seed: int) -> pl.DataFrame:
@@ -171,6 +180,14 @@ def plan_probe(
 
     An empty ``languages`` means all that the probe set has.
     """
+    planned = probe_spec(connection, model, probe_set=probe_set, languages=languages)
+    return None if planned is None else write_job(jobs, planned[0], model, planned[1], "probes.parquet")
+
+
+def probe_spec(
+    connection: duckdb.DuckDBPyConnection, model: ModelRef, *, probe_set: str, languages: Sequence[str] = ()
+) -> tuple[ProbeSpec, pl.DataFrame] | None:
+    """What :func:`plan_probe` would write: the specification, and the probes that it reads."""
     known = find_checkpoint(connection, model)
     probes = connection.execute(
         "SELECT p.collection, p.language, p.question, p.template, p.answer_first, p.answer_second, "
@@ -191,9 +208,9 @@ def plan_probe(
         collection=left["collection"][0],
         probe_set=probe_set,
         languages=tuple(left["language"].unique().sort()),
-        inputs_digest="",
+        inputs_digest=content_digest(left.drop("collection")),
     )
-    return write_job(jobs, spec, model, left.drop("collection"), "probes.parquet")
+    return spec, left.drop("collection")
 
 
 def _skipped(connection: duckdb.DuckDBPyConnection, checkpoint_id: int | None) -> pl.DataFrame:
@@ -231,7 +248,7 @@ def relocate_model(connection: duckdb.DuckDBPyConnection, job: JobDirectory, sto
     A study that was moved takes its checkpoints along, and the paths in ``provenance.json`` lead to where they were.
     """
     spec = job.spec()
-    if isinstance(spec, PretrainSpec):
+    if isinstance(spec, PretrainSpec | ProjectSpec):
         return
     provenance = job.read_json("provenance.json")
     path = whereabouts(connection, store, spec.model, provenance.get("model_path", ""))

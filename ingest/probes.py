@@ -19,6 +19,7 @@ from mlv.ingest.quality import Gate, filled, matching, one_of, unique, validate
 from mlv.ingest.questions import ensure_questions, probe_polarity
 from mlv.schema.errors import DataError, UsageError
 from mlv.schema.paper import ECHOES_EXCLUDED_QUESTIONS
+from mlv.schema.resampling import draw_resamples
 from mlv.schema.store import transaction
 
 ARORA = "arora-2023"
@@ -165,7 +166,7 @@ def _seal(connection: duckdb.DuckDBPyConnection, collection: str) -> None:
 
 
 def _ensure_sets(connection: duckdb.DuckDBPyConnection, collection: str, collection_id: int) -> None:
-    """Make the collection's probe sets, or add the questions that came with a further language."""
+    """Make the collection's probe sets, or add the questions that came with a further language, and resample them."""
     questions = connection.execute(
         "SELECT DISTINCT question_id, q.code, q.number, c.in_study "
         "FROM probe JOIN question q USING (question_id) JOIN category c USING (category_id) "
@@ -202,4 +203,5 @@ def _ensure_set(
     new = questions.filter(~pl.col("question_id").is_in(members)).select(
         pl.lit(set_id).alias("probe_set_id"), "question_id"
     )
-    append(connection, "probe_set_member", new)
+    if append(connection, "probe_set_member", new):
+        draw_resamples(connection, set_id)

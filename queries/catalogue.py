@@ -21,6 +21,9 @@ Scalar = str | int | float | bool
 Value = Scalar | list[str] | list[int] | None
 """What a parameter can be bound to; None is SQL's NULL."""
 
+INTERVALS = "ci"
+"""The parameter that has a query add its intervals."""
+
 ParameterType = Literal["text", "integer", "real", "boolean", "text[]", "integer[]"]
 
 
@@ -70,6 +73,9 @@ class _Header(BaseModel):
     parameters: dict[str, Parameter]
     columns: dict[str, str]
     """Name and meaning of every column, in order."""
+
+    intervals: dict[str, str] = {}
+    """Name and meaning of the columns that the parameter ``ci`` adds."""
 
 
 class Query(_Header):

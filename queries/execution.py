@@ -16,8 +16,9 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from mlv.queries.catalogue import Query, find, text_sha256
+from mlv.queries.catalogue import INTERVALS, Query, find, text_sha256
 from mlv.queries.parameters import Given, bind
+from mlv.queries.provenance import StoreState, store_state
 from mlv.schema.errors import UsageError
 
 _SIGNAL_SECONDS = 0.1
@@ -43,6 +44,9 @@ class QueryResult:
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """The values that were bound, defaults included."""
+
+    store: StoreState | None = None
+    """The state of the store that was asked; None where it was none."""
 
     @property
     def title(self) -> str:
@@ -94,7 +98,9 @@ def run_query(connection: duckdb.DuckDBPyConnection, query: Query, parameters: M
     install_macros(connection)
     values = bind(connection, query, parameters)
     frame = _frame(connection, query.text, values)
-    return QueryResult(frame, query.name, query.version, query.sha256, values)
+    if not values.get(INTERVALS):
+        frame = frame.drop(query.intervals)
+    return QueryResult(frame, query.name, query.version, query.sha256, values, store_state(connection))
 
 
 def execute_sql(
@@ -124,7 +130,7 @@ def execute_sql(
     for statement in statements:
         named = {name: value for name, value in given.items() if name in statement.named_parameters}
         frame = _frame(connection, statement, named)
-    return QueryResult(frame, "sql", None, text_sha256(text), given)
+    return QueryResult(frame, "sql", None, text_sha256(text), given, store_state(connection))
 
 
 def _seal(connection: duckdb.DuckDBPyConnection) -> None:

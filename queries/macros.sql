@@ -33,16 +33,12 @@ CREATE OR REPLACE TEMP MACRO shell_word(word) AS
 
 -- Statistics -----------------------------------------------------------------------------------------------------
 
--- Percentage of rows that meet a condition; NULL of none (aggregate).
-CREATE OR REPLACE TEMP MACRO percent(condition) AS
-    100.0 * count(*) FILTER (WHERE condition) / nullif(count(*), 0);
-
--- How many items of a list are in another.
-CREATE OR REPLACE TEMP MACRO count_shared(items, others) AS
-    len(list_filter(items, lambda item: list_contains(others, item)));
-
 -- Mean in a fixed order, so that the last digit does not depend on how rows are stored (aggregate).
 CREATE OR REPLACE TEMP MACRO mean(value, place) AS avg(value ORDER BY place);
+
+-- Pearson's correlation in a fixed order; NULL where one side is constant up to rounding (aggregate).
+CREATE OR REPLACE TEMP MACRO pearson(x, y, place) AS
+    CASE WHEN max(x) - min(x) > 1e-9 AND max(y) - min(y) > 1e-9 THEN corr(x, y ORDER BY place) END;
 
 -- Cosine of two vectors whose components stand in the order of place; NULL where one has no length (aggregate).
 CREATE OR REPLACE TEMP MACRO cosine(x, y, place) AS
@@ -116,6 +112,69 @@ CREATE OR REPLACE TEMP MACRO signed_rank_z(difference, twice_rank, tied) AS
     (2 * sum(CASE WHEN difference > 0 THEN twice_rank ELSE 0 END) - count(*) * (count(*) + 1))::DOUBLE
     / sqrt((2 * count(*) * (count(*) + 1) * (2 * count(*) + 1) - sum(tied * tied - 1)) / 3);
 
+-- Values in resamples --------------------------------------------------------------------------------------------
+-- Where a query has intervals, every value is computed once as it is, as resample 0, and once for each resample of the
+-- questions; the last step reads them off. Without intervals there is resample 0 alone. A sum over a resample is taken in
+-- steps of 1e-12, as integers: the order of rows does not matter to it, and nothing has to be sorted.
+
+-- Mean of what was drawn: of resample 0 in a fixed order, as mean (aggregate, within a resample).
+CREATE OR REPLACE TEMP MACRO drawn_mean(value, place, times, resample) AS
+    coalesce(
+        avg(value ORDER BY place) FILTER (WHERE resample = 0),
+        sum((value * 1e12)::BIGINT * times) / 1e12 / sum(CASE WHEN value IS NOT NULL THEN times END)
+    );
+
+-- Cosine of what was drawn of two vectors of shares: of resample 0 as cosine (aggregate, within a resample).
+CREATE OR REPLACE TEMP MACRO drawn_cosine(x, y, place, times, resample) AS
+    CASE
+        WHEN sum(x * x) = 0 OR sum(y * y) = 0 THEN NULL
+        ELSE coalesce(
+            list_cosine_similarity(
+                list(x ORDER BY place) FILTER (WHERE resample = 0), list(y ORDER BY place) FILTER (WHERE resample = 0)
+            ),
+            sum((x * y * 1e12)::BIGINT * times)
+            / sqrt(sum((x * x * 1e12)::BIGINT * times)::DOUBLE * sum((y * y * 1e12)::BIGINT * times)::DOUBLE)
+        )
+    END;
+
+-- The value as it is (aggregate over resamples, as the next four).
+CREATE OR REPLACE TEMP MACRO observed(value, resample) AS any_value(value) FILTER (WHERE resample = 0);
+
+-- Ends of the 95% percentile interval; a resample in which the value is not defined is left out.
+CREATE OR REPLACE TEMP MACRO interval_low(value, resample) AS
+    quantile_cont(value, 0.025) FILTER (WHERE resample > 0);
+
+CREATE OR REPLACE TEMP MACRO interval_high(value, resample) AS
+    quantile_cont(value, 0.975) FILTER (WHERE resample > 0);
+
+-- Two-sided p-value of a value that would be 0 by chance: twice the share of the resamples, the value as it is among
+-- them, on the side of 0 that has fewer. Rounded, so that a difference of equal means is 0.
+CREATE OR REPLACE TEMP MACRO bootstrap_p(value, resample) AS
+    CASE
+        WHEN count(value) FILTER (WHERE resample > 0) > 0
+        THEN least(
+            1,
+            2 * (
+                1 + least(
+                    count(*) FILTER (WHERE resample > 0 AND round(value, 9) <= 0),
+                    count(*) FILTER (WHERE resample > 0 AND round(value, 9) >= 0)
+                )
+            ) / (1 + count(value) FILTER (WHERE resample > 0))
+        )
+    END;
+
+-- Holm's correction of a column of p-values for their number, in two steps: holm_step of each, then holm of both
+-- (windows over all rows).
+CREATE OR REPLACE TEMP MACRO holm_step(p) AS
+    p * count(p) OVER (ORDER BY p NULLS LAST RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING);
+
+CREATE OR REPLACE TEMP MACRO holm(step, p) AS
+    CASE WHEN p IS NOT NULL THEN least(1, max(step) OVER (ORDER BY p NULLS LAST)) END;
+
+-- Cosine from the products of two vectors' components and how often these were drawn.
+CREATE OR REPLACE TEMP MACRO weighted_cosine(times, x_y, x_x, y_y) AS
+    list_dot_product(times, x_y) / nullif(sqrt(list_dot_product(times, x_x) * list_dot_product(times, y_y)), 0);
+
 -- Defaults -------------------------------------------------------------------------------------------------------
 
 -- echoes-2024 where the store has it, else wvs7-all, else the first by name.
@@ -164,6 +223,30 @@ CREATE OR REPLACE TEMP MACRO study_models() AS (
 -- The sources that were ingested.
 CREATE OR REPLACE TEMP MACRO study_sources() AS (SELECT list(DISTINCT source ORDER BY source) FROM v_segment);
 
+-- Resamples of questions -----------------------------------------------------------------------------------------
+
+-- The questions of a probe set: once each as resample 0, and as often as a resample has them where those are wanted.
+CREATE OR REPLACE TEMP MACRO drawn_questions(wanted_probe_set, with_resamples) AS TABLE
+    SELECT collection, question, category, 0 AS resample, 1 AS times
+    FROM v_probe_set
+    WHERE probe_set = wanted_probe_set
+    UNION ALL
+    SELECT collection, question, category, resample, times
+    FROM v_resample
+    JOIN v_probe_set USING (probe_set, question)
+    WHERE probe_set = wanted_probe_set AND with_resamples;
+
+-- The same as lists: per resample, how often each question of the set was drawn, in the order of the questions.
+CREATE OR REPLACE TEMP MACRO drawn_lists(wanted_probe_set, with_resamples) AS TABLE
+    WITH draws AS (
+        SELECT resample, question, times FROM v_resample WHERE probe_set = wanted_probe_set AND with_resamples
+    )
+    SELECT resample, list(coalesce(times, 0)::DOUBLE ORDER BY question) AS times
+    FROM (SELECT DISTINCT resample FROM draws)
+    CROSS JOIN (SELECT question FROM v_probe_set WHERE probe_set = wanted_probe_set)
+    LEFT JOIN draws USING (resample, question)
+    GROUP BY resample;
+
 -- Checkpoints and answers ----------------------------------------------------------------------------------------
 
 -- Checkpoints made in certain ways; the other parameters restrict where they are not NULL.
@@ -178,11 +261,11 @@ CREATE OR REPLACE TEMP MACRO selected_checkpoints(
       AND matches(wanted_seed, seed)
       AND at_epoch(wanted_epoch, epoch, is_final);
 
--- Agreement of every two checkpoints, per test language and category: how many probes both answered, and how many of
--- them alike. place_a and place_b order the pairs: smaller models first, then by what made the checkpoint.
+-- Agreement of every two checkpoints, per test language, category and resample: how many probes both answered, and how
+-- many of them alike. place_a and place_b order the pairs: smaller models first, then by what made the checkpoint.
 CREATE OR REPLACE TEMP MACRO agreement_cells(
     wanted_score, wanted_probe_set, wanted_strategies, wanted_model, wanted_source, wanted_sentences, wanted_seed,
-    wanted_epoch
+    wanted_epoch, with_resamples
 ) AS TABLE
     WITH chosen AS (
         SELECT
@@ -196,23 +279,25 @@ CREATE OR REPLACE TEMP MACRO agreement_cells(
         )
     ),
     answers AS (
-        SELECT place, language, question, category, answer
+        SELECT place, collection, language, question, answer
         FROM v_answer
         JOIN chosen USING (checkpoint_id)
-        JOIN v_probe_set USING (collection, question, category)
-        WHERE score = wanted_score AND probe_set = wanted_probe_set
+        WHERE score = wanted_score
+    ),
+    pairs AS MATERIALIZED (
+        SELECT
+            a.place AS place_a, b.place AS place_b, collection, language, question, a.answer = b.answer AS alike
+        FROM answers a
+        JOIN answers b USING (collection, language, question)
+        WHERE a.place < b.place
     ),
     cells AS (
         SELECT
-            a.place AS place_a,
-            b.place AS place_b,
-            language,
-            category,
-            count(*) FILTER (WHERE a.answer = b.answer) AS alike,
-            count(*) AS probes
-        FROM answers a
-        JOIN answers b USING (language, question, category)
-        WHERE a.place < b.place
+            place_a, place_b, language, category, resample,
+            coalesce(sum(times) FILTER (WHERE alike), 0)::BIGINT AS alike,
+            sum(times)::BIGINT AS probes
+        FROM pairs
+        JOIN drawn_questions(wanted_probe_set, with_resamples) USING (collection, question)
         GROUP BY ALL
     )
     SELECT
@@ -224,6 +309,53 @@ CREATE OR REPLACE TEMP MACRO agreement_cells(
     FROM cells
     JOIN chosen a ON a.place = place_a
     JOIN chosen b ON b.place = place_b;
+
+-- Values before and after fine-tuning, one row per run, test language and question of a probe set that both checkpoints
+-- answered, with what made the run. The other parameters restrict where they are not NULL.
+CREATE OR REPLACE TEMP MACRO selected_shifts(
+    wanted_score, wanted_probe_set, wanted_strategies, wanted_model, wanted_source, wanted_sentences, wanted_seed,
+    wanted_epoch
+) AS TABLE
+    SELECT
+        k.model, k.source, k.ft_languages, k.strategy, k.sentences, k.seed, k.epoch, k.settings, k.run,
+        f.language, f.question, f.category, f.shifted
+    FROM v_shift f
+    JOIN selected_checkpoints(
+        wanted_strategies, wanted_model, wanted_source, wanted_sentences, wanted_seed, wanted_epoch
+    ) k USING (checkpoint_id)
+    JOIN v_probe_set s USING (collection, question)
+    WHERE f.score = wanted_score AND s.probe_set = wanted_probe_set;
+
+-- Per run, test language, category and resample: how many values both its checkpoint and its base have (probes), and how
+-- many of them fine-tuning left unchanged. Otherwise as selected_shifts.
+CREATE OR REPLACE TEMP MACRO unchanged_counts(
+    wanted_score, wanted_probe_set, wanted_strategies, wanted_model, wanted_source, wanted_sentences, wanted_seed,
+    wanted_epoch, with_resamples
+) AS TABLE
+    WITH chosen AS (
+        FROM selected_checkpoints(
+            wanted_strategies, wanted_model, wanted_source, wanted_sentences, wanted_seed, wanted_epoch
+        )
+    ),
+    shifts AS MATERIALIZED (
+        SELECT checkpoint_id, collection, language, question, shifted
+        FROM v_shift
+        WHERE score = wanted_score AND checkpoint_id IN (SELECT checkpoint_id FROM chosen)
+    ),
+    counts AS (
+        SELECT
+            checkpoint_id, language, category, resample,
+            coalesce(sum(times) FILTER (WHERE NOT shifted), 0)::BIGINT AS unchanged,
+            sum(times)::BIGINT AS probes
+        FROM shifts
+        JOIN drawn_questions(wanted_probe_set, with_resamples) USING (collection, question)
+        GROUP BY ALL
+    )
+    SELECT
+        k.model, k.source, k.ft_languages, k.strategy, k.sentences, k.seed, k.epoch, k.settings, k.run,
+        language, category, resample, unchanged, probes
+    FROM counts
+    JOIN chosen k USING (checkpoint_id);
 
 -- Influence ------------------------------------------------------------------------------------------------------
 
@@ -281,6 +413,18 @@ CREATE OR REPLACE TEMP MACRO selected_targets(influence_runs, by_epoch, wanted_s
       AND matches(wanted_shifted, shifted)
     GROUP BY influence_target_id;
 
+-- The questions that influence runs trace: once each as resample 0, and as often as a resample of the run's probe set
+-- has them where those are wanted.
+CREATE OR REPLACE TEMP MACRO drawn_targets(influence_runs, with_resamples) AS TABLE
+    SELECT DISTINCT run, question, 0 AS resample, 1 AS times
+    FROM v_influence_target
+    WHERE run IN (SELECT unnest(influence_runs))
+    UNION ALL
+    SELECT r.run, question, resample, times
+    FROM v_run r
+    JOIN v_resample ON probe_set = json_extract_string(r.spec, '$.probe_set')
+    WHERE r.run IN (SELECT unnest(influence_runs)) AND with_resamples;
+
 -- Per target, direction and fine-tuning language: the percentage of the k most influential examples that are in it.
 -- The last three parameters restrict where they are not NULL.
 CREATE OR REPLACE TEMP MACRO influence_shares(
@@ -310,6 +454,105 @@ CREATE OR REPLACE TEMP MACRO influence_shares(
     JOIN trained USING (run);
 
 -- Profiles -------------------------------------------------------------------------------------------------------
+
+-- Spearman's rho as profile_correlations has it, in each resample of the questions; no rows where none are wanted.
+-- Ranks are those of the questions as often as they were drawn. The order of a profile's questions is the same in every
+-- resample, so a rank is a sum of how often those before it were drawn. Ten resamples are summed at once, in 12 bits each
+-- of one integer, which has room for twice the ranks of 2,047 questions. rank is twice the average rank, less 1; its mean
+-- over the draws is their number, n.
+CREATE OR REPLACE TEMP MACRO resampled_correlations(
+    checkpoints, wanted_score, wanted_probe_set, wanted_survey, wanted_weighting, countries, with_resamples
+) AS TABLE
+    WITH questions AS (
+        SELECT collection, question, row_number() OVER (ORDER BY question) AS place
+        FROM v_probe_set
+        WHERE probe_set = wanted_probe_set AND with_resamples
+        -- ranks of more would not fit 12 bits
+        QUALIFY CASE WHEN count(*) OVER () > 2047 THEN error('Intervals of rho are for 2,047 questions at most') ELSE TRUE END
+    ),
+    draws AS MATERIALIZED (
+        SELECT pack, place, coalesce(sum(times::HUGEINT << (12 * ((resample - 1) % 10))::HUGEINT), 0) AS times
+        FROM (SELECT DISTINCT (resample - 1) // 10 AS pack FROM v_resample WHERE probe_set = wanted_probe_set)
+        CROSS JOIN questions
+        LEFT JOIN (FROM v_resample WHERE probe_set = wanted_probe_set) r
+            ON r.question = questions.question AND (r.resample - 1) // 10 = pack
+        GROUP BY ALL
+    ),
+    models AS MATERIALIZED (
+        SELECT checkpoint_id, language, dense_rank() OVER (ORDER BY checkpoint_id, language) AS profile, place, p_first
+        FROM v_model_profile
+        JOIN questions USING (collection, question)
+        WHERE score = wanted_score AND checkpoint_id IN (SELECT unnest(checkpoints))
+    ),
+    people AS MATERIALIZED (
+        SELECT country, -dense_rank() OVER (ORDER BY country) AS profile, place, p_first
+        FROM v_country_profile
+        JOIN questions USING (question)
+        WHERE survey = wanted_survey AND weighting = wanted_weighting AND list_contains(countries, country)
+    ),
+    pairs AS MATERIALIZED (
+        SELECT
+            checkpoint_id, language, country,
+            a.profile AS model_profile,
+            b.profile AS people_profile,
+            list_sort(list_intersect(a.places, b.places)) AS common,
+            dense_rank() OVER (ORDER BY common) AS shared
+        FROM (SELECT checkpoint_id, language, profile, list(place) AS places FROM models GROUP BY ALL) a
+        CROSS JOIN (SELECT country, profile, list(place) AS places FROM people GROUP BY ALL) b
+    ),
+    compared AS (
+        SELECT DISTINCT model_profile AS profile, shared, common FROM pairs
+        UNION
+        SELECT DISTINCT people_profile, shared, common FROM pairs
+    ),
+    ranked AS (
+        SELECT
+            profile, shared, pack, place, times,
+            sum(times) OVER (w RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+            - sum(times) OVER (w RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
+            + sum(times) OVER (PARTITION BY profile, shared, pack) AS rank
+        FROM (SELECT profile, shared, unnest(common) AS place FROM compared)
+        JOIN (
+            SELECT profile, place, p_first FROM models UNION ALL SELECT profile, place, p_first FROM people
+        ) USING (profile, place)
+        JOIN draws USING (place)
+        WINDOW w AS (PARTITION BY profile, shared, pack ORDER BY p_first)
+    ),
+    packed AS MATERIALIZED (
+        SELECT profile, shared, pack, list(rank ORDER BY place) AS ranks, list(times ORDER BY place) AS times
+        FROM ranked
+        GROUP BY ALL
+    ),
+    unpacked AS NOT MATERIALIZED (
+        SELECT
+            profile, shared,
+            10 * pack + digit + 1 AS resample,
+            list_transform(packed.ranks, lambda rank: (rank >> (12 * digit)::HUGEINT & 4095)::DOUBLE) AS drawn_ranks,
+            list_transform(packed.times, lambda n: (n >> (12 * digit)::HUGEINT & 4095)::DOUBLE) AS weights,
+            list_sum(weights) ** 3 AS expected,
+            sqrt(list_dot_product(list_transform(drawn_ranks, lambda rank: rank * rank), weights) - expected) AS spread
+        FROM packed
+        CROSS JOIN (SELECT unnest(range(10)) AS digit)
+    ),
+    -- before pairs, so that lists of ranks are not held for every pair
+    correlations AS MATERIALIZED (
+        SELECT
+            m.profile AS model_profile,
+            c.profile AS people_profile,
+            shared, resample,
+            (list_dot_product(m.drawn_ranks, c.weighted_ranks) - m.expected) / nullif(m.spread * c.spread, 0) AS rho
+        FROM (FROM unpacked WHERE profile > 0) m
+        JOIN (
+            SELECT
+                profile, shared, resample, spread,
+                list_transform(list_zip(drawn_ranks, weights), lambda pair: pair[1] * pair[2]) AS weighted_ranks
+            FROM unpacked
+            WHERE profile < 0
+        ) c USING (shared, resample)
+    )
+    SELECT checkpoint_id, language, country, resample, rho
+    FROM correlations
+    JOIN pairs USING (model_profile, people_profile, shared);
 
 -- Spearman's rho between the profiles of checkpoints and countries, over the questions of a probe set that both have
 -- (Echoes sections 3.5 and 6): one row per checkpoint, test language and country.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import duckdb
 
-from mlv.queries.catalogue import Parameter, Query, Scalar, Value, near
+from mlv.queries.catalogue import INTERVALS, Parameter, Query, Scalar, Value, catalogue, near
 from mlv.schema.errors import UsageError
 
 Given = Scalar | Sequence[Scalar] | None
@@ -37,10 +37,7 @@ def bind(connection: duckdb.DuckDBPyConnection, query: Query, given: Mapping[str
     """
     for name in given:
         if name not in query.parameters:
-            raise UsageError(
-                f"Query {query.name} has no parameter {name!r}.",
-                near(name, list(query.parameters), f"Show them: mlv query show {query.name}"),
-            )
+            raise _unknown(query, name)
     values: dict[str, Value] = {}
     for name, parameter in query.parameters.items():
         value = given.get(name)
@@ -50,6 +47,16 @@ def bind(connection: duckdb.DuckDBPyConnection, query: Query, given: Mapping[str
             values[name] = _convert(name, parameter, value)
             _check(connection, name, parameter, values[name])
     return values
+
+
+def _unknown(query: Query, name: str) -> UsageError:
+    if name == INTERVALS:
+        having = ", ".join(other.name for other in catalogue() if INTERVALS in other.parameters)
+        return UsageError(f"Query {query.reference} has no intervals.", f"These have: {having}.")
+    return UsageError(
+        f"Query {query.name} has no parameter {name!r}.",
+        near(name, list(query.parameters), f"Show them: mlv query show {query.name}"),
+    )
 
 
 def _default(connection: duckdb.DuckDBPyConnection, parameter: Parameter, before: Mapping[str, Value]) -> Value:

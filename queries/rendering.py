@@ -10,6 +10,10 @@ numbers have three decimals, or an exponent where that would leave nothing of th
     latex     --
 
 Times are ISO 8601, binary is hexadecimal, lists and structures are JSON. A result without rows keeps its header.
+
+A result that was asked of a store carries where it came from: parquet in its metadata under the key ``mlv``, all of
+:func:`provenance`; markdown and latex in comments, in short. csv, json and jsonl hold nothing but rows, as their
+readers expect.
 """
 
 import io
@@ -22,6 +26,7 @@ import polars as pl
 
 from mlv.queries.catalogue import near
 from mlv.queries.execution import QueryResult
+from mlv.queries.provenance import provenance_json
 from mlv.schema.errors import UsageError
 
 Format = Literal["table", "csv", "json", "jsonl", "parquet", "markdown", "latex"]
@@ -70,9 +75,9 @@ def render(result: QueryResult, format_name: str, limit: int | None = None) -> b
         "csv": _csv,
         "json": _json,
         "jsonl": _jsonl,
-        "parquet": _parquet,
-        "markdown": _markdown,
-        "latex": partial(_latex, title=result.title),
+        "parquet": lambda frame: _parquet(frame, {"mlv": provenance_json(result)}),
+        "markdown": partial(_markdown, comments=_comments(result) if result.store else []),
+        "latex": partial(_latex, comments=_comments(result)),
     }
     if format_name not in writers:
         hint = f"There are: {', '.join(FORMATS)}."
@@ -103,8 +108,13 @@ def _json(frame: pl.DataFrame) -> bytes:
     return b"[\n" + b",\n".join(lines) + b"\n]\n" if lines else b"[]\n"
 
 
-def _parquet(frame: pl.DataFrame) -> bytes:
-    return _written(frame.write_parquet)
+def _comments(result: QueryResult) -> list[str]:
+    """How to get a result again, and of which store."""
+    return [result.title, *([str(result.store)] if result.store else [])]
+
+
+def _parquet(frame: pl.DataFrame, metadata: dict[str, str]) -> bytes:
+    return _written(partial(frame.write_parquet, metadata=metadata))
 
 
 def _written(write: Callable[[io.BytesIO], Any]) -> bytes:
@@ -151,7 +161,7 @@ def _json_text(value: Any) -> str | None:
     return None if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _grid(frame: pl.DataFrame, missing: str, escapes: dict[int, str]) -> Grid:
+def cells(frame: pl.DataFrame, missing: str, escapes: dict[int, str]) -> Grid:
     """Cells as people read them, escaped."""
     plain = _flat(_plain(frame))
     numbers = [dtype.is_numeric() for dtype in plain.schema.values()]
@@ -193,24 +203,26 @@ def _lines(lines: Iterable[str]) -> bytes:
 
 
 def _table(frame: pl.DataFrame) -> bytes:
-    (header, *body), widths = _padded(_grid(frame, "NULL", _TABLE))
+    (header, *body), widths = _padded(cells(frame, "NULL", _TABLE))
     rule = ["-" * width for width in widths]
     return _lines("  ".join(row).rstrip() for row in [header, rule, *body])
 
 
-def _markdown(frame: pl.DataFrame) -> bytes:
-    grid = _grid(frame, "NULL", _MARKDOWN)
+def _markdown(frame: pl.DataFrame, comments: list[str]) -> bytes:
+    grid = cells(frame, "NULL", _MARKDOWN)
     (header, *body), widths = _padded(grid)
-    rule = ["-" * (width - 1) + (":" if number else "-") for width, number in zip(widths, grid[1], strict=True)]
-    return _lines(f"| {' | '.join(row)} |" for row in [header, rule, *body])
+    rule = ["-" * max(1, width - 1) + (":" if number else "-") for width, number in zip(widths, grid[1], strict=True)]
+    # after an empty line, else it would be a row; two hyphens and a bracket would end it
+    ends = ["", *(f"<!-- {comment.replace('-->', '-- >')} -->" for comment in comments)] if comments else []
+    return _lines([*(f"| {' | '.join(row)} |" for row in [header, rule, *body]), *ends])
 
 
-def _latex(frame: pl.DataFrame, title: str) -> bytes:
-    (header, *body), numbers = _grid(frame, "--", _LATEX)
+def _latex(frame: pl.DataFrame, comments: list[str]) -> bytes:
+    (header, *body), numbers = cells(frame, "--", _LATEX)
     columns = "".join("r" if number else "l" for number in numbers)
     return _lines(
         [
-            f"% {title}",
+            *(f"% {comment}" for comment in comments),
             r"% Needs \usepackage{booktabs}.",
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",

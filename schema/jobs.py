@@ -307,7 +307,45 @@ class ValidationSpec(Spec):
     """Of the halves and of the random baselines."""
 
 
-JobSpec = PretrainSpec | FinetuneSpec | ProbeSpec | InfluenceSpec | ValidationSpec
+PROFILE_KEYS = ("checkpoint", "language", "score", "survey", "country", "weighting")
+"""Natural key of a profile: the first three of a model's, the others of a country's."""
+
+
+class ProjectSpec(Spec):
+    """Fit a plane to profiles by principal component analysis (E Figures 4, 11 and 13).
+
+    Reads ``inputs/profiles.parquet``: one row per profile and question, the profiles by :data:`PROFILE_KEYS`.
+    """
+
+    kind: Literal["project"] = "project"
+    checkpoints: tuple[str, ...]
+    """Model states whose profiles are compared, as :func:`checkpoint_key` names them."""
+
+    collection: str
+    """Probe collection behind the probe set and the models' profiles, e.g. arora-2023."""
+
+    probe_set: str
+    """Probe set that the questions are of: those that all profiles have."""
+
+    languages: tuple[str, ...]
+    """Test languages of the models' profiles."""
+
+    score: Literal["sum", "mean", "first"] | None
+    """Way of scoring behind the models' profiles; None where only countries are compared."""
+
+    survey: str
+    """Survey of the countries' profiles; empty where only models are compared, like ``weighting``."""
+
+    countries: tuple[str, ...]
+    weighting: Literal["weighted", "unweighted", ""]
+    inputs_digest: str
+    """SHA-256 of ``inputs/profiles.parquet`` by content."""
+
+    seed: Seed = 0
+    """A projection has no randomness; the field is there because every run has a seed."""
+
+
+JobSpec = PretrainSpec | FinetuneSpec | ProbeSpec | InfluenceSpec | ValidationSpec | ProjectSpec
 _SPEC: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
 
 
@@ -329,11 +367,16 @@ def spec_hash(spec: JobSpec) -> str:
     identity = spec.model_dump(mode="json")
     if isinstance(spec, PretrainSpec):
         del identity["name"]
-    elif not CHECKPOINT_NAME.fullmatch(spec.model.name):
+    elif not isinstance(spec, ProjectSpec) and not CHECKPOINT_NAME.fullmatch(spec.model.name):
         del identity["model"]["name"], identity["model"]["revision"]
     if isinstance(spec, InfluenceSpec | ValidationSpec):
         identity["training"] = spec_hash(spec.training)
     return hashlib.sha256(_canonical(identity).encode()).hexdigest()
+
+
+def checkpoint_key(model: ModelRef) -> str:
+    """What a model state counts by where it is one of several: job and epoch where a job made it, else its content."""
+    return model.name if CHECKPOINT_NAME.fullmatch(model.name) else model.digest
 
 
 def job_name(spec: JobSpec) -> str:

@@ -100,3 +100,12 @@ REMOVAL_K: Final = (50, 100, 150, 200, 250)
 
 PROJECTION_DIMENSIONS: Final = 4_096
 """Dimensions that gradients are projected to in all (E section 7)."""
+
+BOOTSTRAP_RESAMPLES: Final = 2_000
+"""Resamples of a probe set's questions behind an interval. Ours: the papers give no intervals."""
+
+BOOTSTRAP_SEED: Final = 1
+"""Seed of these resamples; any would do."""
+
+CONFIDENCE: Final = 0.95
+"""Coverage of an interval."""

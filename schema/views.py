@@ -214,7 +214,7 @@ VIEWS = (
     ),
     View(
         "v_answer",
-        "The answer a checkpoint gives to a probe.",
+        "The answer a checkpoint gives to a probe, once per way of scoring.",
         {
             "checkpoint_id": "Key of the checkpoint.",
             "collection": "Where the probe is from.",
@@ -235,7 +235,7 @@ VIEWS = (
     ),
     View(
         "v_shift",
-        "Answers before and after fine-tuning: one row per probe that both checkpoints answered.",
+        "Answers before and after fine-tuning: one row per probe that both checkpoints answered, and way of scoring.",
         {
             "checkpoint_id": "The fine-tuned checkpoint.",
             "base_checkpoint_id": "The checkpoint that its run started from.",
@@ -261,7 +261,7 @@ VIEWS = (
     ),
     View(
         "v_model_profile",
-        "Cultural profiles of checkpoints, one row per question.",
+        "Cultural profiles of checkpoints, one row per question and way of scoring.",
         {
             "checkpoint_id": "Key of the checkpoint.",
             "collection": "Where the probes are from.",
@@ -364,7 +364,7 @@ VIEWS = (
             "response_code": "Response code.",
             "label": "Short gloss of the code.",
             "side": "first, second or missing; NULL where the code is not mapped.",
-            "n": "Interviewees, unweighted.",
+            "n": "Interviewees, unweighted; NULL where the source has only shares.",
             "share": "Unweighted share.",
             "weighted_share": "Share weighted by W_WEIGHT.",
         },

@@ -1,7 +1,12 @@
 """Resamples of questions, and projections of profiles."""
 
+from typing import cast
+
+import duckdb
 import sqlalchemy as sa
 from alembic import op
+
+from mlv.schema.resampling import draw_resamples
 
 revision = "0004"
 down_revision = "0003"
@@ -10,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the new tables; rebuild ``run``."""
+    """Create the new tables; rebuild ``run``; resample the probe sets that are there."""
     _rebuild_run()
     op.create_table(
         "bootstrap",
@@ -67,6 +72,15 @@ def upgrade() -> None:
         sa.Column("y", sa.Double(), nullable=False, comment="Coordinate along the second component."),
         comment="Where a profile lies in the plane of the first two principal components.",
     )
+    _resample()
+
+
+def _resample() -> None:
+    """Draw what ``mlv ingest probes`` draws for new sets."""
+    connection = cast(duckdb.DuckDBPyConnection, op.get_bind().connection.driver_connection)
+    sets = connection.execute("SELECT probe_set_id FROM probe_set ORDER BY probe_set_id").fetchall()
+    for (probe_set_id,) in sets:
+        draw_resamples(connection, probe_set_id)
 
 
 def _rebuild_run() -> None:

@@ -49,6 +49,10 @@ type = "integer"
 about = "Checkpoints after this epoch; the last of every run unless given."
 values_from = "v_checkpoint.epoch"
 
+[parameters.ci]
+type = "boolean"
+about = "Whether to add the columns under intervals: 95% intervals by resampling the questions; no unless given."
+
 [columns]
 checkpoint_id_a = "Key of the first checkpoint."
 checkpoint_a = "Its name: the pretrained model's, or run/epoch-N."
@@ -57,25 +61,39 @@ checkpoint_b = "Its name."
 language = "Test language; avg. for the mean of the languages above it."
 agreement = "Percentage of probes with equal answers."
 probes = "Probes that both answered; for avg., of all languages together."
+
+[intervals]
+agreement_low = "Lower end of the 95% interval of agreement."
+agreement_high = "Its upper end."
 */
 WITH languages AS (
     SELECT
-        place_a, place_b, checkpoint_id_a, checkpoint_a, checkpoint_id_b, checkpoint_b, language,
+        place_a, place_b, checkpoint_id_a, checkpoint_a, checkpoint_id_b, checkpoint_b, language, resample,
         100.0 * sum(alike) / sum(probes) AS agreement,
         sum(probes)::BIGINT AS probes
-    FROM agreement_cells($score, $probe_set, $strategies, $model, $source, $sentences, $seed, $epoch)
+    FROM agreement_cells($score, $probe_set, $strategies, $model, $source, $sentences, $seed, $epoch, $ci)
     GROUP BY ALL
 ),
 pairs AS (
     FROM languages
     UNION ALL
     SELECT
-        place_a, place_b, checkpoint_id_a, checkpoint_a, checkpoint_id_b, checkpoint_b, 'avg.',
-        mean(agreement, language),
+        place_a, place_b, checkpoint_id_a, checkpoint_a, checkpoint_id_b, checkpoint_b, 'avg.', resample,
+        drawn_mean(agreement, language, 1, resample),
         sum(probes)::BIGINT
     FROM languages
     GROUP BY ALL
 )
-SELECT checkpoint_id_a, checkpoint_a, checkpoint_id_b, checkpoint_b, language, agreement, probes
+SELECT
+    checkpoint_id_a,
+    checkpoint_a,
+    checkpoint_id_b,
+    checkpoint_b,
+    language,
+    observed(agreement, resample) AS agreement,
+    interval_low(agreement, resample) AS agreement_low,
+    interval_high(agreement, resample) AS agreement_high,
+    observed(probes, resample) AS probes
 FROM pairs
+GROUP BY place_a, place_b, checkpoint_id_a, checkpoint_a, checkpoint_id_b, checkpoint_b, language
 ORDER BY place_a, place_b, language = 'avg.', language

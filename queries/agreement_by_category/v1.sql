@@ -49,6 +49,10 @@ type = "integer"
 about = "Checkpoints after this epoch; the last of every run unless given."
 values_from = "v_checkpoint.epoch"
 
+[parameters.ci]
+type = "boolean"
+about = "Whether to add the columns under intervals: 95% intervals by resampling the questions; no unless given."
+
 [columns]
 checkpoint_id_a = "Key of the first checkpoint."
 checkpoint_a = "Its name: the pretrained model's, or run/epoch-N."
@@ -58,16 +62,31 @@ category = "Short name of the WVS category."
 agreement = "Mean over the languages of the percentage of the category's probes with equal answers."
 languages = "Languages in the mean."
 probes = "Probes that both answered, all languages together."
+
+[intervals]
+agreement_low = "Lower end of the 95% interval of agreement."
+agreement_high = "Its upper end."
 */
+WITH means AS (
+    SELECT
+        place_a, place_b, checkpoint_id_a, checkpoint_a, checkpoint_id_b, checkpoint_b, category, resample,
+        drawn_mean(100.0 * alike / probes, language, 1, resample) AS agreement,
+        count(*) AS languages,
+        sum(probes)::BIGINT AS probes
+    FROM agreement_cells($score, $probe_set, $strategies, $model, $source, $sentences, $seed, $epoch, $ci)
+    GROUP BY ALL
+)
 SELECT
     checkpoint_id_a,
     checkpoint_a,
     checkpoint_id_b,
     checkpoint_b,
     category,
-    mean(100.0 * alike / probes, language) AS agreement,
-    count(*) AS languages,
-    sum(probes)::BIGINT AS probes
-FROM agreement_cells($score, $probe_set, $strategies, $model, $source, $sentences, $seed, $epoch)
+    observed(agreement, resample) AS agreement,
+    interval_low(agreement, resample) AS agreement_low,
+    interval_high(agreement, resample) AS agreement_high,
+    observed(languages, resample) AS languages,
+    observed(probes, resample) AS probes
+FROM means
 GROUP BY place_a, place_b, checkpoint_id_a, checkpoint_a, checkpoint_id_b, checkpoint_b, category
 ORDER BY place_a, place_b, category

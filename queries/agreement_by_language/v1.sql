@@ -49,6 +49,10 @@ type = "integer"
 about = "Checkpoints after this epoch; the last of every run unless given."
 values_from = "v_checkpoint.epoch"
 
+[parameters.ci]
+type = "boolean"
+about = "Whether to add the columns under intervals: 95% intervals by resampling the questions; no unless given."
+
 [columns]
 checkpoint_id_a = "Key of the first checkpoint."
 checkpoint_a = "Its name: the pretrained model's, or run/epoch-N."
@@ -58,16 +62,31 @@ language = "Test language."
 agreement = "Mean over the WVS categories of the percentage of a category's probes with equal answers."
 categories = "Categories in the mean."
 probes = "Probes that both answered, all categories together."
+
+[intervals]
+agreement_low = "Lower end of the 95% interval of agreement."
+agreement_high = "Its upper end."
 */
+WITH means AS (
+    SELECT
+        place_a, place_b, checkpoint_id_a, checkpoint_a, checkpoint_id_b, checkpoint_b, language, resample,
+        drawn_mean(100.0 * alike / probes, category, 1, resample) AS agreement,
+        count(*) AS categories,
+        sum(probes)::BIGINT AS probes
+    FROM agreement_cells($score, $probe_set, $strategies, $model, $source, $sentences, $seed, $epoch, $ci)
+    GROUP BY ALL
+)
 SELECT
     checkpoint_id_a,
     checkpoint_a,
     checkpoint_id_b,
     checkpoint_b,
     language,
-    mean(100.0 * alike / probes, category) AS agreement,
-    count(*) AS categories,
-    sum(probes)::BIGINT AS probes
-FROM agreement_cells($score, $probe_set, $strategies, $model, $source, $sentences, $seed, $epoch)
+    observed(agreement, resample) AS agreement,
+    interval_low(agreement, resample) AS agreement_low,
+    interval_high(agreement, resample) AS agreement_high,
+    observed(categories, resample) AS categories,
+    observed(probes, resample) AS probes
+FROM means
 GROUP BY place_a, place_b, checkpoint_id_a, checkpoint_a, checkpoint_id_b, checkpoint_b, language
 ORDER BY place_a, place_b, language

@@ -69,6 +69,10 @@ type = "integer"
 about = "Checkpoints after this epoch; the last of every run unless given."
 values_from = "v_checkpoint.epoch"
 
+[parameters.ci]
+type = "boolean"
+about = "Whether to add the columns under intervals: 95% intervals by resampling the questions; no unless given."
+
 [columns]
 checkpoint_id = "Key of the checkpoint."
 checkpoint = "Its name: the pretrained model's, or run/epoch-N."
@@ -86,9 +90,33 @@ Spearman's correlation of the two profiles, ties sharing their average rank; NUL
 n = "Questions that both have."
 p_value = """\
 Two-sided p-value of rho by Student's t with n - 2 degrees of freedom; not corrected for the number of rows."""
+
+[intervals]
+rho_low = "Lower end of the 95% interval of rho."
+rho_high = "Its upper end."
+p_holm = "p_value corrected for the number of rows after Holm."
 */
 WITH chosen AS (
     FROM selected_checkpoints($strategies, $model, $source, $sentences, $seed, $epoch)
+),
+correlations AS (
+    SELECT checkpoint_id, language, country, rho, n, spearman_p(rho, n) AS p_value
+    FROM profile_correlations(
+        (SELECT list(checkpoint_id) FROM chosen), $score, $probe_set, $survey, $weighting, $countries
+    )
+),
+intervals AS (
+    SELECT
+        checkpoint_id, language, country,
+        interval_low(rho, resample) AS rho_low,
+        interval_high(rho, resample) AS rho_high
+    FROM resampled_correlations(
+        (SELECT list(checkpoint_id) FROM chosen), $score, $probe_set, $survey, $weighting, $countries, $ci
+    )
+    GROUP BY ALL
+),
+steps AS (
+    SELECT *, holm_step(p_value) AS step FROM correlations
 )
 SELECT
     checkpoint_id,
@@ -103,12 +131,14 @@ SELECT
     c.language,
     c.country,
     c.rho,
+    i.rho_low,
+    i.rho_high,
     c.n,
-    spearman_p(c.rho, c.n) AS p_value
-FROM profile_correlations(
-    (SELECT list(checkpoint_id) FROM chosen), $score, $probe_set, $survey, $weighting, $countries
-) c
+    c.p_value,
+    holm(c.step, c.p_value) AS p_holm
+FROM steps c
 JOIN chosen k USING (checkpoint_id)
+LEFT JOIN intervals i USING (checkpoint_id, language, country)
 ORDER BY
     k.model, k.source NULLS FIRST, k.strategy, k.ft_languages, k.sentences, k.seed, k.epoch, k.run, k.digest,
     c.language, c.country

@@ -28,28 +28,45 @@ about = "Countries to compare (ISO 3166-1 alpha-2): those of the languages with 
 default_sql = "probed_countries()"
 values_from = "v_country_profile.country"
 
+[parameters.ci]
+type = "boolean"
+about = "Whether to add the columns under intervals: 95% intervals by resampling the questions; no unless given."
+
 [columns]
 country_a = "First country (ISO 3166-1 alpha-2)."
 country_b = "Second country."
 cosine = "Cosine of the two profiles; NULL where one has no length."
 questions = "Questions that both have."
+
+[intervals]
+cosine_low = "Lower end of the 95% interval of cosine."
+cosine_high = "Its upper end."
 */
 WITH profiles AS (
-    SELECT p.country, p.question, p.p_first
-    FROM v_country_profile p
-    JOIN v_probe_set s USING (question)
-    WHERE s.probe_set = $probe_set
-      AND p.survey = $survey
-      AND p.weighting = $weighting
-      AND list_contains($countries, p.country)
+    SELECT country, question, p_first
+    FROM v_country_profile
+    WHERE survey = $survey AND weighting = $weighting AND list_contains($countries, country)
+),
+cosines AS (
+    SELECT
+        a.country AS country_a,
+        b.country AS country_b,
+        resample,
+        drawn_cosine(a.p_first, b.p_first, question, times, resample) AS cosine,
+        count(*) AS questions
+    FROM profiles a
+    JOIN profiles b USING (question)
+    JOIN drawn_questions($probe_set, $ci) USING (question)
+    WHERE a.country < b.country
+    GROUP BY ALL
 )
 SELECT
-    a.country AS country_a,
-    b.country AS country_b,
-    cosine(a.p_first, b.p_first, question) AS cosine,
-    count(*) AS questions
-FROM profiles a
-JOIN profiles b USING (question)
-WHERE a.country < b.country
+    country_a,
+    country_b,
+    observed(cosine, resample) AS cosine,
+    interval_low(cosine, resample) AS cosine_low,
+    interval_high(cosine, resample) AS cosine_high,
+    observed(questions, resample) AS questions
+FROM cosines
 GROUP BY ALL
 ORDER BY country_a, country_b

@@ -50,6 +50,10 @@ values = ["positive", "negative"]
 type = "integer"
 about = "How many of a probe's most influential examples to take in either direction; all that are stored unless given."
 
+[parameters.ci]
+type = "boolean"
+about = "Whether to add the columns under intervals: 95% intervals by resampling the questions; no unless given."
+
 [columns]
 run = "Name of the influence run."
 traced_run = "Name of the fine-tuning run whose examples are ranked."
@@ -71,6 +75,10 @@ wilcoxon_p = """\
 Two-sided p-value of Wilcoxon's signed-rank test of the probes' percentages against those of the traced epoch before: \
 normal approximation, corrected for ties, probes without a change left out; not corrected for the number of rows. NULL \
 for the first epoch and where no probe changed."""
+
+[intervals]
+contribution_low = "Lower end of the 95% interval of contribution."
+contribution_high = "Its upper end."
 */
 WITH chosen AS (
     FROM selected_influence_runs($run, $model, $source, $method, $sentences, $seed)
@@ -79,8 +87,22 @@ shares AS (
     FROM influence_shares((SELECT list(run) FROM chosen), TRUE, $shifted, $direction, $k)
 ),
 contributions AS (
-    SELECT run, epoch, direction, language, ft_language, mean(share, question) AS contribution, count(*) AS targets
+    SELECT
+        run, epoch, direction, language, ft_language, resample,
+        drawn_mean(share, question, times, resample) AS contribution,
+        count(*) AS targets
     FROM shares
+    JOIN drawn_targets((SELECT list(run) FROM chosen), $ci) USING (run, question)
+    GROUP BY ALL
+),
+cells AS (
+    SELECT
+        run, epoch, direction, language, ft_language,
+        observed(contribution, resample) AS contribution,
+        interval_low(contribution, resample) AS contribution_low,
+        interval_high(contribution, resample) AS contribution_high,
+        observed(targets, resample) AS targets
+    FROM contributions
     GROUP BY ALL
 ),
 epochs AS (
@@ -125,10 +147,12 @@ SELECT
     language,
     ft_language,
     contribution,
+    contribution_low,
+    contribution_high,
     targets,
     CASE WHEN before IS NOT NULL THEN coalesce(changed, 0) END AS changed,
     normal_p(z) AS wilcoxon_p
-FROM contributions
+FROM cells
 JOIN chosen c USING (run)
 JOIN epochs USING (run, epoch)
 LEFT JOIN tests USING (run, epoch, direction, language, ft_language)

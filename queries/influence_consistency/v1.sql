@@ -49,6 +49,10 @@ values = ["positive", "negative"]
 type = "integer"
 about = "How many of a probe's most influential examples to take in either direction; all that are stored unless given."
 
+[parameters.ci]
+type = "boolean"
+about = "Whether to add the columns under intervals: 95% intervals by resampling the questions; no unless given."
+
 [columns]
 run = "Name of the influence run."
 traced_run = "Name of the fine-tuning run whose examples are ranked."
@@ -67,6 +71,10 @@ Percentage of the most influential examples in one language that are among those
 round: mean over the questions."""
 chance = "What rankings by chance would give: k of all training examples."
 questions = "Questions in the mean; for avg., of all pairs together."
+
+[intervals]
+consistency_low = "Lower end of the 95% interval of consistency."
+consistency_high = "Its upper end."
 */
 WITH chosen AS (
     FROM selected_influence_runs($run, $model, $source, $method, $sentences, $seed)
@@ -74,7 +82,7 @@ WITH chosen AS (
 -- a cell is what is compared, in the order of the questions of a run; first and last are its targets
 targets AS (
     SELECT
-        influence_target_id, run, language,
+        influence_target_id, run, language, question,
         (dense_rank() OVER (ORDER BY run, question))::INTEGER AS cell,
         min(influence_target_id) OVER (PARTITION BY run, question) AS first,
         max(influence_target_id) OVER (PARTITION BY run, question) AS last
@@ -98,7 +106,7 @@ shared AS (
 ),
 questions AS (
     SELECT
-        a.run, cell, list_a.positive,
+        a.run, a.question, cell, list_a.positive,
         least(a.language, b.language) AS language_a,
         greatest(a.language, b.language) AS language_b,
         coalesce(shared, 0) AS shared,
@@ -114,23 +122,35 @@ questions AS (
 ),
 pairs AS (
     SELECT
-        run, CASE WHEN positive THEN 'positive' ELSE 'negative' END AS direction, language_a, language_b,
-        mean(50.0 * (shared / k_a + shared / k_b), cell) AS consistency,
-        mean(50.0 * (k_a + k_b) / examples, cell) AS chance,
+        run, CASE WHEN positive THEN 'positive' ELSE 'negative' END AS direction, language_a, language_b, resample,
+        drawn_mean(50.0 * (shared / k_a + shared / k_b), cell, times, resample) AS consistency,
+        drawn_mean(50.0 * (k_a + k_b) / examples, cell, times, resample) AS chance,
         count(*) AS questions
     FROM questions
     JOIN chosen USING (run)
+    JOIN drawn_targets((SELECT list(run) FROM chosen), $ci) USING (run, question)
     GROUP BY ALL
 ),
 rows AS (
     FROM pairs
     UNION ALL
     SELECT
-        run, direction, 'avg.', 'avg.',
-        mean(consistency, [language_a, language_b]),
-        mean(chance, [language_a, language_b]),
+        run, direction, 'avg.', 'avg.', resample,
+        drawn_mean(consistency, [language_a, language_b], 1, resample),
+        drawn_mean(chance, [language_a, language_b], 1, resample),
         sum(questions)::BIGINT
     FROM pairs
+    GROUP BY ALL
+),
+cells AS (
+    SELECT
+        run, direction, language_a, language_b,
+        observed(consistency, resample) AS consistency,
+        interval_low(consistency, resample) AS consistency_low,
+        interval_high(consistency, resample) AS consistency_high,
+        observed(chance, resample) AS chance,
+        observed(questions, resample) AS questions
+    FROM rows
     GROUP BY ALL
 )
 SELECT
@@ -147,9 +167,11 @@ SELECT
     language_a,
     language_b,
     consistency,
+    consistency_low,
+    consistency_high,
     chance,
     questions
-FROM rows
+FROM cells
 JOIN chosen c USING (run)
 ORDER BY
     c.model, c.source, c.ft_languages, c.sentences, c.seed, c.attribution, c.quantity, run, direction DESC,

@@ -40,6 +40,10 @@ values_from = "v_influence_run.traced_seed"
 type = "boolean"
 about = "true: only probes whose value shifted; false: only the others; all that were traced unless given."
 
+[parameters.ci]
+type = "boolean"
+about = "Whether to add the columns under intervals: 95% intervals by resampling the questions; no unless given."
+
 [columns]
 run = "Name of the influence run."
 traced_run = "Name of the fine-tuning run whose examples are ranked."
@@ -56,6 +60,10 @@ influence = "Mean score."
 sd = "Standard deviation of the scores, of the population."
 targets = "Probes."
 n = "Pairs of a training example and a probe."
+
+[intervals]
+influence_low = "Lower end of the 95% interval of influence."
+influence_high = "Its upper end."
 */
 WITH chosen AS (
     FROM selected_influence_runs($run, $model, $source, $method, $sentences, $seed)
@@ -68,11 +76,23 @@ summaries AS (
 ),
 means AS (
     SELECT
-        run, language, train_language,
-        sum(n * score_mean ORDER BY question) / sum(n) AS influence,
+        run, language, train_language, resample,
+        sum(times * n * score_mean ORDER BY question) / sum(times * n) AS influence,
         count(*) AS targets,
         sum(n)::BIGINT AS n
     FROM summaries
+    JOIN drawn_targets((SELECT list(run) FROM chosen), $ci) USING (run, question)
+    GROUP BY ALL
+),
+cells AS (
+    SELECT
+        run, language, train_language,
+        observed(influence, resample) AS influence,
+        interval_low(influence, resample) AS influence_low,
+        interval_high(influence, resample) AS influence_high,
+        observed(targets, resample) AS targets,
+        observed(n, resample) AS n
+    FROM means
     GROUP BY ALL
 ),
 deviations AS (
@@ -80,7 +100,7 @@ deviations AS (
         run, language, train_language,
         sqrt(sum(s.n * (score_sd ** 2 + (score_mean - influence) ** 2) ORDER BY question) / sum(s.n)) AS sd
     FROM summaries s
-    JOIN means USING (run, language, train_language)
+    JOIN cells USING (run, language, train_language)
     GROUP BY ALL
 )
 SELECT
@@ -96,10 +116,12 @@ SELECT
     language,
     train_language,
     influence,
+    influence_low,
+    influence_high,
     sd,
     targets,
     n
-FROM means
+FROM cells
 JOIN deviations USING (run, language, train_language)
 JOIN chosen c USING (run)
 ORDER BY

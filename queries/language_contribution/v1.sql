@@ -50,6 +50,10 @@ values = ["positive", "negative"]
 type = "integer"
 about = "How many of a probe's most influential examples to take in either direction; all that are stored unless given."
 
+[parameters.ci]
+type = "boolean"
+about = "Whether to add the columns under intervals: 95% intervals by resampling the questions; no unless given."
+
 [columns]
 run = "Name of the influence run."
 traced_run = "Name of the fine-tuning run whose examples are ranked."
@@ -67,13 +71,31 @@ contribution = "Percentage of the most influential examples that are in it: mean
 examples_share = "Percentage of all training examples that are in it: what a ranking by chance would give."
 lift = "Contribution over examples_share: 1 by chance."
 targets = "Probes in the mean."
+
+[intervals]
+contribution_low = "Lower end of the 95% interval of contribution."
+contribution_high = "Its upper end."
 */
 WITH chosen AS (
     FROM selected_influence_runs($run, $model, $source, $method, $sentences, $seed)
 ),
 contributions AS (
-    SELECT run, direction, language, ft_language, mean(share, question) AS contribution, count(*) AS targets
+    SELECT
+        run, direction, language, ft_language, resample,
+        drawn_mean(share, question, times, resample) AS contribution,
+        count(*) AS targets
     FROM influence_shares((SELECT list(run) FROM chosen), FALSE, $shifted, $direction, $k)
+    JOIN drawn_targets((SELECT list(run) FROM chosen), $ci) USING (run, question)
+    GROUP BY ALL
+),
+cells AS (
+    SELECT
+        run, direction, language, ft_language,
+        observed(contribution, resample) AS contribution,
+        interval_low(contribution, resample) AS contribution_low,
+        interval_high(contribution, resample) AS contribution_high,
+        observed(targets, resample) AS targets
+    FROM contributions
     GROUP BY ALL
 ),
 sizes AS (
@@ -93,10 +115,12 @@ SELECT
     language,
     ft_language,
     contribution,
+    contribution_low,
+    contribution_high,
     100.0 * n / c.examples AS examples_share,
     contribution / examples_share AS lift,
     targets
-FROM contributions
+FROM cells
 JOIN chosen c USING (run)
 LEFT JOIN sizes USING (run, ft_language)
 ORDER BY

@@ -41,6 +41,10 @@ values = ["positive", "negative"]
 type = "integer"
 about = "How many of a probe's most influential examples to take in either direction; all that are stored unless given."
 
+[parameters.ci]
+type = "boolean"
+about = "Whether to add the columns under intervals: 95% intervals by resampling the questions; no unless given."
+
 [columns]
 model = "Pretrained model that the traced runs started from."
 source = "Fine-tuning source."
@@ -60,6 +64,10 @@ Percentage of the most influential examples of one run whose translation is amon
 either way round: mean over the questions."""
 chance = "What rankings by chance would give, were every example translated: k of all training examples."
 questions = "Questions in the mean; for avg., of all rows together."
+
+[intervals]
+overlap_low = "Lower end of the 95% interval of overlap."
+overlap_high = "Its upper end."
 */
 WITH chosen AS (
     FROM selected_influence_runs(NULL, $model, $source, $method, $sentences, $seed) WHERE strategy = 'monolingual'
@@ -86,7 +94,7 @@ setups AS (
 -- a cell is what is compared, in the order of the questions of a test language; first and last are its targets
 targets AS (
     SELECT
-        influence_target_id, run, language,
+        influence_target_id, run, language, question,
         (dense_rank() OVER (ORDER BY setup, language, question))::INTEGER AS cell,
         min(influence_target_id) OVER (PARTITION BY setup, language, question) AS first,
         max(influence_target_id) OVER (PARTITION BY setup, language, question) AS last
@@ -123,7 +131,7 @@ shared AS (
 ),
 questions AS (
     SELECT
-        runs.*, a.language, cell, list_a.positive,
+        runs.*, a.language, a.question, cell, list_a.positive,
         coalesce(shared, 0) AS shared,
         list_a.k AS k_a,
         list_b.k AS k_b
@@ -142,11 +150,12 @@ pairs AS (
     SELECT
         model, source, sentences, seed, settings, attribution, tracing,
         CASE WHEN positive THEN 'positive' ELSE 'negative' END AS direction,
-        ft_language_a, run_a, ft_language_b, run_b, language,
-        mean(50.0 * (shared / k_a + shared / k_b), cell) AS overlap,
-        mean(50.0 * (k_a / examples_a + k_b / examples_b), cell) AS chance,
+        ft_language_a, run_a, ft_language_b, run_b, language, resample,
+        drawn_mean(50.0 * (shared / k_a + shared / k_b), cell, times, resample) AS overlap,
+        drawn_mean(50.0 * (k_a / examples_a + k_b / examples_b), cell, times, resample) AS chance,
         count(*) AS questions
-    FROM questions
+    FROM questions q
+    JOIN drawn_targets((SELECT list(run) FROM chosen), $ci) d ON d.run = run_a AND d.question = q.question
     GROUP BY ALL
 ),
 rows AS (
@@ -154,13 +163,26 @@ rows AS (
     UNION ALL
     SELECT
         model, source, sentences, seed, settings, attribution, tracing, direction, 'avg.', NULL, 'avg.', NULL, 'avg.',
-        mean(overlap, [run_a, run_b, language]),
-        mean(chance, [run_a, run_b, language]),
+        resample,
+        drawn_mean(overlap, [run_a, run_b, language], 1, resample),
+        drawn_mean(chance, [run_a, run_b, language], 1, resample),
         sum(questions)::BIGINT
     FROM pairs
     GROUP BY ALL
+),
+cells AS (
+    SELECT
+        model, source, sentences, seed, settings, attribution, tracing, direction, ft_language_a, run_a, ft_language_b,
+        run_b, language,
+        observed(overlap, resample) AS overlap,
+        interval_low(overlap, resample) AS overlap_low,
+        interval_high(overlap, resample) AS overlap_high,
+        observed(chance, resample) AS chance,
+        observed(questions, resample) AS questions
+    FROM rows
+    GROUP BY ALL
 )
-FROM rows
+FROM cells
 ORDER BY
     model, source, sentences, seed, settings, attribution, tracing, direction DESC, language = 'avg.', ft_language_a,
     run_a, ft_language_b, run_b, language

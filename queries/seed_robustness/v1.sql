@@ -64,6 +64,10 @@ about = """\
 Of language_contribution, how many of a probe's most influential examples to take in either direction; all that are \
 stored unless given."""
 
+[parameters.ci]
+type = "boolean"
+about = "Whether to add the columns under intervals: 95% intervals by resampling the questions; no unless given."
+
 [columns]
 metric = "unchanged or language_contribution."
 model = "Pretrained model that the runs started from."
@@ -82,20 +86,18 @@ sd = "Standard deviation over the seeds, of a sample; NULL of a single one."
 min = "Lowest of the seeds."
 max = "Highest of the seeds."
 seeds = "Seeds."
+
+[intervals]
+mean_low = "Lower end of the 95% interval of mean over the questions, the seeds being what they are."
+mean_high = "Its upper end."
 */
-WITH checkpoints AS (
-    FROM selected_checkpoints($strategies, $model, $source, $sentences, NULL, NULL)
-    WHERE list_contains($metrics, 'unchanged')
-),
-unchanged AS (
+WITH unchanged AS (
     SELECT
-        'unchanged' AS metric, k.run, k.seed, k.model, k.source, k.ft_languages, k.strategy, k.sentences, k.settings,
-        NULL AS attribution, NULL AS tracing, NULL AS direction, f.language, NULL AS ft_language,
-        percent(NOT f.shifted) AS value
-    FROM v_shift f
-    JOIN checkpoints k USING (checkpoint_id)
-    JOIN v_probe_set s USING (collection, question)
-    WHERE f.score = $score AND s.probe_set = $probe_set
+        'unchanged' AS metric, run, seed, model, source, ft_languages, strategy, sentences, settings,
+        NULL AS attribution, NULL AS tracing, NULL AS direction, language, NULL AS ft_language, resample,
+        100.0 * sum(unchanged) / sum(probes) AS value
+    FROM unchanged_counts($score, $probe_set, $strategies, $model, $source, $sentences, NULL, NULL, $ci)
+    WHERE list_contains($metrics, 'unchanged')
     GROUP BY ALL
 ),
 influence_runs AS (
@@ -105,15 +107,27 @@ influence_runs AS (
 contributions AS (
     SELECT
         'language_contribution' AS metric, run, c.seed, c.model, c.source, c.ft_languages, c.strategy, c.sentences,
-        c.settings, c.attribution, c.tracing, direction, language, ft_language,
-        mean(share, question) AS value
+        c.settings, c.attribution, c.tracing, direction, language, ft_language, resample,
+        drawn_mean(share, question, times, resample) AS value
     FROM influence_shares((SELECT list(run) FROM influence_runs), FALSE, NULL, $direction, $k)
+    JOIN drawn_targets((SELECT list(run) FROM influence_runs), $ci) USING (run, question)
     JOIN influence_runs c USING (run)
     GROUP BY ALL
 ),
 seeds AS (
-    SELECT * EXCLUDE (run, value), mean(value, run) AS value
+    SELECT * EXCLUDE (run, value), drawn_mean(value, run, 1, resample) AS value
     FROM (FROM unchanged UNION ALL FROM contributions)
+    GROUP BY ALL
+),
+means AS (
+    SELECT
+        * EXCLUDE (seed, value),
+        drawn_mean(value, seed, 1, resample) AS mean,
+        stddev_samp(value ORDER BY seed) FILTER (WHERE resample = 0) AS sd,
+        min(value) AS min,
+        max(value) AS max,
+        count(*) AS seeds
+    FROM seeds
     GROUP BY ALL
 )
 SELECT
@@ -129,12 +143,14 @@ SELECT
     direction,
     language,
     ft_language,
-    mean(value, seed) AS mean,
-    stddev_samp(value ORDER BY seed) AS sd,
-    min(value) AS min,
-    max(value) AS max,
-    count(*) AS seeds
-FROM seeds
+    observed(mean, resample) AS mean,
+    interval_low(mean, resample) AS mean_low,
+    interval_high(mean, resample) AS mean_high,
+    observed(sd, resample) AS sd,
+    observed(min, resample) AS min,
+    observed(max, resample) AS max,
+    observed(seeds, resample) AS seeds
+FROM means
 GROUP BY ALL
 ORDER BY
     metric DESC, model, source, strategy, ft_languages, sentences, settings, attribution, tracing, direction DESC,

@@ -50,6 +50,10 @@ values = ["positive", "negative"]
 type = "integer"
 about = "How many of a probe's most influential examples to take in either direction; all that are stored unless given."
 
+[parameters.ci]
+type = "boolean"
+about = "Whether to add the columns under intervals: 95% intervals by resampling the questions; no unless given."
+
 [columns]
 run = "Name of the influence run."
 traced_run = "Name of the fine-tuning run whose examples are ranked."
@@ -70,6 +74,10 @@ What a ranking by chance would give, were every example translated: the most inf
 language, of all training examples in it."""
 lift = "Translations over chance: 1 by chance; NULL where no influential example is in the test language."
 targets = "Probes in the mean."
+
+[intervals]
+translations_low = "Lower end of the 95% interval of translations."
+translations_high = "Its upper end."
 */
 WITH chosen AS (
     FROM selected_influence_runs($run, $model, $source, $method, $sentences, $seed)
@@ -106,13 +114,25 @@ sizes AS (
 ),
 shares AS (
     SELECT
-        run, direction, language,
-        mean(100.0 * translated / other, question) AS translations,
-        mean(100.0 * own / n, question) AS chance,
+        run, direction, language, resample,
+        drawn_mean(100.0 * translated / other, question, times, resample) AS translations,
+        drawn_mean(100.0 * own / n, question, times, resample) AS chance,
         count(*) AS targets
     FROM lists
     JOIN targets USING (influence_target_id)
+    JOIN drawn_targets((SELECT list(run) FROM chosen), $ci) USING (run, question)
     LEFT JOIN sizes USING (run, language)
+    GROUP BY ALL
+),
+cells AS (
+    SELECT
+        run, direction, language,
+        observed(translations, resample) AS translations,
+        interval_low(translations, resample) AS translations_low,
+        interval_high(translations, resample) AS translations_high,
+        observed(chance, resample) AS chance,
+        observed(targets, resample) AS targets
+    FROM shares
     GROUP BY ALL
 )
 SELECT
@@ -128,10 +148,12 @@ SELECT
     direction,
     language,
     translations,
+    translations_low,
+    translations_high,
     chance,
     translations / nullif(chance, 0) AS lift,
     targets
-FROM shares
+FROM cells
 JOIN chosen c USING (run)
 ORDER BY
     c.model, c.source, c.ft_languages, c.sentences, c.seed, c.attribution, c.quantity, run, direction DESC, language

@@ -49,6 +49,10 @@ type = "integer"
 about = "Checkpoints after this epoch; the last of every run unless given."
 values_from = "v_checkpoint.epoch"
 
+[parameters.ci]
+type = "boolean"
+about = "Whether to add the columns under intervals: 95% intervals by resampling the questions; no unless given."
+
 [columns]
 run = "Name of the run."
 model = "Pretrained model that the run started from."
@@ -62,23 +66,34 @@ settings = "How the run was trained: epochs, batch size, learning rate and what 
 language = "Test language."
 unchanged = "Percentage of probes whose answer equals the base checkpoint's."
 probes = "Probes that both answered."
+
+[intervals]
+unchanged_low = "Lower end of the 95% interval of unchanged."
+unchanged_high = "Its upper end."
 */
+WITH shares AS (
+    SELECT
+        run, model, source, ft_languages, strategy, sentences, seed, epoch, settings, language, resample,
+        100.0 * sum(unchanged) / sum(probes) AS unchanged,
+        sum(probes)::BIGINT AS probes
+    FROM unchanged_counts($score, $probe_set, $strategies, $model, $source, $sentences, $seed, $epoch, $ci)
+    GROUP BY ALL
+)
 SELECT
-    k.run,
-    k.model,
-    k.source,
-    k.ft_languages,
-    k.strategy,
-    k.sentences,
-    k.seed,
-    k.epoch,
-    k.settings,
-    f.language,
-    percent(NOT f.shifted) AS unchanged,
-    count(*) AS probes
-FROM v_shift f
-JOIN selected_checkpoints($strategies, $model, $source, $sentences, $seed, $epoch) k USING (checkpoint_id)
-JOIN v_probe_set s USING (collection, question)
-WHERE f.score = $score AND s.probe_set = $probe_set
+    run,
+    model,
+    source,
+    ft_languages,
+    strategy,
+    sentences,
+    seed,
+    epoch,
+    settings,
+    language,
+    observed(unchanged, resample) AS unchanged,
+    interval_low(unchanged, resample) AS unchanged_low,
+    interval_high(unchanged, resample) AS unchanged_high,
+    observed(probes, resample) AS probes
+FROM shares
 GROUP BY ALL
-ORDER BY k.model, k.source, k.strategy, k.ft_languages, k.sentences, k.seed, k.epoch, k.run, f.language
+ORDER BY model, source, strategy, ft_languages, sentences, seed, epoch, run, language

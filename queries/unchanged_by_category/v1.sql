@@ -43,6 +43,10 @@ type = "integer"
 about = "Checkpoints after this epoch; the last of every run unless given."
 values_from = "v_checkpoint.epoch"
 
+[parameters.ci]
+type = "boolean"
+about = "Whether to add the columns under intervals: 95% intervals by resampling the questions; no unless given."
+
 [columns]
 model = "Pretrained model that the runs started from."
 source = "Fine-tuning source."
@@ -57,33 +61,49 @@ language, then over the languages."""
 ft_languages = "Fine-tuning languages of the runs in the mean, comma-separated."
 runs = "Runs in the mean."
 probes = "Probes, all runs together."
+
+[intervals]
+unchanged_low = "Lower end of the 95% interval of unchanged."
+unchanged_high = "Its upper end."
+seeds = "Seeds of the runs in the mean."
+seed_sd = "Standard deviation over the seeds of the mean over a seed's runs, of a sample; NULL of a single seed."
 */
 WITH runs AS (
-    SELECT
-        k.model,
-        k.source,
-        k.sentences,
-        k.epoch,
-        k.settings,
-        k.run,
-        k.ft_languages,
-        f.language,
-        f.category,
-        percent(NOT f.shifted) AS unchanged,
-        count(*) AS probes
-    FROM v_shift f
-    JOIN selected_checkpoints(['monolingual'], $model, $source, $sentences, $seed, $epoch) k USING (checkpoint_id)
-    JOIN v_probe_set s USING (collection, question)
-    WHERE f.score = $score AND s.probe_set = $probe_set
-    GROUP BY ALL
+    SELECT * EXCLUDE (unchanged), 100.0 * unchanged / probes AS unchanged
+    FROM unchanged_counts(
+        $score, $probe_set, ['monolingual'], $model, $source, $sentences, $seed, $epoch, $ci
+    )
 ),
 languages AS (
     SELECT
-        * EXCLUDE (run, unchanged, probes),
-        mean(unchanged, run) AS unchanged,
+        model, source, sentences, epoch, settings, ft_languages, language, category, resample,
+        drawn_mean(unchanged, run, 1, resample) AS unchanged,
         count(*) AS runs,
         sum(probes) AS probes
     FROM runs
+    GROUP BY ALL
+),
+means AS (
+    SELECT
+        model, source, sentences, epoch, settings, language, category, resample,
+        drawn_mean(unchanged, ft_languages, 1, resample) AS unchanged,
+        string_agg(ft_languages, ',' ORDER BY ft_languages) FILTER (WHERE resample = 0) AS ft_languages,
+        sum(runs)::BIGINT AS runs,
+        sum(probes)::BIGINT AS probes
+    FROM languages
+    GROUP BY ALL
+),
+seeds AS (
+    SELECT
+        model, source, sentences, epoch, settings, language, category,
+        count(*) AS seeds,
+        stddev_samp(unchanged ORDER BY seed) AS seed_sd
+    FROM (
+        SELECT model, source, sentences, epoch, settings, language, category, seed, mean(unchanged, run) AS unchanged
+        FROM runs
+        WHERE resample = 0 AND $ci
+        GROUP BY ALL
+    )
     GROUP BY ALL
 )
 SELECT
@@ -94,10 +114,15 @@ SELECT
     settings,
     language,
     category,
-    mean(unchanged, ft_languages) AS unchanged,
-    string_agg(ft_languages, ',' ORDER BY ft_languages) AS ft_languages,
-    sum(runs)::BIGINT AS runs,
-    sum(probes)::BIGINT AS probes
-FROM languages
+    observed(unchanged, resample) AS unchanged,
+    interval_low(unchanged, resample) AS unchanged_low,
+    interval_high(unchanged, resample) AS unchanged_high,
+    any_value(seeds) AS seeds,
+    any_value(seed_sd) AS seed_sd,
+    observed(ft_languages, resample) AS ft_languages,
+    observed(runs, resample) AS runs,
+    observed(probes, resample) AS probes
+FROM means
+LEFT JOIN seeds USING (model, source, sentences, epoch, settings, language, category)
 GROUP BY model, source, sentences, epoch, settings, language, category
 ORDER BY model, source, sentences, epoch, settings, language, category

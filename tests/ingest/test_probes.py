@@ -179,3 +179,18 @@ def test_the_archive_and_its_probe_sets(store: duckdb.DuckDBPyConnection, real_d
     before = _counts(store)
     assert all(report.already_there for report in ingest_probes(store, path))
     assert _counts(store) == before
+
+
+def test_a_further_question_has_its_set_drawn_anew(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    def drawn() -> list[tuple[object, ...]]:
+        return store.execute(
+            "SELECT probe_set, count(DISTINCT resample), sum(times) FROM v_resample GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+
+    ingest_probes(store, _file(tmp_path, "de", {code: ROWS[code] for code in ("1", "16", "176")}))
+    assert drawn() == [("echoes-2024", 2000, 2 * 2000), ("wvs7-all", 2000, 3 * 2000)]
+    before = store.execute("FROM v_resample ORDER BY ALL").fetchall()
+    ingest_probes(store, _file(tmp_path, "fa", {"16": ROWS["16"]}))
+    assert store.execute("FROM v_resample ORDER BY ALL").fetchall() == before
+    ingest_probes(store, _file(tmp_path, "ko", ROWS))
+    assert drawn() == [("echoes-2024", 2000, 3 * 2000), ("wvs7-all", 2000, 5 * 2000)]

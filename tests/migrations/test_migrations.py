@@ -14,6 +14,8 @@ import sqlalchemy as sa
 
 from mlv import migrations
 from mlv.schema.errors import StoreError, StoreLockedError, UsageError
+from mlv.schema.paper import BOOTSTRAP_RESAMPLES
+from mlv.schema.resampling import draw_resamples
 from mlv.schema.store import SCHEMA_REVISION, open_store
 from mlv.schema.tables import metadata
 from mlv.schema.views import VIEWS
@@ -222,6 +224,32 @@ def test_influence_that_lacks_what_the_new_tables_hold_is_not_dropped(second: Pa
         migrations.upgrade(second)
     assert _rows(second) == before
     assert migrations.current(second) == "0002"
+
+
+def test_an_upgrade_resamples_probe_sets_as_ingest_does_and_keeps_runs(tmp_path: Path) -> None:
+    path = tmp_path / "third.duckdb"
+    migrations.upgrade(path, "0003")
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("INSERT INTO category VALUES (1, 'c', 'C', 1, 300, true)")
+        connection.execute("INSERT INTO probe_collection VALUES (1, 'own', '', '')")
+        connection.execute("INSERT INTO probe_set VALUES (1, 'own-all', 1, ''), (2, 'empty', 1, '')")
+        connection.execute("INSERT INTO question SELECT i, i::VARCHAR, i, 'Q' || i, 1 FROM range(1, 8) r(i)")
+        connection.execute("INSERT INTO probe_set_member SELECT 1, i FROM range(1, 8) r(i)")
+        connection.execute(
+            "INSERT INTO run VALUES (7, 'probe', 'probe-7', 'hash7', '{}', NULL, NULL, 3, 'committed', "
+            "TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-02', TIMESTAMP '2026-01-03', '{}')"
+        )
+    before = _rows(path)
+    migrations.upgrade(path)
+    after = _rows(path)
+    assert {name: rows for name, rows in after.items() if not name.startswith("bootstrap")} == before | {
+        "alembic_version": [(SCHEMA_REVISION,)]
+    }
+    with open_store(path, read_only=False) as connection:
+        draws = connection.execute("SELECT count(DISTINCT resample), sum(times) FROM v_resample").fetchone()
+        assert draws == (BOOTSTRAP_RESAMPLES, 7 * BOOTSTRAP_RESAMPLES)
+        draw_resamples(connection, 1)
+    assert _rows(path) == after
 
 
 def test_upgrading_an_up_to_date_store_makes_no_backup(tmp_path: Path) -> None:

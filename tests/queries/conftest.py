@@ -19,6 +19,11 @@ and, where examples are traced,
     summaries          influence, language, question, epoch, train_language, mean, sd
     validations        influence, test, scores, language, question, seeds, direction, k, draw, n, value
 
+and, where profiles are projected,
+
+    projections        projection, probe_set, score, questions, explained_x, explained_y
+    points             projection, checkpoint, language, country, x, y
+
 The pretrained checkpoint of a model is called like the model; ``base`` is the checkpoint that a run starts from. A run
 trains on the first segments of a corpus, whose parallel keys are numbers; every probe that is ranked is a target.
 """
@@ -64,6 +69,18 @@ UNTRACED: Study = {
     "validations": pl.DataFrame(schema=_TARGET | _TESTED | _VALUES),
 }
 """The frames of a study that traces nothing."""
+
+UNPROJECTED: Study = {
+    "projections": pl.DataFrame(
+        schema={"projection": pl.String, "probe_set": pl.String, "score": pl.String, "questions": pl.Int64}
+        | {"explained_x": pl.Float64, "explained_y": pl.Float64}
+    ),
+    "points": pl.DataFrame(
+        schema={"projection": pl.String, "checkpoint": pl.String, "language": pl.String, "country": pl.String}
+        | {"x": pl.Float64, "y": pl.Float64}
+    ),
+}
+"""The frames of a study that projects nothing."""
 
 CATEGORIES = pl.DataFrame(
     [tuple(category) for category in paper.CATEGORIES],
@@ -223,12 +240,30 @@ JOIN training_examples x ON x.run = r.name AND x.language = s.train_language;
 INSERT INTO influence_validation
 SELECT run_id, test, scores, probe_id, seeds, direction, k, draw, n, value
 FROM validations v JOIN run r ON r.name = v.influence JOIN v_probe USING (language, question);
+
+INSERT INTO run
+SELECT 2000 + row_number() OVER (ORDER BY projection), 'project', projection, projection, '{}', NULL, NULL, 0,
+       'committed', TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-01', '{}'
+FROM projections;
+INSERT INTO projection_run
+SELECT run_id, probe_set_id, score, questions, explained_x, explained_y
+FROM projections p JOIN run r ON r.name = p.projection JOIN probe_set s ON s.code = p.probe_set;
+INSERT INTO projected_profile
+SELECT n.run_id, profile_id, x, y
+FROM points p
+JOIN run r ON r.name = p.projection
+JOIN projection_run n ON n.run_id = r.run_id
+LEFT JOIN checkpoint k ON k.digest = p.checkpoint
+LEFT JOIN "language" l ON l.code = p.language
+LEFT JOIN country y ON y.code = p.country
+JOIN profile f ON f.checkpoint_id = k.checkpoint_id AND f.language_id = l.language_id AND f.score = n.score
+    OR f.country_id = y.country_id AND f.weighting = 'weighted';
 """
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
     """Write a study into an empty store."""
-    for name, frame in {**UNTRACED, **study, "categories": CATEGORIES}.items():
+    for name, frame in {**UNTRACED, **UNPROJECTED, **study, "categories": CATEGORIES}.items():
         connection.register(name, frame)
     with transaction(connection):
         connection.execute(FILL)
@@ -512,3 +547,85 @@ def hand_study() -> Study:
 def hand_store(hand_study: Study, make_store: Callable[[Study], Path]) -> Path:
     """The store of the study that is computed by hand. Read only."""
     return make_store(hand_study)
+
+
+def _grid_checkpoints(hand_study: Study) -> pl.DataFrame:
+    """Those of the other study, and runs on another number of sentences, in Russian and on another source."""
+    runs = [
+        ("rua-2", "finetune-rua", "pbc", "ru", 2000, 1),
+        ("rub-2", "finetune-rub", "pbc", "ru", 2000, 2),
+        ("fa4-2", "finetune-fa4", "pbc", "fa", 4000, 1),
+        ("fb4-2", "finetune-fb4", "pbc", "fa", 4000, 2),
+        ("ko4-2", "finetune-ko4", "pbc", "ko", 4000, 1),
+        ("ru4-2", "finetune-ru4", "pbc", "ru", 4000, 1),
+        ("tfa-2", "finetune-tfa", "tanzil", "fa", 2000, 1),
+        ("tko-2", "finetune-tko", "tanzil", "ko", 2000, 1),
+    ]
+    frame = hand_study["checkpoints"]
+    rows = [(checkpoint, "alpha", *run, 2, True, "alpha", PAPER) for checkpoint, *run in runs]
+    return pl.concat([frame, pl.DataFrame(rows, schema=frame.schema, orient="row")])
+
+
+def _grid_points() -> Study:
+    """Two projections whose coordinates are invented: of checkpoints, and of countries."""
+    moved = [("alpha", "de", 0, 0), ("alpha", "fa", 1, 0), ("fa-2", "de", 0.5, 0.25), ("more-2", "de", 0.75, -1)]
+    moved += [("mult-2", "fa", 2, 2), ("ko-2", "ko", -1, -1)]
+    points: list[tuple[Any, ...]] = [("project-models", k, lang, None, float(x), float(y)) for k, lang, x, y in moved]
+    points += [("project-people", None, None, "DE", 0.5, 0.0), ("project-people", None, None, "IR", -0.5, 0.0)]
+    projections = [
+        ("project-models", "echoes-2024", "mean", 5, 0.75, 0.125),
+        ("project-people", "echoes-2024", None, 4, 1.0, 0.0),
+    ]
+    return {
+        "projections": pl.DataFrame(projections, schema=UNPROJECTED["projections"].schema, orient="row"),
+        "points": pl.DataFrame(points, schema=UNPROJECTED["points"].schema, orient="row"),
+    }
+
+
+@pytest.fixture(scope="session")
+def grid_study(hand_study: Study) -> Study:
+    """The larger study of golden/README.md: the other one's runs and answers, and more; profiles of its own."""
+    answers = [
+        _answers("rua-2", de="222211", fa="222111"),
+        _answers("rub-2", de="111111", fa="112111"),
+        _answers("fa4-2", de="221211", fa="122111", ko="2111-1"),
+        _answers("fb4-2", de="111121"),
+        _answers("ko4-2", de="211211", fa="22-111"),
+        _answers("ru4-2", de="222121"),
+        _answers("tfa-2", de="111211", fa="212111", ko="2121-1"),
+        _answers("tko-2", de="111211", fa="122111", ko="1212-1"),
+    ]
+    profiles = [
+        _model_profile("alpha", "de", 0.6, 0.8, 0.0, 0.0, 0.0),
+        _model_profile("alpha", "fa", 1.0, 0.0, 0.0, 0.0, 0.0),
+        _model_profile("alpha", "ko", 0.0, 1.0, 0.0, 0.0, 0.0),
+        _model_profile("fa-2", "de", 0.6, 0.8, 0.0, 0.0, 0.0),
+        _model_profile("fa-2", "fa", 0.6, 0.8, 0.0, 0.0, 0.0),
+        _model_profile("fa-2", "ko", 1.0, 0.0, 0.0, 0.0, 0.0),
+        _model_profile("fb-2", "de", 0.0, 0.0, 1.0, 0.0, 0.0),
+        _model_profile("fb-2", "fa", 0.0, 0.0, 1.0, 0.0, 0.0),
+        _model_profile("fb-2", "ko", 0.0, 0.0, 1.0, 0.0, 0.0),
+        _model_profile("ko-2", "de", 0.6, 0.8, 0.0, 0.0, 0.0),
+        _model_profile("ko-2", "ko", 1.0, 0.0, 0.0, 0.0, 0.0),
+        _model_profile("more-2", "de", 0.1, 0.2, 0.3, 0.4, 0.5),
+        _model_profile("mult-2", "de", 0.6, 0.8, 0.0, 0.0, 0.0),
+        _model_profile("mult-2", "fa", 0.0, 1.0, 0.0, 0.0, 0.0),
+        _model_profile("mult-2", "ko", 1.0, 0.0, 0.0, 0.0, 0.0),
+    ]
+    corpora = {"source": ["pbc", "tanzil", "tanzil"], "language": ["ru", "fa", "ko"]}
+    more = pl.DataFrame(corpora).with_columns(edition=pl.lit(""), segments=2000)
+    return {
+        **hand_study,
+        **UNTRACED,
+        **_grid_points(),
+        "checkpoints": _grid_checkpoints(hand_study),
+        "answers": pl.concat([hand_study["answers"], *answers]),
+        "model_profiles": pl.concat(profiles),
+        "segments": pl.concat([hand_study["segments"], more], how="vertical_relaxed"),
+    }
+
+
+@pytest.fixture(scope="session")
+def grid_store(grid_study: Study, make_store: Callable[[Study], Path]) -> Path:
+    """The store of the larger study. Read only."""
+    return make_store(grid_study)

@@ -23,6 +23,7 @@ RELEASED = {
     "alignment",
     "alignment_change",
     "coverage",
+    "domain_correlation",
     "ground_truth_similarity",
     "influence_by_epoch",
     "influence_consistency",
@@ -30,11 +31,17 @@ RELEASED = {
     "influence_quality",
     "language_contribution",
     "parallel_overlap",
+    "profile_projection",
     "removal_effect",
     "seed_robustness",
+    "shift_overlap_test_languages",
+    "shift_uniqueness",
+    "similarity_structure",
+    "size_effect",
     "translation_share",
     "unchanged",
     "unchanged_by_category",
+    "unchanged_multilingual",
 }
 
 HEADER = """/*

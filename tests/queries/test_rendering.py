@@ -112,6 +112,11 @@ def test_result_without_rows_keeps_its_header(format_name: str, rendered: str) -
     assert pl.read_parquet(io.BytesIO(render(empty, "parquet"))).equals(empty.frame)
 
 
+def test_a_column_of_single_digits_is_still_a_column_in_markdown() -> None:
+    rendered = render(QueryResult(pl.DataFrame({"n": [1]}), "none", 1, "00"), "markdown").decode()
+    assert rendered == "| n |\n| -: |\n| 1 |\n"
+
+
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_result_without_columns_can_be_written(format_name: str) -> None:
     """As a statement gives that only does something."""

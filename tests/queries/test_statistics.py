@@ -95,11 +95,6 @@ def test_p_value_of_four_pairs_has_a_closed_form(connection: duckdb.DuckDBPyConn
     assert p == pytest.approx(1 - abs(rho), rel=1e-12)
 
 
-def test_percent_counts_what_is_true(connection: duckdb.DuckDBPyConnection) -> None:
-    assert _one(connection, "SELECT percent(x = 1) FROM (VALUES (1), (1), (2), (NULL)) t(x)") == 50.0
-    assert _one(connection, "SELECT percent(x = 1) FROM (SELECT 1 AS x WHERE FALSE)") is None
-
-
 def test_mean_does_not_depend_on_the_order_of_rows(connection: duckdb.DuckDBPyConnection) -> None:
     values = [0.1, 1e16, -1e16, 0.7, 1e-9]
     means = set()
@@ -164,11 +159,6 @@ def test_signed_ranks_by_hand(connection: duckdb.DuckDBPyConnection) -> None:
     assert _wilcoxon(connection, [1, -2, 0, 3, 4]) == pytest.approx(math.erfc(z / math.sqrt(2)), rel=1e-12)
     assert _wilcoxon(connection, [3, -3]) == 1
     assert _wilcoxon(connection, [0, 0]) is None
-
-
-def test_count_shared(connection: duckdb.DuckDBPyConnection) -> None:
-    assert _one(connection, "SELECT count_shared(['a', 'b', 'c'], ['c', 'd', 'a', 'e'])") == 2
-    assert _one(connection, "SELECT count_shared([1, 2], [3])") == 0
 
 
 @pytest.mark.parametrize("method", ["trak", "tracin"])

@@ -1,0 +1,150 @@
+/*
+question = "Do the same values shift in different test languages?"
+grain = """\
+A pretrained model, source, set of fine-tuning languages, number of sentences, epoch, settings and pair of test \
+languages, in alphabetical order, over the questions that were asked in both: the mean over the runs; and per setup a \
+row for the languages avg."""
+paper = "Echoes section 5.2.1"
+reason = "First version."
+
+[parameters.score]
+type = "text"
+about = "Way of scoring the answers."
+default = "mean"
+values = ["sum", "mean", "first"]
+
+[parameters.probe_set]
+type = "text"
+about = "Probe set that the questions are from: echoes-2024 where the store has it, else wvs7-all, else the first."
+default_sql = "default_probe_set()"
+values_from = "v_probe_set.probe_set"
+
+[parameters.strategies]
+type = "text[]"
+about = "Only runs of these kinds."
+default = ["monolingual", "multilingual"]
+values = ["monolingual", "multilingual"]
+
+[parameters.model]
+type = "text"
+about = "Only checkpoints of this pretrained model."
+values_from = "v_checkpoint.model"
+
+[parameters.source]
+type = "text"
+about = "Only runs on this source."
+values_from = "v_checkpoint.source"
+
+[parameters.sentences]
+type = "integer"
+about = "Only runs with this number of sentences."
+values_from = "v_checkpoint.sentences"
+
+[parameters.seed]
+type = "integer"
+about = "Only runs with this seed."
+values_from = "v_checkpoint.seed"
+
+[parameters.epoch]
+type = "integer"
+about = "Checkpoints after this epoch; the last of every run unless given."
+values_from = "v_checkpoint.epoch"
+
+[parameters.ci]
+type = "boolean"
+about = "Whether to add the columns under intervals: 95% intervals by resampling the questions; no unless given."
+
+[columns]
+model = "Pretrained model that the runs started from."
+source = "Fine-tuning source."
+ft_languages = "Fine-tuning languages, comma-separated."
+strategy = "monolingual or multilingual."
+sentences = "Sentences each run was given."
+epoch = "Epochs done."
+settings = "How the runs were trained: epochs, batch size, learning rate and what else differs between setups."
+language_a = "First test language; avg. for the mean of the pairs above it."
+language_b = "Second test language; avg. likewise."
+jaccard = """\
+Jaccard index of the two sets of shifted questions: questions that shift in both languages by those that shift in \
+either, mean over the runs; NULL where none shifts."""
+shared = "Questions that shift in both, all runs together; for avg., of all pairs."
+either = "Questions that shift in either, likewise."
+runs = "Runs that were probed in both languages; for avg., the most of any pair."
+
+[intervals]
+jaccard_low = "Lower end of the 95% interval of jaccard."
+jaccard_high = "Its upper end."
+*/
+WITH shifts AS (
+    FROM selected_shifts($score, $probe_set, $strategies, $model, $source, $sentences, $seed, $epoch)
+),
+compared AS (
+    SELECT
+        model, source, ft_languages, strategy, sentences, epoch, settings, run,
+        a.language AS language_a,
+        b.language AS language_b,
+        row_number() OVER (ORDER BY run, a.language, b.language) AS cell
+    FROM (SELECT DISTINCT * EXCLUDE (question, category, shifted) FROM shifts) a
+    JOIN (SELECT DISTINCT run, language FROM shifts) b USING (run)
+    WHERE a.language < b.language
+),
+questions AS MATERIALIZED (
+    SELECT cell, a.question, a.shifted AND b.shifted AS in_both, a.shifted OR b.shifted AS in_either
+    FROM compared c
+    JOIN shifts a ON a.run = c.run AND a.language = language_a
+    JOIN shifts b ON b.run = c.run AND b.language = language_b AND b.question = a.question
+),
+-- of a question that shifts in neither, only that it is there counts
+counts AS (
+    SELECT
+        cell, resample,
+        coalesce(sum(times) FILTER (WHERE in_both), 0)::BIGINT AS shared,
+        coalesce(sum(times) FILTER (WHERE in_either), 0)::BIGINT AS either
+    FROM questions
+    JOIN drawn_questions($probe_set, $ci) USING (question)
+    WHERE in_either OR resample = 0
+    GROUP BY cell, resample
+),
+pairs AS (
+    SELECT
+        model, source, ft_languages, strategy, sentences, epoch, settings, language_a, language_b, resample,
+        drawn_mean(shared / nullif(either, 0), run, 1, resample) AS jaccard,
+        sum(shared)::BIGINT AS shared,
+        sum(either)::BIGINT AS either,
+        count(*) AS runs
+    FROM counts
+    JOIN compared USING (cell)
+    GROUP BY ALL
+),
+rows AS (
+    FROM pairs
+    UNION ALL
+    SELECT
+        model, source, ft_languages, strategy, sentences, epoch, settings, 'avg.', 'avg.', resample,
+        drawn_mean(jaccard, [language_a, language_b], 1, resample),
+        sum(shared)::BIGINT,
+        sum(either)::BIGINT,
+        max(runs)
+    FROM pairs
+    GROUP BY ALL
+)
+SELECT
+    model,
+    source,
+    ft_languages,
+    strategy,
+    sentences,
+    epoch,
+    settings,
+    language_a,
+    language_b,
+    observed(jaccard, resample) AS jaccard,
+    interval_low(jaccard, resample) AS jaccard_low,
+    interval_high(jaccard, resample) AS jaccard_high,
+    observed(shared, resample) AS shared,
+    observed(either, resample) AS either,
+    observed(runs, resample) AS runs
+FROM rows
+GROUP BY model, source, ft_languages, strategy, sentences, epoch, settings, language_a, language_b
+ORDER BY
+    model, source, strategy, ft_languages, sentences, epoch, settings, language_a = 'avg.', language_a, language_b

@@ -1,0 +1,152 @@
+/*
+question = "Do the same questions shift whatever language a model is fine-tuned on?"
+grain = """\
+A pretrained model, source, number of sentences, epoch, settings and test language, over the monolingual runs in two \
+fine-tuning languages or more that share a seed, and over the questions that all of them answered: the mean over the \
+seeds; and per setup a row for the language avg."""
+paper = "Echoes section 5.2.1"
+reason = "First version."
+
+[parameters.score]
+type = "text"
+about = "Way of scoring the answers."
+default = "mean"
+values = ["sum", "mean", "first"]
+
+[parameters.probe_set]
+type = "text"
+about = "Probe set that the questions are from: echoes-2024 where the store has it, else wvs7-all, else the first."
+default_sql = "default_probe_set()"
+values_from = "v_probe_set.probe_set"
+
+[parameters.model]
+type = "text"
+about = "Only checkpoints of this pretrained model."
+values_from = "v_checkpoint.model"
+
+[parameters.source]
+type = "text"
+about = "Only runs on this source."
+values_from = "v_checkpoint.source"
+
+[parameters.sentences]
+type = "integer"
+about = "Only runs with this number of sentences."
+values_from = "v_checkpoint.sentences"
+
+[parameters.seed]
+type = "integer"
+about = "Only runs with this seed."
+values_from = "v_checkpoint.seed"
+
+[parameters.epoch]
+type = "integer"
+about = "Checkpoints after this epoch; the last of every run unless given."
+values_from = "v_checkpoint.epoch"
+
+[parameters.ci]
+type = "boolean"
+about = "Whether to add the columns under intervals: 95% intervals by resampling the questions; no unless given."
+
+[columns]
+model = "Pretrained model that the runs started from."
+source = "Fine-tuning source."
+sentences = "Sentences each run was given."
+epoch = "Epochs done."
+settings = "How the runs were trained: epochs, batch size, learning rate and what else differs between setups."
+language = "Test language; avg. for the mean of the rows above it."
+uniqueness = """\
+Of the questions that shift under at least one fine-tuning language, percentage that shift under exactly one: mean \
+over the seeds; NULL where none shifts."""
+shifted = "Questions that shift under at least one fine-tuning language, all seeds together; for avg., of all rows."
+ft_languages = "Fine-tuning languages that are compared, comma-separated."
+seeds = "Seeds; for avg., the most of any row."
+questions = "Questions that all of a seed's runs answered, all seeds together; for avg., of all rows."
+
+[intervals]
+uniqueness_low = "Lower end of the 95% interval of uniqueness."
+uniqueness_high = "Its upper end."
+seed_sd = "Standard deviation over the seeds, of a sample; NULL of a single seed, and for avg."
+*/
+WITH shifts AS (
+    FROM selected_shifts($score, $probe_set, ['monolingual'], $model, $source, $sentences, $seed, $epoch)
+),
+-- runs of one fine-tuning language and seed count as one, under which a question shifts if it does in any of them
+languages AS (
+    SELECT
+        model, source, sentences, epoch, settings, seed, language, ft_languages, question,
+        bool_or(shifted) AS shifted
+    FROM shifts
+    GROUP BY ALL
+),
+compared AS (
+    SELECT
+        model, source, sentences, epoch, settings, seed, language,
+        list(DISTINCT ft_languages ORDER BY ft_languages) AS ft_languages,
+        row_number() OVER (ORDER BY model, source, sentences, epoch, settings, seed, language) AS cell
+    FROM languages
+    GROUP BY model, source, sentences, epoch, settings, seed, language
+    HAVING len(list(DISTINCT ft_languages)) > 1
+),
+questions AS MATERIALIZED (
+    SELECT cell, question, count(*) FILTER (WHERE shifted) AS shifting
+    FROM languages
+    JOIN compared c USING (model, source, sentences, epoch, settings, seed, language)
+    GROUP BY cell, question, c.ft_languages
+    HAVING count(*) = len(c.ft_languages)
+),
+counts AS (
+    SELECT
+        cell, resample,
+        coalesce(sum(times) FILTER (WHERE shifting = 1), 0)::BIGINT AS once,
+        coalesce(sum(times) FILTER (WHERE shifting > 0), 0)::BIGINT AS shifted,
+        count(*) AS questions
+    FROM questions
+    JOIN drawn_questions($probe_set, $ci) USING (question)
+    GROUP BY cell, resample
+),
+cells AS (
+    SELECT
+        model, source, sentences, epoch, settings, language, resample,
+        drawn_mean(100.0 * once / nullif(shifted, 0), seed, 1, resample) AS uniqueness,
+        stddev_samp(100.0 * once / nullif(shifted, 0) ORDER BY seed) FILTER (WHERE resample = 0) AS seed_sd,
+        sum(shifted)::BIGINT AS shifted,
+        list_sort(list_distinct(flatten(list(ft_languages)))) AS ft_languages,
+        count(*) AS seeds,
+        sum(questions)::BIGINT AS questions
+    FROM counts
+    JOIN compared USING (cell)
+    GROUP BY ALL
+),
+rows AS (
+    FROM cells
+    UNION ALL
+    SELECT
+        model, source, sentences, epoch, settings, 'avg.', resample,
+        drawn_mean(uniqueness, language, 1, resample),
+        NULL,
+        sum(shifted)::BIGINT,
+        list_sort(list_distinct(flatten(list(ft_languages)))),
+        max(seeds),
+        sum(questions)::BIGINT
+    FROM cells
+    GROUP BY ALL
+)
+SELECT
+    model,
+    source,
+    sentences,
+    epoch,
+    settings,
+    language,
+    observed(uniqueness, resample) AS uniqueness,
+    interval_low(uniqueness, resample) AS uniqueness_low,
+    interval_high(uniqueness, resample) AS uniqueness_high,
+    observed(seed_sd, resample) AS seed_sd,
+    observed(shifted, resample) AS shifted,
+    array_to_string(observed(ft_languages, resample), ',') AS ft_languages,
+    observed(seeds, resample) AS seeds,
+    observed(questions, resample) AS questions
+FROM rows
+GROUP BY model, source, sentences, epoch, settings, language
+ORDER BY model, source, sentences, epoch, settings, language = 'avg.', language

@@ -1,0 +1,302 @@
+"""The published tables: what was copied from the paper, and a store in which some of its cells are to be found."""
+
+import shlex
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+import typer
+
+from mlv.cli.main import app
+from mlv.queries import QueryResult
+from mlv.queries.published import published
+from mlv.queries.reproduction import AND, report, reproduce
+from mlv.schema import paper
+from mlv.schema.errors import UsageError
+from mlv.schema.store import open_store
+
+# What was copied ----------------------------------------------------------------------------------------------------
+
+
+def _row(table: int, row: str) -> dict[str, float]:
+    cells = published("echoes").filter(pl.col("table") == table, pl.col("row") == row)
+    return dict(cells.select("column", "published").rows())
+
+
+def test_the_tables_are_whole() -> None:
+    cells = published("echoes")
+    assert not cells.select("table", "row", "column").is_duplicated().any()
+    rows = cells.group_by("table", "row").agg(pl.col("column").sort()).sort("table", "row")
+    languages = sorted(paper.TEST_LANGUAGES)
+    assert rows["column"].to_list() == [sorted([*languages, "avg."])] * 3 + [languages] * (2 + 8)
+
+
+@pytest.mark.parametrize("pair", ["S vs. B", "S vs. L", "B vs. L"])
+def test_the_average_of_table_1_is_the_mean_of_its_row(pair: str) -> None:
+    row = _row(1, pair)
+    average = row.pop("avg.")
+    assert round(statistics.fmean(row.values())) == average
+
+
+def test_table_1_is_as_section_5_1_describes_it() -> None:
+    rows = [_row(1, pair) for pair in ("S vs. B", "S vs. L", "B vs. L")]
+    assert min(row["ro"] for row in rows) == 94
+    assert max(row["sr"] for row in rows) == 72
+    assert round(statistics.fmean(row["avg."] for row in rows), -1) == 80
+
+
+def test_table_2_is_as_section_5_2_3_describes_it() -> None:
+    """Similar for many languages: at most 8 points apart. Most values of Urdu shift under both strategies."""
+    mult, mono = _row(2, "mult"), _row(2, "mono-avg")
+    assert max(abs(mult[language] - mono[language]) for language in paper.TEST_LANGUAGES) == 8
+    assert min(mult, key=lambda language: mult[language]) == min(mono, key=lambda language: mono[language]) == "ur"
+
+
+def test_table_3_is_as_section_6_describes_it() -> None:
+    """Nearer to all countries for Tagalog, and correlations move by a quarter at most."""
+    cells = published("echoes").filter(pl.col("table") == 3)
+    assert cells.filter(pl.col("column") == "tl")["published"].min() > 0  # type: ignore[operator]
+    assert cells["published"].abs().max() == 0.26
+    hundredths = cells["published"] * 100
+    assert (hundredths - hundredths.round()).abs().max() < 1e-9  # type: ignore[operator]
+
+
+def test_the_cell_that_the_paper_and_the_dissertation_print_differently() -> None:
+    remarked = published("echoes").filter(pl.col("remark") != "")
+    assert remarked.select("table", "row", "column", "published").rows() == [(3, "PBC DE", "bn", 0.02)]
+
+
+# A store with some of the cells ---------------------------------------------------------------------------------------
+
+QUESTIONS = [str(number) for number in range(1, 101)]
+LANGUAGES = ("de", "el", "ko", "ro", "ur")
+COUNTRIES = ("DE", "PK", "RS", "VN")
+SPEC = '{"epochs":5,"batch_size":8,"learning_rate":5e-05}'
+SMALL, BASE = "google/mt5-small", "google/mt5-base"
+
+RUNS = {
+    "all-10k": ("pbc", "fa,hi,ko,ru", 10_000, SPEC),
+    **{f"{language}-10k": ("pbc", language, 10_000, SPEC) for language in paper.FINETUNING_LANGUAGES},
+    **{f"{language}-2k": ("pbc", language, 2_000, SPEC) for language in paper.FINETUNING_LANGUAGES},
+    "fa-tanzil": ("tanzil", "fa", 2_000, SPEC),
+    "ko-tanzil": ("tanzil", "ko", 2_000, SPEC),
+    "fa-hot": ("pbc", "fa", 2_000, SPEC.replace("5e-05", "0.5")),
+    "fa-few": ("pbc", "fa", 1_000, SPEC),
+}
+"""Source, fine-tuning languages, sentences and specification of every run."""
+
+SHIFTED = {
+    BASE: {"de": 11, "el": 17, "ko": 50},
+    "all-10k": {"de": 26, "el": 30, "ko": 28},
+    "fa-10k": {"de": 20, "el": 20, "ko": 20},
+    "ko-10k": {"de": 30, "el": 30, "ko": 30},
+    "hi-10k": {"de": 24, "el": 20, "ko": 50},
+    "ru-10k": {"de": 26, "el": 30, "ko": 60},
+}
+"""Of 100 questions, how many a checkpoint answers otherwise than mT5-small; none where it is not said."""
+
+
+def _answers() -> pl.DataFrame:
+    rows = [
+        (
+            checkpoint,
+            language,
+            question,
+            "mean",
+            2 if int(question) <= SHIFTED.get(checkpoint, {}).get(language, 0) else 1,
+        )
+        for checkpoint in (SMALL, BASE, *RUNS)
+        for language in LANGUAGES
+        for question in QUESTIONS
+    ]
+    return pl.DataFrame(rows, schema=["checkpoint", "language", "question", "score", "answer"], orient="row")
+
+
+def _profiles() -> pl.DataFrame:
+    """Of mT5-small in the order of the countries', and the same after fine-tuning, but for hot runs in the reverse."""
+    rows = [
+        (
+            checkpoint,
+            language,
+            question,
+            "mean",
+            int(question) / 101 if checkpoint != "fa-hot" else 1 - int(question) / 101,
+        )
+        for checkpoint in (SMALL, *RUNS)
+        for language in ("de", "ro", "ur")
+        for question in QUESTIONS
+    ]
+    return pl.DataFrame(rows, schema=["checkpoint", "language", "question", "score", "p_first"], orient="row")
+
+
+@pytest.fixture(scope="module")
+def paper_store(make_store: Callable[[dict[str, pl.DataFrame]], Path]) -> Path:
+    """A store whose models are named as the paper's: base and small, not large; Tanzil in two of four languages."""
+    pretrained = [(model, model, None, None, None, None, None, 0, True, None, None) for model in (SMALL, BASE)]
+    trained = [
+        (run, SMALL, run, source, languages, sentences, 1, 5, True, SMALL, spec)
+        for run, (source, languages, sentences, spec) in RUNS.items()
+    ]
+    columns = ["checkpoint", "model", "run", "source", "ft_languages", "sentences", "seed", "epoch", "is_final"]
+    corpora = [("pbc", language) for language in paper.FINETUNING_LANGUAGES] + [("tanzil", "fa"), ("tanzil", "ko")]
+    people = [
+        ("wvs7", False, country, "unweighted", question, int(question) / 200)
+        for country in COUNTRIES
+        for question in QUESTIONS
+    ]
+    return make_store(
+        {
+            "checkpoints": pl.DataFrame([*pretrained, *trained], schema=[*columns, "base", "spec"], orient="row"),
+            "answers": _answers(),
+            "model_profiles": _profiles(),
+            "country_profiles": pl.DataFrame(
+                people,
+                schema=["survey", "illustrative", "country", "weighting", "question", "p_first"],
+                orient="row",
+            ),
+            "probe_sets": pl.DataFrame({"probe_set": "echoes-2024", "question": QUESTIONS}),
+            "segments": pl.DataFrame(
+                [(source, language, "", 1) for source, language in corpora],
+                schema=["source", "language", "edition", "segments"],
+                orient="row",
+            ),
+            "countries": pl.DataFrame({"language": ["de", "ur", "sr", "vi"], "country": list(COUNTRIES)}),
+            "questions": pl.DataFrame({"question": QUESTIONS, "category": "social_values"}),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def reproduced(paper_store: Path) -> QueryResult:
+    with open_store(paper_store) as connection:
+        return reproduce(connection, "echoes")
+
+
+def _cell(result: QueryResult, table: int, row: str, column: str) -> dict[str, object]:
+    (found,) = result.frame.filter(
+        pl.col("table") == table, pl.col("row") == row, pl.col("column") == column
+    ).to_dicts()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "column", "value", "status"),
+    [
+        (1, "S vs. B", "de", 89.0, "exact"),
+        (1, "S vs. B", "el", 83.0, "within tolerance"),  # published 84
+        (1, "S vs. B", "ko", 50.0, "different"),  # published 82
+        (1, "S vs. B", "bn", None, "not yet run"),
+        (1, "S vs. L", "de", None, "not yet run"),
+        (2, "mult", "de", 74.0, "exact"),
+        (2, "mult", "el", 70.0, "within tolerance"),  # published 74
+        (2, "mult", "ko", 72.0, "within tolerance"),  # published 67, just within 5
+        (2, "mono-avg", "de", 75.0, "exact"),  # mean of 80, 70, 76 and 74
+        (2, "mono-avg", "ko", 60.0, "different"),  # mean of 80, 70, 50 and 40; published 71
+        (3, "PBC DE", "de", 0.0, "different"),  # published 0.11
+        (3, "PBC DE", "ur", 0.0, "within tolerance"),  # published 0.03
+        (3, "PBC SR", "ro", 0.0, "exact"),
+        (3, "PBC DE", "fa", None, "not yet run"),
+    ],
+)
+def test_cells_are_found_and_judged(
+    reproduced: QueryResult, table: int, row: str, column: str, value: float | None, status: str
+) -> None:
+    cell = _cell(reproduced, table, row, column)
+    assert cell["store"] == (None if value is None else pytest.approx(value, abs=1e-9))
+    assert cell["status"] == status
+    assert (cell["commands"] is None) == (status != "not yet run")
+
+
+def test_a_cell_is_exact_where_it_rounds_to_what_is_printed(reproduced: QueryResult) -> None:
+    """The hand-made numbers are whole; the mean of 80, 70, 80 and 70 is 75, and 74 is printed."""
+    cell = _cell(reproduced, 2, "mono-avg", "el")
+    assert (cell["store"], cell["published"], cell["difference"]) == (75.0, 74.0, 1.0)
+
+
+def test_a_mean_over_other_languages_is_not_the_papers(reproduced: QueryResult) -> None:
+    cell = _cell(reproduced, 3, "Tanzil DE", "de")
+    assert (cell["store"], cell["status"]) == (0.0, "not yet run")
+    assert cell["remark"] == "the store's mean is without hi,ru"
+    # the texts in Hindi and Russian are not there either
+    assert cell["commands"] == AND.join(
+        [
+            "mlv ingest corpus --source tanzil --language hi,ru --download",
+            "mlv compute finetune --model google/mt5-small --corpus tanzil --language hi --sentences 2000",
+            "mlv compute finetune --model google/mt5-small --corpus tanzil --language ru --sentences 2000",
+        ]
+    )
+    average = _cell(reproduced, 1, "S vs. B", "avg.")
+    assert (average["status"], average["remark"]) == (
+        "not yet run",
+        "the store's mean is without bn,fa,id,ms,sr,tl,tr,vi",
+    )
+
+
+def test_people_who_were_made_up_do_not_count(paper_store: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "mlv.duckdb"
+    copy.write_bytes(paper_store.read_bytes())
+    with open_store(copy, read_only=False) as connection:
+        connection.execute("UPDATE survey SET illustrative = TRUE")
+        cell = _cell(reproduce(connection, "echoes"), 3, "PBC SR", "ro")
+    assert (cell["store"], cell["status"]) == (None, "not yet run")
+    assert str(cell["commands"]).startswith("mlv ingest survey")
+
+
+def test_a_number_that_is_not_defined_is_not_asked_for_again(reproduced: QueryResult) -> None:
+    """All models have answers in Greek, but no profiles."""
+    cell = _cell(reproduced, 3, "PBC DE", "el")
+    assert (cell["store"], cell["commands"]) == (None, None)
+    assert cell["remark"] == "nothing is left to run, but the query has no number"
+
+
+def test_only_what_is_missing_is_to_be_run(reproduced: QueryResult) -> None:
+    assert _cell(reproduced, 1, "B vs. L", "de")["commands"] == "mlv compute probe --model google/mt5-large"
+    # no probes in Bengali: both models have to be asked again
+    assert _cell(reproduced, 1, "S vs. B", "bn")["commands"] == AND.join(
+        [
+            "mlv ingest probes --download",
+            "mlv compute probe --model google/mt5-small",
+            "mlv compute probe --model google/mt5-base",
+        ]
+    )
+
+
+def test_the_report_counts_cells_and_names_each_command_once(reproduced: QueryResult) -> None:
+    lines = list(report(reproduced, "echoes"))
+    assert lines[0] == "Table 1: 1 exact, 1 within tolerance, 3 different, 37 not yet run."
+    commands = lines[lines.index("What fills the missing cells:") + 1 :]
+    # probes, Tanzil's two texts, three models, and every run again for the test languages without probes
+    assert len(commands) == len(set(commands)) == 2 + 3 + 5 + 4 + 4
+    assert commands[0] == "  mlv ingest probes --download"
+    wanted = {step for cell in reproduced.frame["commands"].drop_nulls() for step in cell.split(AND)}
+    assert {command.strip() for command in commands} == wanted
+
+
+def test_a_store_of_other_models_has_none_of_the_cells(hand_store: Path) -> None:
+    with open_store(hand_store) as connection:
+        result = reproduce(connection, "echoes")
+    assert result.frame["status"].unique().to_list() == ["not yet run"]
+    assert result.frame["store"].null_count() == result.frame.height == 172
+    assert result.frame["commands"].null_count() == 0
+
+
+def test_every_command_is_one_of_mlv(empty_store: Path) -> None:
+    with open_store(empty_store) as connection:
+        cells = reproduce(connection, "echoes").frame["commands"].to_list()
+    commands = {step for cell in cells for step in cell.split(AND)}
+    # probes, survey, two sources; three models; five runs on PBC with 10,000 sentences, four with 2,000, four on Tanzil
+    assert len(commands) == 4 + 3 + 5 + 4 + 4
+    for step in commands:
+        command = typer.main.get_command(app)
+        name, *rest = shlex.split(step)
+        while rest and rest[0] in getattr(command, "commands", {}):
+            command = command.commands[rest.pop(0)]  # type: ignore[attr-defined]
+        command.make_context(name, rest)
+
+
+def test_an_unknown_paper_is_named() -> None:
+    with pytest.raises(UsageError, match="no paper 'echos'") as caught:
+        published("echos")
+    assert "echoes" in caught.value.hint
