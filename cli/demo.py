@@ -38,7 +38,7 @@ def demo(
 
     The bundled texts, probes and survey numbers were written for this demonstration; the survey is illustrative.
     """
-    from mlv.cli import compute, db, influence, query
+    from mlv.cli import compute, db, influence, projection, query, report
     from mlv.cli import ingest as ingest_commands
 
     store = folder / "mlv.duckdb"
@@ -65,8 +65,10 @@ def demo(
             db=store,
         )
     influence.trace(_multilingual_run(store), threads=threads, db=store)
+    projection.project(db=store)
     for name, parameters in QUERIES.items():
         query.run(name, parameters, output=folder / "results" / f"{name}.csv", db=store)
+    report.report(folder / "report", db=store)
     _next_steps(folder)
 
 
@@ -84,6 +86,7 @@ def _next_steps(folder: Path) -> None:
     columns = shutil.get_terminal_size().columns
     say("-" * min(columns, 80))
     say(f"A study is in {folder}: the store mlv.duckdb, jobs/ with every checkpoint, results/ with CSV files.")
+    say(f"Every table and figure of it is on one page: {folder / 'report' / 'index.html'}")
     say(
         "The survey numbers are illustrative and the model is tiny: read the tables for their shape, not their content."
     )

@@ -12,8 +12,10 @@ from mlv.cli import (
     edge,
     influence,
     ingest,
+    plot,
     projection,
     query,
+    report,
     reproduce,
     runs,
     sql,
@@ -35,6 +37,8 @@ app.add_typer(influence.app, name="influence")
 app.add_typer(runs.app, name="runs")
 app.add_typer(query.app, name="query")
 app.command(name="reproduce")(reproduce.reproduce)
+app.command(name="plot")(plot.plot)
+app.command(name="report")(report.report)
 app.command(name="sql")(sql.sql)
 app.command(name="demo")(demo.demo)
 

@@ -59,7 +59,7 @@ class QueryResult:
 def _shown(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(str(item) for item in value)
-    text = str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
     return json.dumps(text, ensure_ascii=False) if any(mark.isspace() for mark in text) else text
 
 

@@ -1,0 +1,58 @@
+"""`mlv plot`: figures of the versioned analyses."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlv.cli.edge import DEFAULT_STORE, Store, say
+from mlv.schema.errors import DataError, UsageError
+
+
+def plot(
+    name: Annotated[str | None, typer.Argument(help="NAME or NAME@VERSION of a query.")] = None,
+    param: Annotated[list[str] | None, typer.Option("--param", "-p", help="k=v; see `mlv query show NAME`.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file that ends in .png, .svg or .pdf.")
+    ] = None,
+    ci: Annotated[bool, typer.Option("--ci", help="With 95% intervals, by resampling the questions.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Print the queries that have a figure, and stop.")] = False,
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Draw the figure of a query: PNG with 300 dots an inch, SVG or PDF."""
+    from mlv.queries import run
+    from mlv.queries.figures import FIGURES, draw, write
+    from mlv.queries.parameters import parse_assignments
+    from mlv.schema.jobs import written_aside
+    from mlv.schema.store import open_store
+
+    if list_:
+        for known in FIGURES:
+            typer.echo(known)
+        return
+    if name is None or output is None:
+        raise UsageError(
+            "Name a query and a file.", "mlv plot unchanged -o unchanged.pdf; all figures: mlv plot --list"
+        )
+    ending = _ending(output)
+    with open_store(db) as connection:
+        assignments = [*(param or []), *(["ci=true"] if ci else [])]
+        result = run(connection, name, parameters=parse_assignments(assignments))
+    drawn = write(draw(result), ending)
+    try:
+        with written_aside(output) as aside:
+            aside.write_bytes(drawn)
+    except OSError as error:
+        raise DataError(f"{output} cannot be written: {error.strerror}", "Name another file with -o.") from error
+    say(f"{result.frame.height:,} rows -> {output}")
+
+
+def _ending(output: Path) -> str:
+    """Format by a file's ending, in any case. Raises UsageError where there is no such format."""
+    from mlv.queries.figures import ENDINGS
+
+    ending = output.suffix.lower().removeprefix(".")
+    if ending not in ENDINGS:
+        endings = ", ".join(f".{known}" for known in ENDINGS)
+        raise UsageError(f"No figure goes with the ending of {output}.", f"End the name in {endings}.")
+    return ending
