@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from traker_reference import Reference
 
 SMALL = bool(os.environ.get("MLV_BENCH_SMALL"))
-REPEATS = 1 if SMALL else 5
+REPEATS = 1 if SMALL else 9
 EXAMPLES = 48 if SMALL else 768
 PRETRAINING_STEPS = 10 if SMALL else 400
 

@@ -19,6 +19,7 @@ from mlv.cli import (
     reproduce,
     runs,
     sql,
+    study,
 )
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ app.add_typer(compute.app, name="compute")
 app.add_typer(influence.app, name="influence")
 app.add_typer(runs.app, name="runs")
 app.add_typer(query.app, name="query")
+app.add_typer(study.app, name="study")
 app.command(name="reproduce")(reproduce.reproduce)
 app.command(name="plot")(plot.plot)
 app.command(name="report")(report.report)

@@ -21,6 +21,7 @@ from typing import Final
 import numpy as np
 import scipy.linalg
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from mlv.compute.gradients import Directions, Parameter, Sink, unpacked
@@ -137,16 +138,17 @@ class Covariances:
 
     def directions(self) -> dict[str, Directions]:
         """The leading eigenvectors of both sides of every parameter."""
-        found = {}
-        for parameter in self._parameters:
-            name = parameter.name
-            left, right = self._sides[name]
-            for side in (self._left[name], self._right[name]):
-                _check(side, name)
-            test = self._tests.get(name)
-            rows = _leading(self._left[name], left) if test is None else _nystrom(self._left[name], test, left)
-            found[name] = Directions(rows, _leading(self._right[name], right))
-        return found
+        # scipy's BLAS would take all cores, and its last digits depend on how many there are
+        with threadpool_limits(torch.get_num_threads(), "blas"):
+            return {parameter.name: self._directions(parameter.name) for parameter in self._parameters}
+
+    def _directions(self, name: str) -> Directions:
+        left, right = self._sides[name]
+        for side in (self._left[name], self._right[name]):
+            _check(side, name)
+        test = self._tests.get(name)
+        rows = _leading(self._left[name], left) if test is None else _nystrom(self._left[name], test, left)
+        return Directions(rows, _leading(self._right[name], right))
 
 
 def _summed(one: Tensor, other: Tensor) -> Tensor:

@@ -44,6 +44,10 @@ REFERENCE_PROBES = 512
 _PROBE_COLUMNS = ("language", "question", "template", "answer_first", "answer_second")
 
 
+class NothingShiftedError(NotFoundError):
+    """A run whose values all stayed as they were: there is no shift to trace."""
+
+
 @dataclass(frozen=True)
 class InfluenceRequest:
     """What is asked of an influence job."""
@@ -132,6 +136,19 @@ def plan_influence(
     examples are not there, or no value shifted; DataError where the examples have changed.
     """
     where = _Where(connection, store, jobs)
+    return _write(where, *_requested(where, request))
+
+
+def influence_spec(
+    connection: duckdb.DuckDBPyConnection, jobs: Jobs, store: Path, request: InfluenceRequest
+) -> InfluenceSpec:
+    """The specification that :func:`plan_influence` would write. Raises as it does."""
+    _, spec, targets, _ = _requested(_Where(connection, store, jobs), request)
+    return spec.model_copy(update={"inputs_digest": content_digest(_numbered(targets))})
+
+
+def _requested(where: _Where, request: InfluenceRequest) -> tuple[_Traced, InfluenceSpec, pl.DataFrame, pl.DataFrame]:
+    """The run that a request traces, the specification but for the digest of its targets, targets, and reference."""
     traced = _find_traced(where, request.run)
     # the same set of runs is the same job, however it was put
     others = list(
@@ -149,11 +166,11 @@ def plan_influence(
     reference = _reference(answered)
     targets = _chosen(_in(request.languages, answered), request, traced)
     spec = InfluenceSpec(
-        model=_last_checkpoint(where, traced),
+        model=_last_checkpoint(traced),
         training=traced.spec,
         checkpoints=(
-            *(_checkpoint(where, traced, epoch) for epoch in epochs),
-            *(_last_checkpoint(where, other) for other in others),
+            *(_checkpoint(traced, epoch) for epoch in epochs),
+            *(_last_checkpoint(other) for other in others),
         ),
         attribution=attributed,
         **_facts(targets, reference),
@@ -163,7 +180,7 @@ def plan_influence(
         keep_scores=request.keep_scores,
         seed=request.choices.seed,
     )
-    return _write(where, traced, spec, targets, reference)
+    return traced, spec, targets, reference
 
 
 def plan_validation(
@@ -185,9 +202,9 @@ def plan_validation(
     targets = _drawn(answered, request, traced)
     _check_start(where, traced)
     spec = ValidationSpec(
-        model=_last_checkpoint(where, traced),
+        model=_last_checkpoint(traced),
         training=traced.spec,
-        checkpoints=tuple(_checkpoint(where, traced, epoch) for epoch in traced.digests),
+        checkpoints=tuple(_checkpoint(traced, epoch) for epoch in traced.digests),
         attributions=attributions,
         **_facts(targets, reference),
         halves=request.halves,
@@ -407,7 +424,7 @@ def _chosen(answered: pl.DataFrame, request: InfluenceRequest, traced: _Traced) 
 def _shifted(answered: pl.DataFrame, traced: _Traced) -> pl.DataFrame:
     shifted = answered.filter(pl.col("answer") != pl.col("before"))
     if shifted.is_empty():
-        raise NotFoundError(
+        raise NothingShiftedError(
             f"{traced.name} shifted none of its {answered.height} values in "
             f"{', '.join(answered['language'].unique().sort())}.",
             "Trace all of them (--targets all), or other languages (--language).",
@@ -441,14 +458,13 @@ def _reference(answered: pl.DataFrame) -> pl.DataFrame:
     return _shuffled(answered, "reference").head(REFERENCE_PROBES).select(_PROBE_COLUMNS)
 
 
-def _checkpoint(where: _Where, traced: _Traced, epoch: int) -> ModelRef:
-    """A checkpoint of a run with its folder. Raises NotFoundError where that is gone."""
-    name = f"{traced.name}/epoch-{epoch}"
-    return ModelRef(name=name, digest=traced.digests[epoch], path=str(find_model(where.connection, where.store, name)))
+def _checkpoint(traced: _Traced, epoch: int) -> ModelRef:
+    """A checkpoint of a run; where it lies is looked up when a job is written."""
+    return ModelRef(name=f"{traced.name}/epoch-{epoch}", digest=traced.digests[epoch])
 
 
-def _last_checkpoint(where: _Where, traced: _Traced) -> ModelRef:
-    return _checkpoint(where, traced, max(traced.digests))
+def _last_checkpoint(traced: _Traced) -> ModelRef:
+    return _checkpoint(traced, max(traced.digests))
 
 
 def _start_folder(where: _Where, traced: _Traced) -> str:
@@ -485,12 +501,19 @@ def _write(
     targets: pl.DataFrame,
     reference: pl.DataFrame,
 ) -> JobDirectory:
-    """Make the job directory with its inputs, and note where the models are that it reads."""
+    """Make the job directory with its inputs, and note where the models are that it reads.
+
+    Raises NotFoundError where one is gone, or the examples are.
+    """
+    paths = {
+        model.name: str(find_model(where.connection, where.store, model.name))
+        for model in (spec.model, *spec.checkpoints)
+    }
     examples = _examples(where, traced)
-    paths = {model.name: model.path for model in (spec.model, *spec.checkpoints)}
+    model = spec.model.model_copy(update={"path": paths[spec.model.name]})
     paths[spec.training.model.name] = _start_folder(where, traced)
     jobs = replace(where.jobs, provenance=where.jobs.provenance | {"model_paths": paths})
-    job = write_job(jobs, spec, spec.model, _numbered(targets), "targets.parquet")
+    job = write_job(jobs, spec, model, _numbered(targets), "targets.parquet")
     write_input(job, reference, "reference.parquet")
     copied = job.inputs / examples.name
     if not copied.exists():

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 import torch
 from exact_gradients import Exact, tiny_classifier
+from threadpoolctl import threadpool_info
 from torch import Tensor
 
 from mlv.compute import gradients, models, projection
@@ -369,6 +370,22 @@ def test_words_that_do_not_occur_do_not_keep_eigenvectors_from_being_found(monke
     found = principal_directions([parameter], 4, lambda sink: batch.pass_on(sink, parameter, "lookup"), "cpu")
     for side, covariance in zip(found["a.weight"], _covariances(batch.exact(parameter, "lookup")), strict=True):
         assert_leading(side, covariance)
+
+
+def test_linear_algebra_has_the_threads_that_torch_has(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make("mt5")
+    tracer = Tracer(model, ("attention",))
+    found: set[int] = set()
+    leading = projection._leading
+
+    def watched(covariance: Tensor, count: int) -> Tensor:
+        found.update(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+        return leading(covariance, count)
+
+    monkeypatch.setattr(projection, "_leading", watched)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    principal_directions(tracer.parameters, 4, sweeping(tracer, rows_for(model)), "cpu")
+    assert found == {1}
 
 
 def test_reference_gradients_that_are_no_numbers_are_refused(make: Make) -> None:

@@ -1,0 +1,108 @@
+"""A study whose workers are played: a launcher that writes outputs by hand, and a store that it suits."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+from finished_jobs import probed, write
+
+from mlv.compute.launchers import Ended
+from mlv.schema.jobs import FinetuneSpec, InfluenceSpec, JobDirectory, ProbeSpec
+
+
+def play(job: JobDirectory) -> None:
+    """Do a worker's job: a pretrained model answers as ``probed`` says, and every run shifts the same values."""
+    spec = job.spec()
+    if isinstance(spec, ProbeSpec):
+        probed(job, shift=1.0 if spec.model.name.startswith("finetune") else 0.0)
+    elif isinstance(spec, FinetuneSpec):
+        _finetuned(job, spec)
+    elif isinstance(spec, InfluenceSpec):
+        _traced(job, spec)
+
+
+def _finetuned(job: JobDirectory, spec: FinetuneSpec) -> None:
+    epochs = range(1, spec.epochs + 1)
+    for epoch in epochs:
+        (job.checkpoints / f"epoch-{epoch}").mkdir(parents=True, exist_ok=True)
+        (job.checkpoints / f"epoch-{epoch}" / "weights").write_bytes(b"x" * 1000)
+    made = pl.DataFrame(
+        {
+            "epoch": epochs,
+            "step": epochs,
+            "is_final": [epoch == spec.epochs for epoch in epochs],
+            "path": [f"checkpoints/epoch-{epoch}" for epoch in epochs],
+            "digest": [f"{job.path.name}-{epoch}" for epoch in epochs],
+        }
+    )
+    metrics = pl.DataFrame({"name": ["loss"], "epoch": [1.0], "step": [1], "value": [3.5]})
+    write(job, checkpoints=made, metrics=metrics)
+
+
+def _traced(job: JobDirectory, spec: InfluenceSpec) -> None:
+    """Every target is influenced alike: the more by an example, the higher its position."""
+    examples = pl.read_parquet(job.inputs / "examples.parquet").filter(split="train").sort("position")
+    scored = examples.select("position", "language", score=pl.col("position").cast(pl.Float64))
+    targets = pl.read_parquet(job.inputs / "targets.parquet")
+    ranked = pl.concat(
+        scored.sort("score", descending=descending)
+        .head(spec.top_k)
+        .select(pl.lit(direction).alias("direction"), pl.int_range(1, pl.len() + 1).alias("rank"), "position", "score")
+        for direction, descending in (("positive", True), ("negative", False))
+    )
+    sums = scored.group_by("language", maintain_order=True).agg(
+        n=pl.len(),
+        score_sum=pl.col("score").sum(),
+        score_sum_squares=(pl.col("score") ** 2).sum(),
+        score_min=pl.col("score").min(),
+        score_max=pl.col("score").max(),
+    )
+    numbers = targets.select("target")
+    write(
+        job,
+        targets=targets.select("target", "language", "question", epoch=None, answer="answer", value=-0.5).cast(
+            {"epoch": pl.Int32}
+        ),
+        rankings=numbers.join(ranked, how="cross"),
+        summaries=numbers.join(sums, how="cross"),
+    )
+    (job.outputs / "run.json").write_text(json.dumps({"examples": examples.height}))
+
+
+class PlayedLauncher:
+    """Plays jobs when they are waited for, the newest first. ``ends`` gives the exit code of a job's worker."""
+
+    def __init__(self, ends: Callable[[JobDirectory], int] = lambda _: 0, places: int = 2) -> None:
+        self.ends, self.places, self.play = ends, places, play
+        self.started: list[str] = []
+        self.most = 0
+        self.stopped = False
+        self._running: list[Path] = []
+
+    @property
+    def free(self) -> int:
+        return self.places - len(self._running)
+
+    def start(self, job: Path) -> None:
+        assert self.free
+        self.started.append(job.name)
+        self._running.append(job)
+        self.most = max(self.most, len(self._running))
+
+    def wait(self, seconds: float) -> list[Ended]:
+        path = self._running.pop()
+        job = JobDirectory(path)
+        code = self.ends(job)
+        if code == 0:
+            self.play(job)
+        elif code > 0:
+            job.set_state("failed", reason="the disk of the play is full")
+        else:
+            job.set_state("running")
+        (path / "worker.log").write_text("played\n")
+        return [Ended(path, code)]
+
+    def stop(self) -> None:
+        self.stopped = True
+        self._running.clear()
