@@ -16,6 +16,7 @@ from mlv.ingest.models import canonical_name, find_model
 from mlv.ingest.plan import Jobs, Training, default_probe_set, plan_finetune, plan_pretrain, plan_probe
 from mlv.schema.errors import DataError, JobError, NotFoundError, StoreError, UsageError
 from mlv.schema.jobs import JobDirectory, ModelRef
+from mlv.schema.resampling import draw_resamples
 
 
 def _where(jobs: Jobs) -> Path:
@@ -270,6 +271,7 @@ def test_deleting_one_of_two_probing_runs_leaves_the_profiles_of_the_other(
 ) -> None:
     study.execute("INSERT INTO probe_set VALUES (99, 'few', 1, 'three questions')")
     study.execute("INSERT INTO probe_set_member SELECT 99, question_id FROM question WHERE code IN ('1', '2', '46')")
+    draw_resamples(study, 99)
     names = []
     for probe_set in ("few", "demo-all"):
         job = probed(plan_probe(study, jobs, MODEL, probe_set=probe_set, languages=["fa"]))
