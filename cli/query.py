@@ -77,6 +77,11 @@ def diff(
             f"mlv query diff {first} NAME@VERSION, or mlv query diff {first} --against OTHER.duckdb",
         )
     queries = find(first), find(second or first)
+    if queries[0].name != queries[1].name:
+        raise UsageError(
+            f"{queries[0].name} and {queries[1].name} are two queries: versions of one are compared.",
+            f"mlv query diff {queries[0].name}@1 {queries[0].name}@2",
+        )
     results = []
     for query, path in zip(queries, (db, against or db), strict=True):
         with open_store(path) as connection:

@@ -190,3 +190,9 @@ def test_every_query_can_be_compared(hand_store: Path, reference: str) -> None:
         f"{frame.height:,} row only in one",
         "no difference",
     )
+
+
+def test_two_queries_are_not_two_versions(mlv: Mlv) -> None:
+    done = mlv("query", "diff", "unchanged", "agreement")
+    assert (done.code, done.out) == (ExitCode.USAGE, "")
+    assert "versions of one" in done.err
