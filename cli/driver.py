@@ -134,7 +134,7 @@ class Driver:
         try:
             yield
         except MlvError as error:
-            self._fail(cell, f"{error.message} {error.hint}".strip())
+            self._fail(cell, error.line)
         except Exception as error:
             self._fail(cell, f"{type(error).__name__}: {error}")
 

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from mlv.compute import runtime
 from mlv.compute.files import read_table, write_table
 from mlv.compute.options import ExecuteOptions, Progress
 from mlv.schema.errors import DataError
@@ -65,6 +66,7 @@ def _sign(loadings: NDArray[np.float64]) -> float:
 
 def run(job: JobDirectory, options: ExecuteOptions, progress: Progress) -> None:
     """Write ``outputs/points.parquet``, a profile a row, and ``outputs/run.json``."""
+    runtime.prepare("cpu", options.threads, job.spec().seed)
     profiles = read_table(job.inputs / "profiles.parquet", ["profile", *PROFILE_KEYS, "question", "p_first"])
     profiles = profiles.sort("profile", "question")
     keys = profiles.select("profile", *PROFILE_KEYS).unique(maintain_order=True)

@@ -21,7 +21,6 @@ from typing import Final
 import numpy as np
 import scipy.linalg
 import torch
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from mlv.compute.gradients import Directions, Parameter, Sink, unpacked
@@ -138,9 +137,7 @@ class Covariances:
 
     def directions(self) -> dict[str, Directions]:
         """The leading eigenvectors of both sides of every parameter."""
-        # scipy's BLAS would take all cores, and its last digits depend on how many there are
-        with threadpool_limits(torch.get_num_threads(), "blas"):
-            return {parameter.name: self._directions(parameter.name) for parameter in self._parameters}
+        return {parameter.name: self._directions(parameter.name) for parameter in self._parameters}
 
     def _directions(self, name: str) -> Directions:
         left, right = self._sides[name]

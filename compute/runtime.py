@@ -47,12 +47,16 @@ def check_precision(precision: Precision, device: str) -> None:
 
 def prepare(choice: str, threads: int | None, seed: int) -> str:
     """Set threads, determinism and seeds for a job; return the device to use."""
+    import scipy.linalg  # noqa: F401  only libraries that are loaded can be limited
     import torch
     import transformers
+    from threadpoolctl import threadpool_limits
 
     device = device_name(choice)
     if threads is not None:
         torch.set_num_threads(threads)
+    # BLAS would take all cores, and its last digits depend on how many there are
+    threadpool_limits(torch.get_num_threads(), "blas")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
     # nothing reads memory before writing it; filling it costs time

@@ -278,7 +278,7 @@ def _raise_all(problems: Sequence[MlvError]) -> None:
     if len(problems) == 1:
         raise problems[0]
     if problems:
-        listed = "".join(f"\n  - {problem.message} {problem.hint}" for problem in problems)
+        listed = "".join(f"\n  - {problem.line}" for problem in problems)
         raise DataError(
             f"{len(problems)} problems, and nothing was written:{listed}", "Correct them, then ingest again."
         )

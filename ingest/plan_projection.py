@@ -150,18 +150,18 @@ def _of_models(connection: duckdb.DuckDBPyConnection, wanted: ModelProfiles, pro
     values = {"probe_set": probe_set, "score": wanted.score, "checkpoints": chosen}
     profiles = connection.execute(_MODEL_PROFILES, values).pl()
     profiles = _only(profiles, "language", wanted.languages, "Probe more: mlv compute probe --language CODE")
-    keys = pl.DataFrame({"checkpoint_id": chosen, "checkpoint": [_key(connection, row) for row in chosen]})
-    return profiles.join(keys, on="checkpoint_id").drop("checkpoint_id")
+    return profiles.join(_keys(connection, chosen), on="checkpoint_id").drop("checkpoint_id")
 
 
-def _key(connection: duckdb.DuckDBPyConnection, checkpoint_id: int) -> str:
-    row = connection.execute(
-        "SELECT coalesce(r.name || '/epoch-' || k.epoch, ''), k.digest "
-        "FROM checkpoint k LEFT JOIN run r USING (run_id) WHERE checkpoint_id = ?",
-        [checkpoint_id],
-    ).fetchone()
-    name, digest = row or ("", "")
-    return checkpoint_key(ModelRef(name=name, digest=digest))
+def _keys(connection: duckdb.DuckDBPyConnection, checkpoints: Sequence[int]) -> pl.DataFrame:
+    """``checkpoint_id`` and the natural key, ``checkpoint``, of each."""
+    rows = connection.execute(
+        "SELECT checkpoint_id, coalesce(r.name || '/epoch-' || k.epoch, ''), k.digest "
+        "FROM checkpoint k LEFT JOIN run r USING (run_id) WHERE list_contains(?::BIGINT[], checkpoint_id)",
+        [list(checkpoints)],
+    ).fetchall()
+    keys = [(checkpoint_id, checkpoint_key(ModelRef(name=name, digest=digest))) for checkpoint_id, name, digest in rows]
+    return pl.DataFrame(keys, schema={"checkpoint_id": pl.Int32, "checkpoint": pl.String}, orient="row")
 
 
 def _of_countries(connection: duckdb.DuckDBPyConnection, wanted: CountryProfiles, probe_set: str) -> pl.DataFrame:

@@ -29,7 +29,7 @@ def _code(name: str) -> str:
     try:
         return language(name).code
     except UsageError as error:
-        raise ValueError(f"{error.message} {error.hint}") from error
+        raise ValueError(error.line) from error
 
 
 def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:

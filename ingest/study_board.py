@@ -122,7 +122,7 @@ class Board:
     def _look(self, connection: duckdb.DuckDBPyConnection, cell: Cell) -> Seen:
         model = self._models[cell.model]
         if isinstance(model, MlvError):
-            return Seen("blocked", note=_said(model))
+            return Seen("blocked", note=model.line)
         # what a run is trained on does not hang on the answers that it waits for
         if cell.kind != "finetune" and not self.ready(cell):
             return Seen("missing")
@@ -132,7 +132,7 @@ class Board:
         except NothingShiftedError:
             return Seen("done", note="no value shifted")
         except MlvError as error:
-            return Seen("blocked", note=_said(error))
+            return Seen("blocked", note=error.line)
 
     def _look_for(self, connection: duckdb.DuckDBPyConnection, spec: JobSpec | None) -> Seen:
         known = None if spec is None else committed(connection, spec)
@@ -205,7 +205,3 @@ def _last_checkpoint(connection: duckdb.DuckDBPyConnection, store: Path, run: st
     if row is None:
         raise NotFoundError(f"{run} has no checkpoint in the store.", "See what is there: mlv runs list")
     return ModelRef(name=f"{run}/epoch-{row[0]}", digest=row[1], path=str(store.resolve().parent / row[2]))
-
-
-def _said(error: MlvError) -> str:
-    return f"{error.message} {error.hint}".strip()

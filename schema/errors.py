@@ -12,6 +12,11 @@ class MlvError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def line(self) -> str:
+        """Message and hint in one line."""
+        return f"{self.message} {self.hint}".strip()
+
 
 class UsageError(MlvError):
     """An argument, option, query or parameter that does not exist or does not fit."""

@@ -22,6 +22,7 @@ from mlv.queries.figures.sheet import Margins, Panel, sheet
 from mlv.queries.figures.style import (
     MISSING,
     SMALL,
+    TRACED,
     labelled,
     ordered,
     panels,
@@ -30,7 +31,6 @@ from mlv.queries.figures.style import (
     words,
 )
 
-_TRACED = ("model", "source", "ft_languages", "sentences", "seed", "attribution", "quantity", "direction", "run")
 _ERROR_BARS: dict[str, Any] = {"ecolor": "black", "elinewidth": 0.8, "capsize": 1.5, "capthick": 0.8}
 
 _CHANCE: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": (0, (4, 2))}
@@ -177,7 +177,7 @@ def language_contribution(rows: pl.DataFrame, caption: str = "") -> Figure:
     alone = rows["run"].n_unique() - several["run"].n_unique()
     if alone and not several.is_empty():
         rows, caption = several, f"{caption}\nWithout {alone:,} runs in one language, which have all examples from it."
-    heading, groups = panels(rows, _TRACED)
+    heading, groups = panels(rows, TRACED)
     languages = ordered("ft_language", rows["ft_language"])
     check_series(rows, languages)
     names = [*languages, "borders by chance"]

@@ -20,6 +20,7 @@ from mlv.queries.figures.style import (
     MISSING,
     PAGE_WIDTH,
     SMALL,
+    TRACED,
     ink,
     interval,
     labelled,
@@ -32,7 +33,6 @@ from mlv.queries.figures.style import (
 from mlv.schema.errors import UsageError
 
 _SETUP = ("model", "base", "source", "sentences", "seed", "epoch", "settings")
-_TRACED = ("model", "source", "ft_languages", "sentences", "seed", "attribution", "quantity", "direction", "run")
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def alignment_change(rows: pl.DataFrame, caption: str = "") -> Figure:
 def influence_consistency(rows: pl.DataFrame, caption: str = "") -> Figure:
     """E section 7: percentage of influential examples that two test languages share."""
     label = "influential examples in common (%)"
-    return draw(rows, Grid("consistency", label, "language_b", "language_a", _TRACED, pairs=True), caption)
+    return draw(rows, Grid("consistency", label, "language_b", "language_a", TRACED, pairs=True), caption)
 
 
 def parallel_overlap(rows: pl.DataFrame, caption: str = "") -> Figure:

@@ -54,6 +54,9 @@ SETTINGS: Final[dict[str, Any]] = {
 MISSING: Final = "\N{EN DASH}"
 """Written where there is no value."""
 
+TRACED: Final = ("model", "source", "ft_languages", "sentences", "seed", "attribution", "quantity", "direction", "run")
+"""Columns that tell panels of influence runs apart."""
+
 AVERAGE: Final = "avg."
 """What queries call the mean of the languages."""
 

@@ -13,7 +13,7 @@ from exact_gradients import Exact, tiny_classifier
 from threadpoolctl import threadpool_info
 from torch import Tensor
 
-from mlv.compute import gradients, models, projection
+from mlv.compute import gradients, models, projection, runtime
 from mlv.compute.gradients import Directions, FeatureSink, Parameter, Row, Sink, Tracer, unpacked
 from mlv.compute.projection import SIGN_BLOCK, principal_directions, random_directions, random_signs, sides
 from mlv.schema.errors import JobError
@@ -383,7 +383,7 @@ def test_linear_algebra_has_the_threads_that_torch_has(make: Make, monkeypatch: 
         return leading(covariance, count)
 
     monkeypatch.setattr(projection, "_leading", watched)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    runtime.prepare("cpu", 1, seed=1)
     principal_directions(tracer.parameters, 4, sweeping(tracer, rows_for(model)), "cpu")
     assert found == {1}
 
