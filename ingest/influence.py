@@ -10,9 +10,10 @@ import duckdb
 import polars as pl
 
 from mlv.ingest.loading import append, next_id, number
-from mlv.ingest.outputs import output
+from mlv.ingest.outputs import count_in, output
 from mlv.schema.errors import JobError
 from mlv.schema.jobs import InfluenceSpec, JobDirectory, ValidationSpec
+from mlv.schema.ranking_sums import SUMS, sum_rankings
 
 Rules = Sequence[tuple[str, str]]
 """(what, statement): counts what must not be, among rows whose key is at least ``{floor}``."""
@@ -94,6 +95,16 @@ TARGET_RULES: Rules = (
 )
 """The key is that of the target."""
 
+SUM_RULES: Rules = tuple(
+    (
+        f"rows of {table} that differ from the rankings they sum up",
+        f"WITH made AS ({statement}) SELECT count(*) FROM ("
+        f"(FROM made EXCEPT ALL FROM {table}) UNION ALL (FROM {table} EXCEPT ALL FROM made))",
+    )
+    for table, statement in SUMS.items()
+)
+"""Of the whole store, since sums compare the targets of several runs; a commit makes them and need not look again."""
+
 _LOAD = {
     "targets": """
         INSERT INTO influence_target
@@ -158,7 +169,7 @@ def commit_influence(
         "influence_summary": _load(connection, job, "summaries", keys),
     }
     refuse(job, broken(connection, RUN_RULES, run_id) + broken(connection, TARGET_RULES, first))
-    return rows
+    return rows | sum_rankings(connection, first)
 
 
 def commit_validation(
@@ -198,7 +209,7 @@ def _enter_run(
         "traced_run_id": traced_run_id,
         "quantity": spec.quantity,
         "checkpoints": len(spec.checkpoints),
-        "examples": int(job.read_json("outputs/run.json").get("examples", 0)),
+        "examples": count_in(job, "run.json", "examples"),
     }
     return append(connection, "influence_run", pl.DataFrame([row]))
 

@@ -33,8 +33,12 @@ CREATE OR REPLACE TEMP MACRO shell_word(word) AS
 
 -- Statistics -----------------------------------------------------------------------------------------------------
 
+-- Values in the order of place (aggregate). Several times as fast as list(value ORDER BY place) over many small groups.
+CREATE OR REPLACE TEMP MACRO in_order(value, place) AS
+    list_transform(list_sort(list({'place': place, 'value': value})), lambda pair: pair.value);
+
 -- Mean in a fixed order, so that the last digit does not depend on how rows are stored (aggregate).
-CREATE OR REPLACE TEMP MACRO mean(value, place) AS avg(value ORDER BY place);
+CREATE OR REPLACE TEMP MACRO mean(value, place) AS list_avg(in_order(value, place));
 
 -- Pearson's correlation in a fixed order; NULL where one side is constant up to rounding (aggregate).
 CREATE OR REPLACE TEMP MACRO pearson(x, y, place) AS
@@ -44,7 +48,20 @@ CREATE OR REPLACE TEMP MACRO pearson(x, y, place) AS
 CREATE OR REPLACE TEMP MACRO cosine(x, y, place) AS
     CASE
         WHEN sum(x * x) > 0 AND sum(y * y) > 0
-        THEN list_cosine_similarity(list(x ORDER BY place), list(y ORDER BY place))
+        THEN list_cosine_similarity(in_order(x, place), in_order(y, place))
+    END;
+
+-- The same of two lists.
+CREATE OR REPLACE TEMP MACRO listed_cosine(xs, ys) AS
+    CASE
+        WHEN list_dot_product(xs, xs) > 0 AND list_dot_product(ys, ys) > 0 THEN list_cosine_similarity(xs, ys)
+    END;
+
+-- Of values that stand at sorted places, those at some of these.
+CREATE OR REPLACE TEMP MACRO values_at(wanted, places, listed) AS
+    CASE
+        WHEN wanted = places THEN listed
+        ELSE list_transform(wanted, lambda place: listed[list_position(places, place)])
     END;
 
 -- Spearman's rho: Pearson's correlation of two columns of ranks; NULL where one is constant (aggregate). All sums are
@@ -55,6 +72,17 @@ CREATE OR REPLACE TEMP MACRO spearman_rho(rank_x, rank_y) AS
         sqrt(
             (count(*) * sum(rank_x * rank_x) - sum(rank_x) * sum(rank_x))::DOUBLE
             * (count(*) * sum(rank_y * rank_y) - sum(rank_y) * sum(rank_y))::DOUBLE
+        ),
+        0
+    );
+
+-- The same of two lists of ranks.
+CREATE OR REPLACE TEMP MACRO listed_rho(ranks_x, ranks_y) AS
+    (len(ranks_x) * list_dot_product(ranks_x, ranks_y) - list_sum(ranks_x) * list_sum(ranks_y))
+    / nullif(
+        sqrt(
+            (len(ranks_x) * list_dot_product(ranks_x, ranks_x) - list_sum(ranks_x) * list_sum(ranks_x))
+            * (len(ranks_x) * list_dot_product(ranks_y, ranks_y) - list_sum(ranks_y) * list_sum(ranks_y))
         ),
         0
     );
@@ -120,7 +148,11 @@ CREATE OR REPLACE TEMP MACRO signed_rank_z(difference, twice_rank, tied) AS
 -- Mean of what was drawn: of resample 0 in a fixed order, as mean (aggregate, within a resample).
 CREATE OR REPLACE TEMP MACRO drawn_mean(value, place, times, resample) AS
     coalesce(
-        avg(value ORDER BY place) FILTER (WHERE resample = 0),
+        list_avg(
+            list_transform(
+                list_sort(list({'place': place, 'value': value}) FILTER (WHERE resample = 0)), lambda pair: pair.value
+            )
+        ),
         sum((value * 1e12)::BIGINT * times) / 1e12 / sum(CASE WHEN value IS NOT NULL THEN times END)
     );
 
@@ -278,26 +310,55 @@ CREATE OR REPLACE TEMP MACRO agreement_cells(
             wanted_strategies, wanted_model, wanted_source, wanted_sentences, wanted_seed, wanted_epoch
         )
     ),
-    answers AS (
-        SELECT place, collection, language, question, answer
+    answers AS MATERIALIZED (
+        SELECT place, language, question, s.category, answer
         FROM v_answer
         JOIN chosen USING (checkpoint_id)
-        WHERE score = wanted_score
+        JOIN v_probe_set s USING (collection, question)
+        WHERE score = wanted_score AND probe_set = wanted_probe_set
     ),
-    pairs AS MATERIALIZED (
+    -- questions as bits, 60 in an integer: two checkpoints are compared without a row for each question of every two
+    bits AS (
+        SELECT question, row_number() OVER (PARTITION BY category ORDER BY question) - 1 AS bit
+        FROM v_probe_set
+        WHERE probe_set = wanted_probe_set
+    ),
+    blocks AS (
         SELECT
-            a.place AS place_a, b.place AS place_b, collection, language, question, a.answer = b.answer AS alike
-        FROM answers a
-        JOIN answers b USING (collection, language, question)
+            place, language, category,
+            bit // 60 AS block,
+            bit_or(1 << bit % 60) AS answered,
+            coalesce(bit_or(1 << bit % 60) FILTER (WHERE answer = 1), 0) AS with_first
+        FROM answers
+        JOIN bits USING (question)
+        GROUP BY ALL
+    ),
+    compared AS (
+        SELECT
+            a.place AS place_a, b.place AS place_b, language, category,
+            a.answered & b.answered AS by_both,
+            xor(a.with_first, b.with_first) & by_both AS differently
+        FROM blocks a
+        JOIN blocks b USING (language, category, block)
         WHERE a.place < b.place
     ),
     cells AS (
         SELECT
-            place_a, place_b, language, category, resample,
-            coalesce(sum(times) FILTER (WHERE alike), 0)::BIGINT AS alike,
-            sum(times)::BIGINT AS probes
-        FROM pairs
-        JOIN drawn_questions(wanted_probe_set, with_resamples) USING (collection, question)
+            place_a, place_b, language, category, 0 AS resample,
+            sum(bit_count(by_both) - bit_count(differently))::BIGINT AS alike,
+            sum(bit_count(by_both))::BIGINT AS probes
+        FROM compared
+        GROUP BY ALL
+        HAVING sum(bit_count(by_both)) > 0
+        UNION ALL
+        SELECT
+            a.place, b.place, language, a.category, resample,
+            coalesce(sum(times) FILTER (WHERE a.answer = b.answer), 0)::BIGINT,
+            sum(times)::BIGINT
+        FROM answers a
+        JOIN answers b USING (language, question)
+        JOIN drawn_questions(wanted_probe_set, with_resamples) d USING (question)
+        WHERE a.place < b.place AND resample > 0
         GROUP BY ALL
     )
     SELECT
@@ -407,17 +468,19 @@ CREATE OR REPLACE TEMP MACRO selected_targets(influence_runs, by_epoch, wanted_s
         any_value(language) AS language,
         any_value(question) AS question,
         any_value(epoch) AS epoch
-    FROM v_influence_target
-    WHERE run IN (SELECT unnest(influence_runs))
-      AND (epoch IS NOT NULL) = by_epoch
-      AND matches(wanted_shifted, shifted)
+    FROM (
+        SELECT influence_target_id, run, language, question, epoch FROM v_traced_probe WHERE wanted_shifted IS NULL
+        UNION ALL
+        SELECT influence_target_id, run, language, question, epoch FROM v_influence_target WHERE shifted = wanted_shifted
+    )
+    WHERE run IN (SELECT unnest(influence_runs)) AND (epoch IS NOT NULL) = by_epoch
     GROUP BY influence_target_id;
 
 -- The questions that influence runs trace: once each as resample 0, and as often as a resample of the run's probe set
 -- has them where those are wanted.
 CREATE OR REPLACE TEMP MACRO drawn_targets(influence_runs, with_resamples) AS TABLE
     SELECT DISTINCT run, question, 0 AS resample, 1 AS times
-    FROM v_influence_target
+    FROM v_traced_probe
     WHERE run IN (SELECT unnest(influence_runs))
     UNION ALL
     SELECT r.run, question, resample, times
@@ -425,8 +488,9 @@ CREATE OR REPLACE TEMP MACRO drawn_targets(influence_runs, with_resamples) AS TA
     JOIN v_resample ON probe_set = json_extract_string(r.spec, '$.probe_set')
     WHERE r.run IN (SELECT unnest(influence_runs)) AND with_resamples;
 
--- Per target, direction and fine-tuning language: the percentage of the k most influential examples that are in it.
--- The last three parameters restrict where they are not NULL.
+-- Per target, direction and fine-tuning language: the percentage of the k most influential examples that are in it. All
+-- that are stored were counted when they were; fewer are counted here. The last three parameters restrict where they are
+-- not NULL.
 CREATE OR REPLACE TEMP MACRO influence_shares(
     influence_runs, by_epoch, wanted_shifted, wanted_direction, wanted_k
 ) AS TABLE
@@ -434,24 +498,31 @@ CREATE OR REPLACE TEMP MACRO influence_shares(
         FROM selected_targets(influence_runs, by_epoch, wanted_shifted)
     ),
     -- counted by key: names go to the few rows that are left
-    counts AS (
-        SELECT influence_target_id, direction, histogram(e.language) AS languages, count(*) AS k
+    lists AS (
+        SELECT influence_target_id, direction, histogram(e.language) AS languages, count(*) AS ranked
         FROM v_influence_ranking
         LEFT JOIN v_training_example e USING (training_example_id)
         JOIN targets USING (influence_target_id)
-        WHERE matches(wanted_direction, direction)
-          AND (wanted_k IS NULL OR rank <= wanted_k)
+        WHERE rank <= wanted_k
         GROUP BY ALL
     ),
     trained AS (
         SELECT run, unnest(string_split(ft_languages, ',')) AS ft_language FROM v_influence_run
+    ),
+    counts AS (
+        SELECT influence_target_id, direction, train_language AS ft_language, ranked, examples
+        FROM v_influence_language
+        WHERE wanted_k IS NULL
+        UNION ALL
+        SELECT influence_target_id, direction, ft_language, ranked, coalesce(languages[ft_language], 0)
+        FROM lists
+        JOIN targets USING (influence_target_id)
+        JOIN trained USING (run)
     )
-    SELECT
-        run, language, question, epoch, direction, ft_language,
-        100.0 * coalesce(languages[ft_language], 0) / k AS share
+    SELECT run, language, question, epoch, direction, ft_language, 100.0 * examples / ranked AS share
     FROM counts
     JOIN targets USING (influence_target_id)
-    JOIN trained USING (run);
+    WHERE matches(wanted_direction, direction);
 
 -- Profiles -------------------------------------------------------------------------------------------------------
 
@@ -559,56 +630,61 @@ CREATE OR REPLACE TEMP MACRO resampled_correlations(
 -- Ranks are over the common questions, so those of one side depend on which questions the other side has, but not on
 -- its values. There are few such sets of questions, mostly one, so profiles are ranked once per set of the other side.
 -- The windows give twice the average rank, ties sharing theirs: rank() is one more than the number of lower values,
--- count(*) the number of lower and equal ones. An integer is exact.
+-- count(*) the number of lower and equal ones. All sums are of integers below 2^53, which DOUBLE holds exactly.
 CREATE OR REPLACE TEMP MACRO profile_correlations(
     checkpoints, wanted_score, wanted_probe_set, wanted_survey, wanted_weighting, countries
 ) AS TABLE
-    WITH models AS (
-        SELECT checkpoint_id, language, question, p_first
-        FROM v_model_profile
-        JOIN v_probe_set USING (collection, question)
-        WHERE score = wanted_score
-          AND checkpoint_id IN (SELECT unnest(checkpoints))
-          AND probe_set = wanted_probe_set
+    WITH questions AS (
+        SELECT collection, question, (row_number() OVER (ORDER BY question))::SMALLINT AS place
+        FROM v_probe_set
+        WHERE probe_set = wanted_probe_set
     ),
-    people AS (
-        SELECT country, question, p_first
+    models AS MATERIALIZED (
+        SELECT checkpoint_id, language, place, p_first
+        FROM v_model_profile
+        JOIN questions USING (collection, question)
+        WHERE score = wanted_score AND checkpoint_id IN (SELECT unnest(checkpoints))
+    ),
+    people AS MATERIALIZED (
+        SELECT country, place, p_first
         FROM v_country_profile
-        JOIN v_probe_set USING (question)
-        WHERE survey = wanted_survey
-          AND weighting = wanted_weighting
-          AND list_contains(countries, country)
-          AND probe_set = wanted_probe_set
+        JOIN questions USING (question)
+        WHERE survey = wanted_survey AND weighting = wanted_weighting AND list_contains(countries, country)
     ),
     model_sets AS (
-        SELECT
-            checkpoint_id,
-            language,
-            dense_rank() OVER (ORDER BY string_agg(question, ' ' ORDER BY question)) AS model_set
+        SELECT checkpoint_id, language, dense_rank() OVER (ORDER BY list_sort(list(place))) AS model_set
         FROM models
         GROUP BY checkpoint_id, language
     ),
     people_sets AS (
-        SELECT country, dense_rank() OVER (ORDER BY string_agg(question, ' ' ORDER BY question)) AS people_set
-        FROM people
-        GROUP BY country
+        SELECT country, dense_rank() OVER (ORDER BY list_sort(list(place))) AS people_set FROM people GROUP BY country
     ),
-    ranked_models AS (
-        SELECT checkpoint_id, language, model_set, people_set, question, rank() OVER w + count(*) OVER w AS model_rank
-        FROM models
-        JOIN model_sets USING (checkpoint_id, language)
-        JOIN (SELECT DISTINCT people_set, question FROM people JOIN people_sets USING (country)) USING (question)
-        WINDOW w AS (PARTITION BY checkpoint_id, language, people_set ORDER BY p_first)
+    model_ranks AS (
+        SELECT checkpoint_id, language, model_set, people_set, in_order(model_rank::DOUBLE, place) AS model_ranks
+        FROM (
+            SELECT
+                checkpoint_id, language, model_set, people_set, place, rank() OVER w + count(*) OVER w AS model_rank
+            FROM models
+            JOIN model_sets USING (checkpoint_id, language)
+            JOIN (SELECT DISTINCT people_set, place FROM people JOIN people_sets USING (country)) USING (place)
+            WINDOW w AS (PARTITION BY checkpoint_id, language, people_set ORDER BY p_first)
+        )
+        GROUP BY ALL
     ),
-    ranked_people AS (
-        SELECT country, people_set, model_set, question, rank() OVER w + count(*) OVER w AS people_rank
-        FROM people
-        JOIN people_sets USING (country)
-        JOIN (SELECT DISTINCT model_set, question FROM models JOIN model_sets USING (checkpoint_id, language))
-            USING (question)
-        WINDOW w AS (PARTITION BY country, model_set ORDER BY p_first)
+    people_ranks AS (
+        SELECT country, people_set, model_set, in_order(people_rank::DOUBLE, place) AS people_ranks
+        FROM (
+            SELECT country, people_set, model_set, place, rank() OVER w + count(*) OVER w AS people_rank
+            FROM people
+            JOIN people_sets USING (country)
+            JOIN (SELECT DISTINCT model_set, place FROM models JOIN model_sets USING (checkpoint_id, language)) USING (place)
+            WINDOW w AS (PARTITION BY country, model_set ORDER BY p_first)
+        )
+        GROUP BY ALL
     )
-    SELECT checkpoint_id, language, country, spearman_rho(model_rank, people_rank) AS rho, count(*) AS n
-    FROM ranked_models
-    JOIN ranked_people USING (model_set, people_set, question)
-    GROUP BY checkpoint_id, language, country;
+    SELECT
+        checkpoint_id, language, country,
+        listed_rho(model_ranks, people_ranks) AS rho,
+        len(model_ranks) AS n
+    FROM model_ranks
+    JOIN people_ranks USING (model_set, people_set);

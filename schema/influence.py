@@ -86,6 +86,43 @@ class InfluenceSummary(SQLModel, table=True):
     score_max: float = column("Highest score.", sql_type=sa.Double)
 
 
+class InfluenceLanguage(SQLModel, table=True):
+    """How many of a target's ranked examples are in a language."""
+
+    __tablename__ = "influence_language"
+    __table_args__ = table(
+        "How many of a target's ranked examples are in each language that the traced run was trained on: counted when "
+        "the rankings enter.",
+        check("direction IN ('positive', 'negative')"),
+    )
+    __mapper_args__ = fact("influence_target_id", "direction", "language_id")
+
+    influence_target_id: int = column("The target.")
+    direction: str = column("positive: supports the traced answer; negative: contradicts it.")
+    language_id: int = column("Language of the examples.")
+    ranked: int = column("Ranked examples in all languages together.")
+    examples: int = column("Ranked examples in this one.")
+    translated: int = column("Of these, those whose text is among the ranked examples in the test language too.")
+
+
+class InfluenceOverlap(SQLModel, table=True):
+    """How many of their ranked examples two targets share."""
+
+    __tablename__ = "influence_overlap"
+    __table_args__ = table(
+        "What the rankings of two targets share, counted when these enter: under the same question in two test "
+        "languages of a run the same examples; under the same probe, in runs that are alike but for the one language "
+        "they trace, the same texts, by parallel key. No row where they share nothing, nor for targets of an epoch.",
+        check("direction IN ('positive', 'negative')"),
+    )
+    __mapper_args__ = fact("influence_target_id", "other_target_id", "direction")
+
+    influence_target_id: int = column("The target of the first test or fine-tuning language, by code.")
+    other_target_id: int = column("The target of the second.")
+    direction: str = column("positive: supports the traced answer; negative: contradicts it.")
+    shared: int = column("Ranked examples, or pairs of a text and its translation, that both have.")
+
+
 class InfluenceValidation(SQLModel, table=True):
     """How well scores predict what retraining shows."""
 

@@ -489,6 +489,29 @@ VIEWS = (
         """,
     ),
     View(
+        "v_traced_probe",
+        "What an influence run traces, as v_influence_target has it, without a look at the answers: whether the value "
+        "shifted is for many targets half of the work.",
+        {
+            "influence_target_id": "Key of the target.",
+            "probe_id": "Key of the probe.",
+            "checkpoint_id": "Key of the checkpoint whose prediction is traced.",
+            "base_checkpoint_id": "The checkpoint that the traced run started from.",
+            **_TARGET_COLUMNS,
+            "category": "Short name of the WVS category.",
+            "epoch": "Epoch whose checkpoint alone was used; NULL where all were.",
+            "answer": "The answer that positive influence speaks for, 1 or 2.",
+            "value": "The traced quantity in the traced checkpoint, nats per token.",
+        },
+        f"""
+        SELECT t.influence_target_id, t.probe_id, r.start_checkpoint_id AS checkpoint_id,
+               f.start_checkpoint_id AS base_checkpoint_id, r.name AS run, f.name AS traced_run, p.collection,
+               p.language, p.question, p.category, t.epoch, t.answer, t.value
+        FROM influence_target t
+        {_TARGET_JOINS}
+        """,
+    ),
+    View(
         "v_influence_target",
         "What an influence run traces: the answer to a probe, by all checkpoints together or by that of one epoch.",
         {
@@ -500,15 +523,14 @@ VIEWS = (
             "value": "The traced quantity in the traced checkpoint, nats per token.",
             "shifted": "Whether the answer by score mean differs from the one before the run; NULL where unknown.",
         },
-        f"""
-        SELECT t.influence_target_id, r.name AS run, f.name AS traced_run, p.collection, p.language, p.question,
-               p.category, t.epoch, t.answer, t.value, a.answer <> b.answer AS shifted
-        FROM influence_target t
-        {_TARGET_JOINS}
+        """
+        SELECT t.influence_target_id, t.run, t.traced_run, t.collection, t.language, t.question, t.category, t.epoch,
+               t.answer, t.value, a.answer <> b.answer AS shifted
+        FROM v_traced_probe t
         LEFT JOIN probe_answer a
-            ON a.checkpoint_id = r.start_checkpoint_id AND a.probe_id = t.probe_id AND a.score = 'mean'
+            ON a.checkpoint_id = t.checkpoint_id AND a.probe_id = t.probe_id AND a.score = 'mean'
         LEFT JOIN probe_answer b
-            ON b.checkpoint_id = f.start_checkpoint_id AND b.probe_id = t.probe_id AND b.score = 'mean'
+            ON b.checkpoint_id = t.base_checkpoint_id AND b.probe_id = t.probe_id AND b.score = 'mean'
         """,
     ),
     View(
@@ -549,6 +571,37 @@ VIEWS = (
             "training_example_id": "Key of the training example.",
         },
         "SELECT influence_target_id, direction, rank, score, training_example_id FROM influence_ranking",
+    ),
+    View(
+        "v_influence_language",
+        "How many of each target's ranked examples are in each language that the traced run was trained on, by key of "
+        "the target.",
+        {
+            "influence_target_id": "Key of the target; one whose run is being deleted is not in v_influence_target.",
+            "direction": "positive: supports the traced answer; negative: contradicts it.",
+            "train_language": "Language of the examples.",
+            "ranked": "Ranked examples in all languages together.",
+            "examples": "Ranked examples in this one.",
+            "translated": "Of these, those whose text is among the ranked examples in the test language too.",
+        },
+        """
+        SELECT n.influence_target_id, n.direction, l.code AS train_language, n.ranked, n.examples, n.translated
+        FROM influence_language n
+        JOIN "language" l USING (language_id)
+        """,
+    ),
+    View(
+        "v_influence_overlap",
+        "What the rankings of two targets share, by keys alone: under the same question in two test languages of a run "
+        "the same examples; under the same probe, in runs that are alike but for the one language they trace, the same "
+        "texts. No row where they share nothing.",
+        {
+            "influence_target_id": "Key of the target of the first test or fine-tuning language, by code.",
+            "other_target_id": "Key of the target of the second.",
+            "direction": "positive: supports the traced answer; negative: contradicts it.",
+            "shared": "Ranked examples, or pairs of a text and its translation, that both have.",
+        },
+        "SELECT influence_target_id, other_target_id, direction, shared FROM influence_overlap",
     ),
     View(
         "v_influence_summary",

@@ -79,50 +79,59 @@ consistency_high = "Its upper end."
 WITH chosen AS (
     FROM selected_influence_runs($run, $model, $source, $method, $sentences, $seed)
 ),
--- a cell is what is compared, in the order of the questions of a run; first and last are its targets
+-- a cell is what is compared, in the order of the questions of a run; first and last are its languages
 targets AS (
     SELECT
         influence_target_id, run, language, question,
         (dense_rank() OVER (ORDER BY run, question))::INTEGER AS cell,
-        min(influence_target_id) OVER (PARTITION BY run, question) AS first,
-        max(influence_target_id) OVER (PARTITION BY run, question) AS last
+        min(language) OVER (PARTITION BY run, question) AS first,
+        max(language) OVER (PARTITION BY run, question) AS last
     FROM selected_targets((SELECT list(run) FROM chosen), FALSE, $shifted)
 ),
+-- what all stored rankings share was counted when they were; rows are counted here only where fewer are wanted
 ranked AS NOT MATERIALIZED (
-    SELECT influence_target_id, cell, first, last, direction = 'positive' AS positive, training_example_id
+    SELECT influence_target_id, cell, language, first, last, direction, training_example_id
     FROM v_influence_ranking
     JOIN targets USING (influence_target_id)
-    WHERE matches($direction, direction) AND ($k IS NULL OR rank <= $k)
+    WHERE matches($direction, direction) AND rank <= $k
 ),
 lists AS (
-    SELECT influence_target_id, positive, count(*) AS k FROM ranked GROUP BY ALL
+    SELECT influence_target_id, direction, any_value(ranked) AS k
+    FROM v_influence_language
+    WHERE matches($direction, direction) AND $k IS NULL
+    GROUP BY ALL
+    UNION ALL
+    SELECT influence_target_id, direction, count(*) FROM ranked GROUP BY ALL
 ),
 shared AS (
-    SELECT a.influence_target_id AS target_a, b.influence_target_id AS target_b, positive, count(*) AS shared
-    FROM (FROM ranked WHERE influence_target_id < last) a
-    JOIN (FROM ranked WHERE influence_target_id > first) b USING (cell, positive, training_example_id)
-    WHERE a.influence_target_id < b.influence_target_id
+    SELECT influence_target_id, other_target_id, direction, shared FROM v_influence_overlap WHERE $k IS NULL
+    UNION ALL
+    SELECT a.influence_target_id, b.influence_target_id, direction, count(*)
+    FROM (FROM ranked WHERE language < last) a
+    JOIN (FROM ranked WHERE language > first) b USING (cell, direction, training_example_id)
+    WHERE a.language < b.language
     GROUP BY ALL
 ),
 questions AS (
     SELECT
-        a.run, a.question, cell, list_a.positive,
-        least(a.language, b.language) AS language_a,
-        greatest(a.language, b.language) AS language_b,
+        a.run, a.question, cell, list_a.direction,
+        a.language AS language_a,
+        b.language AS language_b,
         coalesce(shared, 0) AS shared,
         list_a.k AS k_a,
         list_b.k AS k_b
     FROM targets a
     JOIN targets b USING (cell)
     JOIN lists list_a ON list_a.influence_target_id = a.influence_target_id
-    JOIN lists list_b ON list_b.influence_target_id = b.influence_target_id AND list_b.positive = list_a.positive
+    JOIN lists list_b ON list_b.influence_target_id = b.influence_target_id AND list_b.direction = list_a.direction
     LEFT JOIN shared
-        ON target_a = a.influence_target_id AND target_b = b.influence_target_id AND shared.positive = list_a.positive
-    WHERE a.influence_target_id < b.influence_target_id
+        ON shared.influence_target_id = a.influence_target_id AND other_target_id = b.influence_target_id
+        AND shared.direction = list_a.direction
+    WHERE a.language < b.language
 ),
 pairs AS (
     SELECT
-        run, CASE WHEN positive THEN 'positive' ELSE 'negative' END AS direction, language_a, language_b, resample,
+        run, direction, language_a, language_b, resample,
         drawn_mean(50.0 * (shared / k_a + shared / k_b), cell, times, resample) AS consistency,
         drawn_mean(50.0 * (k_a + k_b) / examples, cell, times, resample) AS chance,
         count(*) AS questions

@@ -88,69 +88,65 @@ runs AS (
 setups AS (
     SELECT
         run,
+        ft_languages AS ft_language,
         dense_rank() OVER (ORDER BY model, source, sentences, seed, settings, attribution, tracing) AS setup
     FROM chosen
 ),
--- a cell is what is compared, in the order of the questions of a test language; first and last are its targets
+-- a cell is what is compared, in the order of the questions of a test language; first and last are its fine-tuning
+-- languages
 targets AS (
     SELECT
-        influence_target_id, run, language, question,
+        influence_target_id, run, ft_language, language, question,
         (dense_rank() OVER (ORDER BY setup, language, question))::INTEGER AS cell,
-        min(influence_target_id) OVER (PARTITION BY setup, language, question) AS first,
-        max(influence_target_id) OVER (PARTITION BY setup, language, question) AS last
+        min(ft_language) OVER (PARTITION BY setup, language, question) AS first,
+        max(ft_language) OVER (PARTITION BY setup, language, question) AS last
     FROM selected_targets((SELECT list(run) FROM chosen), FALSE, TRUE)
     JOIN setups USING (run)
 ),
--- a text and its translations, by the first example made of them
-contents AS (
-    SELECT parallel_key, min(training_example_id) AS content FROM v_training_example GROUP BY ALL
-),
-examples AS (
-    SELECT training_example_id, content FROM v_training_example LEFT JOIN contents USING (parallel_key)
+-- what all stored rankings share was counted when they were; rows are counted here only where fewer are wanted
+ranked AS NOT MATERIALIZED (
+    SELECT influence_target_id, cell, ft_language, first, last, direction, parallel_key
+    FROM v_influence_ranking
+    JOIN v_training_example USING (training_example_id)
+    JOIN targets USING (influence_target_id)
+    WHERE matches($direction, direction) AND rank <= $k
 ),
 lists AS (
-    SELECT influence_target_id, direction = 'positive' AS positive, count(*) AS k
-    FROM v_influence_ranking
-    JOIN targets USING (influence_target_id)
-    WHERE matches($direction, direction) AND ($k IS NULL OR rank <= $k)
+    SELECT influence_target_id, direction, any_value(ranked) AS k
+    FROM v_influence_language
+    WHERE matches($direction, direction) AND $k IS NULL
     GROUP BY ALL
-),
-ranked AS NOT MATERIALIZED (
-    SELECT influence_target_id, cell, first, last, direction = 'positive' AS positive, content
-    FROM v_influence_ranking
-    LEFT JOIN examples USING (training_example_id)
-    JOIN targets USING (influence_target_id)
-    WHERE matches($direction, direction) AND ($k IS NULL OR rank <= $k)
+    UNION ALL
+    SELECT influence_target_id, direction, count(*) FROM ranked GROUP BY ALL
 ),
 shared AS (
-    SELECT a.influence_target_id AS target_a, b.influence_target_id AS target_b, positive, count(*) AS shared
-    FROM (FROM ranked WHERE influence_target_id < last) a
-    JOIN (FROM ranked WHERE influence_target_id > first) b USING (cell, positive, content)
-    WHERE a.influence_target_id < b.influence_target_id
+    SELECT influence_target_id, other_target_id, direction, shared FROM v_influence_overlap WHERE $k IS NULL
+    UNION ALL
+    SELECT a.influence_target_id, b.influence_target_id, direction, count(*)
+    FROM (FROM ranked WHERE ft_language < last) a
+    JOIN (FROM ranked WHERE ft_language > first) b USING (cell, direction, parallel_key)
+    WHERE a.ft_language < b.ft_language
     GROUP BY ALL
 ),
 questions AS (
     SELECT
-        runs.*, a.language, a.question, cell, list_a.positive,
+        runs.*, a.language, a.question, a.cell, list_a.direction,
         coalesce(shared, 0) AS shared,
         list_a.k AS k_a,
         list_b.k AS k_b
     FROM runs
     JOIN targets a ON a.run = run_a
-    JOIN targets b USING (cell)
+    JOIN targets b ON b.run = run_b AND b.cell = a.cell
     JOIN lists list_a ON list_a.influence_target_id = a.influence_target_id
-    JOIN lists list_b ON list_b.influence_target_id = b.influence_target_id AND list_b.positive = list_a.positive
+    JOIN lists list_b ON list_b.influence_target_id = b.influence_target_id AND list_b.direction = list_a.direction
     LEFT JOIN shared
-        ON target_a = least(a.influence_target_id, b.influence_target_id)
-        AND target_b = greatest(a.influence_target_id, b.influence_target_id)
-        AND shared.positive = list_a.positive
-    WHERE b.run = run_b
+        ON shared.influence_target_id = a.influence_target_id AND other_target_id = b.influence_target_id
+        AND shared.direction = list_a.direction
 ),
 pairs AS (
     SELECT
         model, source, sentences, seed, settings, attribution, tracing,
-        CASE WHEN positive THEN 'positive' ELSE 'negative' END AS direction,
-        ft_language_a, run_a, ft_language_b, run_b, language, resample,
+        direction, ft_language_a, run_a, ft_language_b, run_b, language, resample,
         drawn_mean(50.0 * (shared / k_a + shared / k_b), cell, times, resample) AS overlap,
         drawn_mean(50.0 * (k_a / examples_a + k_b / examples_b), cell, times, resample) AS chance,
         count(*) AS questions

@@ -75,35 +75,57 @@ runs = "Runs that were probed in both languages; for avg., the most of any pair.
 jaccard_low = "Lower end of the 95% interval of jaccard."
 jaccard_high = "Its upper end."
 */
-WITH shifts AS (
-    FROM selected_shifts($score, $probe_set, $strategies, $model, $source, $sentences, $seed, $epoch)
+WITH chosen AS (
+    FROM selected_checkpoints($strategies, $model, $source, $sentences, $seed, $epoch)
 ),
-compared AS (
+shifts AS MATERIALIZED (
+    SELECT checkpoint_id, language, question, shifted
+    FROM v_shift
+    JOIN v_probe_set USING (collection, question)
+    WHERE score = $score AND probe_set = $probe_set AND checkpoint_id IN (SELECT checkpoint_id FROM chosen)
+),
+places AS (
+    SELECT question, row_number() OVER (ORDER BY question) - 1 AS place FROM v_probe_set WHERE probe_set = $probe_set
+),
+-- questions as bits, 60 in an integer: two languages are compared without a row for each question of every two
+blocks AS (
     SELECT
-        model, source, ft_languages, strategy, sentences, epoch, settings, run,
+        checkpoint_id, language,
+        place // 60 AS block,
+        bit_or(1 << place % 60) AS answered,
+        coalesce(bit_or(1 << place % 60) FILTER (WHERE shifted), 0) AS shifted
+    FROM shifts
+    JOIN places USING (question)
+    GROUP BY ALL
+),
+observed_counts AS (
+    SELECT
+        checkpoint_id,
         a.language AS language_a,
         b.language AS language_b,
-        row_number() OVER (ORDER BY run, a.language, b.language) AS cell
-    FROM (SELECT DISTINCT * EXCLUDE (question, category, shifted) FROM shifts) a
-    JOIN (SELECT DISTINCT run, language FROM shifts) b USING (run)
+        0 AS resample,
+        sum(bit_count(a.shifted & b.shifted))::BIGINT AS shared,
+        sum(bit_count((a.shifted | b.shifted) & a.answered & b.answered))::BIGINT AS either
+    FROM blocks a
+    JOIN blocks b USING (checkpoint_id, block)
     WHERE a.language < b.language
+    GROUP BY ALL
+    HAVING sum(bit_count(a.answered & b.answered)) > 0
 ),
-questions AS MATERIALIZED (
-    SELECT cell, a.question, a.shifted AND b.shifted AS in_both, a.shifted OR b.shifted AS in_either
-    FROM compared c
-    JOIN shifts a ON a.run = c.run AND a.language = language_a
-    JOIN shifts b ON b.run = c.run AND b.language = language_b AND b.question = a.question
-),
--- of a question that shifts in neither, only that it is there counts
-counts AS (
+-- of a question that shifts in neither, nothing counts
+resampled_counts AS (
     SELECT
-        cell, resample,
-        coalesce(sum(times) FILTER (WHERE in_both), 0)::BIGINT AS shared,
-        coalesce(sum(times) FILTER (WHERE in_either), 0)::BIGINT AS either
-    FROM questions
+        checkpoint_id,
+        a.language AS language_a,
+        b.language AS language_b,
+        resample,
+        coalesce(sum(times) FILTER (WHERE a.shifted AND b.shifted), 0)::BIGINT AS shared,
+        sum(times)::BIGINT AS either
+    FROM shifts a
+    JOIN shifts b USING (checkpoint_id, question)
     JOIN drawn_questions($probe_set, $ci) USING (question)
-    WHERE in_either OR resample = 0
-    GROUP BY cell, resample
+    WHERE a.language < b.language AND (a.shifted OR b.shifted) AND resample > 0
+    GROUP BY ALL
 ),
 pairs AS (
     SELECT
@@ -112,8 +134,8 @@ pairs AS (
         sum(shared)::BIGINT AS shared,
         sum(either)::BIGINT AS either,
         count(*) AS runs
-    FROM counts
-    JOIN compared USING (cell)
+    FROM (FROM observed_counts UNION ALL FROM resampled_counts)
+    JOIN chosen USING (checkpoint_id)
     GROUP BY ALL
 ),
 rows AS (

@@ -126,16 +126,30 @@ people AS (
       AND language IN (SELECT language FROM profiles)
     GROUP BY ALL
 ),
-model_pairs AS (
+places AS (
+    SELECT question, (row_number() OVER (ORDER BY question))::SMALLINT AS place
+    FROM v_probe_set
+    WHERE probe_set = $probe_set
+),
+vectors AS MATERIALIZED (
+    SELECT checkpoint_id, language, list_sort(list(place)) AS places, in_order(p_first, place) AS vector
+    FROM profiles
+    JOIN places USING (question)
+    GROUP BY ALL
+),
+model_pairs AS MATERIALIZED (
     SELECT
         checkpoint_id,
         a.language AS language_a,
         b.language AS language_b,
-        cosine(a.p_first, b.p_first, question) AS similarity
-    FROM profiles a
-    JOIN profiles b USING (checkpoint_id, question)
-    WHERE a.language < b.language
-    GROUP BY ALL
+        CASE
+            WHEN a.places = b.places THEN a.places
+            ELSE list_sort(list_intersect(a.places, b.places))
+        END AS common,
+        listed_cosine(values_at(common, a.places, a.vector), values_at(common, b.places, b.vector)) AS similarity
+    FROM vectors a
+    JOIN vectors b USING (checkpoint_id)
+    WHERE a.language < b.language AND len(common) > 0
 ),
 people_pairs AS (
     SELECT
@@ -167,8 +181,10 @@ observed AS (
         spearman_rho(model_rank, people_rank) AS rho,
         count(*) AS n,
         list_sort(list_distinct(list(language_a) || list(language_b))) AS languages,
-        list(model_rank::DOUBLE ORDER BY language_a, language_b) AS model_ranks,
-        list(people_rank::DOUBLE ORDER BY language_a, language_b) AS people_ranks
+        in_order(model_rank::DOUBLE, [language_a, language_b]) AS model_ranks,
+        in_order(people_rank::DOUBLE, [language_a, language_b]) AS people_ranks,
+        list_sum(model_ranks) ** 2 AS square,
+        abs(n * list_inner_product(model_ranks, people_ranks) - square) AS distance
     FROM ranked
     GROUP BY checkpoint_id
 ),
@@ -191,12 +207,12 @@ shuffled AS (
 permuted AS (
     SELECT
         map, permutation,
-        list(
+        in_order(
             people_ranks[
                 (least(a.place, b.place) - 1) * len(languages) - least(a.place, b.place) * (least(a.place, b.place) + 1)
                 // 2 + greatest(a.place, b.place)
-            ]
-            ORDER BY a.language, b.language
+            ],
+            [a.language, b.language]
         ) AS people_ranks
     FROM shuffled a
     JOIN shuffled b USING (map, permutation)
@@ -210,8 +226,7 @@ tests AS (
         checkpoint_id,
         (
             1 + count(*) FILTER (
-                WHERE abs(n * list_inner_product(model_ranks, p.people_ranks) - list_sum(model_ranks) ** 2)
-                    >= abs(n * list_inner_product(model_ranks, o.people_ranks) - list_sum(model_ranks) ** 2)
+                WHERE abs(n * list_inner_product(model_ranks, p.people_ranks) - square) >= distance
             )
         ) / (1 + count(*)) AS p_value
     FROM observed o

@@ -88,24 +88,33 @@ targets AS (
     JOIN chosen USING (run)
     WHERE list_contains(string_split(ft_languages, ','), language)
 ),
+-- what is in all stored rankings was counted when they were; rows are counted here only where fewer are wanted
 keys AS (
     SELECT
         influence_target_id, direction, e.parallel_key,
         count(*) FILTER (WHERE e.language = t.language) AS own,
         count(*) FILTER (WHERE e.language <> t.language) AS other
     FROM v_influence_ranking
-    LEFT JOIN v_training_example e USING (training_example_id)
+    JOIN v_training_example e USING (training_example_id)
     JOIN targets t USING (influence_target_id)
-    WHERE matches($direction, direction) AND ($k IS NULL OR rank <= $k)
+    WHERE matches($direction, direction) AND rank <= $k
     GROUP BY ALL
 ),
-lists AS (
+counts AS (
     SELECT
         influence_target_id, direction,
-        sum(own) AS own,
-        sum(other) AS other,
-        sum(CASE WHEN own > 0 THEN other ELSE 0 END) AS translated
-    FROM keys
+        CASE WHEN train_language = language THEN examples ELSE 0 END AS own,
+        CASE WHEN train_language <> language THEN examples ELSE 0 END AS other,
+        CASE WHEN train_language <> language THEN translated ELSE 0 END AS translated
+    FROM v_influence_language
+    JOIN targets USING (influence_target_id)
+    WHERE matches($direction, direction) AND $k IS NULL
+    UNION ALL
+    SELECT influence_target_id, direction, own, other, CASE WHEN own > 0 THEN other ELSE 0 END FROM keys
+),
+lists AS (
+    SELECT influence_target_id, direction, sum(own) AS own, sum(other) AS other, sum(translated) AS translated
+    FROM counts
     GROUP BY ALL
     HAVING sum(other) > 0
 ),

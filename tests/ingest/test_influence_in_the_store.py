@@ -39,7 +39,10 @@ from mlv.schema.store import connect
 Frames = dict[str, pl.DataFrame]
 Spoil = Callable[[Frames], pl.DataFrame]
 
-TABLES = ("influence_run", "influence_target", "influence_ranking", "influence_summary", "influence_validation")
+BY_KEY = ("influence_ranking", "influence_language", "influence_overlap")
+"""Tables whose views have keys alone."""
+
+TABLES = (*BY_KEY, "influence_run", "influence_target", "influence_summary", "influence_validation")
 
 
 def _last(run: str) -> ModelRef:
@@ -201,6 +204,8 @@ def test_an_influence_run_tells_what_it_traced_and_how(study: Study) -> None:
         "influence_target": 4,
         "influence_ranking": 24,
         "influence_summary": 8,
+        "influence_language": 16,
+        "influence_overlap": 0,
     }
     columns = (
         "run_id, run, kind, traced_run, method, similarity, quantity, selection, projection, dimensions, modules, "
@@ -274,6 +279,40 @@ def test_rankings_lead_to_the_sentences_that_were_trained_on(study: Study) -> No
     ]
     positions = study.rows("SELECT e.position FROM v_influence JOIN v_training_example e USING (training_example_id)")
     assert sorted(positions) == sorted((row[3],) for row in rankings)
+
+
+def _ranking_alike(study: Study) -> Frames:
+    """Targets 2 and 3 are of one question in Farsi and Hindi: one ranks the Farsi sentences a, b and c, the other b, c
+    and the Korean translation of b."""
+    texts = study.rows(
+        "SELECT f.position, k.position FROM v_training_example f JOIN v_training_example k USING (run, parallel_key) "
+        "WHERE f.language = 'fa' AND k.language = 'ko' AND f.split = 'train' ORDER BY f.position LIMIT 3"
+    )
+    (a, _), (b, translation), (c, _) = texts
+    places = pl.DataFrame({"target": [2, 2, 2, 3, 3, 3], "rank": [1, 2, 3] * 2, "place": [a, b, c, b, c, translation]})
+    frames = study.frames()
+    ranked = frames["rankings"].join(places.cast(pl.Int32), on=["target", "rank"], how="left")
+    frames["rankings"] = ranked.with_columns(position=pl.coalesce("place", "position")).drop("place")
+    return frames
+
+
+def test_rankings_are_summed_up_when_they_enter(study: Study) -> None:
+    """A target of an epoch has languages and no overlap; Hindi was not trained on, so nothing is translated into it."""
+    study.commit(study.job(inputs_digest="another run whose rows come before"))
+    study.commit(study.job(_ranking_alike(study)))
+    shared = study.rows(
+        "SELECT a.language, b.language, direction, shared FROM v_influence_overlap o "
+        "JOIN v_influence_target a USING (influence_target_id) "
+        "JOIN v_influence_target b ON b.influence_target_id = other_target_id ORDER BY direction"
+    )
+    assert shared == [("fa", "hi", "negative", 2), ("fa", "hi", "positive", 2)]
+    languages = study.rows(
+        "SELECT language, train_language, ranked, examples, translated "
+        "FROM v_influence_language JOIN v_influence_target USING (influence_target_id) "
+        "WHERE influence_target_id > 6 AND direction = 'positive' ORDER BY influence_target_id, train_language"
+    )
+    assert languages == [("fa", "fa", 3, 3, 3), ("fa", "ko", 3, 0, 0), ("hi", "fa", 3, 2, 0), ("hi", "ko", 3, 1, 0)]
+    assert violations(study.connection) == []
 
 
 def test_summaries_are_means_and_standard_deviations(study: Study) -> None:
@@ -522,7 +561,7 @@ def test_a_traced_run_is_deleted_after_those_that_trace_it(study: Study) -> None
 
 def test_a_run_that_is_being_deleted_is_not_shown(study: Study) -> None:
     runs = [study.commit(study.job(kind=kind)).run for kind in (InfluenceSpec, ValidationSpec)]
-    views = [f"v_{table}" for table in TABLES if table != "influence_ranking"] + ["v_influence"]
+    views = [f"v_{table}" for table in TABLES if table not in BY_KEY] + ["v_influence"]
     assert all(study.rows(f"FROM {view}") for view in views)
     for name in runs:
         study.connection.execute("UPDATE run SET status = 'deleting' WHERE name = ?", [name])
@@ -547,6 +586,18 @@ def test_a_run_that_is_being_deleted_is_not_shown(study: Study) -> None:
             "2 influence runs that examine a checkpoint of another run",
         ),
         ("UPDATE influence_summary SET score_max = -9 WHERE score_max = 3", "4 influence sums whose mean"),
+        (
+            "DELETE FROM influence_language WHERE influence_target_id = 1",
+            "4 rows of influence_language that differ from the rankings",
+        ),
+        (
+            "UPDATE influence_language SET translated = translated + 1 WHERE influence_target_id = 1",
+            "8 rows of influence_language that differ from the rankings",
+        ),
+        (
+            "INSERT INTO influence_overlap VALUES (1, 2, 'positive', 1)",
+            "1 rows of influence_overlap that differ from the rankings",
+        ),
         ("UPDATE influence_validation SET probe_id = 999", "4 rows of influence_validation have a probe_id"),
         ("UPDATE influence_validation SET k = NULL", "2 validation values whose direction or k"),
         ("UPDATE training_example SET split = 'development'", "24 ranked examples that the traced run did not train"),

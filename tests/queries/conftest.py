@@ -40,6 +40,7 @@ import pytest
 from mlv.migrations import upgrade
 from mlv.schema import paper
 from mlv.schema.jobs import Attribution, Gradients
+from mlv.schema.ranking_sums import sum_rankings
 from mlv.schema.store import connect, transaction
 from mlv.schema.tables import table_names
 
@@ -267,6 +268,7 @@ def _fill(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
         connection.register(name, frame)
     with transaction(connection):
         connection.execute(FILL)
+        sum_rankings(connection)
 
 
 @pytest.fixture(scope="session")

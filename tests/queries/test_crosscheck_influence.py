@@ -5,6 +5,7 @@ loops are plainer.
 """
 
 import json
+import shutil
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from scipy import stats
 
 from mlv.queries import Query, catalogue, render, run
 from mlv.schema.jobs import Attribution, Gradients, attribution_name
+from mlv.schema.ranking_sums import SUMS, sum_rankings
 from mlv.schema.store import open_store
 
 Study = dict[str, pl.DataFrame]
@@ -509,6 +511,35 @@ def test_seed_robustness_takes_one_metric(connection: duckdb.DuckDBPyConnection)
     kept = every.filter(metric="language_contribution", strategy="multilingual", direction="negative")
     assert_frame_equal(some, kept.filter(pl.col("attribution").str.starts_with("trak")))
     assert run(connection, "seed_robustness", parameters={"metrics": "unchanged"}).frame["attribution"].is_null().all()
+
+
+def test_sums_made_run_by_run_are_those_made_at_once(path: Path, tmp_path: Path) -> None:
+    with open_store(Path(shutil.copyfile(path, tmp_path / "again.duckdb")), read_only=False) as store:
+        sums = {table: store.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in SUMS}
+        store.execute("CREATE TEMP TABLE kept AS FROM influence_ranking")
+        for table in ("influence_ranking", *SUMS):
+            store.execute(f"DELETE FROM {table}")
+        for run_id, first in store.execute(
+            "SELECT run_id, min(influence_target_id) FROM influence_target GROUP BY ALL ORDER BY ALL"
+        ).fetchall():
+            store.execute(
+                "INSERT INTO influence_ranking FROM kept WHERE influence_target_id IN "
+                "(SELECT influence_target_id FROM influence_target WHERE run_id = ?)",
+                [run_id],
+            )
+            sum_rankings(store, first)
+        assert all(sums.values())
+        assert {table: store.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in SUMS} == sums
+
+
+@pytest.mark.parametrize(
+    "query", [q for q in INFLUENCE if {"k", "direction"} <= q.parameters.keys()], ids=lambda query: query.name
+)
+def test_what_was_summed_up_is_what_is_counted(connection: duckdb.DuckDBPyConnection, query: Query) -> None:
+    """All examples that are stored, from the sums; or as many and more, counted in the rankings."""
+    for given in ({}, {"direction": "negative"}):
+        summed, counted = (run(connection, query.name, parameters={**given, **k}).frame for k in ({}, {"k": TOP + 1}))
+        assert_frame_equal(summed, counted, check_exact=True)
 
 
 def test_same_bytes_whatever_the_order_of_rows(path: Path, shuffled: Callable[[Path], Path]) -> None:

@@ -25,10 +25,14 @@ def connection(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     upgrade(path)
     with open_store(path, read_only=False) as connection:
         connection.execute("INSERT INTO category VALUES (1, 'c', 'C', 1, 300, true)")
+        connection.execute("INSERT INTO \"language\" VALUES (1, 'de', 'deu', 'German')")
         connection.execute("INSERT INTO probe_collection VALUES (1, 'own', '', '')")
         connection.execute("INSERT INTO probe_set VALUES (3, 'own-all', 1, '')")
         for key, code in enumerate(reversed(CODES), 1):
             connection.execute("INSERT INTO question VALUES (?, ?, 1, 'Q1', 1)", [key, code])
+            connection.execute(
+                "INSERT INTO probe VALUES ($1, 1, $1, 1, '[MASK]', 'a', 'b', '', '', 'canonical')", [key]
+            )
             connection.execute("INSERT INTO probe_set_member VALUES (3, ?)", [key])
         yield connection
 

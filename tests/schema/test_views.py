@@ -9,6 +9,7 @@ RELEASED = {
     "0002": "84e1189bfe9226ce4b5ab543eb3c384aee8dbc6b376bfa069b24fdb4aff9a16a",
     "0003": "db7a2c73eaa94a5d940f1403ad3035886ba12a61dae4e351f0727775ae916b93",
     "0004": "db1e402ddd9839e43df91b994ff4ffe0acc5e5363bf6c9f6be5602ab4c153cfd",
+    "0005": "22492fd479161ad69ec3cb686586eb92e375dbcf7cb86937433e046ce0f7b120",
 }
 """SHA-256 of the views' SQL, by schema revision."""
 
