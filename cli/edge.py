@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from mlv.schema import errors
+from mlv.schema.patience import Patience
 
 
 class ExitCode(IntEnum):
@@ -58,9 +59,13 @@ def exit_code(error: errors.MlvError) -> ExitCode:
     return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.FAILURE)
 
 
+_ESCAPED = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
+"""Characters that would move a terminal's cursor or change what it shows, but for line feed and tabulator."""
+
+
 def say(text: str = "") -> None:
-    """Write a line to standard error."""
-    print(text, file=sys.stderr)  # noqa: T201
+    """Write a line to standard error, control characters escaped: what it speaks of may come from anywhere."""
+    print(text.translate(_ESCAPED), file=sys.stderr)  # noqa: T201
 
 
 def explain(error: Exception) -> ExitCode:
@@ -80,6 +85,7 @@ def explain(error: Exception) -> ExitCode:
 def run(app: Callable[[], object]) -> int:
     """Run the application; turn what it raises into a message and an exit status."""
     try:
+        _check_arguments()
         app()
     except KeyboardInterrupt:
         return _interrupted()
@@ -97,6 +103,18 @@ def run(app: Callable[[], object]) -> int:
     return ExitCode.OK
 
 
+def _check_arguments() -> None:
+    """Raise UsageError where an argument is not UTF-8, as the store is and all that is written."""
+    for argument in sys.argv[1:]:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = argument.encode("utf-8", "backslashreplace").decode()
+            raise errors.UsageError(
+                f"The argument {shown} is not UTF-8.", "Write it in UTF-8; rename the file."
+            ) from None
+
+
 def _interrupted() -> ExitCode:
     say("interrupted; finished work is kept")
     return ExitCode.INTERRUPTED
@@ -108,6 +126,13 @@ Store = Annotated[
 ]
 
 DEFAULT_STORE = Path("mlv.duckdb")
+
+
+def patience(seconds: float | None) -> Patience:
+    """How long commands wait for a store that another process holds: ``seconds``, or by what they want it for."""
+    if seconds is None:
+        return Patience(reading=10, writing=60, working=float("inf"), tell=say)
+    return Patience(seconds, seconds, seconds, say)
 
 
 def jobs_folder(store: Path) -> Path:

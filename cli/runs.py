@@ -14,9 +14,14 @@ from mlv.compute.options import BATCH_TOKENS
 from mlv.schema.errors import JobError, MlvError, NotFoundError, StoreLockedError
 
 if TYPE_CHECKING:
+    from mlv.ingest.deletion import Deletion
     from mlv.schema.jobs import JobDirectory
 
 app = typer.Typer(help="List, show, compare, delete and resume runs.", no_args_is_help=True)
+
+COMPACTED_FROM = 0.1
+"""Share of the store's file that is free from which a deletion writes it anew: that takes as long as all of it takes to
+copy, and room for the copy."""
 
 Name = Annotated[str, typer.Argument(help="Name of a run, or the beginning of it.")]
 
@@ -105,22 +110,48 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Delete; without it, only say what would go.")] = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Delete a run's rows and its job directory. Runs that depend on it have to go first."""
-    from mlv.ingest.deletion import delete_run, dependants, find_run
+    """Delete a run's rows, its job directory, and indexes of gradients that no other job uses.
+
+    Runs that depend on it have to go first. The store's file is written anew where that makes it much smaller.
+    """
+    from mlv.ingest.deletion import delete_run, plan_deletion
+    from mlv.migrations.copying import space
     from mlv.schema.store import open_store
 
     with open_store(db, read_only=not yes) as connection:
-        run_id, full = find_run(connection, name)
+        going = plan_deletion(connection, name, jobs_folder(db))
         if not yes:
-            needed = dependants(connection, run_id)
-            say(
-                f"would delete {full} and {jobs_folder(db) / full}"
-                + (f"; first: {', '.join(needed)}" if needed else "")
-            )
-            say("  do it: --yes")
+            _say_deletion(going)
             return
-        delete_run(connection, run_id, full, jobs_folder(db))
-    say(f"deleted {full}")
+        delete_run(connection, going.run_id, going.run, jobs_folder(db))
+        size, free = space(connection, db)
+    freed = sum(going.folders.values())
+    say(f"deleted {going.run}" + (f" and {_megabytes(freed)} in {jobs_folder(db)}" if freed else ""))
+    _make_smaller(db, size, free)
+
+
+def _say_deletion(going: "Deletion") -> None:
+    say(f"would delete {going.run}:")
+    say("  " + ", ".join(f"{count:,} {table}" for table, count in going.rows.items()))
+    for folder, size in going.folders.items():
+        say(f"  {folder} ({_megabytes(size)})")
+    if going.dependants:
+        say(f"  first: {', '.join(going.dependants)}")
+    say("  do it: --yes")
+
+
+def _make_smaller(store: Path, size: int, free: int) -> None:
+    """Write the store anew where much of its file is free; say what it has become."""
+    from mlv.migrations.copying import compact
+
+    if free < COMPACTED_FROM * size:
+        say(f"{store}: {_megabytes(free)} of {_megabytes(size)} are free for what comes next")
+        return
+    say(f"{store}: {_megabytes(compact(store).size)} -> {_megabytes(store.stat().st_size)}")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Plan, run and commit: what the compute commands have in common.
 
-The store is open for reading while a job is planned and for writing while it is committed, never while it runs.
+The store is open for reading while a job is planned and for writing while it is committed, never while it runs. Where
+another process holds it, work waits for as long as it takes: what hours of compute found is committed.
 """
 
 import sys
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from mlv.cli.edge import jobs_folder, say
 from mlv.cli.progress import progress
 from mlv.compute.options import BATCH_TOKENS, ExecuteOptions
+from mlv.schema.patience import at_work
 
 if TYPE_CHECKING:
     import duckdb
@@ -35,6 +37,7 @@ class Work:
     plan_only: bool = False
     """Stop when the job directory is there: a worker elsewhere runs it."""
 
+    @at_work()
     def model(self, name: str, revision: str | None = None) -> "ModelRef":
         """The model or checkpoint of a name: in the store, else in a folder, else on the hub."""
         from mlv.compute.models import resolve
@@ -47,6 +50,7 @@ class Work:
         with open_store(self.store) as connection:
             return reference.model_copy(update={"name": canonical_name(connection, reference)})
 
+    @at_work()
     def plan(self, planner: "Planner") -> "JobDirectory | None":
         """Plan a job; None where there is nothing to do."""
         from mlv.ingest.plan import Jobs
@@ -65,6 +69,7 @@ class Work:
             return None
         return self.finish(job)
 
+    @at_work()
     def finish(self, job: "JobDirectory") -> "Committed":
         """Run a planned job to its end, going on where it was interrupted, and commit it."""
         from mlv.ingest.commit import committed
@@ -81,6 +86,7 @@ class Work:
         execute_job(job, self.options)
         return self.commit(job)
 
+    @at_work()
     def commit(self, job: "JobDirectory") -> "Committed":
         """Commit a finished job."""
         from mlv.ingest.commit import commit_job

@@ -1,12 +1,10 @@
 """Making, upgrading, checking and copying stores.
 
 ``upgrade`` brings a file to the newest revision, in one transaction, after a backup; views are made anew from their
-definitions at every upgrade, since they hold no data. A copy needs a shared lock alone: it can be
-taken beside readers. Alembic is imported where it is used.
+definitions at every upgrade, since they hold no data. Alembic is imported where it is used.
 """
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from mlv.schema.errors import StoreError, StoreLockedError, UsageError
-from mlv.schema.jobs import now, written_aside
+from mlv.migrations.copying import backup as backup
+from mlv.schema.errors import StoreError, StoreLockedError
+from mlv.schema.mounts import require_locks
+from mlv.schema.patience import patiently
 from mlv.schema.store import DISK_ERRORS, SCHEMA_REVISION, connect, exists, newer, reason, revision, unwritten
+from mlv.schema.torn_log import log
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -58,8 +59,11 @@ def _config(connection: "sa.Connection | None" = None) -> "Config":
 def _engine_connection(path: Path, *, read_only: bool) -> Iterator["sa.Connection"]:
     """A connection in one transaction. Raises StoreLockedError or StoreError as ``mlv.schema.store`` does."""
     import sqlalchemy as sa
+    from duckdb_sqlalchemy import ConnectionWrapper
 
-    engine = sa.create_engine(sa.URL.create("duckdb", database=str(path)), connect_args={"read_only": read_only})
+    engine = sa.create_engine(
+        "duckdb://", creator=lambda: ConnectionWrapper(connect(path, read_only=read_only)), poolclass=sa.NullPool
+    )
     try:
         with engine.begin() as connection:
             yield connection
@@ -88,11 +92,23 @@ def upgrade(path: Path, target: str = "head") -> Upgrade:
         # a reader would stop the upgrade, though not the copy: hear of it before there is one
         connect(path, read_only=False).close()
         saved = backup(path)
-    with whole_or_absent(path), _engine_connection(path, read_only=False) as connection:
-        command.upgrade(_config(connection), target)
-        if goal == SCHEMA_REVISION:
-            _install_views(connection)
+    with whole_or_absent(path):
+        if not exists(path):
+            patiently(lambda: _create(path), read_only=False)
+        with _engine_connection(path, read_only=False) as connection:
+            command.upgrade(_config(connection), target)
+            if goal == SCHEMA_REVISION:
+                _install_views(connection)
     return Upgrade(before, goal, saved)
+
+
+def _create(path: Path) -> None:
+    """Make an empty database."""
+    require_locks(path)
+    try:
+        duckdb.connect(str(path)).close()
+    except DISK_ERRORS as error:
+        raise unwritten(path, error) from error
 
 
 def _revision_before(path: Path) -> str | None:
@@ -107,10 +123,10 @@ def _revision_before(path: Path) -> str | None:
         return None
     with contextlib.closing(connect(path)) as connection:
         found = revision(connection)
-        tables = _row_counts(connection)
-    if found is None and tables:
+        tables = connection.execute("SELECT min(table_name) FROM duckdb_tables()").fetchone()
+    if found is None and tables and tables[0]:
         raise StoreError(
-            f"{path} is no store: it is a DuckDB file that has the table {min(tables)}.",
+            f"{path} is no store: it is a DuckDB file that has the table {tables[0]}.",
             "Name another path with --db.",
         )
     if found is not None and found > SCHEMA_REVISION:
@@ -136,15 +152,10 @@ def whole_or_absent(path: Path) -> Iterator[None]:
 
 
 def _remove(path: Path) -> None:
-    for file in (_log(path), path):
+    for file in (log(path), path):
         # a path that no file can be at, as the error under way says
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             file.unlink()
-
-
-def _log(path: Path) -> Path:
-    """Where DuckDB keeps the commits that are not yet in the file, and from where it replays them on opening."""
-    return path.with_name(path.name + ".wal")
 
 
 def _install_views(connection: "sa.Connection") -> None:
@@ -207,94 +218,3 @@ def _view_differences(path: Path) -> list[str]:
         ).fetchall()
     declared = {(view.name, column) for view in VIEWS for column in view.columns}
     return [f"view column {'.'.join(column)} differs" for column in sorted(declared ^ set(rows))]
-
-
-def backup(path: Path, target: Path | None = None, *, replace: bool = False) -> Path:
-    """Copy the store, by default beside it under its revision and the time; its rows are counted to verify it.
-
-    With ``replace`` the copy takes the place of an earlier one. Readers of the store do not matter, and what a killed
-    writer left in its log is in the copy. Raises UsageError where the target is not free, StoreError where the disk is
-    full or the copy is not whole, StoreLockedError where another process writes the store.
-    """
-    with contextlib.closing(connect(path)) as connection:
-        at = revision(connection) or "none"
-        counts = _row_counts(connection)
-        goal = target or path.with_name(f"{path.stem}.{at}.{now():%Y%m%dT%H%M%S%f}.backup.duckdb")
-        try:
-            _check_target(path, goal, replace=replace)
-            _copy(path, goal, counts)
-        except (OSError, *DISK_ERRORS) as error:
-            raise StoreError(
-                f"{path} ({path.stat().st_size:,} bytes) cannot be copied to {goal}: {reason(error)}",
-                "Free some space or name another folder.",
-            ) from error
-    return goal
-
-
-def _row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """How many rows each table has."""
-    tables = connection.execute("SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal").fetchall()
-    relations = {name: connection.table(f'"{schema}"."{name}"') for schema, name in tables}
-    return {name: len(relation) for name, relation in relations.items()}
-
-
-def _check_target(path: Path, goal: Path, *, replace: bool) -> None:
-    """Raise UsageError where a copy at ``goal`` would destroy the store or a file that is no earlier copy."""
-    taken = goal.exists()
-    if goal.resolve() in (path.resolve(), _log(path.resolve())) or (taken and goal.samefile(path)):
-        raise UsageError(f"{goal} is the store itself.", "Name another file for the copy.")
-    if taken and not replace:
-        raise UsageError(f"{goal} exists already.", "Name another file, or delete it first.")
-    if taken and not _is_database(goal):
-        raise UsageError(f"{goal} is no DuckDB file: it is not replaced.", "Name another file for the copy.")
-    if not taken and _log(goal).exists():
-        raise UsageError(
-            f"{_log(goal)} is another database's log, which DuckDB would replay into the copy.",
-            "Delete it, or name another file for the copy.",
-        )
-
-
-def _is_database(path: Path) -> bool:
-    """Whether the file has DuckDB's magic bytes, which follow a checksum of 8 bytes."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(12)[8:] == b"DUCK"
-
-
-def _copy(path: Path, goal: Path, counts: dict[str, int]) -> None:
-    """Copy the file and its log aside, make them one, verify them, and only then put the copy in place."""
-    with written_aside(goal) as aside:
-        try:
-            _copy_files(path, aside)
-            if _log(aside).exists():
-                with duckdb.connect(str(aside)) as connection:
-                    connection.execute("CHECKPOINT")
-        finally:
-            _log(aside).unlink(missing_ok=True)
-        _verify(aside, goal, counts)
-        # the log of the copy that is being replaced: DuckDB would replay it into the new one
-        _log(goal).unlink(missing_ok=True)
-
-
-def _copy_files(path: Path, aside: Path) -> None:
-    # The log first: closing any handle of the file gives up this process's lock on it (as POSIX locks are), and with
-    # the lock gone, a writer could change both.
-    with contextlib.suppress(FileNotFoundError):
-        shutil.copyfile(_log(path), _log(aside))
-    shutil.copyfile(path, aside)
-
-
-def _verify(aside: Path, goal: Path, counts: dict[str, int]) -> None:
-    """Raise StoreError where the copy cannot be read or has other rows than the store."""
-    try:
-        with contextlib.closing(connect(aside)) as connection:
-            copied = _row_counts(connection)
-    except (StoreError, duckdb.Error) as error:
-        raise StoreError(f"The copy at {goal} cannot be read: {error}", "Check the disk, then copy again.") from error
-    wrong = sorted(name for name in counts | copied if counts.get(name) != copied.get(name))
-    if wrong:
-        raise StoreError(
-            f"The copy at {goal} differs from the store in its rows of {', '.join(wrong)}; it was not kept.",
-            "Check the disk, then copy again.",
-        )

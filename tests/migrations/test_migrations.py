@@ -252,6 +252,40 @@ def test_an_upgrade_resamples_probe_sets_as_ingest_does_and_keeps_runs(tmp_path:
     assert _rows(path) == after
 
 
+def test_an_upgrade_sums_up_the_rankings_that_are_there(tmp_path: Path) -> None:
+    """Two targets of one question, in Farsi and Hindi, rank two sentences each, one of them the same."""
+    path = tmp_path / "fourth.duckdb"
+    migrations.upgrade(path, "0004")
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("INSERT INTO \"language\" VALUES (1, 'fa', 'fas', 'Persian'), (2, 'hi', 'hin', 'Hindi')")
+        connection.execute("INSERT INTO category VALUES (1, 'c', 'C', 1, 300, true)")
+        connection.execute("INSERT INTO probe_collection VALUES (1, 'own', '', '')")
+        connection.execute("INSERT INTO question VALUES (1, '1', 1, 'Q1', 1)")
+        connection.execute(
+            "INSERT INTO probe SELECT i, 1, 1, i, '[MASK]', 'a', 'b', '', '', 'canonical' FROM range(1, 3) r(i)"
+        )
+        connection.execute("INSERT INTO source VALUES (1, 's', 'S', 'other', '')")
+        connection.execute("INSERT INTO corpus VALUES (1, 1, 1, '', '', '', '')")
+        connection.execute("INSERT INTO segment SELECT i, 1, i, i, 'text' FROM range(1, 4) r(i)")
+        connection.execute("INSERT INTO run_corpus VALUES (1, 1, 3)")
+        connection.execute("INSERT INTO training_example SELECT i, 1, i, 'train', i FROM range(1, 4) r(i)")
+        connection.execute(
+            "INSERT INTO influence_run VALUES (2, 1, 'trak', 'dot', 'answer', 'all', 'none', 0, '', 1, 1, 3, 2)"
+        )
+        connection.execute("INSERT INTO influence_target SELECT i, 2, i, NULL, 1, 0 FROM range(1, 3) r(i)")
+        connection.execute(
+            "INSERT INTO influence_ranking SELECT i, 'positive', k, i + k - 1, 1 / k "
+            "FROM range(1, 3) r(i), range(1, 3) s(k)"
+        )
+    migrations.upgrade(path)
+    with duckdb.connect(str(path)) as connection:
+        assert connection.execute("FROM influence_overlap").fetchall() == [(1, 2, "positive", 1)]
+        assert connection.execute("FROM influence_language ORDER BY ALL").fetchall() == [
+            (1, "positive", 1, 2, 2, 2),
+            (2, "positive", 1, 2, 2, 0),
+        ]
+
+
 def test_upgrading_an_up_to_date_store_makes_no_backup(tmp_path: Path) -> None:
     path = tmp_path / "mlv.duckdb"
     migrations.upgrade(path)
@@ -323,7 +357,7 @@ def test_a_copy_that_lacks_rows_is_not_kept(store: Path, fresh: Path, monkeypatc
     def other(source: Path, target: Path) -> None:
         really(fresh if source == store else source, target)
 
-    monkeypatch.setattr("mlv.migrations.shutil.copyfile", other)
+    monkeypatch.setattr("mlv.migrations.copying.shutil.copyfile", other)
     with pytest.raises(StoreError, match="differs from the store in its rows of language"):
         migrations.backup(store, store.with_name("copy.duckdb"))
     assert list(store.parent.iterdir()) == [store]
@@ -336,8 +370,8 @@ def test_a_copy_that_cannot_be_read_is_not_kept(store: Path, monkeypatch: pytest
         else:
             raise FileNotFoundError
 
-    monkeypatch.setattr("mlv.migrations.shutil.copyfile", cut)
-    with pytest.raises(StoreError, match=r"copy at .*copy\.duckdb cannot be read"):
+    monkeypatch.setattr("mlv.migrations.copying.shutil.copyfile", cut)
+    with pytest.raises(StoreError, match=r"cannot be copied to .*copy\.duckdb: IO Error: Could not read"):
         migrations.backup(store, store.with_name("copy.duckdb"))
     assert list(store.parent.iterdir()) == [store]
 
@@ -429,7 +463,7 @@ def test_a_full_disk_leaves_no_half_a_backup(tmp_path: Path, monkeypatch: pytest
         Path(target).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mlv.migrations.shutil.copyfile", full)
+    monkeypatch.setattr("mlv.migrations.copying.shutil.copyfile", full)
     with pytest.raises(StoreError, match="No space left"):
         migrations.backup(path, tmp_path / "copy.duckdb")
     assert [file.name for file in tmp_path.iterdir()] == ["mlv.duckdb"]

@@ -1,0 +1,404 @@
+"""What a store and its jobs are after SIGKILL, at 200 moments spread over the whole length of what is done to them.
+
+Everything is real: a tiny model is trained, asked and traced, and its jobs are committed and deleted as commands do it.
+The moments are drawn with a seed and in proportion to how long an unbroken run takes here; some lie after its end.
+Whatever was announced before the kill has to be there afterwards, what was not is there whole or not at all, and the
+same operation, asked for again, ends like an unbroken one.
+"""
+
+import hashlib
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from command_line import Mlv
+from killing import Killed, Killer
+from tiny_model import DEMO, save_model
+
+from mlv import migrations
+from mlv.compute.jobs import execute
+from mlv.compute.options import ExecuteOptions
+from mlv.ingest.integrity import check as check_rules
+from mlv.ingest.integrity import named_files
+from mlv.migrations.copying import read_all
+from mlv.schema.jobs import JobDirectory, content_digest
+from mlv.schema.store import SCHEMA_REVISION, connect, open_store
+
+COMMITS, UPGRADES, BACKUPS, DELETIONS, COMPACTIONS, EXECUTIONS = 70, 30, 30, 36, 10, 24
+"""Kills, 200 in all."""
+
+ON_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
+HERE = ("--threads", "1", "--device", "cpu")
+METRICS = 150_000
+"""Rows added to the training job: enough for DuckDB to write some of them to the file before they are committed."""
+
+Contents = dict[str, tuple[int, int]]
+
+
+class Study:
+    """A folder with a store, jobs that are committed, and a training, a probing and an influence job that are done."""
+
+    def __init__(self, folder: Path, finished: list[str]) -> None:
+        self.folder, self.store, self.finished = folder, folder / "mlv.duckdb", finished
+
+    def copy(self, folder: Path) -> "Study":
+        """The same in another folder."""
+        shutil.copytree(self.folder, folder)
+        return Study(folder, self.finished)
+
+    def job(self, kind: str) -> Path:
+        """Directory of the job of a kind that is done."""
+        (name,) = [name for name in self.finished if name.startswith(kind)]
+        return self.folder / "jobs" / name
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Made by the commands that a researcher types."""
+    folder = tmp_path_factory.mktemp("study")
+    mlv = Mlv(folder)
+
+    def do(*command: str) -> None:
+        done = mlv(*command)
+        assert done.code == 0, (command, done.err)
+
+    do("db", "upgrade")
+    do("ingest", "probes", str(DEMO / "probes"), "--collection", "demo", "--citation", "own")
+    for language in ("fa", "ko"):
+        do("ingest", "corpus", str(DEMO / "corpus" / f"{language}.txt"), "--source", "lines", "--language", language)
+    save_model(folder / "tiny")
+    train = ("compute", "finetune", "--model", str(folder / "tiny"), "--corpus", "lines", "--language", "fa,ko")
+    settings = ("--sentences", "40", "--epochs", "2", "--learning-rate", "2e-2", "--test-language", "fa,ko", *HERE)
+    do(*train, *settings)
+    ((run,),) = mlv.rows("SELECT run FROM v_run WHERE kind = 'finetune'")
+    committed = {path.name for path in (folder / "jobs").iterdir()}
+    do(*train, *settings, "--seed", "2", "--plan-only")
+    do("compute", "probe", "--model", f"{run}/epoch-1", "--language", "fa,ko", *HERE, "--plan-only")
+    some = ("--language", "fa", "--probe", "2", "--probe", "46", "--top-k", "5")
+    do("compute", "influence", str(run), *some, *HERE, "--plan-only")
+    finished = sorted({path.name for path in (folder / "jobs").iterdir()} - committed)
+    for name in finished:
+        execute(folder / "jobs" / name, ExecuteOptions("cpu", 1))
+    made = Study(folder, finished)
+    _lengthen(made.job("finetune"))
+    return made
+
+
+def _lengthen(job: Path) -> None:
+    """Give a training job many metrics."""
+    path = job / "outputs" / "metrics.parquet"
+    found = pl.read_parquet(path)
+    steps = pl.int_range(METRICS, eager=True).cast(found.schema["step"])
+    more = pl.DataFrame({"name": "made_up", "epoch": 0.5, "step": steps, "value": steps * 0.1}).cast(found.schema)
+    pl.concat([found, more.select(found.columns)]).write_parquet(path)
+
+
+@pytest.fixture(scope="module")
+def kill() -> Iterator[Killer]:
+    killer = Killer(ON_ONE_THREAD)
+    yield killer
+    killer.close()
+
+
+class Tally:
+    """The moments at which a test kills: spread over the operation, every fifth one after it was announced."""
+
+    def __init__(self, seed: int, unbroken: float) -> None:
+        self._random, self._length = random.Random(seed), unbroken
+        self._drawn = self.before = self.announced = self.ended = 0
+
+    def moment(self) -> tuple[str, float]:
+        """When to kill next: a word of the operation, and seconds after it."""
+        self._drawn += 1
+        if self._drawn % 5 == 0:
+            return "announced", self._random.choice([0.0, self._random.uniform(0, 0.05)])
+        return "begun", self._random.uniform(0, self._length)
+
+    def count(self, killed: Killed) -> None:
+        """Note where a kill fell."""
+        self.before += killed.announced is None
+        self.announced += killed.announced is not None and not killed.ended
+        self.ended += killed.ended
+
+    def check(self, name: str, kills: int) -> None:
+        """See that there were as many as there should be, on either side of the announcement; print where they fell."""
+        print(  # noqa: T201
+            f"{name}: {kills} kills in {self._length:.2f} s: {self.before} before it was announced, {self.announced} "
+            f"then and before its end, {self.ended} after it"
+        )
+        assert self.before + self.announced + self.ended == kills
+        assert self.before >= kills // 3
+        assert self.announced + self.ended >= kills // 5
+
+
+def contents(store: Path) -> Contents:
+    """Rows of each table and the sum of their hashes, but for when they were committed."""
+    with connect(store) as connection:
+        found = read_all(connection, store)
+        run = connection.execute(
+            "SELECT count(*), coalesce(sum(hash(r)::HUGEINT), 0) FROM (SELECT * EXCLUDE (committed_at) FROM run) r"
+        ).fetchone()
+    assert run is not None
+    return {**found, "run": run}
+
+
+def problems(store: Path) -> list[str]:
+    """What `mlv db check` finds in rows and files."""
+    with open_store(store) as connection:
+        outcomes = check_rules(connection, [], named_files(connection, store, store.parent / "jobs"))
+    return [outcome.sentence for outcome in outcomes if not outcome.ok]
+
+
+def hidden(folder: Path) -> list[str]:
+    """Names of half-finished files."""
+    return [path.name for path in folder.rglob(".*.part*")]
+
+
+def tried(kill: Killer, tally: Tally, check: Callable[[Killed], None], operation: str, *arguments: object) -> None:
+    """Kill an operation at the next moment, and check what is left; a failure says when it was killed."""
+    word, seconds = tally.moment()
+    killed = kill(operation, *arguments, word=word, seconds=seconds)
+    tally.count(killed)
+    try:
+        check(killed)
+    except BaseException as error:
+        error.add_note(f"{operation} {arguments} killed {seconds:.4f} s after it had {word}: {killed}")
+        raise
+
+
+@pytest.mark.parametrize(("kind", "kills"), [("finetune", 40), ("probe", 10), ("influence", COMMITS - 50)])
+def test_a_commit_is_whole_or_absent_and_what_was_announced_is_there(
+    study: Study, kill: Killer, tmp_path: Path, kind: str, kills: int
+) -> None:
+    before = contents(study.store)
+    unbroken = study.copy(tmp_path / "unbroken")
+    tally = Tally(kills, kill("commit", unbroken.store, unbroken.job(kind)).seconds)
+    after = contents(unbroken.store)
+    assert before != after
+
+    def check(killed: Killed) -> None:
+        left = contents(here.store)
+        assert left == after if killed.announced else left in (before, after)
+        assert problems(here.store) == []
+        if left == before:
+            kill("commit", here.store, here.job(kind))
+            assert contents(here.store) == after
+
+    for number in range(kills):
+        here = study.copy(tmp_path / f"{number}")
+        tried(kill, tally, check, "commit", here.store, here.job(kind))
+        shutil.rmtree(here.folder)
+    tally.check(f"commit of {kind}", kills)
+
+
+def test_an_upgrade_is_whole_or_undone_and_can_be_repeated(kill: Killer, tmp_path: Path) -> None:
+    old = tmp_path / "old.duckdb"
+    migrations.upgrade(old, "0002")
+    with duckdb.connect(str(old)) as connection:
+        _fill(connection)
+    before = contents(old)
+
+    def copy(name: str) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        return Path(shutil.copyfile(old, folder / "mlv.duckdb"))
+
+    unbroken = copy("unbroken")
+    tally = Tally(3, kill("upgrade", unbroken).seconds)
+    after = contents(unbroken)
+    assert before.keys() < after.keys()
+
+    def check(killed: Killed) -> None:
+        revision = migrations.current(store)
+        left = contents(store)
+        if killed.announced:
+            assert left == after
+        elif revision == SCHEMA_REVISION:
+            # languages, countries and categories are entered after the upgrade, in a transaction of their own
+            assert {name for name in left if left[name] != after[name]} <= REFERENCE
+        else:
+            assert left == before
+        for path in store.parent.glob("*.backup.duckdb"):
+            assert contents(path) == before
+        kill("upgrade", store)
+        assert contents(store) == after
+        assert migrations.differences(store) == []
+        assert hidden(store.parent) == []
+
+    for number in range(UPGRADES):
+        store = copy(f"{number}")
+        tried(kill, tally, check, "upgrade", store)
+        shutil.rmtree(store.parent)
+    tally.check("upgrade", UPGRADES)
+
+
+REFERENCE = {"category", "language", "country", "language_country"}
+
+
+def _fill(connection: duckdb.DuckDBPyConnection) -> None:
+    """Runs, and a probe set, of revision 0002."""
+    connection.execute("INSERT INTO base_model VALUES (1, 'nano', '', 'd0', 'mt5', 5, 7)")
+    connection.execute(
+        "INSERT INTO run SELECT i, 'finetune', 'finetune-' || i, 'hash' || i, '{}', NULL, 1, 3, 'committed', "
+        "TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-02', TIMESTAMP '2026-01-03', '{}' FROM range(100) AS r(i)"
+    )
+    connection.execute(
+        "INSERT INTO training_example SELECT i, i % 100, i // 100, 'train', i FROM range(50_000) AS r(i)"
+    )
+    connection.execute("INSERT INTO category VALUES (1, 'c', 'C', 1, 45, true)")
+    connection.execute("INSERT INTO question SELECT i, 'q' || i, 1, 'Q' || i, 1 FROM range(237) AS r(i)")
+    connection.execute("INSERT INTO probe_collection VALUES (1, 'own', 'nobody', 'x')")
+    connection.execute("INSERT INTO probe_set VALUES (1, 'all', 1, 'all')")
+    connection.execute("INSERT INTO probe_set_member SELECT 1, i FROM range(237) AS r(i)")
+
+
+def test_a_copy_is_whole_or_absent(study: Study, kill: Killer, tmp_path: Path) -> None:
+    here = study.copy(tmp_path / "here")
+    earlier, copy = tmp_path / "earlier.duckdb", tmp_path / "copy.duckdb"
+    migrations.backup(here.store, earlier)
+    before = contents(here.store)
+    kill("commit", here.store, here.job("finetune"))
+    after = contents(here.store)
+    tally = Tally(4, kill("backup", here.store, tmp_path / "unbroken.duckdb").seconds)
+
+    def check(killed: Killed) -> None:
+        assert contents(here.store) == after
+        if copy.exists():
+            left = contents(copy)
+            assert left == after if killed.announced else left in (before, after)
+        else:
+            assert not number % 2
+            assert killed.announced is None
+        migrations.backup(here.store, copy, replace=True)
+        assert contents(copy) == after
+        assert hidden(tmp_path) == []
+
+    for number in range(BACKUPS):
+        copy.unlink(missing_ok=True)
+        if number % 2:
+            shutil.copyfile(earlier, copy)
+        tried(kill, tally, check, "backup", here.store, copy)
+    tally.check("backup", BACKUPS)
+
+
+@pytest.fixture(scope="module")
+def full(study: Study, kill: Killer, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The study with all of its jobs committed."""
+    here = study.copy(tmp_path_factory.mktemp("full") / "study")
+    for kind in ("finetune", "probe", "influence"):
+        kill("commit", here.store, here.job(kind))
+    return here
+
+
+@pytest.mark.parametrize("kind", ["finetune", "probe", "influence"])
+def test_a_deletion_is_finished_when_it_is_asked_for_again(
+    full: Study, kill: Killer, tmp_path: Path, kind: str
+) -> None:
+    kills = DELETIONS // 3
+    before, files = contents(full.store), tree(full.folder / "jobs")
+    unbroken = full.copy(tmp_path / "unbroken")
+    run = full.job(kind).name
+    tally = Tally(kills, kill("delete", unbroken.store, run).seconds)
+    after, left_files = contents(unbroken.store), tree(unbroken.folder / "jobs")
+    assert not unbroken.job(kind).exists()
+
+    def check(killed: Killed) -> None:
+        with open_store(here.store) as connection:
+            row = connection.execute("SELECT status FROM run WHERE name = ?", [run]).fetchone()
+            shown = connection.execute("FROM v_run WHERE run = ?", [run]).fetchone()
+        if row == ("committed",):
+            assert killed.announced is None
+            assert (contents(here.store), tree(here.folder / "jobs")) == (before, files)
+        elif row == ("deleting",):
+            assert shown is None
+            assert killed.announced is None
+            assert [found for found in problems(here.store) if "deletion" not in found] == []
+        else:
+            assert (contents(here.store), tree(here.folder / "jobs")) == (after, left_files)
+        if row:
+            kill("delete", here.store, run)
+        assert (contents(here.store), tree(here.folder / "jobs")) == (after, left_files)
+        assert problems(here.store) == []
+
+    for number in range(kills):
+        here = full.copy(tmp_path / f"{number}")
+        tried(kill, tally, check, "delete", here.store, run)
+        shutil.rmtree(here.folder)
+    tally.check(f"deletion of {kind}", kills)
+
+
+def tree(folder: Path) -> set[str]:
+    """Files below a folder."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_store_that_is_written_anew_is_the_old_or_the_new_one(full: Study, kill: Killer, tmp_path: Path) -> None:
+    kept = contents(full.store)
+    unbroken = full.copy(tmp_path / "unbroken")
+    tally = Tally(6, kill("compact", unbroken.store).seconds)
+    small = unbroken.store.stat().st_size
+
+    def check(killed: Killed) -> None:
+        assert contents(here.store) == kept
+        assert problems(here.store) == []
+        assert not killed.announced or here.store.stat().st_size == small
+        kill("compact", here.store)
+        assert contents(here.store) == kept
+        assert hidden(here.folder) == []
+
+    for number in range(COMPACTIONS):
+        here = full.copy(tmp_path / f"{number}")
+        tried(kill, tally, check, "compact", here.store)
+        shutil.rmtree(here.folder)
+    tally.check("compaction", COMPACTIONS)
+
+
+@pytest.mark.parametrize("kind", ["finetune", "probe", "influence"])
+def test_a_job_that_is_killed_again_and_again_ends_like_an_unbroken_one(
+    study: Study, kill: Killer, tmp_path: Path, kind: str
+) -> None:
+    """A job goes on where the last kill left it; when it is done, the next one starts."""
+    kills = EXECUTIONS // 3
+    planned = study.copy(tmp_path / "planned")
+    _forget(planned.job(kind))
+    for folder in (planned.folder / "jobs").glob("index-*"):
+        shutil.rmtree(folder)
+    unbroken = planned.copy(tmp_path / "unbroken")
+    tally = Tally(kills, kill("execute", unbroken.job(kind)).seconds)
+    found = results(unbroken.job(kind))
+    here = planned.copy(tmp_path / "0")
+
+    def check(killed: Killed) -> None:
+        assert not killed.announced or results(here.job(kind)) == found
+
+    for number in range(1, kills + 1):
+        tried(kill, tally, check, "execute", here.job(kind))
+        if JobDirectory(here.job(kind)).state() == "done":
+            assert results(here.job(kind)) == found
+            here = planned.copy(tmp_path / f"{number}")
+    kill("execute", here.job(kind))
+    assert results(here.job(kind)) == found
+    tally.check(f"execution of {kind}", kills)
+
+
+def _forget(job: Path) -> None:
+    """Leave a job as it was planned."""
+    for name in ("outputs", "checkpoints", "work"):
+        shutil.rmtree(job / name, ignore_errors=True)
+    (job / "log.jsonl").unlink()
+    JobDirectory(job).set_state("planned")
+
+
+def results(job: Path) -> dict[str, str]:
+    """Digests of what a job found, but for how fast it was."""
+    files = [path for name in ("outputs", "checkpoints") for path in (job / name).rglob("*") if path.is_file()]
+    found = {str(path.relative_to(job)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    metrics = job / "outputs" / "metrics.parquet"
+    if metrics.exists():
+        timeless = pl.read_parquet(metrics).filter(pl.col("name") != "examples_per_second")
+        found["outputs/metrics.parquet"] = content_digest(timeless)
+    return found
