@@ -245,12 +245,44 @@ def run(
     skip_ambiguous: SkipAmbiguous = False,
     batch_tokens: BatchTokens = BATCH_TOKENS,
 ) -> None:
-    """Run planned jobs where they lie: for a worker that has no store. `mlv runs resume` commits them."""
+    """Run planned jobs where they lie: for a worker that has no store. `mlv runs resume` commits them.
+
+    SIGTERM, SIGUSR1 and SIGUSR2 have it save what it has and end with exit code 130: run again, it goes on from there.
+    """
     from mlv.cli.work import execute_job
     from mlv.compute.options import ExecuteOptions
+    from mlv.compute.stopping import listening
     from mlv.schema.jobs import JobDirectory
 
     options = ExecuteOptions(device, threads, skip_ambiguous, batch_tokens)
-    for path in jobs:
-        execute_job(JobDirectory(path), options)
-        say(f"{path.name}: done")
+    with listening():
+        for path in jobs:
+            execute_job(JobDirectory(path), options)
+            say(f"{path.name}: done")
+
+
+def split_revision(text: str) -> tuple[str, str | None]:
+    """Name and revision of ``NAME@REVISION``; a folder's name may have an @."""
+    name, _, revision = text.rpartition("@")
+    return (name, revision) if name and not Path(text).is_dir() else (text, None)
+
+
+@app.command()
+def prefetch(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL[@REVISION]...", help="Names on the hub.")],
+) -> None:
+    """Fetch models to HF_HOME, where there is network: for jobs that run where there is none, with HF_HUB_OFFLINE=1.
+
+    Prints each with the commit that was fetched: NAME@REVISION, as a study file may name it.
+    """
+    for model in models:
+        fetch_model(*split_revision(model))
+
+
+def fetch_model(name: str, revision: str | None) -> None:
+    """Fetch a model of the hub, and print its name with its commit."""
+    from mlv.compute.prefetch import prefetch
+
+    fetched = prefetch(name, revision)
+    say(f"{name}: {fetched.size / 1e6:,.1f} MB in {fetched.model.path}")
+    typer.echo(f"{name}@{fetched.model.revision}")

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 POLL_SECONDS = 1.0
 """Between two looks for workers that ended, and two attempts to open a store that another process holds."""
 
+ACTIVE = ("running", "submitted")
+"""States of cells that something works on or will."""
+
 LISTED = 10
 """Cells with problems that are named."""
 
@@ -46,6 +49,8 @@ class Driver:
         self._work, self._board, self._launcher, self._study = work, board, launcher, study
         self._flying: dict[Path, Cell] = {}
         self._failed: dict[Cell, str] = {}
+        self._left_alone: set[Cell] = set()
+        self._trouble = ""
 
     def run(self) -> None:
         """Run what is missing. Raises JobError at the end where cells failed or cannot be planned."""
@@ -66,43 +71,77 @@ class Driver:
                     for ended in self._launcher.wait(POLL_SECONDS):
                         self._finish(ended)
                     self._start_ready(wanted, startable)
+                    self._say_trouble()
         except KeyboardInterrupt:
             say(f"stopped; go on with: {self._command('run')}")
             raise
         finally:
-            self._launcher.stop()
+            left = self._launcher.stop()
+            if left:
+                say(f"{left} jobs go on without this command; to end them, too: {self._command('cancel')}")
         self._conclude()
 
     def _start_ready(self, wanted: "Collection[Cell]", startable: "Collection[CellState]") -> None:
-        """Give the launcher what it has places for. What is finished already is committed."""
-        seen, flying = self._board.seen, set(self._flying.values())
+        """Give the launcher what it has places for, all at once. What is finished already is committed."""
+        flying = set(self._flying.values())
+        ready: list[Path] = []
         for cell in wanted:
-            if not self._launcher.free:
-                return
-            if cell in flying or cell in self._failed or seen[cell].state not in startable:
+            if self._launcher.free <= len(ready):
+                break
+            if cell in flying or cell in self._failed or not self._is_next(cell, startable):
                 continue
-            if self._board.ready(cell):
-                with self._failing_alone(cell):
-                    self._start(cell)
+            with self._failing_alone(cell):
+                job = self._next(cell, startable)
+                if job is not None:
+                    self._flying[job.path] = cell
+                    ready.append(job.path)
+        if ready:
+            self._launcher.start(ready)
+        for path in ready:
+            say(f"{self._place(self._flying[path])} started ({path.name})")
 
-    def _start(self, cell: "Cell") -> None:
+    def _is_next(self, cell: "Cell", startable: "Collection[CellState]") -> bool:
+        state = self._board.seen[cell].state
+        if state in ACTIVE:
+            return cell not in self._left_alone
+        return state in startable and self._board.ready(cell)
+
+    def _next(self, cell: "Cell", startable: "Collection[CellState]") -> "JobDirectory | None":
+        """The job of a cell that is to be started; None where it was done, or something works on it."""
         # another cell or another process may have done it since
-        job = self._reading(lambda connection: self._planned(connection, cell))
+        job = self._reading(lambda connection: self._planned(connection, cell, startable))
+        if self._board.seen[cell].state in ACTIVE:
+            self._adopt(cell)
         if job is None or job.path in self._flying:
-            return
+            return None
         if job.state() == "done":
             self._commit(cell, job)
-            return
-        self._launcher.start(job.path)
-        self._flying[job.path] = cell
-        say(f"{self._place(cell)} started ({job.path.name})")
+            return None
+        return job
 
-    def _planned(self, connection: "duckdb.DuckDBPyConnection", cell: "Cell") -> "JobDirectory | None":
+    def _adopt(self, cell: "Cell") -> None:
+        """Watch a job that was started before or by another process, if the launcher can."""
+        path = self._board.directory(cell).path
+        if path in self._flying or not self._launcher.adopt(path):
+            self._left_alone.add(cell)
+            return
+        self._flying[path] = cell
+        say(f"{self._place(cell)} adopted ({path.name}; {self._board.seen[cell].note})")
+
+    def _say_trouble(self) -> None:
+        """Say once what keeps the launcher from working."""
+        if self._launcher.trouble != self._trouble:
+            self._trouble = self._launcher.trouble
+            say(f"waiting: {self._trouble}" if self._trouble else "going on")
+
+    def _planned(
+        self, connection: "duckdb.DuckDBPyConnection", cell: "Cell", startable: "Collection[CellState]"
+    ) -> "JobDirectory | None":
         """The job of a cell, ready to be run; None where there is nothing to run."""
         from mlv.ingest.plan import relocate_model
 
         self._board.look(connection, [cell])
-        if self._board.seen[cell].state in ("done", "blocked", "running"):
+        if self._board.seen[cell].state not in startable or not self._board.ready(cell):
             return None
         job = self._board.plan(connection, cell)
         relocate_model(connection, job, self._work.store)
@@ -118,8 +157,9 @@ class Driver:
                 self._commit(cell, job)
             return
         self._reading(lambda connection: self._board.look(connection, [cell]))
-        if self._board.seen[cell].state == "running":
+        if self._board.seen[cell].state in ACTIVE:
             say(f"{self._place(cell)} is being run by another process: left alone")
+            self._left_alone.add(cell)
             return
         self._fail(cell, self._board.seen[cell].note or ended.how)
 
@@ -190,7 +230,7 @@ def say_problems(board: "Board", failed: "dict[Cell, str] | None" = None) -> Non
     from mlv.compute.launchers import LOG
 
     reasons = {cell: seen.note for cell, seen in board.seen.items()} | (failed or {})
-    for state in ("running", "interrupted", "failed", "blocked"):
+    for state in ("running", "submitted", "interrupted", "failed", "blocked"):
         cells = [cell for cell, seen in board.seen.items() if seen.state == state]
         if state == "failed":
             cells += [cell for cell in failed or {} if board.seen[cell].state not in ("failed", "done")]

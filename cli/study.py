@@ -1,35 +1,60 @@
 """`mlv study`: a grid of runs as one file; what it comes to, what it costs, running it, and what is left."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlv.cli.compute import BatchTokens, Device, SkipAmbiguous
-from mlv.cli.driver import Driver, say_problems, say_states, worker_command
+from mlv.cli.compute import BatchTokens, Device, SkipAmbiguous, fetch_model, split_revision
+from mlv.cli.driver import ACTIVE, Driver, say_problems, say_states, worker_command
 from mlv.cli.edge import DEFAULT_STORE, Store, jobs_folder, say
 from mlv.cli.output import Format, Limit, Output, put
 from mlv.compute.options import BATCH_TOKENS
-from mlv.schema.errors import MlvError
+from mlv.schema.errors import MlvError, UsageError
 
 if TYPE_CHECKING:
     import polars as pl
 
     from mlv.cli.work import Work
+    from mlv.compute.launchers import Launcher
     from mlv.ingest.study import Study
     from mlv.ingest.study_board import Board, Model
     from mlv.schema.jobs import ModelRef
 
 app = typer.Typer(help="Plan, run and follow a study: a grid of runs in one file.", no_args_is_help=True)
 
+QUEUE_SECONDS = 5.0
+"""How old an answer of Slurm's queue may be where cells are looked at."""
+
+
+class LauncherKind(StrEnum):
+    """Where jobs run."""
+
+    LOCAL = "local"
+    SLURM = "slurm"
+
+
 StudyFile = Annotated[
     str, typer.Argument(metavar="STUDY", help="A study file, or the name of one that comes with mlv: echoes or demo.")
 ]
+LauncherName = Annotated[
+    LauncherKind, typer.Option("--launcher", help="Where jobs run: on this machine, or on a Slurm cluster.")
+]
+SlurmFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="What jobs are given on the cluster; slurm.toml beside the store.")
+]
+SlurmKeys = Annotated[
+    list[str] | None,
+    typer.Option("--slurm", metavar="KEY=VALUE", help="Changes a key of that file: partition=gpu, probe.time=0:30:00."),
+]
 Workers = Annotated[
-    int | None, typer.Option(min=1, help="Jobs at a time; as many as there are GPUs, or 1, if not given.")
+    int | None,
+    typer.Option(min=1, help="Jobs at a time on this machine; as many as there are GPUs, or 1, if not given."),
 ]
 WorkerThreads = Annotated[
-    int | None, typer.Option("--threads", min=1, help="CPU threads of a worker; an equal share if not given.")
+    int | None,
+    typer.Option("--threads", min=1, help="CPU threads of a worker on this machine; an equal share if not given."),
 ]
 
 
@@ -108,24 +133,31 @@ def cost(
 @app.command()
 def run(
     study: StudyFile,
+    launcher: LauncherName = LauncherKind.LOCAL,
     workers: Workers = None,
+    slurm_file: SlurmFile = None,
+    slurm: SlurmKeys = None,
     device: Device = "auto",
     threads: WorkerThreads = None,
     skip_ambiguous: SkipAmbiguous = False,
     batch_tokens: BatchTokens = BATCH_TOKENS,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Run what is missing of a study on this machine, and commit it as it comes. What failed before is left as it is.
+    """Run what is missing of a study, and commit it as it comes. What failed before is left as it is.
 
-    Ctrl-C stops it; run again, it goes on from there.
+    Ctrl-C stops it, and its workers on this machine; jobs of a cluster go on. Run again, it goes on from there.
     """
-    _drive(study, _work(db, device, threads, skip_ambiguous, batch_tokens), workers, failed=False)
+    work = _work(db, device, threads, skip_ambiguous, batch_tokens)
+    _drive(study, work, _launcher(work, launcher, workers, slurm_file, slurm), failed=False)
 
 
 @app.command()
 def retry(
     study: StudyFile,
+    launcher: LauncherName = LauncherKind.LOCAL,
     workers: Workers = None,
+    slurm_file: SlurmFile = None,
+    slurm: SlurmKeys = None,
     device: Device = "auto",
     threads: WorkerThreads = None,
     skip_ambiguous: SkipAmbiguous = False,
@@ -133,7 +165,36 @@ def retry(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Run the cells of a study that failed or were killed again, and those that wait for them."""
-    _drive(study, _work(db, device, threads, skip_ambiguous, batch_tokens), workers, failed=True)
+    work = _work(db, device, threads, skip_ambiguous, batch_tokens)
+    _drive(study, work, _launcher(work, launcher, workers, slurm_file, slurm), failed=True)
+
+
+@app.command()
+def prefetch(study: StudyFile, db: Store = DEFAULT_STORE) -> None:
+    """Fetch the models that a study needs of the hub to HF_HOME, where there is network, for jobs where there is none.
+
+    Prints each with the commit that was fetched: NAME@REVISION, as the study file may name it.
+    """
+    from mlv.ingest.study import cells, read_study
+
+    for model in dict.fromkeys(cell.model for cell in cells(read_study(study))):
+        name, revision = split_revision(model)
+        if _is_here(db, name):
+            say(f"{model}: here already")
+        else:
+            fetch_model(name, revision)
+
+
+@app.command()
+def cancel(study: StudyFile, db: Store = DEFAULT_STORE) -> None:
+    """Take what a study has on a Slurm cluster out of its queue, and end what runs there. Finished work is kept."""
+    from mlv.compute.slurm import cancel as cancel_jobs
+    from mlv.ingest.study import read_study
+
+    board = _board(read_study(study), db)
+    cells = [cell for cell, seen in board.seen.items() if seen.state in ACTIVE]
+    numbers = cancel_jobs(board.directory(cell) for cell in cells)
+    say(f"cancelled: {', '.join(numbers) or 'nothing was in the queue'}")
 
 
 def _work(store: Path, device: str, threads: int | None, skip_ambiguous: bool, batch_tokens: int) -> "Work":
@@ -142,13 +203,38 @@ def _work(store: Path, device: str, threads: int | None, skip_ambiguous: bool, b
     return make_work(store, device, threads, skip_ambiguous, batch_tokens=batch_tokens)
 
 
-def _drive(study: str, work: "Work", workers: int | None, *, failed: bool) -> None:
+def _launcher(
+    work: "Work", kind: LauncherKind, workers: int | None, slurm_file: Path | None, slurm: list[str] | None
+) -> "Launcher":
+    """The launcher that the options ask for. Raises UsageError where they do not fit each other or the cluster."""
+    if kind == LauncherKind.SLURM:
+        _refuse({"--workers": workers, "--threads": work.options.threads}, "Say it with --slurm at_once=N or cpus=N.")
+        return _slurm_launcher(work, slurm_file, slurm or [])
     from mlv.compute.launchers import LocalLauncher, available_gpus
+
+    _refuse({"--slurm": slurm, "--slurm-file": slurm_file}, "Add --launcher slurm, or leave it out.")
+    gpus = available_gpus(work.options.device)
+    return LocalLauncher(worker_command(), work.options, workers or len(gpus) or 1, gpus)
+
+
+def _refuse(given: dict[str, object], hint: str) -> None:
+    names = [name for name, value in given.items() if value]
+    if names:
+        raise UsageError(f"{' and '.join(names)} says nothing to this launcher.", hint)
+
+
+def _slurm_launcher(work: "Work", file: Path | None, keys: list[str]) -> "Launcher":
+    from mlv.compute.slurm import SlurmLauncher
+    from mlv.compute.slurm_settings import FILE, named_file, read_settings
+
+    settings = read_settings(named_file(file) if file else work.store.parent / FILE, keys)
+    return SlurmLauncher(worker_command(), work.options, settings, jobs_folder(work.store))
+
+
+def _drive(study: str, work: "Work", launcher: "Launcher", *, failed: bool) -> None:
     from mlv.ingest.study import read_study
 
     board = _board(read_study(study), work.store, fetch=True)
-    gpus = available_gpus(work.options.device)
-    launcher = LocalLauncher(worker_command(), work.options, workers or len(gpus) or 1, gpus)
     driver = Driver(work, board, launcher, study)
     if failed:
         driver.retry()
@@ -159,8 +245,9 @@ def _drive(study: str, work: "Work", workers: int | None, *, failed: bool) -> No
 def _board(study: "Study", store: Path, *, fetch: bool = False) -> "Board":
     """The study against the store; with ``fetch`` models are downloaded that are not here."""
     import sys
+    from functools import partial
 
-    from mlv.compute.jobs import is_running
+    from mlv.compute.slurm import Queue, activity
     from mlv.ingest.plan import Jobs
     from mlv.ingest.study import cells
     from mlv.ingest.study_board import Board
@@ -168,7 +255,8 @@ def _board(study: "Study", store: Path, *, fetch: bool = False) -> "Board":
 
     names = dict.fromkeys(cell.model for cell in cells(study))
     models = {name: _model(store, name, fetch=fetch) for name in names}
-    board = Board(study, store, Jobs(jobs_folder(store), {"arguments": sys.argv[1:]}), models, is_running)
+    active = partial(activity, Queue(QUEUE_SECONDS))
+    board = Board(study, store, Jobs(jobs_folder(store), {"arguments": sys.argv[1:]}), models, active)
     with open_store(store) as connection:
         board.look(connection)
     return board
@@ -177,15 +265,11 @@ def _board(study: "Study", store: Path, *, fetch: bool = False) -> "Board":
 def _model(store: Path, text: str, *, fetch: bool) -> "Model":
     """The model that a study names; why there is none; or None where it is to be fetched."""
     from mlv.cli.work import make_work
-    from mlv.ingest.models import find_model
     from mlv.schema.errors import StoreError
-    from mlv.schema.store import open_store
 
-    name, revision = _revision(text)
+    name, revision = split_revision(text)
     try:
-        with open_store(store) as connection:
-            here = find_model(connection, store, name) is not None or Path(name).expanduser().is_dir()
-        if fetch or here:
+        if fetch or _is_here(store, name):
             return make_work(store, "auto", None).model(name, revision)
         return _pretrained(store, name, revision)
     except StoreError:
@@ -194,9 +278,13 @@ def _model(store: Path, text: str, *, fetch: bool) -> "Model":
         return error
 
 
-def _revision(text: str) -> tuple[str, str | None]:
-    name, _, revision = text.rpartition("@")
-    return (name, revision) if name and not Path(text).is_dir() else (text, None)
+def _is_here(store: Path, name: str) -> bool:
+    """Whether a model is in the store or a folder, and not on the hub."""
+    from mlv.ingest.models import find_model
+    from mlv.schema.store import open_store
+
+    with open_store(store) as connection:
+        return find_model(connection, store, name) is not None or Path(name).expanduser().is_dir()
 
 
 def _pretrained(store: Path, name: str, revision: str | None) -> "ModelRef | None":

@@ -6,8 +6,9 @@ everything else is the Trainer's default: linear decay without warmup, no weight
 
 A training example is corrupted afresh in every epoch and can be rebuilt (:func:`corrupted_examples`); the development
 examples have one corruption, that of epoch 0, so that their losses compare over epochs. The order of the training
-examples is a permutation keyed by (seed, epoch). A killed job resumes from its last finished epoch and ends with the
-weights of an unbroken run. :func:`retrain` trains as a run did without some of its examples.
+examples is a permutation keyed by (seed, epoch). A killed job resumes from its last finished epoch, one that was told
+to stop from where it was, and either ends with the weights of an unbroken run. :func:`retrain` trains as a run did
+without some of its examples.
 """
 
 import math
@@ -176,7 +177,6 @@ def _train(
     from mlv.compute import training
 
     examples = len(splits["train"].positions)
-    steps = steps_per_epoch(examples, spec.batch_size)
     trainer = _trainer(
         job,
         spec,
@@ -184,7 +184,7 @@ def _train(
         splits,
         lambda epoch: epoch_order(spec.seed, epoch, examples),
         progress,
-        lambda step: training.publish(job, loaded, step // steps),
+        lambda epoch: training.publish(job, loaded, epoch),
     )
     training.train(job, trainer, progress, f"fine-tuning {spec.source} {','.join(spec.languages)}")
     history: list[dict[str, Any]] = trainer.state.log_history
@@ -209,7 +209,7 @@ def _trainer(
         for split, epoch in (("train", 1), ("development", DEVELOPMENT_EPOCH))
     )
     steps = steps_per_epoch(len(examples), spec.batch_size)
-    recorder = training.Recorder(job, examples, steps, progress, publish or (lambda _: None))
+    recorder = training.Recorder(job, examples, steps, progress, publish)
     return training.OrderedTrainer(
         order=training.EpochOrder(examples, order),
         model=loaded.model,

@@ -9,12 +9,14 @@ import contextlib
 import errno
 import fcntl
 import os
+import pickle
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mlv.compute import runtime
 from mlv.compute.options import SILENT, ExecuteOptions, Progress
+from mlv.compute.stopping import Stoppable, StoppedError
 from mlv.schema.errors import JobError, MlvError
 from mlv.schema.jobs import JobDirectory, JobSpec, now
 
@@ -43,11 +45,12 @@ class JobRunningError(JobError):
 def execute(path: Path, options: ExecuteOptions | None = None, progress: Progress = SILENT) -> bool:
     """Run the job in ``path`` unless it is done; return whether it ran.
 
-    Raises the job's own MlvError, JobError where memory or disk ran out, or JobRunningError where another process runs
-    it. The job stays resumable.
+    Raises the job's own MlvError, JobError where memory or disk ran out, JobRunningError where another process runs it,
+    or StoppedError where this process was told to stop. The job stays resumable.
     """
     job = JobDirectory(path)
     spec = job.spec()
+    job.refuse_links()
     if _finished(job, spec):
         return False
     options = options or ExecuteOptions()
@@ -57,7 +60,7 @@ def execute(path: Path, options: ExecuteOptions | None = None, progress: Progres
         if _finished(job, spec):
             return False
         with _recorded(job, options), _explained(job):
-            _runner(spec)(job, options, progress)
+            _runner(spec)(job, options, Stoppable(progress))
         shutil.rmtree(job.work, ignore_errors=True)
     return True
 
@@ -138,7 +141,7 @@ def _runner(spec: JobSpec) -> Runner:
 def _recorded(job: JobDirectory, options: ExecuteOptions) -> Iterator[None]:
     """Keep the job's state, times, events and surroundings."""
     provenance = job.read_json("provenance.json")
-    job.log("resumed" if provenance.get("started_at") else "started")
+    job.log("resumed" if provenance.get("started_at") else "started", **runtime.slurm())
     job.set_state("running")
     job.update_provenance(started_at=provenance.get("started_at") or now().isoformat())
     try:
@@ -148,6 +151,9 @@ def _recorded(job: JobDirectory, options: ExecuteOptions) -> Iterator[None]:
         job.update_provenance(environment=runtime.environment(device), finished_at=now().isoformat())
         job.log("finished")
         job.set_state("done")
+    except StoppedError as error:
+        job.log("stopped", reason=str(error))
+        raise
     except BaseException as error:
         # the disk may be full; the reason is raised all the same
         with contextlib.suppress(OSError):
@@ -174,6 +180,11 @@ def _explained(job: JobDirectory) -> Iterator[None]:
 def _explanation(job: JobDirectory, error: Exception) -> JobError | None:
     """What a failure of the machine means; None for one that is not known."""
     text = str(error).lower()
+    if isinstance(error, pickle.UnpicklingError):
+        return JobError(
+            f"A training state in {job.work} cannot be read as tensors alone: it is damaged, or made to run a program.",
+            f"Delete {job.work}, then `mlv runs resume {job.path.name}`: the job begins anew.",
+        )
     if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or any(sign in text for sign in DISK_SIGNS):
         return JobError(
             f"No space left on the disk of {job.path}",

@@ -1,8 +1,8 @@
 """Launchers: where job directories are executed. A launcher knows nothing of studies or stores.
 
 What it is given are job directories; what it gives back is how their workers ended. Whether a job is done its directory
-tells. A launcher for another scheduler has to have the four methods of :class:`Launcher`; one for Slurm would submit
-``worker + options`` as a command with submitit, ask for the states of its submissions, and cancel them.
+tells. A launcher for another scheduler has to have what :class:`Launcher` has; that for Slurm is in
+``mlv.compute.slurm``.
 """
 
 import contextlib
@@ -33,9 +33,14 @@ class Ended:
     code: int
     """Exit status; the negative number of the signal that killed it."""
 
+    reason: str = ""
+    """Why, where more is known than the code."""
+
     @property
     def how(self) -> str:
         """In words."""
+        if self.reason:
+            return self.reason
         if self.code < 0:
             with contextlib.suppress(ValueError):
                 return f"its worker was killed ({signal.Signals(-self.code).name})"
@@ -45,18 +50,27 @@ class Ended:
 class Launcher(Protocol):
     """Executes job directories, several at a time."""
 
+    trouble: str
+    """What keeps it from working at the moment; empty where nothing does."""
+
     @property
     def free(self) -> int:
         """How many more jobs could be started now."""
 
-    def start(self, job: Path) -> None:
-        """Have a job executed; there has to be a free place."""
+    def start(self, jobs: Sequence[Path]) -> None:
+        """Have jobs executed; there have to be as many free places."""
+
+    def adopt(self, job: Path) -> bool:
+        """Watch a job as if it had been started here; False where it is none of this kind of launcher's."""
 
     def wait(self, seconds: float) -> list[Ended]:
         """Workers that ended since the last call; waits for the first at most so long."""
 
-    def stop(self) -> None:
-        """End all workers. Their jobs go on from their last finished unit of work when they are started again."""
+    def stop(self) -> int:
+        """Let go of all workers; return how many run on or wait without this launcher, to be adopted by another.
+
+        Those that do not are ended: their jobs go on from their last finished unit of work when they are started again.
+        """
 
 
 class _Worker(NamedTuple):
@@ -68,8 +82,9 @@ class _Worker(NamedTuple):
 class LocalLauncher:
     """Workers on this machine: one process for each job, with a share of its CPU threads, and a GPU each.
 
-    Workers are killed when they are stopped: what they write is written aside, and a job that was killed goes on from
-    there. They run in sessions of their own, so that Ctrl-C reaches them through the launcher alone.
+    Workers that are stopped have a moment to save what they have, then they are killed: what they write is written
+    aside, and a job that was killed goes on from there. They run in sessions of their own, so that Ctrl-C reaches them
+    through the launcher alone.
     """
 
     def __init__(self, worker: Sequence[str], options: ExecuteOptions, workers: int, gpus: Sequence[str] = ()) -> None:
@@ -78,17 +93,29 @@ class LocalLauncher:
         self._threads = options.threads or max(1, available_cpus() // workers)
         self._places = list(range(workers))
         self._running: list[_Worker] = []
+        self._unstarted: list[Ended] = []
+        self.trouble = ""
 
     @property
     def free(self) -> int:
         return len(self._places)
 
-    def start(self, job: Path) -> None:
+    def start(self, jobs: Sequence[Path]) -> None:
+        for job in jobs:
+            try:
+                self._start(job)
+            except OSError as error:
+                self._unstarted.append(Ended(job, 1, f"its worker could not be started: {error}"))
+
+    def adopt(self, job: Path) -> bool:
+        return False
+
+    def _start(self, job: Path) -> None:
         place = self._places.pop(0)
         try:
             with (job / LOG).open("ab") as log:
                 process = subprocess.Popen(
-                    [*self._command, str(job.resolve()), *self._arguments()],
+                    [*self._command, str(job.resolve()), *worker_arguments(self._options, self._threads)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -99,12 +126,6 @@ class LocalLauncher:
             self._places.append(place)
             raise
         self._running.append(_Worker(job, process, place))
-
-    def _arguments(self) -> list[str]:
-        options = self._options
-        arguments = ["--device", options.device, "--threads", str(self._threads)]
-        arguments += ["--batch-tokens", str(options.batch_tokens)]
-        return [*arguments, "--skip-ambiguous"] if options.skip_ambiguous else arguments
 
     def environment(self, place: int) -> dict[str, str]:
         """What the worker at a place, counted from 0, has in its environment."""
@@ -117,15 +138,16 @@ class LocalLauncher:
         limit = time.monotonic() + seconds
         while True:
             ended = [worker for worker in self._running if worker.process.poll() is not None]
-            if ended or not self._running or time.monotonic() >= limit:
+            if ended or self._unstarted or not self._running or time.monotonic() >= limit:
                 break
             time.sleep(_GLANCE_SECONDS)
         for worker in ended:
             self._running.remove(worker)
             self._places.append(worker.place)
-        return [Ended(worker.job, worker.process.returncode) for worker in ended]
+        unstarted, self._unstarted = self._unstarted, []
+        return unstarted + [Ended(worker.job, worker.process.returncode) for worker in ended]
 
-    def stop(self) -> None:
+    def stop(self) -> int:
         for worker in self._running:
             worker.process.terminate()
         limit = time.monotonic() + _PATIENCE_SECONDS
@@ -137,6 +159,13 @@ class LocalLauncher:
                 worker.process.wait()
             self._places.append(worker.place)
         self._running.clear()
+        return 0
+
+
+def worker_arguments(options: ExecuteOptions, threads: int) -> list[str]:
+    """Options of the command that executes a job directory."""
+    arguments = ["--device", options.device, "--threads", str(threads), "--batch-tokens", str(options.batch_tokens)]
+    return [*arguments, "--skip-ambiguous"] if options.skip_ambiguous else arguments
 
 
 def available_cpus() -> int:

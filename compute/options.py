@@ -31,7 +31,10 @@ class Progress(Protocol):
         """A piece of work begins: ``total`` units of ``unit`` that are still to do."""
 
     def advance(self, amount: int, **info: float | str) -> None:
-        """``amount`` more units are done; ``info`` holds numbers worth showing, e.g. the loss."""
+        """``amount`` more units are done; ``info`` holds numbers worth showing, e.g. the loss.
+
+        May raise StoppedError: the work is to end here, with what it has saved.
+        """
 
 
 class Silent:

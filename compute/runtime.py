@@ -14,6 +14,17 @@ from mlv.schema.jobs import Precision
 PACKAGES: Final = ("torch", "transformers", "tokenizers", "accelerate", "safetensors", "numpy", "scipy", "polars")
 """Packages whose versions can change a result."""
 
+SLURM: Final = {
+    "cluster": "SLURM_CLUSTER_NAME",
+    "partition": "SLURM_JOB_PARTITION",
+    "node": "SLURMD_NODENAME",
+    "job": "SLURM_JOB_ID",
+    "array_job": "SLURM_ARRAY_JOB_ID",
+    "array_task": "SLURM_ARRAY_TASK_ID",
+    "restarts": "SLURM_RESTART_COUNT",
+}
+"""What of a Slurm job is kept, and where Slurm says it."""
+
 
 def device_name(choice: str) -> str:
     """The torch device for cpu, cuda, mps or auto (the fastest there is). Raises UsageError where it is not there."""
@@ -83,7 +94,13 @@ def environment(device: str) -> dict[str, Any]:
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "hardware": _hardware(device),
         "determinism": _determinism(),
+        "slurm": slurm(),
     }
+
+
+def slurm() -> dict[str, str]:
+    """Where on a cluster this process runs: what Slurm says of it; empty outside of one."""
+    return {name: os.environ[variable] for name, variable in SLURM.items() if variable in os.environ}
 
 
 def _working_copy(folder: Path) -> dict[str, Any]:

@@ -6,6 +6,9 @@ Two kinds of state are written. A *checkpoint* (``checkpoints/epoch-N``) is a re
 aside and renamed. A *training state* (``work/checkpoint-STEP``) is the Trainer's own, with optimizer, schedule and
 random states, and only the newest is kept. A state counts as finished once :class:`Recorder` has renamed it to
 ``work/state-STEP``, so that a job killed while saving resumes from the state before.
+
+Training that is told to stop goes on to the next step at which the loss is recorded, a twentieth of an epoch at most,
+and ends when its state there is saved: what is recorded later is then what an unbroken run records.
 """
 
 import math
@@ -24,6 +27,7 @@ from mlv.compute.corruption import Corrupted, SpanCorruption
 from mlv.compute.files import folder_aside
 from mlv.compute.models import LoadedModel, digest
 from mlv.compute.options import Progress
+from mlv.compute.stopping import StoppedError
 from mlv.compute.streams import IntArray
 from mlv.schema.errors import JobError
 from mlv.schema.jobs import JobDirectory
@@ -124,7 +128,11 @@ class OrderedTrainer(transformers.Trainer):  # type: ignore[misc]
 
 
 class Recorder(transformers.TrainerCallback):  # type: ignore[misc]
-    """Moves the corruption on with each epoch, publishes checkpoints, watches the loss and tells the progress."""
+    """Moves the corruption on with each epoch, publishes checkpoints, watches the loss and tells the progress.
+
+    ``publish`` is given the number of an epoch whose end was saved. Without it nothing is saved, and training that is
+    told to stop does so at once.
+    """
 
     def __init__(
         self,
@@ -132,7 +140,7 @@ class Recorder(transformers.TrainerCallback):  # type: ignore[misc]
         examples: CorruptedExamples,
         steps_per_epoch: int,
         progress: Progress,
-        publish: Callable[[int], None],
+        publish: Callable[[int], None] | None,
     ) -> None:
         self._job = job
         self._examples = examples
@@ -142,6 +150,7 @@ class Recorder(transformers.TrainerCallback):  # type: ignore[misc]
         self._epoch_started = 0.0
         self._epoch_started_step = 0
         self._loss = math.nan
+        self._stopped: StoppedError | None = None
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Corrupt the examples afresh."""
@@ -149,8 +158,16 @@ class Recorder(transformers.TrainerCallback):  # type: ignore[misc]
         self._epoch_started, self._epoch_started_step = time.monotonic(), state.global_step
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Tell the progress."""
-        self._progress.advance(1, loss=self._loss)
+        """Tell the progress, and have the state saved where the work is to stop."""
+        try:
+            self._progress.advance(1, loss=self._loss)
+        except StoppedError as stopped:
+            if self._publish is None:
+                raise
+            self._stopped = stopped
+            # at the end of an epoch it is saved anyway, and evaluated before
+            within = state.global_step % self._steps_per_epoch > 0
+            control.should_save = control.should_save or (control.should_log and within)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Record the speed, and close the averaging of the loss so that it does not reach over epochs."""
@@ -169,15 +186,22 @@ class Recorder(transformers.TrainerCallback):  # type: ignore[misc]
             )
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Declare the newest training state finished, publish its checkpoint and drop the states before it."""
+        """Declare the newest training state finished, publish an epoch's checkpoint and drop the states before it.
+
+        Raises StoppedError where the work is to stop and is not all but done.
+        """
         saved = self._job.work / f"checkpoint-{state.global_step}"
         finished = self._job.work / f"state-{state.global_step}"
-        self._publish(state.global_step)
+        epoch, rest = divmod(state.global_step, self._steps_per_epoch)
+        if self._publish is not None and not rest:
+            self._publish(epoch)
         shutil.rmtree(finished, ignore_errors=True)
         saved.rename(finished)
         for other in self._job.work.glob("*-*"):
             if other != finished:
                 shutil.rmtree(other)
+        if self._stopped is not None and state.global_step < state.max_steps:
+            raise self._stopped
 
 
 def last_state(job: JobDirectory) -> Path | None:

@@ -20,18 +20,23 @@ from mlv.ingest.study import Cell, Run, Study, cells
 from mlv.schema.errors import MlvError, NotFoundError
 from mlv.schema.jobs import FinetuneSpec, JobDirectory, JobSpec, ModelRef, job_name
 
-CellState = Literal["done", "finished", "running", "interrupted", "failed", "missing", "blocked"]
-"""done: in the store. finished: to be committed. blocked: it cannot be planned, since something is not there."""
+CellState = Literal["done", "finished", "running", "submitted", "interrupted", "failed", "missing", "blocked"]
+"""done: in the store. finished: to be committed. submitted: in the queue of a cluster. blocked: it cannot be planned,
+since something is not there."""
 
 STATES: Final[tuple[CellState, ...]] = (
     "done",
     "finished",
     "running",
+    "submitted",
     "interrupted",
     "failed",
     "missing",
     "blocked",
 )
+
+Active = Callable[[JobDirectory], tuple[Literal["running", "submitted"], str] | None]
+"""Tells whether a job runs or waits in a queue, and what there is to say of it; None where it does neither."""
 
 Model = ModelRef | MlvError | None
 """A pretrained model; why it cannot be had; or None where it is to be fetched and not known until then."""
@@ -46,11 +51,11 @@ class Seen:
     """Name of its run or job directory, where it is known."""
 
     note: str = ""
-    """Why it failed or is blocked."""
+    """Why it failed or is blocked, or where it runs."""
 
 
 class Board:
-    """The cells of a study and where they stand. ``running`` tells whether a process runs a job."""
+    """The cells of a study and where they stand."""
 
     def __init__(
         self,
@@ -58,11 +63,11 @@ class Board:
         store: Path,
         jobs: Jobs,
         models: Mapping[str, Model],
-        running: Callable[[JobDirectory], bool],
+        active: Active,
     ) -> None:
         self.study, self.cells = study, cells(study)
         self.seen: dict[Cell, Seen] = {}
-        self._store, self._jobs, self._models, self._running = store, jobs, models, running
+        self._store, self._jobs, self._models, self._active = store, jobs, models, active
         self._trainings: dict[Run, FinetuneSpec] = {}
 
     def look(self, connection: duckdb.DuckDBPyConnection, at: Iterable[Cell] | None = None) -> None:
@@ -143,8 +148,11 @@ class Board:
     def _look_at_directory(self, name: str) -> Seen:
         job = JobDirectory(self._jobs.folder / name)
         state = job.state()
+        active = None if state == "done" else self._active(job)
+        if active:
+            return Seen(active[0], name, active[1])
         if state == "running":
-            return Seen("running" if self._running(job) else "interrupted", name)
+            return Seen("interrupted", name)
         if state == "failed":
             return Seen("failed", name, str(job.read_json("status.json").get("reason", "")))
         return Seen("finished" if state == "done" else "missing", name)

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +14,7 @@ import polars as pl
 import pytest
 from command_line import Mlv
 from played_study import PlayedLauncher, play
+from tiny_study import STUDY, found, make_study
 from typer.testing import CliRunner
 
 from mlv.cli import driver, edge
@@ -24,38 +24,12 @@ from mlv.compute.launchers import Ended, LocalLauncher
 from mlv.ingest.study import read_study
 from mlv.schema.jobs import JobDirectory
 
-DEMO = Path(str(files("mlv.ingest") / "demo"))
-STUDY = """
-models = ["nano"]
-[finetuning]
-epochs = 2
-learning_rate = 1e-3
-[probing]
-languages = ["fa", "ko"]
-[[grid]]
-sources = ["lines"]
-languages = ["fa", "ko"]
-sentences = [20]
-[influence]
-runs = "monolingual"
-top_k = 3
-"""
-"""7 cells: the model is asked; a Farsi and a Korean run are trained, asked and traced."""
-
 
 @pytest.fixture(scope="module")
 def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with the demo's data and a model pretrained for a moment, and a study file."""
     folder = tmp_path_factory.mktemp("base")
-    mlv = Mlv(folder)
-    mlv("db", "upgrade")
-    mlv("ingest", "probes", str(DEMO / "probes"), "--collection", "demo", "--citation", "own")
-    for language in ("fa", "ko"):
-        text = str(DEMO / "corpus" / f"{language}.txt")
-        mlv("ingest", "corpus", text, "--source", "lines", "--language", language)
-    settings = ("--steps", "4", "--batch-size", "8", "--vocabulary", "900", "--threads", "1", "--device", "cpu")
-    assert mlv("compute", "pretrain", "--name", "nano", *settings).code == 0
-    (folder / "study.toml").write_text(STUDY)
+    make_study(folder)
     return folder
 
 
@@ -283,26 +257,6 @@ def test_costs_are_printed_and_summed(mlv: Mlv, played: PlayedLauncher) -> None:
     assert "hours of one worker" in done.err
 
 
-def _found(mlv: Mlv) -> dict[str, list[tuple[Any, ...]]]:
-    """All that the runs of a store found, by natural keys."""
-    return {
-        "runs": mlv.rows("SELECT run, spec FROM v_run ORDER BY ALL"),
-        "checkpoints": mlv.rows("SELECT run, epoch, digest FROM v_checkpoint ORDER BY ALL"),
-        "metrics": mlv.rows(
-            "SELECT run, name, epoch, step, value FROM metric JOIN v_run USING (run_id) WHERE name LIKE '%loss' "
-            "ORDER BY ALL"
-        ),
-        "logits": mlv.rows(
-            "SELECT run, epoch, language, question, answer, logit_sum, logprob_sum, logprob_first "
-            "FROM v_logit JOIN v_checkpoint USING (checkpoint_id) ORDER BY ALL"
-        ),
-        "influence": mlv.rows(
-            "SELECT run, language, question, direction, rank, score, train_language, parallel_key "
-            "FROM v_influence ORDER BY ALL"
-        ),
-    }
-
-
 class KillsOne(LocalLauncher):
     """Kills the first worker that has trained for an epoch."""
 
@@ -347,8 +301,8 @@ def test_two_workers_of_which_one_was_killed_find_what_the_commands_do(
     tracing = alone.process("compute", "influence", run, "--language", "fa,ko", "--top-k", "3", *here)
     said = tracing.communicate()
     assert tracing.returncode == 0, said
-    found, expected = _found(mlv), _found(alone)
+    results, expected = found(mlv), found(alone)
     assert all(expected.values())
     for what, rows in expected.items():
-        assert found[what] == rows, what
+        assert results[what] == rows, what
     assert mlv("db", "check").code == 0

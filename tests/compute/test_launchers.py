@@ -44,7 +44,7 @@ def test_workers_get_their_job_their_share_and_a_gpu_each(tmp_path: Path) -> Non
     options = ExecuteOptions("cuda", 3, skip_ambiguous=True, batch_tokens=7)
     launcher = _launcher(TELL, options, gpus=("5", "6"))
     for job in _jobs(tmp_path, "0", "7"):
-        launcher.start(job)
+        launcher.start([job])
     assert launcher.free == 0
     ended = _all(launcher, 2)
     assert {name: one.code for name, one in ended.items()} == {"0": 0, "7": 7}
@@ -64,7 +64,7 @@ def test_threads_are_shared_fairly_and_a_place_is_used_again(tmp_path: Path, mon
     assert [launcher.environment(place)["CUDA_VISIBLE_DEVICES"] for place in range(3)] == ["0", "1", "0"]
     assert _launcher(TELL, workers=9).environment(8) == {"OMP_NUM_THREADS": "1"}
     for job in _jobs(tmp_path, "0", "1"):
-        launcher.start(job)
+        launcher.start([job])
         _all(launcher, 1)
     assert launcher.free == 3
 
@@ -74,7 +74,7 @@ def test_waiting_ends_at_its_limit_and_when_nothing_runs(tmp_path: Path) -> None
     began = time.monotonic()
     assert launcher.wait(30) == []
     (job,) = _jobs(tmp_path, "0")
-    launcher.start(job)
+    launcher.start([job])
     assert launcher.wait(0.2) == []
     assert 0.2 <= time.monotonic() - began < 10
     launcher.stop()
@@ -84,7 +84,7 @@ def test_stopping_ends_all_workers_and_one_that_was_killed_is_told(tmp_path: Pat
     launcher = _launcher(SLEEP)
     jobs = _jobs(tmp_path, "0", "1")
     for job in jobs:
-        launcher.start(job)
+        launcher.start([job])
     processes = [worker.process for worker in launcher._running]
     processes[0].send_signal(signal.SIGKILL)
     (ended,) = launcher.wait(10)

@@ -1,7 +1,7 @@
 """A study whose workers are played: a launcher that writes outputs by hand, and a store that it suits."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -78,17 +78,21 @@ class PlayedLauncher:
         self.started: list[str] = []
         self.most = 0
         self.stopped = False
+        self.trouble = ""
         self._running: list[Path] = []
 
     @property
     def free(self) -> int:
         return self.places - len(self._running)
 
-    def start(self, job: Path) -> None:
-        assert self.free
-        self.started.append(job.name)
-        self._running.append(job)
+    def start(self, jobs: Sequence[Path]) -> None:
+        assert len(jobs) <= self.free
+        self.started += [job.name for job in jobs]
+        self._running += jobs
         self.most = max(self.most, len(self._running))
+
+    def adopt(self, job: Path) -> bool:
+        return False
 
     def wait(self, seconds: float) -> list[Ended]:
         path = self._running.pop()
@@ -103,6 +107,7 @@ class PlayedLauncher:
         (path / "worker.log").write_text("played\n")
         return [Ended(path, code)]
 
-    def stop(self) -> None:
+    def stop(self) -> int:
         self.stopped = True
         self._running.clear()
+        return 0

@@ -41,7 +41,7 @@ class Place:
         """A board of the study, with changes, that was looked at."""
         study = Study.model_validate(STUDY | changes)
         models = dict.fromkeys((cell.model for cell in cells(study)), model)
-        board = Board(study, self.store, self.jobs, models, lambda _: running)
+        board = Board(study, self.store, self.jobs, models, lambda _: ("running", "") if running else None)
         board.look(self.connection)
         return board
 

@@ -1,0 +1,84 @@
+"""Fetching a model of the hub before it is needed: where there is network, for jobs that run where there is none.
+
+What is fetched is checked as far as that goes without loading weights, which a login node may have no memory for.
+"""
+
+import json
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from mlv.compute import models
+from mlv.compute.corruption import sentinel_ids
+from mlv.schema.errors import DataError, DownloadError, UsageError
+from mlv.schema.jobs import ModelRef
+
+NEEDED: Final = ["config.json", *models.TOKENIZER_FILES, *models.SAFE_WEIGHTS]
+VOCABULARIES: Final = ("tokenizer.json", "spiece.model", "tokenizer.model")
+"""Files of which a tokenizer has one; transformers makes an empty tokenizer up where there is none."""
+
+
+class Fetched(NamedTuple):
+    """A model in the hub's cache."""
+
+    model: ModelRef
+    size: int
+    """Bytes of its files."""
+
+
+def prefetch(name: str, revision: str | None = None) -> Fetched:
+    """Fetch a T5 or mT5 with its tokenizer into the hub's cache, unless it is there, at one commit of the hub.
+
+    Raises UsageError where the hub may not be asked, NotFoundError where it has no such model or cannot be reached,
+    DataError where something is missing, damaged, or not safe to open.
+    """
+    from huggingface_hub.constants import HF_HUB_OFFLINE
+
+    if HF_HUB_OFFLINE:
+        raise UsageError("HF_HUB_OFFLINE is set, so nothing can be fetched.", "Unset it, where there is network.")
+    found = models.resolve(name, revision)
+    folder = Path(found.path)
+    models.check_architecture(folder)
+    _check_tokenizer(folder)
+    _check_weights(folder)
+    _check_found_offline(name, revision, folder)
+    return Fetched(found, sum(path.stat().st_size for path in folder.iterdir()))
+
+
+def _check_tokenizer(folder: Path) -> None:
+    """Raise DataError unless there is a tokenizer with sentinels."""
+    if not any((folder / name).exists() for name in VOCABULARIES):
+        raise DataError(
+            f"{folder} has no tokenizer: none of {', '.join(VOCABULARIES)}.", "Name a model that comes with its own."
+        )
+    sentinel_ids(models.load_tokenizer(folder))
+
+
+def _check_weights(folder: Path) -> None:
+    """Raise DataError unless every weights file is whole and has the tensors that the index says are in it."""
+    import safetensors
+
+    index = folder / models.SAFE_INDEX
+    promised: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"] if index.exists() else {}
+    held: dict[str, str] = {}
+    for path in sorted({*folder.glob("model*.safetensors"), *(folder / file for file in promised.values())}):
+        try:
+            with safetensors.safe_open(path, "np") as tensors:
+                held |= dict.fromkeys(tensors.keys(), path.name)
+        except (OSError, safetensors.SafetensorError) as error:
+            raise DataError(f"{path} cannot be read: {error}", "Delete it and fetch the model again.") from error
+    absent = sorted(name for name, file in promised.items() if held.get(name) != file)
+    if absent:
+        raise DataError(f"The weights in {folder} lack {', '.join(absent[:5])}.", "Name another revision of the model.")
+
+
+def _check_found_offline(name: str, revision: str | None, folder: Path) -> None:
+    """Raise DownloadError unless the cache alone leads from the name to the folder."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        found = Path(snapshot_download(name, revision=revision, allow_patterns=NEEDED, local_files_only=True))
+    except LocalEntryNotFoundError as error:
+        raise DownloadError(f"{name} was fetched but is not found in the cache: {error}", "Fetch it again.") from error
+    if found != folder:
+        raise DownloadError(f"{name} was fetched to {folder}, but the cache leads to {found}.", "Fetch it again.")

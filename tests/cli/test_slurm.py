@@ -1,0 +1,247 @@
+"""`mlv study run --launcher slurm` on a real Slurm, which runs on this machine's loopback.
+
+Skipped where Slurm is not installed: `python tests/helpers/slurm_cluster.py install` does it, as root on Debian.
+"""
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from command_line import Mlv
+from slurm_cluster import Cluster, ClusterError, missing
+from tiny_study import STUDY, found, make_study
+
+from mlv.cli import edge
+from mlv.schema.jobs import JobDirectory
+
+SETTINGS = "cpus = 1\npoll = 0.3\ntime = 10\n"
+ONLY_FARSI = STUDY.replace('languages = ["fa", "ko"]\nsentences', 'languages = ["fa"]\nsentences')
+TRAINED = ONLY_FARSI.partition("[influence]")[0]
+"""3 cells: the model is asked, a Farsi run is trained and asked."""
+
+LONGER = TRAINED.replace("epochs = 2", "epochs = 4").replace("[20]", "[240]")
+"""The same with 96 steps."""
+
+RUN = ("study", "run")
+ON_SLURM = ("--launcher", "slurm", "--device", "cpu")
+PATIENCE_SECONDS = 120.0
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A running cluster of one node with two CPUs."""
+    if missing():
+        pytest.skip("Slurm is not installed; as root: python tests/helpers/slurm_cluster.py install")
+    one = Cluster(tmp_path_factory.mktemp("slurm"))
+    try:
+        one.start(cpus=2)
+    except ClusterError as error:
+        pytest.skip(f"Slurm cannot be started here: {error}")
+    yield one
+    one.stop()
+
+
+@pytest.fixture(scope="module")
+def _base(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store whose model is asked already, and its settings."""
+    mlv = make_study(tmp_path_factory.mktemp("base"))
+    here = ("--language", "fa,ko", "--threads", "1", "--device", "cpu")
+    assert mlv.process("compute", "probe", "--model", "nano", *here).wait() == 0
+    (mlv.folder / "slurm.toml").write_text(SETTINGS)
+    return mlv.folder
+
+
+@pytest.fixture(scope="module")
+def local(_base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[Any, ...]]]:
+    """What workers on this machine find."""
+    alone = Mlv(Path(shutil.copytree(_base, tmp_path_factory.mktemp("alone"), dirs_exist_ok=True)))
+    workers = ("--workers", "2", "--threads", "1", "--device", "cpu")
+    assert alone.process(*RUN, str(alone.folder / "study.toml"), *workers).wait() == 0
+    return found(alone)
+
+
+@pytest.fixture
+def mlv(
+    cluster: Cluster,
+    _base: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Mlv:
+    """The command line on a copy of the store, on the cluster."""
+    for name, value in cluster.environment.items():
+        monkeypatch.setenv(name, value)
+    shutil.copytree(_base, tmp_path, dirs_exist_ok=True)
+    capsys.readouterr()
+    return Mlv(tmp_path, capsys)
+
+
+def _study(mlv: Mlv, text: str) -> str:
+    path = mlv.folder / "study.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def _until(ready: Callable[[], Any]) -> Any:
+    """Wait for something, and return it."""
+    limit = time.monotonic() + PATIENCE_SECONDS
+    while not (found := ready()):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    return found
+
+
+def _states(mlv: Mlv, study: str) -> dict[str, int]:
+    done = mlv("study", "status", study, "--format", "csv")
+    row = pl.read_csv(done.out.encode()).filter(kind="all").drop("kind", "cells").row(0, named=True)
+    return {state: count for state, count in row.items() if count}
+
+
+def _trained(mlv: Mlv) -> JobDirectory | None:
+    """The job directory of a run that is in Slurm's queue, and has its number there."""
+    jobs = [JobDirectory(path) for path in (mlv.folder / "jobs").glob("finetune-*")]
+    return next((job for job in jobs if "job" in job.read_json("slurm.json")), None)
+
+
+def _running(mlv: Mlv) -> list[JobDirectory]:
+    """Job directories of runs whose workers have begun."""
+    jobs = [JobDirectory(path) for path in (mlv.folder / "jobs").glob("finetune-*")]
+    return [job for job in jobs if job.state() == "running"]
+
+
+def _submitted(mlv: Mlv) -> int:
+    """How many jobs were given to Slurm."""
+    return len(list((mlv.folder / "jobs" / "slurm").glob("*/*_submitted.pkl")))
+
+
+def _number(job: JobDirectory) -> str:
+    return str(job.read_json("slurm.json")["job"])
+
+
+def test_two_studies_at_once_while_the_controller_restarts_find_what_local_workers_do(
+    cluster: Cluster, mlv: Mlv, local: dict[str, list[tuple[Any, ...]]]
+) -> None:
+    farsi = mlv.folder / "farsi.toml"
+    farsi.write_text(ONLY_FARSI)
+    both = [mlv.process(*RUN, str(mlv.folder / name), *ON_SLURM) for name in ("study.toml", "farsi.toml")]
+    # not before: a step that is being made while the controller stops takes two minutes more
+    _until(lambda: len(_running(mlv)) == 2)
+    cluster.stop_controller()
+    time.sleep(2)
+    cluster.start_controller()
+    for process in both:
+        _, said = process.communicate()
+        assert process.returncode == 0, said
+    results = found(mlv)
+    for what, rows in local.items():
+        assert rows
+        assert results[what] == rows, what
+    # 6 cells beside the asking of the model: none was submitted by both
+    assert _submitted(mlv) == 6
+    [(provenance,)] = mlv.rows("SELECT provenance FROM run WHERE kind = 'finetune' LIMIT 1")
+    kept = json.loads(provenance)["environment"]["slurm"]
+    assert kept.keys() >= {"cluster", "partition", "node", "job"}
+    assert (kept["cluster"], kept["partition"]) == ("test", "test")
+    assert mlv("db", "check").code == 0
+
+
+def test_a_command_that_was_killed_is_followed_by_one_that_adopts_its_jobs(mlv: Mlv) -> None:
+    study = _study(mlv, TRAINED)
+    killed = mlv.process(*RUN, study, *ON_SLURM)
+    job = _until(lambda: _trained(mlv))
+    killed.kill()
+    killed.communicate()
+    states = _states(mlv, study)
+    assert states.get("submitted", 0) + states.get("running", 0) == 1, states
+    done = mlv(*RUN, study, *ON_SLURM)
+    assert done.code == 0, done.err
+    assert f"adopted ({job.path.name}; Slurm job " in done.err
+    assert _submitted(mlv) == 2
+    assert _states(mlv, study) == {"done": 3}
+
+
+def test_a_cancelled_job_and_a_killed_worker_are_told_and_go_on_when_asked_to(
+    cluster: Cluster, mlv: Mlv, local: dict[str, list[tuple[Any, ...]]]
+) -> None:
+    study = _study(mlv, STUDY.partition("[influence]")[0])
+    driver = mlv.process(*RUN, study, *ON_SLURM)
+    cancelled, killed = _until(lambda: len(found := _running(mlv)) == 2 and found)
+    cluster.ask("scancel", _number(cancelled))
+    os.kill(int((killed.path / "lock").read_text()), signal.SIGKILL)
+    _, said = driver.communicate()
+    assert driver.returncode == edge.ExitCode.JOB
+    assert "ended as CANCELLED: somebody cancelled it" in said
+    assert "ended as FAILED" in said
+    assert f"log: {killed.path / 'worker.log'}" in said
+    assert _states(mlv, study) == {"done": 1, "interrupted": 2, "missing": 2}
+    assert mlv("study", "retry", study, *ON_SLURM).code == 0
+    assert found(mlv)["checkpoints"] == local["checkpoints"]
+
+
+def test_a_job_whose_time_is_up_or_whose_node_is_taken_away_goes_on_by_itself(
+    cluster: Cluster, mlv: Mlv, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Slurm warns before the two minutes that the job has are over; the second time it is told by SIGTERM."""
+    alone = Mlv(Path(shutil.copytree(mlv.folder, tmp_path_factory.mktemp("alone"), dirs_exist_ok=True)))
+    unbroken = alone.process(*RUN, _study(alone, LONGER), *ON_SLURM)
+    broken = mlv.process(*RUN, _study(mlv, LONGER), *ON_SLURM, "--slurm", "time=2", "--slurm", "warning=80")
+    job = _until(lambda: _trained(mlv))
+    number = _number(job)
+    # it would be done before Slurm looks at the clock, which it does twice a minute: its warning wakes it
+    _freeze(job, 1)
+    _until(lambda: _events(job, "stopped"))
+    cluster.ask("scontrol", "update", f"jobid={number}", "timelimit=10")
+    worker = _freeze(job, 2)
+    cluster.ask("scancel", "--signal=TERM", number)
+    os.kill(worker, signal.SIGCONT)
+    for process in (broken, unbroken):
+        _, said = process.communicate()
+        assert process.returncode == 0, said
+    assert _events(job, "stopped") == ["told to stop (SIGUSR2)", "told to stop (SIGTERM)"]
+    assert all(0 < event["step"] < 96 for event in job.events() if event["event"] == "continued")
+    assert found(mlv) == found(alone)
+    [(provenance,)] = mlv.rows("SELECT provenance FROM run WHERE kind = 'finetune'")
+    assert json.loads(provenance)["environment"]["slurm"]["restarts"] == "2"
+    assert _submitted(mlv) == 2
+
+
+def _freeze(job: JobDirectory, start: int) -> int:
+    """Stop a worker in its training, the first or a later time that it trains; its process."""
+    log = job.path / "worker.log"
+    _until(lambda: log.exists() and log.read_text().count("fine-tuning ") >= start)
+    worker = int((job.path / "lock").read_text())
+    os.kill(worker, signal.SIGSTOP)
+    return worker
+
+
+def _events(job: JobDirectory, name: str) -> list[str]:
+    return [event.get("reason", "") for event in job.events() if event["event"] == name]
+
+
+def test_ctrl_c_leaves_jobs_in_the_queue_and_cancel_takes_them_out(cluster: Cluster, mlv: Mlv) -> None:
+    study = _study(mlv, TRAINED)
+    driver = mlv.process(*RUN, study, *ON_SLURM, "--slurm", "sbatch.begin=now+1hour")
+    job = _until(lambda: _trained(mlv))
+    driver.send_signal(signal.SIGINT)
+    _, said = driver.communicate()
+    assert driver.returncode == edge.ExitCode.INTERRUPTED
+    assert "1 jobs go on without this command" in said
+    assert _states(mlv, study) == {"done": 1, "submitted": 1, "missing": 1}
+    number = _number(job)
+    assert f"cancelled: {number}" in mlv("study", "cancel", study).err
+    assert cluster.ask("squeue", "--noheader", f"--jobs={number}", "--format=%T").strip() in ("", "CANCELLED")
+    assert _states(mlv, study) == {"done": 1, "missing": 2}
+
+
+def test_what_slurm_would_refuse_is_said_before_anything_is_submitted(mlv: Mlv) -> None:
+    done = mlv(*RUN, str(mlv.folder / "study.toml"), *ON_SLURM, "--slurm", "finetune.partition=nowhere")
+    assert done.code == edge.ExitCode.USAGE
+    assert "invalid partition specified: nowhere" in done.err
+    assert _submitted(mlv) == 0

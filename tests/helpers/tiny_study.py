@@ -1,0 +1,59 @@
+"""A study that real workers run within seconds: a store with the demo's data and a model pretrained for a moment."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from command_line import Mlv
+
+DEMO = Path(str(files("mlv.ingest") / "demo"))
+STUDY = """
+models = ["nano"]
+[finetuning]
+epochs = 2
+learning_rate = 1e-3
+[probing]
+languages = ["fa", "ko"]
+[[grid]]
+sources = ["lines"]
+languages = ["fa", "ko"]
+sentences = [20]
+[influence]
+runs = "monolingual"
+top_k = 3
+"""
+"""7 cells: the model is asked; a Farsi and a Korean run are trained, asked and traced."""
+
+
+def make_study(folder: Path) -> Mlv:
+    """Make the store in a folder, and ``study.toml`` beside it."""
+    mlv = Mlv(folder)
+    mlv("db", "upgrade")
+    mlv("ingest", "probes", str(DEMO / "probes"), "--collection", "demo", "--citation", "own")
+    for language in ("fa", "ko"):
+        text = str(DEMO / "corpus" / f"{language}.txt")
+        mlv("ingest", "corpus", text, "--source", "lines", "--language", language)
+    settings = ("--steps", "4", "--batch-size", "8", "--vocabulary", "900", "--threads", "1", "--device", "cpu")
+    assert mlv("compute", "pretrain", "--name", "nano", *settings).code == 0
+    (folder / "study.toml").write_text(STUDY)
+    return mlv
+
+
+def found(mlv: Mlv) -> dict[str, list[tuple[Any, ...]]]:
+    """All that the runs of a store found, by natural keys."""
+    return {
+        "runs": mlv.rows("SELECT run, spec FROM v_run ORDER BY ALL"),
+        "checkpoints": mlv.rows("SELECT run, epoch, digest FROM v_checkpoint ORDER BY ALL"),
+        "metrics": mlv.rows(
+            "SELECT run, name, epoch, step, value FROM metric JOIN v_run USING (run_id) WHERE name LIKE '%loss' "
+            "ORDER BY ALL"
+        ),
+        "logits": mlv.rows(
+            "SELECT run, epoch, language, question, answer, logit_sum, logprob_sum, logprob_first "
+            "FROM v_logit JOIN v_checkpoint USING (checkpoint_id) ORDER BY ALL"
+        ),
+        "influence": mlv.rows(
+            "SELECT run, language, question, direction, rank, score, train_language, parallel_key "
+            "FROM v_influence ORDER BY ALL"
+        ),
+    }
