@@ -1,18 +1,25 @@
-"""`mlv db`: making, upgrading, checking and copying the store."""
+"""`mlv db`: making, upgrading, checking, copying and making again the store."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlv.cli.edge import DEFAULT_STORE, ExitCode, Store, say
+from mlv.cli.edge import DEFAULT_STORE, ExitCode, Store, jobs_folder, say
+from mlv.cli.output import Output, write
+from mlv.schema.errors import UsageError
 
-app = typer.Typer(help="Make, upgrade, check and copy the store.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from mlv.ingest.rebuild import Rebuilt
+    from mlv.ingest.rulebook import Outcome
+
+app = typer.Typer(help="Make, upgrade, check, copy and make again the store.", no_args_is_help=True)
 
 
 @app.command()
 def upgrade(db: Store = DEFAULT_STORE) -> None:
     """Make the store, or bring it to this version's schema; a backup is made first."""
+    from mlv.ingest.journal import journal_path
     from mlv.ingest.languages import ensure_reference
     from mlv.migrations import upgrade as upgrade_store
     from mlv.migrations import whole_or_absent
@@ -25,6 +32,8 @@ def upgrade(db: Store = DEFAULT_STORE) -> None:
     if done.backup:
         say(f"backup: {done.backup}")
     say(f"{db}: {done.before or 'new'} -> {done.after}")
+    if done.before is None and journal_path(db).exists():
+        say(f"{journal_path(db)} tells of a store that was here before; make that again: mlv db rebuild")
 
 
 @app.command()
@@ -45,21 +54,111 @@ def history(db: Store = DEFAULT_STORE) -> None:
 
 
 @app.command()
-def check(db: Store = DEFAULT_STORE) -> None:
-    """Check the schema, keys, ranges and checkpoints of the store; exit 5 where something is wrong."""
-    from mlv.ingest.integrity import missing_checkpoints, violations
+def check(
+    rules: Annotated[
+        list[Path] | None,
+        typer.Option("--rules", help="Rules of one's own: a TOML file, or a folder of some; rules/ beside the store."),
+    ] = None,
+    files: Annotated[
+        bool, typer.Option("--files", help="Also read checkpoints and sources, and compare their checksums.")
+    ] = False,
+    output_format: Annotated[
+        str | None,
+        typer.Option("--format", help="text, json or html; from the ending of -o, else text, if not given."),
+    ] = None,
+    output: Output = None,
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Check schema, keys, ranges, sums and files of the store; exit 5 where something is wrong."""
+    from mlv.compute.models import digest
+    from mlv.ingest.integrity import check as check_rules
+    from mlv.ingest.integrity import named_files
+    from mlv.ingest.rulebook import own_rules
     from mlv.migrations import differences
     from mlv.schema.store import open_store
 
-    problems = differences(db)
+    chosen = _check_format(output_format, output)
+    beside = db.parent / "rules"
+    own = own_rules([*([beside] if beside.is_dir() else []), *(rules or [])])
+    found = differences(db)
     with open_store(db) as connection:
-        problems += violations(connection) + missing_checkpoints(connection, db)
-    for problem in problems:
-        typer.echo(problem)
-    if problems:
-        say(f"{db}: {len(problems)} problems")
+        named = named_files(connection, db, jobs_folder(db), digest if files else None)
+        outcomes = check_rules(connection, found, named, own)
+    _put_check(outcomes, chosen, output, db, files)
+    broken = sum(not outcome.ok for outcome in outcomes)
+    if broken:
+        say(f"{db}: {broken} of {len(outcomes)} rules are broken")
         raise typer.Exit(ExitCode.STORE)
-    say(f"{db}: in order")
+    say(f"{db}: in order, {len(outcomes)} rules are kept")
+
+
+def _check_format(given: str | None, output: Path | None) -> str:
+    """The format of a check's result. Raises UsageError where there is no such format."""
+    by_ending = {".json": "json", ".html": "html"}
+    chosen = given or by_ending.get(output.suffix.lower() if output else "", "text")
+    if chosen not in ("text", "json", "html"):
+        raise UsageError(f"There is no format {chosen!r} of a check.", "Formats: text, json, html")
+    return chosen
+
+
+def _put_check(outcomes: "list[Outcome]", chosen: str, output: Path | None, db: Path, deep: bool) -> None:
+    """Write what a check found to standard output or a file."""
+    from mlv.ingest.check_page import as_html, as_json, as_text
+
+    if chosen == "html":
+        text = as_html(outcomes, db.name, deep=deep)
+    else:
+        text = as_json(outcomes) if chosen == "json" else as_text(outcomes)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        write(output, text.encode())
+        say(f"{len(outcomes)} rules -> {output}")
+
+
+@app.command()
+def rebuild(
+    sources: Annotated[
+        list[Path] | None,
+        typer.Option("--sources", help="Folder in which sources are that were moved; they are found by content."),
+    ] = None,
+    jobs: Annotated[
+        Path | None, typer.Option("--jobs", help="Folder of the job directories; jobs/ beside the store.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Make it there, and leave the store as it is.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done, and whether all is there.")
+    ] = False,
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Make the store again from its journal, the job directories and the sources; the old one is kept beside it."""
+    from mlv.ingest.rebuild import held, plan_rebuild
+    from mlv.ingest.rebuild import rebuild as make_again
+
+    with held(db):
+        plan = plan_rebuild(db, jobs or jobs_folder(db), sources or [])
+        if not dry_run:
+            _say_rebuilt(make_again(plan, output or db, say))
+            return
+    for remark in plan.remarks:
+        say(remark)
+    for step in plan.steps:
+        typer.echo(step.says)
+    say(f"{len(plan.steps)} steps, and everything that they need is there")
+
+
+def _say_rebuilt(done: "Rebuilt") -> None:
+    for remark in done.remarks:
+        say(remark)
+    if done.kept:
+        say(f"the store as it was: {done.kept}")
+    for table, (before, after) in (done.differing or {}).items():
+        say(f"{table} differs from the old store's: {before:,} rows before, {after:,} now")
+    if done.differing == {}:
+        say("it has the same rows as the old store in every table")
+    typer.echo(done.path)
 
 
 @app.command()

@@ -80,7 +80,7 @@ def put(
         sys.stdout.buffer.write(rendered)
         sys.stdout.buffer.flush()
     else:
-        _write(output, rendered)
+        write(output, rendered)
         say(f"{result.frame.height:,} rows -> {output}")
         if provenance:
             _put_provenance(result, output)
@@ -93,11 +93,12 @@ def _put_provenance(result: "QueryResult", output: Path) -> None:
     from mlv.queries.provenance import provenance_json
 
     beside = output.with_name(f"{output.name}.provenance.json")
-    _write(beside, provenance_json(result).encode())
+    write(beside, provenance_json(result).encode())
     say(f"what made them -> {beside}")
 
 
-def _write(output: Path, rendered: bytes) -> None:
+def write(output: Path, rendered: bytes) -> None:
+    """Write a file aside and rename it into place. Raises DataError where it cannot be written."""
     from mlv.schema.jobs import written_aside
 
     try:

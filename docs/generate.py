@@ -69,11 +69,11 @@ def schema() -> str:
 
 def diagram() -> str:
     """A Mermaid entity diagram: declared foreign keys, and the unenforced ones of fact tables."""
-    from mlv.ingest.integrity import REFERENCES
+    from mlv.ingest.rulebook import packaged
     from mlv.schema.tables import metadata
 
     declared = {(key.column.table.name, table.name) for table in metadata.sorted_tables for key in table.foreign_keys}
-    implied = {(parent, table) for table, _, parent, _ in REFERENCES}
+    implied = {(rule.parent, rule.table) for rule in packaged() if rule.parent}
     lines = [f"  {parent} ||--o{{ {child} : has" for parent, child in sorted(declared)]
     lines += [f"  {parent} ||..o{{ {child} : has" for parent, child in sorted(implied - declared)]
     return "\n".join(["erDiagram", *lines])

@@ -15,9 +15,10 @@ import duckdb
 import polars as pl
 
 from mlv.ingest.influence import commit_influence, commit_validation
+from mlv.ingest.journal import note_run
 from mlv.ingest.loading import append, ensure, next_id, number
 from mlv.ingest.models import find_checkpoint
-from mlv.ingest.outputs import output
+from mlv.ingest.outputs import count_in, output
 from mlv.ingest.profiles import answer_probes, build_model_profiles
 from mlv.ingest.projections import commit_projection
 from mlv.schema.errors import JobError, StoreError
@@ -33,11 +34,18 @@ from mlv.schema.jobs import (
     ProjectSpec,
     ValidationSpec,
     canonical_json,
+    content_digest,
     job_name,
     now,
+    read_parquet,
     spec_hash,
 )
 from mlv.schema.store import transaction
+
+_NOT_FINITE = (
+    "SELECT count(*) FROM read_parquet(?) "
+    "WHERE (isfinite(logit_sum) AND isfinite(logprob_sum) AND isfinite(logprob_first)) IS NOT TRUE"
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,8 @@ class _Start:
 def commit_job(connection: duckdb.DuckDBPyConnection, job: JobDirectory, store: Path) -> Committed:
     """Write what a finished job found into the store at ``store``, open for writing on ``connection``.
 
-    Raises JobError where the job is not done, its outputs are missing or damaged, or name what the store lacks.
+    Raises JobError where the job is not done, its outputs are missing or damaged, or name what the store lacks, or its
+    directory has links that lead out of it.
     """
     spec = job.spec()
     known = committed(connection, spec)
@@ -76,14 +85,17 @@ def commit_job(connection: duckdb.DuckDBPyConnection, job: JobDirectory, store: 
             f"{job.path} is {job.state()}, not done: there is nothing to commit.",
             f"Let it finish: mlv runs resume {job.path.name}",
         )
+    job.refuse_links()
     try:
         with transaction(connection):
-            return _commit(connection, job, spec, store)
+            done = _commit(connection, job, spec, store)
     except (duckdb.Error, pl.exceptions.PolarsError) as error:
         raise JobError(
             f"The results in {job.outputs} cannot be committed: {str(error).splitlines()[0]} The store is unchanged.",
             f"If a file of it is damaged, delete that folder, then: mlv runs resume {job.path.name}",
         ) from error
+    note_run(connection, "committed", done.run)
+    return done
 
 
 def committed(connection: duckdb.DuckDBPyConnection, spec: JobSpec) -> Committed | None:
@@ -140,8 +152,8 @@ def _base_model(connection: duckdb.DuckDBPyConnection, job: JobDirectory, model:
         "revision": model.revision,
         "digest": model.digest,
         "architecture": str(facts.get("architecture", "")),
-        "parameters": int(facts.get("parameters", 0)),
-        "vocabulary": int(facts.get("vocabulary", 0)),
+        "parameters": count_in(job, "model.json", "parameters"),
+        "vocabulary": count_in(job, "model.json", "vocabulary"),
     }
     return int(ensure(connection, "base_model", pl.DataFrame([row]), ["digest"])["base_model_id"][0])
 
@@ -229,7 +241,7 @@ def _trained(
     rows = {"metric": _metrics(connection, job, run_id), "run_corpus": _run_corpora(connection, spec, run_id)}
     rows["checkpoint"] = _checkpoints(connection, job, run_id, start, store)
     if isinstance(spec, FinetuneSpec):
-        rows["training_example"] = _training_examples(connection, job, run_id)
+        rows["training_example"] = _training_examples(connection, job, spec, run_id)
     return rows
 
 
@@ -253,13 +265,31 @@ def _checkpoints(
     connection: duckdb.DuckDBPyConnection, job: JobDirectory, run_id: int, start: _Start | None, store: Path
 ) -> int:
     """Enter the run's checkpoints; a pretraining run's is a new base model."""
-    made = pl.read_parquet(output(job, "checkpoints.parquet"))
-    for row in made.iter_rows(named=True):
+    for row in _made(connection, job).iter_rows(named=True):
         base = start.base_model_id if start else _base_model(connection, job, _pretrained_ref(job, row["digest"]))
         place = (row["epoch"], row["step"], row["is_final"])
         path = _relative(job.path / row["path"], store)
         ensure(connection, "checkpoint", _checkpoint_row(base, run_id, place, path, row["digest"]), ["run_id", "epoch"])
     return _count(connection, "checkpoint", "run_id", run_id)
+
+
+def _made(connection: duckdb.DuckDBPyConnection, job: JobDirectory) -> pl.DataFrame:
+    """The checkpoints that a job says it made. Raises JobError where one is not its own."""
+    path = str(output(job, "checkpoints.parquet"))
+    # by DuckDB, since polars ends the process at some damaged files
+    made = connection.execute(
+        "SELECT epoch::INTEGER AS epoch, step::INTEGER AS step, is_final::BOOLEAN AS is_final, path::VARCHAR AS path, "
+        "       digest::VARCHAR AS digest FROM read_parquet(?)",
+        [path],
+    ).pl()
+    own = pl.format("checkpoints/epoch-{}", "epoch")
+    strange = made.filter(~pl.col("path").eq_missing(own) | pl.col("digest").is_null())["path"].to_list()
+    if strange:
+        raise JobError(
+            f"{path} names a checkpoint at {str(strange[0])[:100]!r}; a run's are checkpoints/epoch-N, with digest.",
+            f"Delete {job.outputs}, then: mlv runs resume {job.path.name}",
+        )
+    return made
 
 
 def _pretrained_ref(job: JobDirectory, digest: str) -> ModelRef:
@@ -272,15 +302,17 @@ def _relative(path: Path, store: Path) -> str:
     return Path(os.path.relpath(path.resolve(), store.resolve().parent)).as_posix()
 
 
-def _training_examples(connection: duckdb.DuckDBPyConnection, job: JobDirectory, run_id: int) -> int:
-    inputs = str(job.inputs / "examples.parquet")
+def _training_examples(
+    connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: FinetuneSpec, run_id: int
+) -> int:
+    path = job.inputs / "examples.parquet"
     connection.execute(
         "INSERT INTO training_example "
         "SELECT ? + row_number() OVER (ORDER BY e.position) - 1, ?, e.position, e.split, g.segment_id "
         "FROM read_parquet(?) e "
         "LEFT JOIN v_segment g ON g.source = e.source AND g.language = e.language AND g.edition = e.edition "
         "     AND g.position = e.segment_position",
-        [next_id(connection, "training_example"), run_id, inputs],
+        [next_id(connection, "training_example"), run_id, str(path)],
     )
     lost = connection.execute(
         "SELECT count(*) FROM training_example WHERE run_id = ? AND segment_id IS NULL", [run_id]
@@ -289,6 +321,11 @@ def _training_examples(connection: duckdb.DuckDBPyConnection, job: JobDirectory,
         raise JobError(
             f"{lost[0]} training examples of {job.path.name} are not in the store.",
             "Ingest the corpora that the job was planned from, then commit again.",
+        )
+    if content_digest(read_parquet(path)) != spec.inputs_digest:
+        raise JobError(
+            f"{path} does not hold the examples that {job.path.name} was planned with.",
+            "Take the job directory once more from where it was run.",
         )
     return _count(connection, "training_example", "run_id", run_id)
 
@@ -307,6 +344,11 @@ def _probed(
         raise JobError(
             f"{strangers[0]} rows of {path} belong to probes that the store lacks.",
             f"Ingest the probe collection {spec.collection}, then commit again.",
+        )
+    if diverged := number(connection, _NOT_FINITE, [path]):
+        raise JobError(
+            f"{diverged} rows of {path} have scores that are no numbers: they would decide answers by chance.",
+            "Ask the model again in fp32; if it is of a fine-tuning run, that run may have diverged.",
         )
     connection.execute(
         "INSERT INTO probe_logit "

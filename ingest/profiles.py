@@ -57,8 +57,9 @@ WITH shares AS (
     WHERE survey_id = ?
 ), sides AS (
     SELECT country_id, weighting, question_id,
-           coalesce(sum(share) FILTER (side = 'first'), 0) AS first,
-           coalesce(sum(share) FILTER (side = 'second'), 0) AS second
+           -- in one order, so that the last digit is the same in every store
+           coalesce(sum(share ORDER BY response_code) FILTER (side = 'first'), 0) AS first,
+           coalesce(sum(share ORDER BY response_code) FILTER (side = 'second'), 0) AS second
     FROM shares
     JOIN question USING (variable)
     JOIN answer_side USING (question_id, response_code)

@@ -1,0 +1,159 @@
+"""The journal beside a store: what made it, so that it can be made again when its file is lost or damaged.
+
+``mlv.duckdb.journal.jsonl`` has a line of JSON for every ingest (options, files and their SHA-256), every commit and
+every deletion of a run. A line is appended after the transaction that it tells of. Where a kill came between the two,
+an ingest is noted when its command is repeated, as it was never reported done; a commit needs no line, since its job
+directory is there. A store in memory has no journal.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+
+from mlv.ingest.loading import FileReport, file_sha256
+from mlv.schema.errors import StoreError
+from mlv.schema.jobs import now, written_aside
+from mlv.schema.store import reason
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that an ingest read."""
+
+    path: str
+    """File, archive or folder; absolute, unless it is only known by name."""
+
+    sha256: str
+    """SHA-256 of the file's or member's bytes."""
+
+    member: str = ""
+    """Name in the archive or folder; empty for a file."""
+
+    target: str = ""
+    """What it was read into, e.g. ``pbc/fa/Farsi``; empty for a file that was only read beside others."""
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """A call of ``ingest_probes``, ``ingest_survey`` or ``ingest_corpus`` that wrote something."""
+
+    kind: str
+    """probes, survey or corpus."""
+
+    options: Mapping[str, Any]
+    """Keyword arguments of the call."""
+
+    files: tuple[SourceFile, ...]
+    at: datetime = field(compare=False)
+    """When, UTC."""
+
+
+@dataclass(frozen=True)
+class RunEvent:
+    """A run that was committed or deleted."""
+
+    event: Literal["committed", "deleted"]
+    run: str
+    at: datetime = field(compare=False)
+
+
+Entry = Ingest | RunEvent
+
+
+def journal_path(store: Path) -> Path:
+    """The journal of the store at ``store``."""
+    return store.with_name(f"{store.name}.journal.jsonl")
+
+
+def note_ingest(
+    connection: duckdb.DuckDBPyConnection,
+    kind: str,
+    options: Mapping[str, Any],
+    reports: Sequence[FileReport],
+    beside: Iterable[Path] = (),
+) -> None:
+    """Note an ingest, unless the journal has just that; ``beside`` are files that were read with the reported ones."""
+    store = _store(connection)
+    if store is None:
+        return
+    files = [_source_file(report) for report in reports]
+    files += [SourceFile(str(path.absolute()), file_sha256(path)) for path in beside]
+    entry = Ingest(kind, dict(options), tuple(files), now())
+    if entry not in read_journal(journal_path(store))[0]:
+        _append(journal_path(store), entry)
+
+
+def _source_file(report: FileReport) -> SourceFile:
+    """The file that a report is about."""
+    member = report.name.removeprefix(f"{report.path.name}/") if report.name != report.path.name else ""
+    return SourceFile(str(report.path.absolute()), report.sha256, member, report.target)
+
+
+def note_run(connection: duckdb.DuckDBPyConnection, event: Literal["committed", "deleted"], run: str) -> None:
+    """Note that a run was committed or deleted."""
+    store = _store(connection)
+    if store is not None:
+        _append(journal_path(store), RunEvent(event, run, now()))
+
+
+def _store(connection: duckdb.DuckDBPyConnection) -> Path | None:
+    """The file that a connection writes; None where it is in memory."""
+    row = connection.execute("SELECT path FROM duckdb_databases() WHERE database_name = current_database()").fetchone()
+    return Path(row[0]) if row and row[0] else None
+
+
+def read_journal(path: Path) -> tuple[list[Entry], list[int]]:
+    """What a journal has, and the numbers of its lines that are damaged. One that is not there has nothing."""
+    if not path.exists():
+        return [], []
+    entries: list[Entry] = []
+    damaged: list[int] = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            entries.append(_entry(json.loads(line)))
+        except (ValueError, KeyError, TypeError):
+            damaged.append(number)
+    return entries, damaged
+
+
+def _entry(line: dict[str, Any]) -> Entry:
+    at = datetime.fromisoformat(line["at"])
+    if line["event"] == "ingested":
+        files = tuple(SourceFile(**file) for file in line["files"])
+        return Ingest(line["kind"], line["options"], files, at)
+    return RunEvent(line["event"], line["run"], at)
+
+
+def _line(entry: Entry) -> bytes:
+    event = "ingested" if isinstance(entry, Ingest) else entry.event
+    fields = {**asdict(entry), "at": entry.at.isoformat(), "event": event}
+    return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
+
+
+def write_journal(path: Path, entries: Iterable[Entry]) -> None:
+    """Write a whole journal, aside and renamed into place."""
+    with written_aside(path) as aside:
+        aside.write_bytes(b"".join(map(_line, entries)))
+
+
+def _append(path: Path, entry: Entry) -> None:
+    """Add a line, in one write that is on the disk when this returns."""
+    try:
+        with path.open("a+b") as file:
+            # what a full disk cut off shall not spoil this line
+            end = file.seek(0, os.SEEK_END)
+            torn = end > 0 and file.seek(end - 1) is not None and file.read(1) != b"\n"
+            file.write(b"\n" * torn + _line(entry))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise StoreError(
+            f"What was done is in the store, but its journal {path} cannot be written: {reason(error)}",
+            "Put that right, then repeat the command: what is done is not done again.",
+        ) from error

@@ -1,0 +1,368 @@
+"""`mlv db check`: every rule can be broken, and its result as text, JSON and HTML."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from importlib.resources import files
+from pathlib import Path
+
+import duckdb
+import pytest
+from command_line import Mlv
+from played_study import play
+from traced_study import add_runs
+
+from mlv.cli import edge
+from mlv.ingest.commit import commit_job
+from mlv.ingest.integrity import store_rules
+from mlv.ingest.rulebook import evaluate, packaged
+from mlv.schema.jobs import JobDirectory
+from mlv.schema.store import connect
+
+DEMO = Path(str(files("mlv.ingest") / "demo"))
+DOCS = Path(__file__).parents[2] / "docs" / "checks.md"
+
+ON_FILES = ("named_file", "schema_difference")
+RULES = {rule.name: rule for rule in packaged() if rule.query and rule.table not in ON_FILES}
+
+EMPTY = {
+    "influence_overlap": "INSERT INTO influence_overlap SELECT min(influence_target_id), max(influence_target_id), "
+    "'positive', 3 FROM influence_target",
+    "influence_validation": "INSERT INTO influence_validation "
+    "SELECT run_id, 'lds', 'trak', 1, 'same', NULL, NULL, 0, 8, 1 FROM influence_run",
+    "reject": "INSERT INTO reject VALUES (1, 7, '', 'a reason', '')",
+}
+"""Tables of which the study has no rows, and how they get one."""
+
+
+@pytest.fixture(scope="module")
+def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study in which models are played: probes, a survey, two corpora, runs, a trace and a projection."""
+    folder = tmp_path_factory.mktemp("base")
+    mlv = Mlv(folder)
+    mlv("db", "upgrade")
+    mlv("ingest", "probes", str(DEMO / "probes"), "--collection", "demo", "--citation", "own")
+    mlv("ingest", "survey", str(DEMO / "survey.csv"), "--name", "illustrative", "--illustrative")
+    for language in ("fa", "ko"):
+        text = str(DEMO / "corpus" / f"{language}.txt")
+        mlv("ingest", "corpus", text, "--source", "lines", "--language", language)
+    runs = add_runs(mlv.store)
+    (folder / "nano").mkdir()
+    JobDirectory(folder / "jobs" / runs.traced).update_provenance(model_path=str(folder / "nano"))
+    assert mlv("compute", "influence", runs.traced, "--top-k", "4", "--plan-only").code == 0
+    (job,) = map(JobDirectory, (folder / "jobs").glob("influence-*"))
+    play(job)
+    with connect(mlv.store, read_only=False) as connection:
+        commit_job(connection, job, mlv.store)
+    assert mlv("compute", "project", "--language", "fa,ko").code == 0
+    return folder
+
+
+@pytest.fixture
+def mlv(_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Mlv:
+    """The command line on a copy of the study."""
+    shutil.copytree(_base, tmp_path, dirs_exist_ok=True)
+    capsys.readouterr()
+    return Mlv(tmp_path, capsys)
+
+
+@pytest.fixture(scope="module")
+def store(_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection whose transaction is rolled back after each use."""
+    path = shutil.copyfile(_base / "mlv.duckdb", tmp_path_factory.mktemp("rules") / "mlv.duckdb")
+    with connect(Path(path), read_only=False) as connection:
+        yield connection
+
+
+def _broken_by(store: duckdb.DuckDBPyConnection, name: str, statement: str) -> int:
+    """Rows that break a rule after a statement, which is then undone."""
+    store.execute("BEGIN")
+    try:
+        store.execute(statement)
+        (outcome,) = evaluate(store, [RULES[name]])
+    finally:
+        store.execute("ROLLBACK")
+    assert outcome.error == ""
+    assert outcome.examples or not outcome.violations
+    return outcome.violations
+
+
+def test_a_study_in_order_keeps_all_rules(store: duckdb.DuckDBPyConnection) -> None:
+    outcomes = evaluate(store, [rule for rule in store_rules() if rule.table not in ON_FILES])
+    assert [outcome.sentence for outcome in outcomes if not outcome.ok] == []
+    assert {outcome.rule.table for outcome in outcomes if not outcome.checked} == set(EMPTY)
+
+
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.origin == "keys.toml"])
+def test_every_key_and_reference_is_looked_at(store: duckdb.DuckDBPyConnection, name: str) -> None:
+    rule = RULES[name]
+    filled = EMPTY.get(rule.table, "SELECT 1")
+    assert _broken_by(store, name, filled) == 0
+    column = name.removeprefix(f"{rule.table}-")
+    if rule.parent:
+        last = f"(SELECT max(rowid) FROM {rule.table} WHERE {column} IS NOT NULL)"
+        lost = f"UPDATE {rule.table} SET {column} = 987654 WHERE rowid = {last}"
+        assert _broken_by(store, name, f"{filled}; {lost}") == 1
+    else:
+        assert _broken_by(store, name, f"{filled}; INSERT INTO {rule.table} FROM {rule.table} LIMIT 1") == 2
+
+
+BREAKING = {
+    "survey-share-there": "UPDATE survey_response SET share = NULL WHERE response_code = 1",
+    "survey-share-range": None,
+    "survey-weighted-share-range": None,
+    "survey-count-range": "UPDATE survey_response SET n = -1",
+    "survey-shares-sum": "UPDATE survey_response SET share = 1",
+    "survey-shares-follow-from-weights": "UPDATE survey_response SET weighted_n = 2, weighted_share = 0.9",
+    "survey-profile-follows-from-shares": "UPDATE survey_response SET share = 0.1 WHERE response_code = 1",
+    "probe-once": None,
+    "probe-has-a-mask": "UPDATE probe SET template = 'Familie ist wichtig'",
+    "probe-has-one-mask": "UPDATE probe SET template = concat(template, chr(10), template)",
+    "probe-first-answer": "UPDATE probe SET answer_first = chr(12288)",
+    "probe-second-answer": "UPDATE probe SET answer_second = ''",
+    "probe-polarity": None,
+    "probe-answers-differ": "UPDATE probe SET answer_second = answer_first",
+    "probe-set-question-has-a-probe": "INSERT INTO probe_set_member SELECT 1, max(question_id) FROM question",
+    "resample-question-in-set": "DELETE FROM probe_set_member WHERE question_id = 1",
+    "probe-set-has-resamples": "DELETE FROM bootstrap_draw WHERE resample = 7",
+    "resample-has-all-draws": "UPDATE bootstrap_draw SET times = times + 1 WHERE resample = 7",
+    "segment-key-there": None,
+    "segment-key-not-empty": "UPDATE segment SET parallel_key = ' ' WHERE position = 3",
+    "segment-text-there": None,
+    "segment-text-form": "UPDATE segment SET text = text || ' ' WHERE position = 3",
+    "segment-positions-complete": "DELETE FROM segment WHERE position = 3",
+    "segment-text-normal": "UPDATE segment SET text = 'u' || chr(776) WHERE position = 3",
+    "corpus-checksum": "UPDATE segment SET text = text || 'x' WHERE position = 3",
+    "ingest-file-rejects": "UPDATE ingest_file SET rows_rejected = 5",
+    "corpus-came-from-a-file": "DELETE FROM segment WHERE position = 239",
+    "run-deletion-finished": "UPDATE run SET status = 'deleting' WHERE run_id = 1",
+    "run-name": "UPDATE run SET name = 'finetune-000000000000' WHERE run_id = 1",
+    "run-times": "UPDATE run SET finished_at = started_at - INTERVAL 1 HOUR WHERE run_id = 1",
+    "run-last-checkpoint": "UPDATE checkpoint SET is_final = false WHERE run_id = 1",
+    "run-examples": "DELETE FROM training_example WHERE position = 3",
+    "metric-finite": "UPDATE metric SET value = 'nan'",
+    "projection-run-there": "DELETE FROM projection_run",
+    "influence-run-there": "DELETE FROM influence_run",
+    "logit-logprob-range": "UPDATE probe_logit SET logprob_first = 0.5 WHERE probe_id = 1",
+    "answer-follows-from-logits": "UPDATE probe_logit SET logprob_sum = -9.9 WHERE answer = 1",
+    "answer-follows-from-margin": "UPDATE probe_answer SET answer = 3 - answer",
+    "answer-probabilities-sum": "UPDATE probe_answer SET p_first = p_first + 1e-6 WHERE probe_id = 1",
+    "answers-complete": "DELETE FROM probe_answer WHERE probe_id = 1",
+    "profile-complete": "DELETE FROM profile_value WHERE question_id = 1",
+    "profile-follows-from-answers": "UPDATE profile_value SET p_first = 1 - p_first",
+    "ranked-example-trained-on": "UPDATE training_example SET split = 'development'",
+    "influence-squares": "UPDATE influence_summary SET score_sum_squares = 0",
+    "contributions-sum": "UPDATE influence_language SET examples = examples + 1",
+}
+"""By rule, what breaks it; None where DuckDB itself refuses such rows."""
+
+
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.origin != "keys.toml"])
+def test_every_rule_can_be_broken(store: duckdb.DuckDBPyConnection, name: str) -> None:
+    if (statement := BREAKING[name]) is not None:
+        assert _broken_by(store, name, statement) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "statement"),
+    [
+        ("survey-share-range", "UPDATE survey_response SET share = 1.5"),
+        ("survey-weighted-share-range", "UPDATE survey_response SET weighted_share = -0.5"),
+        ("probe-once", "UPDATE probe SET language_id = 1"),
+        ("probe-polarity", "UPDATE probe SET polarity = 'odd'"),
+        ("segment-key-there", "UPDATE segment SET parallel_key = NULL"),
+        ("segment-text-there", "UPDATE segment SET text = NULL"),
+    ],
+)
+def test_what_duckdb_refuses_by_itself(store: duckdb.DuckDBPyConnection, name: str, statement: str) -> None:
+    assert BREAKING[name] is None
+    with pytest.raises(duckdb.ConstraintException):
+        _broken_by(store, name, statement)
+
+
+def test_a_script_reads_a_record_for_each_rule(mlv: Mlv) -> None:
+    done = mlv("db", "check", "--format", "json")
+    assert done.code == 0, done.out
+    records = json.loads(done.out)
+    assert len(records) == sum(bool(rule.query) for rule in store_rules())
+    assert all(record["ok"] for record in records)
+    with connect(mlv.store, read_only=False) as connection:
+        connection.execute("UPDATE probe_answer SET p_first = 0.9 WHERE checkpoint_id = 1 AND probe_id < 3")
+    broken = mlv("db", "check", "--format", "json")
+    assert broken.code == edge.ExitCode.STORE
+    by_name = {record["name"]: record for record in json.loads(broken.out)}
+    record = by_name["answer-probabilities-sum"]
+    assert record["says"] == "no probes whose two answers' probabilities do not sum to 1"
+    assert (record["ok"], record["violations"], record["table"]) == (False, 6, "probe_answer")
+    assert mlv.rows("SELECT count(*) FROM probe_answer") == [(record["checked"],)]
+    assert [example["score"] for example in record["examples"]] == ["first", "mean", "sum"]
+    text = mlv("db", "check")
+    assert text.code == edge.ExitCode.STORE
+    assert "6 probes whose two answers' probabilities do not sum to 1, e.g. checkpoint_id=1, probe_id=1" in text.out
+
+
+class _Page(HTMLParser):
+    """What a page says and refers to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.said, self.links, self.open = "", list[str](), list[str]()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.said += data
+
+
+def test_a_person_reads_a_page_that_needs_nothing_but_itself(mlv: Mlv) -> None:
+    assert mlv("db", "check", "-o", str(mlv.folder / "check.html")).code == 0
+    page = _Page((mlv.folder / "check.html").read_text(encoding="utf-8"))
+    assert re.search(r"In order: all \d+ rules are kept", page.said)
+    with connect(mlv.store, read_only=False) as connection:
+        connection.execute("UPDATE segment SET text = '<script>alert(1)</script> ' WHERE segment_id = 1")
+    assert mlv("db", "check", "-o", str(mlv.folder / "check.html")).code == edge.ExitCode.STORE
+    text = (mlv.folder / "check.html").read_text(encoding="utf-8")
+    page = _Page(text)
+    assert (page.links, page.open) == ([], [])
+    assert "2 of " in page.said
+    assert "1 rows of segment do not keep this rule: text is not empty and has no stray white space" in page.said
+    assert "<script>alert(1)</script>" in page.said
+    assert "<script>" not in text
+    assert all(rule.says in page.said for rule in store_rules() if rule.query)
+
+
+def test_files_that_are_gone_or_of_another_job_are_found(mlv: Mlv) -> None:
+    jobs = mlv.folder / "jobs"
+    one, other = sorted(jobs.glob("probe-*"))[:2]
+    (one / "outputs" / "probe_logits.parquet").unlink()
+    shutil.copyfile(one / "job.json", other / "job.json")
+    gone = next(jobs.glob("influence-*"))
+    shutil.rmtree(gone)
+    done = mlv("db", "check")
+    assert done.code == edge.ExitCode.STORE
+    assert sorted(done.out.splitlines()) == [
+        "1 outputs of runs that are gone from their job directories, e.g. "
+        f"jobs/{one.name}/outputs/probe_logits.parquet is gone",
+        f"2 job directories of runs that are gone, or of another job, e.g. jobs/{gone.name} is gone; jobs/{other.name} "
+        "is of another job",
+    ]
+
+
+def test_checksums_of_checkpoints_and_sources_are_compared_if_asked(mlv: Mlv) -> None:
+    sources = shutil.copytree(DEMO, mlv.folder / "sources")
+    journal = mlv.folder / "mlv.duckdb.journal.jsonl"
+    journal.write_text(journal.read_text(encoding="utf-8").replace(str(DEMO), str(sources)), encoding="utf-8")
+    played = mlv("db", "check", "--files", "--format", "json")
+    found = {record["name"]: record["violations"] for record in json.loads(played.out) if not record["ok"]}
+    # the checkpoints of a play have no weights, and digests that were made up
+    assert found == {"checkpoint-checksum": 6}
+    (sources / "survey.csv").unlink()
+    with (sources / "probes" / "wvs" / "ru.csv").open("a") as probes:
+        probes.write("x\n")
+    assert mlv("db", "check").code == 0
+    changed = mlv("db", "check", "--files")
+    assert f"{sources}/survey.csv is gone" in changed.out
+    assert f"path={sources}/probes/wvs/ru.csv, " in changed.out
+
+
+def test_a_specification_that_was_changed_is_found(mlv: Mlv) -> None:
+    with connect(mlv.store, read_only=False) as connection:
+        connection.execute("UPDATE run SET spec = replace(spec, '\"seed\":1', '\"seed\":7') WHERE kind = 'finetune'")
+    done = mlv("db", "check")
+    assert "2 runs whose hash is not that of their specification, e.g. name=finetune-" in done.out
+
+
+def test_a_difference_of_the_schema_is_found(mlv: Mlv) -> None:
+    with connect(mlv.store, read_only=False) as connection:
+        connection.execute("CREATE TABLE notes (text VARCHAR)")
+        connection.execute("DROP VIEW v_reject")
+    done = mlv("db", "check")
+    assert done.code == edge.ExitCode.STORE
+    assert "differences from the schema of this version, e.g. ('remove_table', Table('notes'" in done.out
+    assert "view column v_reject." in done.out
+
+
+def _documented() -> str:
+    (text,) = re.findall(r"^```toml\n(.+?)^```$", DOCS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return str(text)
+
+
+def test_the_documented_rules_of_ones_own_are_found_beside_the_store(mlv: Mlv) -> None:
+    (mlv.folder / "rules").mkdir()
+    (mlv.folder / "rules" / "own.toml").write_text(_documented(), encoding="utf-8")
+    records = json.loads(mlv("db", "check", "--format", "json").out)[-5:]
+    assert [(record["name"], record["says"]) for record in records] == [
+        ("no-certain-answers", "no answers that a model is certain of"),
+        ("sentences-are-short", "no sentence is longer than 400 characters"),
+        ("one-sentence-once", "text is unique"),
+        ("v_run-unique-run", "no two rows of v_run have the same (run)"),
+        ("v_influence_run-traced_run", "every traced_run of v_influence_run is in v_run"),
+    ]
+    assert [record["ok"] for record in records] == [True, True, True, True, True]
+    with connect(mlv.store, read_only=False) as connection:
+        connection.execute("UPDATE segment SET text = repeat('a', 401) WHERE position = 1")
+        connection.execute("UPDATE segment SET text = 'twice' WHERE position IN (2, 3) AND corpus_id = 1")
+        connection.execute("UPDATE probe_answer SET p_first = 0.99999 WHERE probe_id = 1")
+    records = json.loads(mlv("db", "check", "--format", "json").out)[-5:]
+    assert [record["violations"] for record in records] == [3, 2, 2, 0, 0]
+
+
+def test_all_that_is_wrong_with_ones_own_rules_is_said_before_anything_is_checked(mlv: Mlv, tmp_path: Path) -> None:
+    for name, text in {
+        "a": '[[rule]]\nname = "x"\ntable = "v_run"\nquery = "FROM v_run"',
+        "b": '[[rule]]\nname = "y"\ntable = "v_run"\nexpectation = "ExpectMiracles"',
+        "c": '[[rule]]\nname = "z"\ntable = "v_run"\nexpectation = "ExpectColumnValuesToMatchRegex"\n'
+        'arguments = {column = "run"}',
+        "d": "[[rule]\n",
+        "e": '[references]\nv_run = "run"',
+        "f": '[[rule]]\nname = "x"\ntabel = "v_run"',
+    }.items():
+        (tmp_path / f"{name}.toml").write_text(text)
+    done = mlv("db", "check", "--rules", str(tmp_path), "--rules", str(tmp_path / "none.toml"))
+    assert (done.code, done.out) == (edge.ExitCode.DATA, "")
+    for complaint in (
+        "a.toml: rule.0: Value error, a rule has either `query` and `never`, or `expectation` and `arguments`",
+        "b.toml: rule.0: Value error, there is no expectation 'ExpectMiracles'",
+        "c.toml: rule.0: Value error, ExpectColumnValuesToMatchRegex needs the arguments regex",
+        "d.toml: ",
+        'e.toml: references: "table.column" = "parent.column" is meant, not "v_run" = "run"',
+        "f.toml: rule.0.tabel: Extra inputs are not permitted",
+        "none.toml: [Errno 2]",
+    ):
+        assert complaint in done.err
+    assert "docs/checks.md" in done.err
+
+
+def test_names_of_rules_are_not_given_twice(mlv: Mlv, tmp_path: Path) -> None:
+    rule = '[[rule]]\nname = "run-name"\ntable = "v_run"\nnever = "runs"\nquery = "FROM v_run"\n'
+    (tmp_path / "own.toml").write_text(rule)
+    assert "These names of rules are taken: run-name." in mlv("db", "check", "--rules", str(tmp_path / "own.toml")).err
+
+
+def test_a_rule_reaches_nothing_but_the_store_and_one_that_fails_is_an_error_of_its_own(
+    mlv: Mlv, tmp_path: Path
+) -> None:
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    rules = {"reads-a-file": f"FROM '{tmp_path}/secret.csv'", "is-misspelt": "FROM v_rnu"}
+    text = "".join(
+        f'[[rule]]\nname = "{name}"\ntable = "v_run"\nnever = "x"\nquery = "{query}"\n' for name, query in rules.items()
+    )
+    (tmp_path / "own.toml").write_text(text)
+    done = mlv("db", "check", "--rules", str(tmp_path / "own.toml"))
+    assert done.code == edge.ExitCode.STORE
+    assert "the rule reads-a-file cannot be checked: Permission Error" in done.out
+    assert "the rule is-misspelt cannot be checked: Catalog Error" in done.out
+    assert len(done.out.splitlines()) == 2
+
+
+def test_an_unknown_format_is_refused(mlv: Mlv) -> None:
+    assert mlv("db", "check", "--format", "pdf").code == edge.ExitCode.USAGE
