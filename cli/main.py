@@ -7,6 +7,7 @@ import typer
 
 from mlv.cli import (
     compute,
+    convert,
     db,
     demo,
     edge,
@@ -21,6 +22,7 @@ from mlv.cli import (
     sql,
     study,
 )
+from mlv.schema.patience import waiting
 
 app = typer.Typer(
     help="An experiment store for the cultural values that multilingual language models hold in each language.",
@@ -28,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+compute.app.command(name="convert")(convert.convert)
 compute.app.command(name="influence")(influence.trace)
 compute.app.command(name="validate-influence")(influence.validate)
 compute.app.command(name="project")(projection.project)
@@ -55,11 +58,23 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            envvar="MLV_WAIT",
+            metavar="SECONDS",
+            help="How long to wait for a store that another process holds. If not given: 10 to read, 60 to write, and "
+            "as long as it takes to commit a job.",
+        ),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Fine-tune, probe, commit, query."""
+    context.with_resource(waiting(edge.patience(wait)))
 
 
 def main() -> None:

@@ -9,18 +9,13 @@ from pathlib import Path
 import polars as pl
 
 from mlv.schema.errors import JobError
-from mlv.schema.jobs import written_aside
+from mlv.schema.jobs import read_parquet, written_aside
 
 
 def read_table(path: Path, columns: Sequence[str]) -> pl.DataFrame:
     """The named columns of a parquet file. Raises JobError where it is missing, corrupt, short of a column or empty."""
     hint = "Delete the job directory and plan the job again."
-    try:
-        frame = pl.read_parquet(path)
-    except FileNotFoundError as error:
-        raise JobError(f"{path} is missing", hint) from error
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise JobError(f"{path} is not a readable parquet file: {error}", hint) from error
+    frame = read_parquet(path)
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise JobError(f"{path} lacks the columns {', '.join(missing)}", hint)

@@ -37,6 +37,7 @@ from mlv.schema.jobs import (
     Quantity,
     ValidationSpec,
     content_digest,
+    read_parquet,
     spec_hash,
     write_json,
 )
@@ -410,7 +411,7 @@ def _write_outputs(
             tables.append(_target_table(traced, spec.quantity, first, checkpoint.epoch, checkpoint.values))
     for name in ("rankings", "summaries", *(["scores"] if spec.keep_scores else [])):
         parts = sorted(job.work.glob(f"{name}-*.parquet"))
-        write_table(job.outputs / f"{name}.parquet", pl.concat([pl.read_parquet(part) for part in parts]))
+        write_table(job.outputs / f"{name}.parquet", pl.concat([read_parquet(part) for part in parts]))
     write_json(job.outputs / "run.json", {"examples": traced.examples.height})
     write_table(job.outputs / "targets.parquet", pl.concat(tables))
 

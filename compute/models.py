@@ -4,10 +4,16 @@ A model is identified by content: the SHA-256 over its configuration, weights an
 1.1 checkpoints carry an output matrix (``lm_head``) apart from the input embedding and say so with
 ``tie_word_embeddings: false``, which transformers 5 overrides; :func:`load` keeps both matrices apart and the logits
 unscaled, also after saving and loading again.
+
+Weights are read from safetensors alone. PyTorch's own files (``.bin``) are pickles, which can run any program when they
+are opened: a model that has no others is refused, and :func:`convert` makes safetensors of them on request, taking
+tensors and nothing else. No code that comes with a model is ever run.
 """
 
 import hashlib
 import json
+import re
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,12 +21,16 @@ from typing import Any, Final
 
 from mlv.compute.corruption import sentinel_ids
 from mlv.schema.errors import DataError, JobError, NotFoundError
-from mlv.schema.jobs import JobDirectory, ModelRef, Precision, PretrainSpec, ProjectSpec
+from mlv.schema.jobs import JobDirectory, ModelRef, Precision, PretrainSpec, ProjectSpec, written_aside
+
+SHOWN: Final = 500
+"""Characters that an error quotes of another library's."""
 
 MODEL_TYPES: Final = ("t5", "mt5")
 """Architectures that probes and span corruption are meant for."""
 
-SAFE_WEIGHTS: Final = ("model*.safetensors", "model.safetensors.index.json")
+SAFE_INDEX: Final = "model.safetensors.index.json"
+SAFE_WEIGHTS: Final = ("model*.safetensors", SAFE_INDEX)
 TORCH_WEIGHTS: Final = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
 TOKENIZER_FILES: Final = (
     "added_tokens.json",
@@ -58,17 +68,65 @@ def resolve(name_or_path: str, revision: str | None = None) -> ModelRef:
     """Find a model and identify it: a local folder where there is one of that name, the hub otherwise.
 
     ``HF_HOME`` and ``HF_HUB_OFFLINE`` are respected. Raises NotFoundError where the folder holds no model, or the hub
-    has none of that name or cannot be reached and the model is not in the cache.
+    has none of that name or cannot be reached and the model is not in the cache; DataError where its weights are
+    pickles.
     """
     folder = Path(name_or_path).expanduser()
-    if folder.is_dir():
+    if _is_folder(folder):
         _check_folder(folder)
         return ModelRef(name=_local_name(folder.resolve()), digest=digest(folder), path=str(folder.resolve()))
     if folder.is_absolute() or name_or_path.startswith((".", "~")):
         raise NotFoundError(f"There is no folder {name_or_path}", "Name a folder with a model, or a hub name.")
-    snapshot = _snapshot(name_or_path, revision)
+    snapshot = _download(name_or_path, revision, ["config.json", *TOKENIZER_FILES, *SAFE_WEIGHTS])
+    if not _weights(snapshot):
+        raise _pickled(name_or_path, revision)
     _check_folder(snapshot)
     return ModelRef(name=name_or_path, revision=snapshot.name, digest=digest(snapshot), path=str(snapshot))
+
+
+def convert(name_or_path: str, revision: str | None = None) -> Path:
+    """Make ``model.safetensors`` beside the pickled weights of a folder or hub model, unless it is there; the folder.
+
+    Takes tensors out of a pickle and nothing else (PyTorch's ``weights_only``): what would run a program is refused.
+    Raises NotFoundError where there is no such model, DataError where its files hold more than tensors or are damaged.
+    """
+    from safetensors.torch import save_file
+
+    folder = Path(name_or_path).expanduser()
+    if not _is_folder(folder):
+        folder = _download(name_or_path, revision, ["config.json", *TOKENIZER_FILES, *SAFE_WEIGHTS, *TORCH_WEIGHTS])
+    if _weights(folder):
+        return folder
+    pickles = sorted(folder.glob(TORCH_WEIGHTS[0]))
+    if not pickles:
+        raise NotFoundError(f"{folder} holds no weights.", "Name a folder in the transformers format, or a hub name.")
+    tensors = {name: tensor for path in pickles for name, tensor in _unpickled(path).items()}
+    with written_aside(folder / "model.safetensors") as aside:
+        save_file(_each_once(tensors), aside, {"format": "pt"})
+    return folder
+
+
+def _unpickled(path: Path) -> dict[str, Any]:
+    """The tensors of a pickle by name."""
+    import torch
+
+    hint = "Fetch it again from an origin that you trust; there may be a copy as safetensors."
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    # the unpickler meets whatever a damaged or hostile file makes it do
+    except Exception as error:
+        raise DataError(f"{path} cannot be read as tensors alone: {str(error).splitlines()[0]}", hint) from error
+    if not isinstance(found, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in found.values()):
+        raise DataError(f"{path} holds more than tensors by name.", hint)
+    return found
+
+
+def _each_once(tensors: dict[str, Any]) -> dict[str, Any]:
+    """Tensors without those that are another under a second name, as the embedding of encoder and decoder is."""
+    kept: dict[object, str] = {}
+    for name in sorted(tensors, key=lambda name: (name != "shared.weight", name)):
+        kept.setdefault((tensors[name].data_ptr(), tensors[name].shape), name)
+    return {name: tensors[name].clone().contiguous() for name in kept.values()}
 
 
 def digest(folder: Path) -> str:
@@ -120,10 +178,11 @@ def load_tokenizer(folder: Path) -> Any:
     import transformers
 
     try:
-        return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
+        return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    # the readers of its formats share no narrower base
+    except Exception as error:
         raise DataError(
-            f"The tokenizer in {folder} cannot be loaded: {error}",
+            f"The tokenizer in {folder} cannot be loaded: {_said(error)}",
             "A model folder holds tokenizer.json or spiece.model beside the weights.",
         ) from error
 
@@ -150,16 +209,23 @@ def load(folder: Path, precision: Precision = "fp32", device: str = "cpu") -> Lo
 
 def _load_weights(folder: Path, dtype: Any) -> Any:
     """The model with all its weights from files; transformers would make up missing ones."""
-    import safetensors
     import transformers
 
     hint = "Fetch or train the model again."
     try:
         model, report = transformers.AutoModelForSeq2SeqLM.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, output_loading_info=True
+            folder,
+            dtype=dtype,
+            local_files_only=True,
+            output_loading_info=True,
+            use_safetensors=True,
+            trust_remote_code=False,
         )
-    except (OSError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
-        raise DataError(f"The weights in {folder} cannot be loaded: {error}", hint) from error
+    except MemoryError:
+        raise
+    # a configuration of other types than it should have fails anywhere in transformers or torch
+    except Exception as error:
+        raise DataError(f"The weights in {folder} cannot be loaded: {_said(error)}", hint) from error
     if report["missing_keys"]:
         raise DataError(f"The weights in {folder} lack {', '.join(sorted(report['missing_keys']))}", hint)
     return model
@@ -180,11 +246,7 @@ def mark_untied(model: Any, where: Path) -> None:
 
 def check_architecture(folder: Path) -> dict[str, Any]:
     """The raw configuration of a T5 or mT5. Raises DataError where it is another model's or not JSON."""
-    path = folder / "config.json"
-    try:
-        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON: {error}", "Fetch the model again.") from error
+    raw = _json(folder / "config.json")
     model_type = raw.get("model_type", "unnamed")
     if model_type not in MODEL_TYPES:
         raise DataError(
@@ -195,16 +257,34 @@ def check_architecture(folder: Path) -> dict[str, Any]:
     return raw
 
 
-def _snapshot(name: str, revision: str | None) -> Path:
-    """Folder of a hub model in the cache, fetched where it is not there; ``.bin`` weights only without safetensors."""
-    patterns = ["config.json", *TOKENIZER_FILES, *SAFE_WEIGHTS]
-    snapshot = _download(name, revision, patterns)
-    if not _weights(snapshot):
-        snapshot = _download(name, revision, [*patterns, *TORCH_WEIGHTS])
-    return snapshot
+def _json(path: Path) -> dict[str, Any]:
+    """An object of JSON. Raises DataError where the file holds none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not JSON: {_said(error)}", "Fetch the model again.") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{path} holds no JSON object.", "Fetch the model again.")
+    return value
+
+
+def _said(error: Exception) -> str:
+    """What an error says, as much as a person reads."""
+    text = str(error) or type(error).__name__
+    return text if len(text) < SHOWN else f"{text[:SHOWN]}..."
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise NotFoundError(
+            f"{path} cannot be reached: {error.strerror}.", "Name a folder with a model, or a hub name."
+        ) from error
 
 
 def _download(name: str, revision: str | None, patterns: list[str]) -> Path:
+    """Folder of a hub model in the cache, with the files of some patterns, fetched where they are not there."""
     import huggingface_hub
 
     try:
@@ -227,10 +307,14 @@ def _download(name: str, revision: str | None, patterns: list[str]) -> Path:
 
 
 def _check_folder(folder: Path) -> None:
-    """Raise NotFoundError unless the folder has a configuration and weights."""
+    """Raise NotFoundError unless the folder has a configuration and weights, DataError where they are not safe."""
     missing = [] if (folder / "config.json").exists() else ["config.json"]
     if not _weights(folder):
-        missing.append("weights (model.safetensors or pytorch_model.bin)")
+        if any(folder.glob(TORCH_WEIGHTS[0])):
+            raise _pickled(str(folder), None)
+        missing.append("weights (model.safetensors)")
+    elif (folder / SAFE_INDEX).exists():
+        _check_index(folder)
     if missing:
         raise NotFoundError(
             f"{folder} holds no model: {' and '.join(missing)} missing",
@@ -238,13 +322,30 @@ def _check_folder(folder: Path) -> None:
         )
 
 
+def _pickled(model: str, revision: str | None) -> DataError:
+    """The error for a model whose weights are pickles."""
+    at = f" --revision {shlex.quote(revision)}" if revision else ""
+    return DataError(
+        f"The weights of {model} are pickles (pytorch_model.bin) or missing, and a pickle can run any program.",
+        f"Make safetensors of them, which takes tensors alone: mlv compute convert {shlex.quote(model)}{at}",
+    )
+
+
+def _check_index(folder: Path) -> None:
+    """Raise DataError where the index of the weights names files that are none of the folder's."""
+    places = _json(folder / SAFE_INDEX).get("weight_map")
+    files = {str(place) for place in places.values()} if isinstance(places, dict) else {"nothing"}
+    strange = sorted(file for file in files if not re.fullmatch(r"model[\w.-]*\.safetensors", file))
+    if strange:
+        raise DataError(
+            f"{folder / SAFE_INDEX} names {strange[0][:100]!r}, which is no weights file of the folder.",
+            "Fetch the model again from its origin.",
+        )
+
+
 def _weights(folder: Path) -> list[Path]:
-    """Weight files, as transformers chooses them: safetensors where there are any."""
-    for patterns in (SAFE_WEIGHTS, TORCH_WEIGHTS):
-        found = [path for pattern in patterns for path in folder.glob(pattern)]
-        if found:
-            return found
-    return []
+    """Weight files, and their index."""
+    return [path for pattern in SAFE_WEIGHTS for path in folder.glob(pattern)]
 
 
 def _files(folder: Path) -> list[Path]:

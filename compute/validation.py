@@ -46,6 +46,7 @@ from mlv.schema.jobs import (
     Quantity,
     ValidationSpec,
     attribution_name,
+    read_parquet,
     write_json,
 )
 
@@ -385,6 +386,6 @@ def _positions(study: Study, retrainings: Sequence[Retraining], *, kept: bool) -
 
 def _log_reproduction(job: JobDirectory, last: FloatArray) -> None:
     """Log by how much the run's own examples trained again and its last checkpoint, ``last`` [targets, 2], differ."""
-    answers = pl.read_parquet(job.outputs / "retrainings.parquet").filter(pl.col("id") == "full")
+    answers = read_parquet(job.outputs / "retrainings.parquet").filter(pl.col("id") == "full")
     differences = np.abs(answers["margin"].to_numpy() - (last[:, 0] - last[:, 1]))
     job.log("reproduced", largest_difference_of_margins=float(differences.max()))

@@ -1,32 +1,57 @@
 """Reading zip archives that came from elsewhere: nothing is unpacked that could write or grow where it should not.
 
-An archive is refused as a whole where a member's path leaves the archive, where a member is encrypted, and where it
-unpacks to far more than it holds. Leftovers of file managers (``.DS_Store``, ``__MACOSX/``, ``._*``) are no members.
+An archive is refused as a whole where a member's path leaves the archive or occurs twice, where a member is a link,
+encrypted, or packed in a way that cannot be unpacked bit by bit, where members share bytes, and where it unpacks to far
+more than it holds. Archives in archives are not opened. Leftovers of file managers (``.DS_Store``, ``__MACOSX/``,
+``._*``) are no members.
 """
 
 import contextlib
 import shutil
+import stat
+import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from mlv.schema.errors import DataError
 
-MAX_RATIO = 200
+MAX_RATIO: Final = 200
 """Bytes that a byte of the archive may unpack to. Text packs to a tenth; the highest honest ratio is about 50."""
 
-RATIO_FREE_BYTES = 1 << 20
+RATIO_FREE_BYTES: Final = 1 << 20
 """Size up to which the ratio does not matter."""
+
+MAX_BYTES: Final = 8 << 30
+"""Bytes that an archive may unpack to in all; the largest survey of all waves has about 2 GiB."""
+
+MAX_MEMBERS: Final = 10_000
+"""Members that an archive may have."""
+
+MEMBER_HEADER: Final = 30
+"""Bytes before a packed member, at least."""
+
+LISTED: Final = 20
+"""Problems that an error names."""
+
+_PACKINGS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Those that Python unpacks within a limit; a few bytes of bzip2 or LZMA it unpacks to gigabytes at once."""
+
+_UNREADABLE: Final = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error)
+"""What zipfile raises of a damaged archive; a name that is no text is a ValueError."""
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
     """Open an archive whose members have been checked. The caller closes it. Raises DataError."""
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{path} is not a readable zip archive: {error}", "Fetch the file again.") from error
-    problems = [problem for member in archive.infolist() for problem in _problems(member)]
+    problems = list(islice(_problems(archive.infolist()), LISTED))
     if problems:
         archive.close()
         listed = "".join(f"\n  - {problem}" for problem in problems)
@@ -37,17 +62,44 @@ def open_zip(path: Path) -> zipfile.ZipFile:
     return archive
 
 
-def _problems(member: zipfile.ZipInfo) -> list[str]:
-    """What makes a member unfit, in words."""
-    name, problems = member.filename, []
+def _problems(listed: Sequence[zipfile.ZipInfo]) -> Iterator[str]:
+    """What makes an archive unfit, in words."""
+    if len(listed) > MAX_MEMBERS:
+        yield f"it has {len(listed):,} members, more than {MAX_MEMBERS:,}"
+    whole = sum(member.file_size for member in listed)
+    if whole > MAX_BYTES:
+        yield f"it would unpack to {whole:,} bytes, more than {MAX_BYTES:,}"
+    for member in listed:
+        yield from (f"{_shown(member.filename)} {problem}" for problem in _faults(member))
+    for name, count in Counter(member.filename for member in listed).items():
+        if count > 1:
+            yield f"{_shown(name)} is there {count} times"
+    for before, after in pairwise(sorted(listed, key=lambda member: member.header_offset)):
+        if before.header_offset + MEMBER_HEADER + before.compress_size > after.header_offset:
+            yield f"{_shown(before.filename)} and {_shown(after.filename)} share bytes"
+
+
+def _faults(member: zipfile.ZipInfo) -> Iterator[str]:
+    """What makes a member unfit."""
+    name, mode = member.filename, stat.S_IFMT(member.external_attr >> 16)
     parts = PurePosixPath(name.replace("\\", "/")).parts
+    if not name:
+        yield "is a member without a name"
     if ".." in parts or name.startswith(("/", "\\")) or ":" in (parts or ("",))[0]:
-        problems.append(f"{name!r} points outside the archive")
+        yield "points outside the archive"
     if member.file_size > max(RATIO_FREE_BYTES, MAX_RATIO * member.compress_size):
-        problems.append(f"{name!r} would unpack {member.compress_size:,} bytes to {member.file_size:,}")
+        yield f"would unpack {member.compress_size:,} bytes to {member.file_size:,}"
     if member.flag_bits & 0x1:
-        problems.append(f"{name!r} is encrypted")
-    return problems
+        yield "is encrypted"
+    if member.compress_type not in _PACKINGS:
+        yield "is packed by another method than deflate"
+    if mode not in (0, stat.S_IFREG, stat.S_IFDIR):
+        yield "is a link" if mode == stat.S_IFLNK else "is a device or a pipe"
+
+
+def _shown(name: str) -> str:
+    """A member's name for messages, which may be long and hold anything."""
+    return repr(name if len(name) < 200 else f"{name[:200]}...")
 
 
 def is_junk(name: str) -> bool:
@@ -76,7 +128,7 @@ def unpack_member(archive: zipfile.ZipFile, name: str, target: Path) -> None:
 def _damage_explained(archive: zipfile.ZipFile, name: str) -> Iterator[None]:
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (*_UNREADABLE, zlib.error, EOFError) as error:
         raise DataError(
-            f"{name} in {archive.filename} cannot be unpacked: {error}", "Fetch the archive again."
+            f"{_shown(name)} in {archive.filename} cannot be unpacked: {error}", "Fetch the archive again."
         ) from error

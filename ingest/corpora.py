@@ -14,10 +14,13 @@ from typing import Final
 import duckdb
 import polars as pl
 
+from mlv.ingest.ebible import VERSE_NAMES
+from mlv.ingest.journal import note_ingest
 from mlv.ingest.languages import ensure_language
 from mlv.ingest.languages import language as resolve
-from mlv.ingest.loading import FileReport, Rejected, append, ensure, file_sha256, next_id, record
+from mlv.ingest.loading import FileReport, Rejected, append, check_name, ensure, file_sha256, next_id, record
 from mlv.ingest.news import ARTICLES
+from mlv.ingest.paths import what_is_at
 from mlv.ingest.quality import check_corpus
 from mlv.ingest.sources import Source, source_of
 from mlv.ingest.text import ReadCorpus
@@ -70,7 +73,18 @@ def ingest_corpus(
         for text in texts:
             if not text.already_there:
                 _write(connection, origin, text, licence)
-    return [report for text in texts for report in text.reports]
+    reports = [report for text in texts for report in text.reports]
+    options = {
+        "source": source,
+        "language": language,
+        "edition": edition,
+        "publication": publication,
+        "licence": licence,
+        "articles": articles,
+    }
+    beside = {part.path.with_name(VERSE_NAMES) for part in parts} if origin.code == "ebible" else set()
+    note_ingest(connection, "corpus", options, reports, sorted(beside))
+    return reports
 
 
 @dataclass(frozen=True)
@@ -114,8 +128,8 @@ def _expand(source: Source, paths: Sequence[Path]) -> list[Path]:
 
 def _files(source: Source, path: Path) -> list[Path]:
     """The files of the source at a path, sorted; a file that is named is taken whatever it is called."""
-    if not path.is_dir():
-        return [path] if path.exists() else []
+    if (there := what_is_at(path)) != "folder":
+        return [path] if there == "file" else []
     globs = [pattern + ending for pattern in source.patterns for ending in ("", ".gz")]
     files = {file for pattern in globs for file in path.glob(pattern) if not file.name.startswith(".")}
     return sorted(file for file in files if file.name.removesuffix(".gz") not in source.companions)
@@ -135,6 +149,7 @@ def _read_all(
             if read.language is None:
                 silent.setdefault(read.edition, path)
             spoken, read = _spoken(source, path, read, code)
+            check_name("an edition", edition or read.edition)
             parts.append(_Part(path, spoken, edition or read.edition, read))
         except MlvError as problem:
             problems.append(problem)
@@ -219,6 +234,7 @@ def _report(part: _Part, target: str, kept: pl.DataFrame, repeated: pl.DataFrame
     return FileReport(
         kind="corpus",
         target=target,
+        path=part.path,
         name=part.path.name,
         sha256=file_sha256(part.path),
         rows_read=part.read.rows_read,

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from mlv.ingest.languages import first_language
-from mlv.ingest.text import ReadCorpus, Segments, read_lines, stem
+from mlv.ingest.text import ReadCorpus, Segments, excerpt, read_lines, stem
 from mlv.schema.errors import DataError
 
 VERSE_NAMES: Final = "vref.txt"
 RANGE: Final = "<range>"
-VERSE: Final = re.compile(r"[1-6A-Z][A-Z0-9]{2} \d+:\d+")
+VERSE: Final = re.compile(r"[1-6A-Z][A-Z0-9]{2} [0-9]{1,3}:[0-9]{1,3}")
 
 
 def read(path: Path) -> ReadCorpus:
@@ -47,5 +47,8 @@ def _verse_names(path: Path) -> list[str]:
     verses = [line.strip() for line in read_lines(names)]
     for number, verse in enumerate(verses, start=1):
         if not VERSE.fullmatch(verse):
-            raise DataError(f"{names}: line {number} names no verse as MAT 5:3 does, but says {verse!r}.")
+            raise DataError(
+                f"{names}: line {number} names no verse as MAT 5:3 does, but says {excerpt(verse)!r}.",
+                f"Put the {VERSE_NAMES} of the eBible corpus there.",
+            )
     return verses

@@ -115,15 +115,25 @@ def country(name: str | int) -> CountryRow:
     """
     import pycountry
 
-    given = f"{name:0>3}" if str(name).isdecimal() else str(name).strip()
-    try:
-        found = pycountry.countries.lookup(COUNTRY_NAMES.get(given.casefold(), given))
-    except LookupError:
+    found = find_country(str(name))
+    if found is None:
         known = {entry.name.casefold(): entry for entry in pycountry.countries}
         raise UsageError(
             f"There is no country {name!r} in ISO 3166-1.",
-            f"{_near(given.casefold(), known)}Give a code (IR, IRN, 364) or an English name.",
-        ) from None
+            f"{_near(str(name).strip().casefold(), known)}Give a code (IR, IRN, 364) or an English name.",
+        )
+    return found
+
+
+def find_country(name: str) -> CountryRow | None:
+    """The country that a code or an English name means; None where none does."""
+    import pycountry
+
+    given = f"{name:0>3}" if name.isdecimal() else name.strip()
+    try:
+        found = pycountry.countries.lookup(COUNTRY_NAMES.get(given.casefold(), given))
+    except LookupError:
+        return None
     return CountryRow(found.alpha_2, found.alpha_3, getattr(found, "common_name", found.name))
 
 

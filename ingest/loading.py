@@ -11,10 +11,15 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from mlv.schema.errors import UsageError
 from mlv.schema.jobs import now
 
 CONTENT_LIMIT = 500
-"""Characters of a rejected row that are kept."""
+"""Characters of a rejected row, and of what is said of it, that are kept."""
+
+
+LONGEST_NAME = 200
+"""Characters of a name that a person gives."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,9 @@ class FileReport:
     target: str
     """What it was read into, e.g. ``pbc/fa/Farsi``."""
 
+    path: Path
+    """File, archive or folder that was named."""
+
     name: str
     """File name; for an archive, archive and member."""
 
@@ -62,6 +70,15 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_name(what: str, name: str) -> None:
+    """Raise UsageError where a name is empty, long, or has what cannot be seen or typed."""
+    if not name.isprintable() or name != name.strip() or not 0 < len(name) <= LONGEST_NAME:
+        raise UsageError(
+            f"{name[:LONGEST_NAME]!r} is no name of {what}.",
+            f"Give one of 1 to {LONGEST_NAME} characters, without line breaks, control characters, or space around it.",
+        )
 
 
 def quoted(identifier: str) -> str:
@@ -144,7 +161,10 @@ def record(connection: duckdb.DuckDBPyConnection, report: FileReport) -> None:
             now(),
         ],
     )
-    rejects = [(file_id, row.line, row.item, row.reason, row.content[:CONTENT_LIMIT]) for row in report.rejected]
+    rejects = [
+        (file_id, row.line, *(text[:CONTENT_LIMIT] for text in (row.item, row.reason, row.content)))
+        for row in report.rejected
+    ]
     if rejects:
         names = ("ingest_file_id", "line", "item", "reason", "content")
         append(connection, "reject", pl.DataFrame(rejects, schema=list(names), orient="row"))

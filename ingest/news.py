@@ -18,7 +18,7 @@ from typing import Final
 
 from mlv.ingest.loading import Rejected
 from mlv.ingest.sentences import split_sentences
-from mlv.ingest.text import ReadCorpus, Segments, clean, slug, stream_lines
+from mlv.ingest.text import ReadCorpus, Segments, clean, excerpt, slug, stream_lines
 from mlv.schema.errors import DataError, UsageError
 
 ARTICLES: Final = 5000
@@ -51,13 +51,13 @@ def read(path: Path, publication: str, articles: int = ARTICLES) -> ReadCorpus:
     column = next((name for name in EDITIONS if name in header), None)
     if column is None or "publication" not in header:
         raise DataError(
-            f"{path} has no columns publication and article (or content); it has {', '.join(header)}.",
+            f"{path} has no columns publication and article (or content); it has {excerpt(', '.join(header), 500)}.",
             "Give a CSV file of All-The-News, or use --source lines.",
         )
     found = _Articles(outlet(publication), header.index("publication"), header.index(column), len(header))
     truncated = found.take(rows, articles)
     if not found.lines and not found.segments.rejected:
-        listed = ", ".join(sorted(found.others)[:LISTED])
+        listed = excerpt(", ".join(sorted(found.others)[:LISTED]), 500)
         raise UsageError(f"{path} has nothing of the outlet {publication!r}.", f"Its outlets: {listed}")
     corpus = found.segments.finish("en", EDITIONS[column])
     return replace(corpus, rejected=[*corpus.rejected, *truncated])

@@ -43,7 +43,7 @@ USFM: Final = {
 LANGUAGE_CODES: Final = {"language": ("id", "iso639"), "body": ("lang",)}
 """Attributes that name the language by code, by element."""
 
-VERSE: Final = re.compile(r"b\.([1-3A-Z][A-Z0-9]{2})\.(\d+)\.(\d+)")
+VERSE: Final = re.compile(r"b\.([1-3A-Z][A-Z0-9]{2})\.([0-9]{1,3})\.([0-9]{1,3})")
 
 
 def read(path: Path) -> ReadCorpus:

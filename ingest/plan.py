@@ -15,6 +15,7 @@ import duckdb
 import polars as pl
 
 from mlv.ingest.corpora import select_segments
+from mlv.ingest.loading import check_name
 from mlv.ingest.models import find_checkpoint, whereabouts
 from mlv.schema.errors import DataError, NotFoundError, UsageError
 from mlv.schema.jobs import (
@@ -137,6 +138,7 @@ def plan_pretrain(
             f"{', '.join(sources) or 'any source'} in {', '.join(languages) or 'any language'}.",
             "See what is there: mlv sql 'SELECT DISTINCT source, language FROM v_segment'",
         )
+    check_name("a model", settings["name"])
     spec = PretrainSpec(corpora=_corpora(segments), inputs_digest="", **settings)
     _check_name(connection, spec, segments.drop("corpus_sha256"))
     return write_job(jobs, spec, None, segments.drop("corpus_sha256"), "segments.parquet")

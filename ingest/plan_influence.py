@@ -22,7 +22,7 @@ from mlv.ingest.loading import number
 from mlv.ingest.models import find_model, whereabouts
 from mlv.ingest.plan import Jobs, check_probes, default_probe_set, write_input, write_job
 from mlv.schema import paper
-from mlv.schema.errors import DataError, NotFoundError, UsageError
+from mlv.schema.errors import DataError, JobError, NotFoundError, UsageError
 from mlv.schema.jobs import (
     CHECKPOINT_NAME,
     FinetuneSpec,
@@ -32,6 +32,7 @@ from mlv.schema.jobs import (
     Quantity,
     ValidationSpec,
     content_digest,
+    read_parquet,
     written_aside,
 )
 
@@ -536,9 +537,9 @@ def _examples(where: _Where, traced: _Traced) -> Path:
     if not path.exists():
         raise NotFoundError(f"The training examples of {traced.name} should be at {path}, and are not.", hint)
     try:
-        unchanged = content_digest(pl.read_parquet(path)) == traced.spec.inputs_digest
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{path} cannot be read: {error}", hint) from error
+        unchanged = content_digest(read_parquet(path)) == traced.spec.inputs_digest
+    except JobError as error:
+        raise DataError(error.message, hint) from error
     if not unchanged:
         raise DataError(f"{path} has changed since {traced.name} was trained.", hint)
     return path

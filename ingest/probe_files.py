@@ -4,7 +4,8 @@ A file holds one language, tab-separated whatever its name says, one probe a row
 sentence with ``[MASK]``, first answer, second answer. What can be mended is mended and counted, what cannot is
 rejected with line and reason, and a file that is not what it claims raises. No store is needed.
 
-Mended: HTML entities, Unicode normalisation (NFC), white space around a field, and clause marks around a label
+Mended: HTML entities, Unicode normalisation (NFC), control characters and what else is no text, white space around a
+field, and clause marks around a label
 (``unangenehm,``, ``~ 아니다``) where only one of the two labels has them or the sentence goes on with the same mark:
 they would then tell the answers apart, or stand twice, whatever the words are. A mark that both labels share stays.
 Joiners inside words, such as the zero-width non-joiner of Persian, are letters and stay.
@@ -25,13 +26,15 @@ from pathlib import Path, PurePosixPath
 from mlv.ingest import archives
 from mlv.ingest.languages import language
 from mlv.ingest.loading import Rejected
+from mlv.ingest.paths import what_is_at
 from mlv.ingest.questions import number_of
+from mlv.ingest.text import NO_TEXT, excerpt
 from mlv.schema.errors import DataError, NotFoundError, UsageError
 
 MASK = "[MASK]"
 HEADER = ["", "0", "1", "2", "3"]
 
-_ENTITY = re.compile(r"&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z]\w*);")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 _ZERO_WIDTH_JOINERS = "\u200c\u200d"
 _WORD_JOINERS = _ZERO_WIDTH_JOINERS + "'’-"
 _CLAUSE_MARKS = ".,;:!?…~،؛؟۔।。、，；：！？～ "
@@ -102,16 +105,25 @@ def read_archive(path: Path, language_name: str | None = None) -> list[ReadProbe
 
 def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
     """Name and content of every file at ``path``, without leftovers of file managers."""
-    if path.is_dir():
+    there = what_is_at(path)
+    if there == "folder":
         names = (file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
-        yield from ((name, (path / name).read_bytes()) for name in sorted(names) if not archives.is_junk(name))
-    elif not path.exists():
+        yield from ((name, _content(path / name)) for name in sorted(names) if not archives.is_junk(name))
+    elif there == "none":
         raise NotFoundError(f"There is no probe file at {path}.", "Name probes.zip, a folder or a .csv file.")
     elif path.suffix.lower() == ".zip":
         with archives.open_zip(path) as archive:
             yield from ((name, archives.read_member(archive, name)) for name in archives.members(archive))
     else:
-        yield path.name, path.read_bytes()
+        yield path.name, _content(path)
+
+
+def _content(path: Path) -> bytes:
+    what_is_at(path)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
 
 
 def _read_all(contents: list[tuple[str, bytes]], given: str | None) -> tuple[list[ReadProbes], list[str]]:
@@ -157,7 +169,8 @@ def _rows(name: str, content: bytes) -> Iterator[tuple[int, list[str]]]:
     try:
         header = next(reader, [])
         if header != HEADER:
-            raise DataError(f"{name}: the header is {header[:8]}, not {HEADER} separated by tabs")
+            shown = excerpt(str(header[:8]))
+            raise DataError(f"{name}: the header is {shown}, not {HEADER} separated by tabs")
         end = reader.line_num
         for row in reader:
             start, end = end + 1, reader.line_num
@@ -217,15 +230,16 @@ def _probe(line: int, row: list[str], seen: dict[str, int]) -> ReadProbe:
 
 def _question_problems(question: str, line: int, seen: dict[str, int]) -> list[str]:
     if number_of(question) is None:
-        return [f"{question!r} is no question of World Values Survey wave 7 (1 to 259, or like 106a)"]
+        return [f"{excerpt(question)!r} is no question of World Values Survey wave 7 (1 to 259, or like 106a)"]
     if seen.setdefault(question, line) != line:
         return [f"question {question} is on line {seen[question]} already"]
     return []
 
 
 def _mended(text: str) -> str:
-    """The text with HTML entities as characters, in NFC, without white space around it."""
-    return unicodedata.normalize("NFC", _ENTITY.sub(lambda found: html.unescape(found[0]), text)).strip()
+    """The text with HTML entities as characters, in NFC, without white space around it or what is no text."""
+    characters = NO_TEXT.sub("", _ENTITY.sub(lambda found: html.unescape(found[0]), text))
+    return unicodedata.normalize("NFC", characters).strip()
 
 
 def _without_stray_marks(first: str, second: str, after: str) -> tuple[str, str]:

@@ -12,11 +12,13 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from mlv.ingest.journal import note_ingest
 from mlv.ingest.languages import ensure_language, ensure_reference
-from mlv.ingest.loading import FileReport, append, ensure, record
+from mlv.ingest.loading import FileReport, append, check_name, ensure, record
 from mlv.ingest.probe_files import ReadProbes, read_archive
-from mlv.ingest.quality import Gate, filled, matching, one_of, unique, validate
+from mlv.ingest.quality import validate
 from mlv.ingest.questions import ensure_questions, probe_polarity
+from mlv.ingest.rulebook import gates
 from mlv.schema.errors import DataError, UsageError
 from mlv.schema.paper import ECHOES_EXCLUDED_QUESTIONS
 from mlv.schema.resampling import draw_resamples
@@ -30,15 +32,6 @@ CITATIONS = {
     "Cross-Cultural Differences in Values. C3NLP at EACL. https://github.com/copenlu/value-probing"
 }
 """How to cite the collections that are known by name."""
-
-_GATES: tuple[Gate, ...] = (
-    unique("language", "question"),
-    matching("template", r"(?s)\A(?:(?!\[MASK\]).)*\[MASK\](?:(?!\[MASK\]).)*\Z", "has exactly one [MASK]"),
-    matching("answer_first", r"\S", "is not empty"),
-    matching("answer_second", r"\S", "is not empty"),
-    one_of("polarity", ("canonical", "reversed", "undefined")),
-    filled("question_id"),
-)
 
 _CONTENT = ("question", "template", "answer_first", "answer_second")
 
@@ -66,6 +59,7 @@ def ingest_probes(
         DataError: A file cannot be read, or differs from what the collection has in its language.
         UsageError: ``language`` or ``collection`` does not fit.
     """
+    check_name("a probe collection", collection)
     read = read_archive(path, language)
     with transaction(connection):
         there = _languages_there(connection, collection, read)
@@ -76,6 +70,7 @@ def ingest_probes(
             for report in reports:
                 if not report.already_there:
                     record(connection, report)
+    note_ingest(connection, "probes", {"collection": collection, "language": language, "citation": citation}, reports)
     return reports
 
 
@@ -108,6 +103,7 @@ def _report(file: ReadProbes, path: Path, collection: str, already_there: bool) 
     return FileReport(
         kind="probes",
         target=f"{collection}/{file.language or file.name}",
+        path=path,
         name=file.name if single else f"{path.name}/{file.name}",
         sha256=file.sha256,
         rows_read=file.rows_read,
@@ -128,7 +124,7 @@ def _write(connection: duckdb.DuckDBPyConnection, collection: str, citation: str
     frame = pl.concat(
         [_frame(file, ensure_language(connection, file.language), collection, questions) for file in files]
     )
-    validate(frame, f"The probes of {collection}", _GATES)
+    validate(frame, f"The probes of {collection}", gates("v_probe"))
     rows = frame.drop("language", "question").with_columns(probe_collection_id=pl.lit(collection_id))
     ensure(connection, "probe", rows, ["probe_collection_id", "question_id", "language_id"])
     _ensure_sets(connection, collection, collection_id)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from mlv.ingest import ebible, flores, lines, news, pbc, tanzil
+from mlv.ingest.loading import check_name
 from mlv.ingest.text import ReadCorpus, slug
 from mlv.schema.errors import UsageError
 
@@ -114,6 +115,13 @@ def source_of(code: str, publication: str | None, articles: int) -> Source:
         raise UsageError(f"There is no source {code!r}.", f"Sources: {', '.join((*SOURCES, NEWS))}")
     if publication is not None and code not in NAMED:
         raise UsageError(f"--publication does not go with {code}.", f"It goes with {' and '.join(NAMED)}.")
+    if publication is not None:
+        check_name("a publication", publication)
+    if publication is not None and not slug(publication):
+        raise UsageError(
+            f"No name in small Latin letters can be made of the publication {publication!r}.",
+            "Give one, e.g. --publication kayhan",
+        )
     if code == NEWS:
         return _news(publication, articles)
     if publication is None:

@@ -17,9 +17,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 
 from mlv.ingest.attributions import Choices, attribution
 from mlv.ingest.languages import language
+from mlv.ingest.text import excerpt
 from mlv.schema import paper
 from mlv.schema.errors import DataError, NotFoundError, UsageError
 from mlv.schema.jobs import Precision, Quantity, Seed
+
+LISTED = 20
+"""Problems that an error names."""
+
+MOST_RUNS = 100_000
+"""Runs that a study may have; the paper's whole grid with five seeds has about 600."""
 
 CellKind = Literal["probe", "finetune", "influence"]
 Tracing = Literal["multilingual", "monolingual", "all"]
@@ -40,24 +47,26 @@ def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 Language = Annotated[str, AfterValidator(_code)]
 Languages = Annotated[tuple[Language, ...], AfterValidator(_each_once)]
-Names = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_each_once)]
-Sizes = Annotated[tuple[Annotated[int, Field(ge=2)], ...], AfterValidator(_each_once)]
+Name = Annotated[str, Field(min_length=1)]
+Names = Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_each_once)]
+Sizes = Annotated[tuple[Annotated[int, Field(ge=2, lt=2**31)], ...], AfterValidator(_each_once)]
+Count = Annotated[int, Field(ge=1, lt=2**31)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
 class _Table(BaseModel):
-    """A table of the file: immutable, and refusing keys it does not know."""
+    """A table of the file: immutable, and refusing keys it does not know and numbers that are none."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Finetuning(_Table):
     """How every run is trained; the defaults are the paper's (E appendix B)."""
 
-    epochs: int = Field(paper.EPOCHS, ge=1)
-    batch_size: int = Field(paper.BATCH_SIZE, ge=1)
+    epochs: Count = paper.EPOCHS
+    batch_size: Count = paper.BATCH_SIZE
     learning_rate: float = Field(paper.LEARNING_RATE, gt=0)
-    max_tokens: int = Field(256, ge=8)
+    max_tokens: int = Field(256, ge=8, lt=2**31)
     """Length at which a sentence is cut off."""
 
     precision: Precision = "fp32"
@@ -86,7 +95,7 @@ class Influence(_Table):
     targets: Literal["shifted", "all"] = "shifted"
     trace: Quantity = "answer"
     checkpoints: str | None = None
-    top_k: int = Field(paper.INFLUENCE_TOP_K, ge=1)
+    top_k: Count = paper.INFLUENCE_TOP_K
     preset: str | None = None
     method: str | None = None
     similarity: str | None = None
@@ -95,7 +104,7 @@ class Influence(_Table):
     output: str | None = None
     corruptions: str | None = None
     projection: str | None = None
-    dimensions: int | None = None
+    dimensions: int | None = Field(None, lt=2**31)
     modules: tuple[str, ...] = ()
     stacks: tuple[str, ...] = ()
     seed: Seed = 0
@@ -132,6 +141,11 @@ class Grid(_Table):
     editions: dict[Language, str] = {}
     """Edition by language, where the store has several."""
 
+    def runs(self, models: int, seeds: int) -> int:
+        """Runs in the grid, if a study has so many models and seeds."""
+        each = len(self.languages) * len(self.sentences) + len(self.multilingual)
+        return len(self.sources) * each * len(self.models or range(models)) * len(self.seeds or range(seeds))
+
     @model_validator(mode="after")
     def _divides(self) -> Self:
         each = len(self.languages)
@@ -159,6 +173,13 @@ class Study(_Table):
     """Nothing is traced if not given."""
 
     grid: tuple[Grid, ...] = ()
+
+    @model_validator(mode="after")
+    def _can_be_listed(self) -> Self:
+        runs = sum(grid.runs(len(self.models), len(self.seeds)) for grid in self.grid)
+        if runs > MOST_RUNS:
+            raise ValueError(f"The grids come to {runs:,} runs, more than {MOST_RUNS:,}. Make several studies of it.")
+        return self
 
     _sha256: str = PrivateAttr("")
     """Of the file's text."""
@@ -264,7 +285,8 @@ def study_text(name: str) -> str:
     try:
         if not path.is_file() and name in bundled():
             return (files("mlv.ingest") / "studies" / f"{name}.toml").read_text(encoding="utf-8")
-        return path.read_text(encoding="utf-8")
+        # editors of Windows put a byte order mark before the text
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is no text in UTF-8: {error.reason}.", "Save it as UTF-8.") from error
     except OSError as error:
@@ -278,9 +300,7 @@ def read_study(name: str) -> Study:
     """The study of a file or name. Raises DataError that says everything that is wrong with it, and where."""
     text = study_text(name)
     try:
-        study = Study.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{name} is no TOML: {error}.", "Correct that line; https://toml.io has the syntax.") from error
+        study = Study.model_validate(_toml(name, text))
     except ValidationError as error:
         raise _wrong(name, [_worded(detail) for detail in error.errors()]) from error
     study._sha256 = hashlib.sha256(text.encode()).hexdigest()
@@ -292,8 +312,18 @@ def read_study(name: str) -> Study:
     return study
 
 
+def _toml(name: str, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    # a number of thousands of digits is a plain ValueError
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{name} is no TOML: {excerpt(str(error), 500)}.", "Correct that line; https://toml.io has the syntax."
+        ) from error
+
+
 def _wrong(name: str, faults: Sequence[str]) -> DataError:
-    listed = "".join(f"\n  - {fault}" for fault in faults)
+    listed = "".join(f"\n  - {excerpt(fault, 500)}" for fault in faults[:LISTED])
     return DataError(
         f"{name} has {len(faults)} problem{'s' if len(faults) > 1 else ''}:{listed}",
         "Correct the file. A whole one to look at: mlv study show echoes",
@@ -310,7 +340,7 @@ def _worded(detail: Any) -> str:
     if detail["type"] == "missing":
         return f"{where}: it is missing. Add it."
     if detail["type"] == "value_error":
-        return f"{where}: {detail['ctx']['error']}"
+        return f"{where}: {detail['ctx']['error']}".removeprefix(": ")
     return f"{where}: {detail['msg']}, not {detail['input']!r}."
 
 

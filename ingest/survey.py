@@ -8,11 +8,13 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from mlv.ingest.journal import note_ingest
 from mlv.ingest.languages import ensure_country, ensure_reference
-from mlv.ingest.loading import FileReport, append, ensure, file_sha256, record
+from mlv.ingest.loading import FileReport, append, check_name, ensure, file_sha256, record
 from mlv.ingest.profiles import build_country_profiles
-from mlv.ingest.quality import between, filled, unique, validate
+from mlv.ingest.quality import validate
 from mlv.ingest.questions import answer_sides, ensure_questions
+from mlv.ingest.rulebook import gates
 from mlv.ingest.survey_files import ReadSurvey, read_survey
 from mlv.schema.errors import DataError
 from mlv.schema.store import transaction
@@ -23,14 +25,6 @@ WVS_CITATION = (
     "Vienna: JD Systems Institute & WVSA Secretariat. doi:10.14281/18241.24"
 )
 """How to cite the official cross-national file."""
-
-_GATES = (
-    unique("country", "variable", "response_code"),
-    filled("share"),
-    between("share", 0, 1),
-    between("weighted_share", 0, 1),
-    between("n", 0, None),
-)
 
 
 def ingest_survey(
@@ -52,6 +46,7 @@ def ingest_survey(
     Raises:
         DataError: The file cannot be used (``read_survey``), or ``name`` stands for other content.
     """
+    check_name("a survey", name)
     read = read_survey(path)
     with transaction(connection):
         known = connection.execute("SELECT sha256 FROM survey WHERE code = ?", [name]).fetchone()
@@ -62,9 +57,11 @@ def ingest_survey(
             )
         report = _report(read, path, name, already_there=known is not None)
         if known is None:
-            validate(read.responses, f"The survey {name}", _GATES)
+            validate(read.responses, f"The survey {name}", gates("survey_response"))
             _write(connection, read, name, citation, illustrative)
             record(connection, report)
+    options = {"name": name, "citation": citation, "illustrative": illustrative}
+    note_ingest(connection, "survey", options, [report])
     return [report]
 
 
@@ -72,6 +69,7 @@ def _report(read: ReadSurvey, path: Path, name: str, already_there: bool) -> Fil
     return FileReport(
         kind="survey",
         target=name,
+        path=path,
         name=path.name,
         sha256=file_sha256(path),
         rows_read=read.rows_read,

@@ -16,6 +16,7 @@ import csv
 import hashlib
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -25,14 +26,24 @@ import duckdb
 import polars as pl
 
 from mlv.ingest import archives
-from mlv.ingest.languages import country
+from mlv.ingest.languages import find_country
 from mlv.ingest.loading import Rejected, quoted
+from mlv.ingest.paths import what_is_at
 from mlv.ingest.questions import answer_sides
-from mlv.ingest.text import GZIP_MAGIC, stream_lines
-from mlv.schema.errors import DataError, NotFoundError, UsageError
+from mlv.ingest.text import GZIP_MAGIC, excerpt, stream_lines
+from mlv.schema.errors import DataError, NotFoundError
 
 SUM_TOLERANCE = 0.5
 """How far the percentages of a question in a country may be from 100: published tables round each of up to ten."""
+
+MAX_WEIGHT = 1_000
+"""Weight of an interviewee at most; in the official file none is above 30. Sums of decimals overflow otherwise."""
+
+LOWEST_CODE = -100
+"""Codes of missing answers are above; the official file has -1 to -5."""
+
+LISTED = 12
+"""Columns that an error names."""
 
 RESPONSE_COLUMNS = ("country", "variable", "response_code", "n", "share", "weighted_n", "weighted_share")
 
@@ -102,8 +113,8 @@ def read_survey(path: Path) -> ReadSurvey:
         elif all(_column(source, part) for part in _REQUIRED):
             read = _read_shares(source)
         else:
-            shown = ", ".join(source.columns[:12]) + (", ..." if len(source.columns) > 12 else "")
-            raise DataError(f"{name} is no survey that mlv can read: its columns are {shown}.", _LAYOUTS)
+            shown = ", ".join(source.columns[:LISTED]) + (", ..." if len(source.columns) > LISTED else "")
+            raise DataError(f"{name} is no survey that mlv can read: its columns are {excerpt(shown, 500)}.", _LAYOUTS)
     if read.responses.is_empty():
         first = next((f" First reason: {row.reason}." for row in read.rejected if row.line), "")
         raise DataError(f"{name}: none of its {read.rows_read} rows can be used.{first}", _LAYOUTS)
@@ -114,7 +125,7 @@ def read_survey(path: Path) -> ReadSurvey:
 @contextlib.contextmanager
 def _csv_file(path: Path) -> Iterator[Path]:
     """The CSV at ``path``; that of a zip archive lies in a temporary folder meanwhile."""
-    if not path.is_file():
+    if what_is_at(path) != "file":
         raise NotFoundError(f"There is no survey file at {path}.", _LAYOUTS)
     if path.suffix.lower() != ".zip":
         yield path
@@ -122,7 +133,7 @@ def _csv_file(path: Path) -> Iterator[Path]:
     with archives.open_zip(path) as archive, tempfile.TemporaryDirectory() as folder:
         tables = [name for name in archives.members(archive) if name.lower().endswith((".csv", ".csv.gz"))]
         if len(tables) != 1:
-            found = ", ".join(tables) or "none"
+            found = excerpt(", ".join(tables), 500) or "none"
             raise DataError(f"{path} has to hold one .csv file; it holds {found}.", "Unpack it and name the file.")
         unpacked = Path(folder) / PurePosixPath(tables[0]).name
         archives.unpack_member(archive, tables[0], unpacked)
@@ -131,18 +142,32 @@ def _csv_file(path: Path) -> Iterator[Path]:
 
 def _source(path: Path) -> _Source:
     """What a CSV is, from its first line that is no comment. All of it is read, so that a damaged one is found."""
-    digest, header = hashlib.sha256(), ""
-    for line in stream_lines(path):
+    digest, header, place = hashlib.sha256(), "", 0
+    for number, line in enumerate(stream_lines(path), 1):
         digest.update(line.encode() + b"\n")
         if not header and _is_row(line):
-            header = line
+            header, place = line, number
     if not header:
         raise DataError(f"{path.name} has nothing but comments.", _LAYOUTS)
     delimiter = max(",;\t", key=header.count)
-    columns = [column.strip() for column in next(csv.reader([header], delimiter=delimiter))]
+    columns = [column.strip() for column in _cells(path.name, place, header, delimiter)]
+    twice = [column for column, count in Counter(columns).items() if column and count > 1]
+    if twice:
+        raise DataError(f"{path.name} has several columns {excerpt(', '.join(twice))!r}.", "Leave each in once.")
     with path.open("rb") as file:
         gzipped = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
     return _Source(path, columns, delimiter, gzipped, digest.hexdigest())
+
+
+def _cells(name: str, number: int, line: str, delimiter: str) -> list[str]:
+    """The cells of a line. Raises DataError where it is no row."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter))
+    except csv.Error as error:
+        raise DataError(
+            f"{name}: line {number} is no row of a CSV file: {error}.",
+            "Lines end with a line feed, and a cell holds no line break: save it anew as CSV, UTF-8.",
+        ) from error
 
 
 def _is_row(line: str) -> bool:
@@ -201,10 +226,8 @@ def _variables() -> list[str]:
 
 def _alpha2(name: str) -> str | None:
     """Code of a country that ISO knows, however the file names it."""
-    try:
-        return country(name).code
-    except UsageError:
-        return None
+    found = find_country(name)
+    return None if found is None else found.code
 
 
 def _coded() -> pl.DataFrame:
@@ -219,12 +242,11 @@ def _read_respondents(source: _Source) -> ReadSurvey:
         raise DataError(f"{source.name} has none of the variables Q1, Q2, ... that probes ask about.", _LAYOUTS)
     try:
         with duckdb.connect() as connection:
-            rejected, rows_read = _sift_respondents(connection, source)
+            rejected, rows_read = _sift_respondents(connection, source, variables)
             counts = _count_answers(connection, variables)
-    except (duckdb.InvalidInputException, duckdb.IOException) as error:
-        raise DataError(
-            f"{source.name} cannot be read as CSV: {str(error).splitlines()[0]}", "Fetch the file again."
-        ) from error
+    except duckdb.Error as error:
+        reason = excerpt(str(error).splitlines()[0], 500)
+        raise DataError(f"{source.name} cannot be read as CSV: {reason}", "Fetch the file again.") from error
     responses, uncoded = _shares_of(counts)
     return ReadSurvey(
         layout="respondents",
@@ -236,36 +258,44 @@ def _read_respondents(source: _Source) -> ReadSurvey:
     )
 
 
-def _sift_respondents(connection: duckdb.DuckDBPyConnection, source: _Source) -> tuple[list[Rejected], int]:
+def _sift_respondents(
+    connection: duckdb.DuckDBPyConnection, source: _Source, variables: list[str]
+) -> tuple[list[Rejected], int]:
     """Make the view ``kept(country, weight, Q1, ...)``; return the respondents that are not in it, and how many
-    there are in all."""
+    there are in all.
+
+    The file's columns go by their place, so that none is taken for another, whatever it is called.
+    """
+    place = {column: f"c{number}" for number, column in enumerate(source.columns)}
     connection.read_csv(
         str(source.path),
         header=True,
         delimiter=source.delimiter,
         quotechar='"',
         escapechar='"',
-        columns=dict.fromkeys(source.columns, "VARCHAR"),
+        columns={f"c{number}": "VARCHAR" for number in range(len(source.columns))},
         auto_detect=False,
         compression="gzip" if source.gzipped else "none",
     ).create_view("file")
-    named = "B_COUNTRY_ALPHA" if "B_COUNTRY_ALPHA" in source.columns else "B_COUNTRY"
+    named, stated = place.get("B_COUNTRY_ALPHA") or place["B_COUNTRY"], place["W_WEIGHT"]
+    answers = ", ".join(f"{place[variable]} AS {quoted(variable)}" for variable in variables)
     # The sum of decimals does not depend on the order in which threads add them up.
     connection.execute(
-        f"CREATE VIEW weighed AS SELECT coalesce(trim({quoted(named)}), '') AS named, "
-        '       TRY_CAST("W_WEIGHT" AS DECIMAL(38, 15)) AS weight, * FROM file'
+        f"CREATE VIEW weighed AS SELECT coalesce(trim({named}), '') AS named, {stated} AS stated, "
+        f"      TRY_CAST({stated} AS DECIMAL(38, 15)) AS weight, "
+        f"      coalesce(weight > 0 AND weight <= {MAX_WEIGHT}, false) AS fits, {answers} FROM file"
     )
     counts = connection.execute("SELECT named, count(*) FROM weighed GROUP BY named").fetchall()
     known = [(name, _alpha2(name)) for name, _ in counts]
     connection.register("countries", pl.DataFrame(known, schema=["named", "country"], orient="row", strict=False))
     connection.execute(
         "CREATE VIEW kept AS SELECT c.country, w.* EXCLUDE (named) FROM weighed w "
-        "JOIN countries c USING (named) WHERE c.country IS NOT NULL AND w.weight > 0"
+        "JOIN countries c USING (named) WHERE c.country IS NOT NULL AND w.fits"
     )
     unusable = connection.execute(
-        'SELECT line, named, "W_WEIGHT", c.country IS NULL '
-        'FROM (SELECT row_number() OVER () + 1 AS line, named, "W_WEIGHT", weight FROM weighed) '
-        "JOIN countries c USING (named) WHERE c.country IS NULL OR weight IS NULL OR weight <= 0 ORDER BY line"
+        "SELECT line, named, stated, c.country IS NULL "
+        "FROM (SELECT row_number() OVER () + 1 AS line, named, stated, fits FROM weighed) "
+        "JOIN countries c USING (named) WHERE c.country IS NULL OR NOT fits ORDER BY line"
     ).fetchall()
     return [_rejected_respondent(*row) for row in unusable], sum(count for _, count in counts)
 
@@ -273,7 +303,7 @@ def _sift_respondents(connection: duckdb.DuckDBPyConnection, source: _Source) ->
 def _rejected_respondent(line: int, named: str, weight: str | None, stranger: bool) -> Rejected:
     if stranger:
         return Rejected(line, f"{named!r} is no country of ISO 3166-1", named)
-    return Rejected(line, "W_WEIGHT is missing or not above zero", named, weight or "")
+    return Rejected(line, f"W_WEIGHT is missing, not above zero, or beyond {MAX_WEIGHT:,}", named, weight or "")
 
 
 def _count_answers(connection: duckdb.DuckDBPyConnection, variables: list[str]) -> pl.DataFrame:
@@ -292,7 +322,7 @@ def _count_answers(connection: duckdb.DuckDBPyConnection, variables: list[str]) 
         "    FROM given GROUP BY country, variable, answer"
         ")"
         "SELECT country, variable, min(answer) AS answer,"
-        "       CASE WHEN number = floor(number) AND abs(number) < 1e6"
+        f"      CASE WHEN number = floor(number) AND number BETWEEN {LOWEST_CODE} AND 1e6"
         "            THEN CAST(number AS BIGINT) END AS response_code,"
         "       CAST(sum(n) AS BIGINT) AS n, CAST(sum(weight) AS DOUBLE) AS weighted_n "
         "FROM counted GROUP BY country, variable, response_code ORDER BY ALL"
@@ -381,7 +411,7 @@ def _numbered_rows(source: _Source) -> Iterator[tuple[int, list[str]]]:
     rows = ((number, line) for number, line in enumerate(stream_lines(source.path), 1) if _is_row(line))
     next(rows, None)
     for number, line in rows:
-        yield number, next(csv.reader([line], delimiter=source.delimiter))
+        yield number, _cells(source.name, number, line, source.delimiter)
 
 
 def _with_row_reasons(table: pl.DataFrame) -> pl.DataFrame:
@@ -402,6 +432,7 @@ def _with_row_reasons(table: pl.DataFrame) -> pl.DataFrame:
         (~pl.col("variable").is_in(_variables()).fill_null(False), "no probe asks about this question"),
         (pl.col("country").is_null(), "no country of ISO 3166-1"),
         (pl.col("response_code").is_null(), "the response code is no whole number"),
+        (pl.col("response_code") < LOWEST_CODE, "the response code is below all codes of missing answers"),
         ((pl.col("response_code") >= 0) & pl.col("known").is_null(), "the codebook lacks this response code"),
         (~pl.col("percent").is_between(0, 100).fill_null(False), "the percentage is not between 0 and 100"),
         (~pl.col("weighted_percent").is_between(0, 100), "the weighted percentage is not between 0 and 100"),

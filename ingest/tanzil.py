@@ -29,8 +29,8 @@ AYAS: Final = (
 KEYS: Final = tuple(f"{sura}:{aya}" for sura, ayas in enumerate(AYAS, start=1) for aya in range(1, ayas + 1))
 """Keys of all 6,236 ayas, in the order of the text."""
 
-FOOTER: Final = re.compile(r"#\s*(Language|ID):\s*(\S.*?)\s*")
-NUMBERED: Final = re.compile(r"\s*(\d+)\|(\d+)\|(.*)", re.DOTALL)
+FOOTER: Final = re.compile(r"#\s*(Language|ID):\s*(\S.{0,99}?)\s*")
+NUMBERED: Final = re.compile(r"\s*([0-9]{1,3})\|([0-9]{1,3})\|(.*)", re.DOTALL)
 
 
 def read(path: Path) -> ReadCorpus:

@@ -6,24 +6,38 @@ characters from the private use areas are no text: they are removed, and the row
 
 A line ends at a line feed and nowhere else. Other characters that Unicode calls line breaks occur inside sentences,
 and to split at them would shift every line after it against its translation.
+
+A file is read as a stream, and refused where a line has no end or where a gzip file unpacks to far more than it holds.
 """
 
 import gzip
+import io
 import re
 import unicodedata
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final
 
 import polars as pl
 
+from mlv.ingest.archives import MAX_RATIO, RATIO_FREE_BYTES
 from mlv.ingest.loading import Rejected
+from mlv.ingest.paths import what_is_at
 from mlv.schema.errors import DataError
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+ARCHIVES: Final = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstandard"}
+"""First bytes of what would have to be unpacked, and its name."""
+
+TAR_MAGIC: Final = (257, b"ustar")
+"""Where a tar archive says that it is one, and how."""
+
+LONGEST_LINE: Final = 64 << 20
+"""Bytes of a line at most; a whole Bible in one line has 10 MiB."""
+
 NO_TEXT: Final = re.compile("[\x00-\x08\x0e-\x1b\x7f\x80-\x84\x86-\x9f\ufeff\ue000-\uf8ff]|[\U000f0000-\U0010ffff]")
 """Control characters that are no white space, byte order marks, and the private use areas."""
 
@@ -96,6 +110,11 @@ def stem(path: Path) -> str:
     return Path(path.name.removesuffix(".gz")).stem
 
 
+def excerpt(text: str, length: int = 100) -> str:
+    """A text for messages, cut off where it is long."""
+    return text if len(text) <= length else f"{text[:length]}..."
+
+
 def slug(name: str) -> str:
     """A name in small letters and hyphens: ``new-york-times`` of ``New York Times``."""
     return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")
@@ -126,11 +145,14 @@ def stream_lines(path: Path) -> Iterator[str]:
 
 def _raw_lines(path: Path) -> Iterator[bytes]:
     """Undecoded lines."""
+    what_is_at(path)
     try:
         with path.open("rb") as opened:
             packed = opened.read(len(GZIP_MAGIC)) == GZIP_MAGIC
             opened.seek(0)
-            yield from cast(BinaryIO, gzip.GzipFile(fileobj=opened)) if packed else opened
+            unpacked = io.BufferedReader(gzip.GzipFile(fileobj=opened)) if packed else opened
+            _refuse_archive(path, unpacked.peek(512))
+            yield from _bounded(path, unpacked, path.stat().st_size)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
             f"{path} is no whole gzip file ({error}): most likely its download was interrupted.",
@@ -138,6 +160,28 @@ def _raw_lines(path: Path) -> Iterator[bytes]:
         ) from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.", "Check its name and permissions.") from error
+
+
+def _refuse_archive(path: Path, start: bytes) -> None:
+    """Raise DataError where a file begins as an archive does."""
+    at, mark = TAR_MAGIC
+    names = [name for magic, name in ARCHIVES.items() if start.startswith(magic)]
+    names += ["tar"] * start.startswith(mark, at)
+    if names:
+        raise DataError(
+            f"{path} is a {names[0]} archive, not a text.", "Unpack it, and name the files or their folder."
+        )
+
+
+def _bounded(path: Path, unpacked: BinaryIO, size: int) -> Iterator[bytes]:
+    """The lines of a file that has ``size`` bytes on disk. Raises DataError where they come to too much."""
+    total, most = 0, max(RATIO_FREE_BYTES, MAX_RATIO * size)
+    while line := unpacked.readline(LONGEST_LINE + 1):
+        total += len(line)
+        if len(line) > LONGEST_LINE or total > most:
+            what = f"unpacks {size:,} bytes to more than {most:,}" if total > most else "has a line of more than 64 MiB"
+            raise DataError(f"{path} {what}: it is no text.", "Fetch it again from its origin.")
+        yield line
 
 
 def _not_utf8(path: Path, number: int, offset: int, line: bytes) -> DataError:

@@ -19,13 +19,25 @@ import polars as pl
 from mlv.queries.catalogue import INTERVALS, Query, find, text_sha256
 from mlv.queries.parameters import Given, bind
 from mlv.queries.provenance import StoreState, store_state
-from mlv.schema.errors import UsageError
+from mlv.schema.errors import StoreError, UsageError
+from mlv.schema.store import seal
 
 _SIGNAL_SECONDS = 0.1
 """Between two looks for Ctrl-C while a query runs, and between two attempts to end it."""
 
-_WITHOUT_FRAME = re.compile(r"\b(INTERVAL|MAP|BIT|UNION|VARIANT)\b")
+_WITHOUT_FRAME = re.compile(r"\b(INTERVAL|MAP|BIT|UNION|VARIANT|BIGNUM|UHUGEINT|GEOMETRY|TIME WITH TIME ZONE)\b")
 """Types of DuckDB that a polars frame has no column for, or not one that can be written to every format."""
+
+
+_LISTED = 5
+"""Macros that an error names."""
+
+_SHOWN = 5_000
+"""Characters that an error quotes of DuckDB's, which repeats the SQL."""
+
+_PER_YEAR = {"d": 366, "ms": 366 * 86_400e3, "us": 366 * 86_400e6, "ns": 366 * 86_400e9}
+_YEARS = 200_000
+"""Years from 1970 that polars can still write out; infinite times are beyond."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +82,37 @@ def macros_sql() -> str:
 
 
 def install_macros(connection: duckdb.DuckDBPyConnection) -> None:
-    """Give a connection the macros that queries use; once more does no harm."""
-    known = connection.execute(
-        "SELECT count(*) FROM duckdb_functions() WHERE database_name = 'temp' AND function_name = 'spearman_rho'"
-    ).fetchone()
-    if known is None or known[0] == 0:
+    """Give a connection the macros that queries use; once more does no harm.
+
+    Raises StoreError where macros in the store take the place of functions, which would change every result, and where
+    its views are not those of mlv.
+    """
+    made = connection.execute(
+        "SELECT database_name, function_name FROM system.main.duckdb_functions() WHERE NOT internal"
+    ).fetchall()
+    own = {name for database, name in made if database != "temp"}
+    if own:
+        _refuse_shadows(connection, own)
+    if ("temp", "spearman_rho") in made:
+        return
+    try:
         connection.execute(macros_sql())
+    except duckdb.Error as error:
+        raise StoreError(
+            f"The views of the store are not those that mlv made: {str(error).splitlines()[0]}",
+            "If it is yours, restore a backup; if it came from somebody else, ask them for another.",
+        ) from error
+
+
+def _refuse_shadows(connection: duckdb.DuckDBPyConnection, macros: set[str]) -> None:
+    functions = connection.execute("SELECT function_name FROM system.main.duckdb_functions() WHERE internal").fetchall()
+    shadows = sorted(macros & {name for (name,) in functions})
+    if shadows:
+        raise StoreError(
+            f"The store has macros that are called as functions of DuckDB are: {', '.join(shadows[:_LISTED])}. "
+            "Queries would give other results.",
+            f'If you made them, rename them: mlv sql --write "DROP MACRO {shadows[0]}"',
+        )
 
 
 def run(
@@ -118,9 +155,14 @@ def execute_sql(
     """
     install_macros(connection)
     if sealed:
-        _seal(connection)
+        seal(connection)
     try:
+        text.encode()
         statements = connection.extract_statements(text)
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"The SQL is not UTF-8: character {error.start}.", "Write it anew, or save it as UTF-8."
+        ) from error
     except duckdb.Error as error:
         raise _explained(connection, error) from error
     if not statements:
@@ -131,11 +173,6 @@ def execute_sql(
         named = {name: value for name, value in given.items() if name in statement.named_parameters}
         frame = _frame(connection, statement, named)
     return QueryResult(frame, "sql", None, text_sha256(text), given, store_state(connection))
-
-
-def _seal(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET python_enable_replacements = false")
 
 
 def _frame(
@@ -159,7 +196,27 @@ def _fetched(
                 f"Column {column} is of type {type_code}, which results cannot hold.",
                 f'Cast it in the query: CAST("{column}" AS VARCHAR)',
             )
-    return connection.pl() if columns else pl.DataFrame()
+    if not columns:
+        return pl.DataFrame()
+    try:
+        frame = connection.pl()
+    except pl.exceptions.PolarsError as error:
+        hint = "Cast such columns in the query: CAST(COLUMN AS VARCHAR)"
+        raise UsageError(f"The rows make no table: {str(error).splitlines()[0]}", hint) from error
+    _refuse_endless(frame)
+    return frame
+
+
+def _refuse_endless(frame: pl.DataFrame) -> None:
+    """Raise UsageError where times are infinite or farther away than results can show."""
+    for name, dtype in frame.schema.items():
+        if dtype.is_temporal() and dtype not in (pl.Time, pl.Duration):
+            years = frame[name].to_physical() / _PER_YEAR[getattr(dtype, "time_unit", "d")]
+            if (years.abs() > _YEARS).any():
+                raise UsageError(
+                    f"Column {name} has times that are infinite or too far away to show.",
+                    f'Cast it in the query: CAST("{name}" AS VARCHAR)',
+                )
 
 
 def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], pl.DataFrame]) -> pl.DataFrame:
@@ -194,8 +251,8 @@ def _explained(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> Us
     elif isinstance(error, duckdb.BinderException):
         hint = 'See the columns of a view: mlv sql "DESCRIBE v_answer"'
     else:
-        hint = ""
-    return UsageError(text, hint)
+        hint = 'See what there is: mlv sql "SHOW TABLES", mlv sql "DESCRIBE v_answer"'
+    return UsageError(text if len(text) < _SHOWN else f"{text[:_SHOWN]}...", hint)
 
 
 def _views(connection: duckdb.DuckDBPyConnection) -> list[str]:

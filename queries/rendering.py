@@ -82,7 +82,13 @@ def render(result: QueryResult, format_name: str, limit: int | None = None) -> b
     if format_name not in writers:
         hint = f"There are: {', '.join(FORMATS)}."
         raise UsageError(f"There is no format {format_name!r}.", near(format_name, list(FORMATS), hint))
-    return writers[format_name](result.frame)
+    try:
+        return writers[format_name](result.frame)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise UsageError(
+            f"The result cannot be written as {format_name}: {str(error).splitlines()[0]}",
+            "Cast columns of lists and structures in the query: CAST(COLUMN AS VARCHAR)",
+        ) from error
 
 
 def truncation_note(result: QueryResult, limit: int | None) -> str | None:

@@ -26,15 +26,20 @@ class Store:
         return run_query(self.connection, find(reference), parameters).frame
 
     def sql(self, text: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
-        """Rows of SQL by hand; ``$name`` in it takes its value from ``parameters``. Other files can be read."""
+        """Rows of SQL by hand; ``$name`` in it takes its value from ``parameters``.
+
+        Other files can be read, if the store is not sealed.
+        """
         return execute_sql(self.connection, text, parameters, sealed=False).frame
 
 
 @contextlib.contextmanager
-def open_store(path: str | os.PathLike[str] = store.DEFAULT_STORE) -> Iterator[Store]:
+def open_store(path: str | os.PathLike[str] = store.DEFAULT_STORE, *, sealed: bool = False) -> Iterator[Store]:
     """Open a store for reading, and close it.
+
+    Its SQL can read other files, unless ``sealed``: for a store from somebody you do not know.
 
     Raises StoreError where it is missing or of another version, StoreLockedError while another process writes it.
     """
-    with store.open_store(Path(path)) as connection:
+    with store.open_store(Path(path), sealed=sealed) as connection:
         yield Store(connection)

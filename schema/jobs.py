@@ -13,7 +13,8 @@ store can be rebuilt from job directories:
     work/                half-finished work that a resumed job goes on from
 
 Rows in a job directory carry natural keys alone (source, language, position, question), never keys of a store.
-Files are written aside and renamed into place: one that is there is whole.
+Files are written aside and renamed into place: one that is there is whole. A directory may have come from another
+machine: what cannot be used of it raises JobError, and nothing outside it is reached through it.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -33,6 +34,12 @@ from mlv.schema.errors import JobError
 
 if TYPE_CHECKING:
     import polars
+
+SHOWN = 500
+"""Characters that an error quotes of what is wrong with a file."""
+
+LISTED = 5
+"""Links that an error names."""
 
 CHECKPOINT_NAME = re.compile(r"((?:pretrain|finetune)-[0-9a-f]{12})/epoch-(\d+)")
 """Name of a checkpoint that a job made: job and epoch."""
@@ -43,9 +50,9 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Spec(BaseModel):
-    """Base of all specifications: immutable, and refusing fields it does not know."""
+    """Base of all specifications: immutable, and refusing fields it does not know and numbers that are none."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelRef(Spec):
@@ -346,7 +353,7 @@ class ProjectSpec(Spec):
 
 
 JobSpec = PretrainSpec | FinetuneSpec | ProbeSpec | InfluenceSpec | ValidationSpec | ProjectSpec
-_SPEC: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
+_SPEC: TypeAdapter[JobSpec] = TypeAdapter(Annotated[JobSpec, Field(discriminator="kind")])
 
 
 def canonical_json(spec: JobSpec) -> str:
@@ -412,6 +419,28 @@ def write_json(path: Path, value: Any) -> None:
         aside.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def read_parquet(path: Path) -> "polars.DataFrame":
+    """All of a parquet file. Raises JobError where it is missing or damaged.
+
+    By pyarrow, which tells damage as errors: polars ends the process at some, and takes a path for a pattern.
+    """
+    import polars
+    import pyarrow
+    from pyarrow.parquet import ParquetFile
+
+    hint = "Delete the job directory and plan the job again."
+    try:
+        with ParquetFile(path) as file:
+            # without the schema's metadata, which polars takes for UTF-8
+            table = file.read().replace_schema_metadata(None)
+        table.validate(full=True)
+    except FileNotFoundError as error:
+        raise JobError(f"{path} is missing", hint) from error
+    except (OSError, ValueError, MemoryError, pyarrow.ArrowException) as error:
+        raise JobError(f"{path} is not a readable parquet file: {str(error)[:SHOWN]}", hint) from error
+    return polars.DataFrame(table)
+
+
 class JobDirectory:
     """A job directory on disk. Raises JobError where it is damaged."""
 
@@ -451,40 +480,61 @@ class JobDirectory:
 
     def spec(self) -> JobSpec:
         """The specification. Raises JobError where ``job.json`` is missing or invalid."""
-        return _SPEC.validate_python(self._spec_json())
-
-    def _spec_json(self) -> Any:
-        try:
-            text = (self.path / "job.json").read_text(encoding="utf-8")
-            value = json.loads(text)
-            _SPEC.validate_python(value)
-        except OSError as error:
+        if not (self.path / "job.json").is_file():
             raise JobError(
-                f"{self.path} is not a job directory: {error.strerror} (job.json)",
+                f"{self.path} is not a job directory: it has no job.json.",
                 "Name a folder that `mlv compute ... --plan-only` made.",
-            ) from error
-        except (ValueError, ValidationError) as error:
-            raise JobError(
-                f"{self.path / 'job.json'} is damaged: {error}",
-                "Delete the folder and plan the job again.",
-            ) from error
-        return value
+            )
+        try:
+            return _SPEC.validate_python(self.read_json("job.json"))
+        except ValidationError as error:
+            raise self._damaged("job.json", error) from error
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """A JSON file of the directory; empty where it is not there."""
+        """A JSON file of the directory; empty where it is not there. Raises JobError where it holds no JSON object."""
         path = self.path / name
         if not path.exists():
             return {}
         try:
-            value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise JobError(f"{path} is damaged: {error}", "Delete the folder and plan the job again.") from error
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise self._damaged(name, error) from error
+        if not isinstance(value, dict):
+            raise self._damaged(name, TypeError("it holds no JSON object"))
         return value
 
+    def _damaged(self, name: str, error: Exception) -> JobError:
+        said = str(error)
+        return JobError(
+            f"{self.path / name} is damaged: {said if len(said) < SHOWN else f'{said[:SHOWN]}...'}",
+            "Delete the folder and plan the job again.",
+        )
+
     def state(self) -> JobState:
-        """Where the job stands."""
-        state: JobState = self.read_json("status.json").get("state", "planned")
-        return state
+        """Where the job stands. Raises JobError where ``status.json`` does not say it."""
+        state = self.read_json("status.json").get("state", "planned")
+        if state not in get_args(JobState):
+            raise self._damaged("status.json", ValueError(f"there is no state {state!r}"))
+        return cast(JobState, state)
+
+    def refuse_links(self) -> None:
+        """Raise JobError where links lead out of the directory: what is read, written or deleted then lies elsewhere.
+        Likewise where they lead nowhere.
+
+        The directory itself may be reached by a link.
+        """
+        home = Path(os.path.realpath(self.path))
+        out = sorted(
+            str(entry.relative_to(self.path))
+            for folder, folders, files in os.walk(self.path)
+            for entry in (Path(folder, name) for name in (*folders, *files))
+            if entry.is_symlink() and not (entry.exists() and Path(os.path.realpath(entry)).is_relative_to(home))
+        )
+        if out:
+            raise JobError(
+                f"{self.path} has links that lead out of it: {', '.join(out[:LISTED])}.",
+                "Put what they lead to in their place, if the job comes from somebody you trust.",
+            )
 
     def set_state(self, state: JobState, **detail: Any) -> None:
         """Record where the job stands."""
@@ -501,12 +551,14 @@ class JobDirectory:
             log.write(line + "\n")
 
     def events(self) -> list[dict[str, Any]]:
-        """The log; a last line cut off by a kill is left out."""
+        """The log. Lines that are no event with its time are left out: a kill may have cut one off."""
         path = self.path / "log.jsonl"
-        if not path.exists():
+        if not path.is_file():
             return []
         events = []
-        for line in path.read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(ValueError):
-                events.append(json.loads(line))
+        for line in path.read_bytes().splitlines():
+            with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
+                event = json.loads(line)
+                local = datetime.fromisoformat(event["at"]).tzinfo is None
+                events += [event] if local and isinstance(event["event"], str) else []
         return events

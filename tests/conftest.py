@@ -19,7 +19,8 @@ def real_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test depends on the user's store, hub or terminal."""
+    """No test depends on the user's store, hub or terminal, or waits for a store unless waiting is what it tests."""
     monkeypatch.delenv("MLV_DB", raising=False)
+    monkeypatch.setenv("MLV_WAIT", "0")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("COLUMNS", "120")

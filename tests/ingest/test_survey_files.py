@@ -114,7 +114,7 @@ def test_respondents_without_a_weight_or_a_country_are_rejected_with_their_line(
     frame.loc[21, "B_COUNTRY_ALPHA"] = ""
     read = read_survey(_written(tmp_path, frame))
     rejected = {row.line: row.reason for row in read.rejected if row.line}
-    unweighted = "W_WEIGHT is missing or not above zero"
+    unweighted = "W_WEIGHT is missing, not above zero, or beyond 1,000"
     assert rejected == {
         **dict.fromkeys((2, 7, 8, 11, 13), unweighted),
         22: "'NIR' is no country of ISO 3166-1",

@@ -1,0 +1,66 @@
+"""Fuzz a reader, led by coverage: inputs that reach new lines of it are kept and changed further. Run by hand.
+
+    pip install atheris
+    PYTHONPATH=tests/helpers python tests/fuzz/fuzz_readers.py pbc -max_total_time=600 CORPUS_FOLDER
+
+Whatever a reader raises that is no MlvError, or an endless loop, ends the run and leaves the input in ``crash-...``.
+The first argument is the format, all others are libFuzzer's.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["mlv.ingest", "mlv.schema.jobs", "csv", "zipfile", "tomllib"]):
+    from mlv.ingest import ebible, flores, lines, news, pbc, tanzil
+    from mlv.ingest.probe_files import read_archive
+    from mlv.ingest.study import cells, read_study
+    from mlv.ingest.survey_files import read_survey
+    from mlv.schema.jobs import JobDirectory
+
+from fuzzing import outcome
+
+FOLDER = Path(tempfile.mkdtemp(prefix="mlv-fuzz-"))
+VREF = b"GEN 1:1\nGEN 1:2\nMAT 5:3\n"
+
+
+def _job(path: Path) -> object:
+    job = JobDirectory(path.parent)
+    return job.spec(), job.events(), job.state()
+
+
+TARGETS: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "pbc": ("pes-x.xml", pbc.read),
+    "ebible": ("pes-opv.txt", ebible.read),
+    "tanzil": ("fa.x.txt", tanzil.read),
+    "flores": ("deu_Latn.dev", flores.read),
+    "lines": ("x.de.txt", lines.read),
+    "news": ("news.csv", lambda path: news.read(path, "fox")),
+    "probes": ("de.csv", read_archive),
+    "zip": ("a.zip", read_archive),
+    "survey": ("survey.csv", read_survey),
+    "study": ("study.toml", lambda path: cells(read_study(str(path)))),
+    "job": ("job.json", _job),
+}
+"""By format, the name that its file needs and what reads it."""
+
+
+def main() -> None:
+    """Fuzz the reader that the first argument names."""
+    name, read = TARGETS[sys.argv.pop(1)]
+    path = FOLDER / name
+    (FOLDER / "vref.txt").write_bytes(VREF)
+
+    def once(data: bytes) -> None:
+        path.write_bytes(data)
+        outcome(lambda: read(path))
+
+    atheris.Setup(sys.argv, once)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
