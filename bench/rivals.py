@@ -14,8 +14,8 @@ import pandas as pd
 from mlv.queries.parameters import Given
 
 FILES = {
-    "answers": "SELECT checkpoint_id, language, question, answer FROM v_answer WHERE score = 'mean'",
-    "profiles": "SELECT checkpoint_id, language, question, p_first FROM v_model_profile WHERE score = 'mean'",
+    "answers": "SELECT checkpoint_id, language, question, score, answer, margin, p_first FROM v_answer",
+    "profiles": "SELECT checkpoint_id, language, question, score, p_first FROM v_model_profile",
     "people": "SELECT country, question, p_first FROM v_country_profile "
     "WHERE weighting = 'weighted' AND country IN ('DE', 'PK', 'RS', 'VN')",
     "runs": "SELECT checkpoint_id, base_checkpoint_id, run, strategy, model, seed, row_number() OVER "
@@ -25,12 +25,13 @@ FILES = {
     "trained": "SELECT run, unnest(string_split(ft_languages, ',')) AS ft_language FROM v_influence_run "
     "WHERE kind = 'influence'",
     "examples": "SELECT training_example_id, language AS ft_language FROM v_training_example WHERE split = 'train'",
-    "rankings": "SELECT influence_target_id, direction, rank, training_example_id FROM v_influence_ranking",
+    "rankings": "SELECT influence_target_id, direction, rank, score, training_example_id FROM v_influence_ranking",
 }
 """By file and table: what is in it."""
 
 INDEXES = """
-CREATE INDEX answer_at ON answers (checkpoint_id, language, question, answer);
+CREATE INDEX answer_at ON answers (score, checkpoint_id, language, question, answer);
+CREATE INDEX profile_at ON profiles (score, checkpoint_id, language, p_first, question);
 CREATE UNIQUE INDEX target_at ON targets (influence_target_id);
 CREATE INDEX question_at ON targets (run, question, language);
 CREATE UNIQUE INDEX example_at ON examples (training_example_id, ft_language);
@@ -83,19 +84,13 @@ def write_sqlite(folder: Path, path: Path) -> None:
         database.executescript(INDEXES)
 
 
-class Frames:
-    """The CSV files as frames; text is read as categories, which is faster and smaller."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def read(self, name: str, texts: tuple[str, ...] = ()) -> pd.DataFrame:
-        """A file; ``texts`` are its columns of text."""
-        return pd.read_csv(self.folder / f"{name}.csv", dtype=dict.fromkeys(texts, "category"))
+def _by_mean(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the default way of scoring."""
+    return frame[frame["score"] == "mean"].drop(columns="score")
 
 
 def _unchanged(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    runs, answers = frames["runs"], frames["answers"]
+    runs, answers = frames["runs"], _by_mean(frames["answers"])
     tuned = runs[runs["strategy"] != "pretrained"]
     after = answers.merge(tuned, on="checkpoint_id")
     before = answers.rename(columns={"checkpoint_id": "base_checkpoint_id", "answer": "before"})
@@ -108,7 +103,7 @@ def _unchanged(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
 def _agreement(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
     runs = frames["runs"]
     chosen = runs[(runs["strategy"] != "pretrained") & (runs["model"] == "mt5-1") & (runs["seed"] == 1)]
-    answers = frames["answers"].merge(chosen[["checkpoint_id", "place"]], on="checkpoint_id")
+    answers = _by_mean(frames["answers"]).merge(chosen[["checkpoint_id", "place"]], on="checkpoint_id")
     pairs = answers.merge(answers, on=["language", "question"], suffixes=("_a", "_b"))
     pairs = pairs[pairs["place_a"] < pairs["place_b"]]
     same = (pairs["answer_a"] == pairs["answer_b"]).rename("agreement")
@@ -117,7 +112,7 @@ def _agreement(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _alignment(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    profiles = frames["profiles"].pivot_table(
+    profiles = _by_mean(frames["profiles"]).pivot_table(
         index="question", columns=["checkpoint_id", "language"], values="p_first", observed=True
     )
     people = frames["people"].pivot_table(index="question", columns="country", values="p_first", observed=True)
@@ -157,25 +152,30 @@ def _influence_consistency(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return cells.groupby(names, observed=True)["consistency"].mean().reset_index()
 
 
-PANDAS: dict[str, tuple[Callable[[dict[str, pd.DataFrame]], pd.DataFrame], dict[str, tuple[str, ...]]]] = {
-    "agreement": (_agreement, {"runs": (), "answers": ("language", "question")}),
-    "unchanged": (_unchanged, {"runs": (), "answers": ("language", "question")}),
-    "alignment": (_alignment, {"profiles": ("language", "question"), "people": ("country", "question")}),
+_RUNS = ["checkpoint_id", "base_checkpoint_id", "run", "strategy", "model", "seed", "place"]
+_ANSWERS = ["checkpoint_id", "language", "question", "score", "answer"]
+_PROFILES = ["checkpoint_id", "language", "question", "score", "p_first"]
+_TARGETS = ["influence_target_id", "run", "language", "question"]
+_RANKINGS = ["influence_target_id", "direction", "training_example_id"]
+
+PANDAS: dict[str, tuple[Callable[[dict[str, pd.DataFrame]], pd.DataFrame], dict[str, list[str]]]] = {
+    "agreement": (_agreement, {"runs": _RUNS, "answers": _ANSWERS}),
+    "unchanged": (_unchanged, {"runs": _RUNS, "answers": _ANSWERS}),
+    "alignment": (_alignment, {"profiles": _PROFILES, "people": ["country", "question", "p_first"]}),
     "language_contribution": (
         _language_contribution,
         {
-            "targets": ("run", "language", "question"),
-            "trained": ("run", "ft_language"),
-            "examples": ("ft_language",),
-            "rankings": ("direction",),
+            "targets": _TARGETS,
+            "trained": ["run", "ft_language"],
+            "examples": ["training_example_id", "ft_language"],
+            "rankings": _RANKINGS,
         },
     ),
-    "influence_consistency": (
-        _influence_consistency,
-        {"targets": ("run", "language", "question"), "rankings": ("direction",)},
-    ),
+    "influence_consistency": (_influence_consistency, {"targets": _TARGETS, "rankings": _RANKINGS}),
 }
-"""By analysis: the work on frames, and the files that it needs with their columns of text."""
+"""By analysis: the work on frames, and the columns that it needs of which files."""
+
+_TEXTS = ("run", "strategy", "model", "language", "question", "score", "country", "direction", "ft_language")
 
 SQLITE = {
     "agreement": """
@@ -184,7 +184,8 @@ SQLITE = {
         FROM runs r JOIN answers a USING (checkpoint_id)
         JOIN runs s ON s.place > r.place AND s.model = r.model AND s.seed = r.seed
         JOIN answers b ON b.checkpoint_id = s.checkpoint_id AND b.language = a.language AND b.question = a.question
-        WHERE r.strategy <> 'pretrained' AND s.strategy <> 'pretrained' AND r.model = 'mt5-1' AND r.seed = 1
+        WHERE a.score = 'mean' AND b.score = 'mean'
+          AND r.strategy <> 'pretrained' AND s.strategy <> 'pretrained' AND r.model = 'mt5-1' AND r.seed = 1
         GROUP BY 1, 2, 3
     """,
     "unchanged": """
@@ -192,13 +193,13 @@ SQLITE = {
         FROM runs r JOIN answers a USING (checkpoint_id)
         JOIN answers b
             ON b.checkpoint_id = r.base_checkpoint_id AND b.language = a.language AND b.question = a.question
-        WHERE strategy <> 'pretrained'
+        WHERE strategy <> 'pretrained' AND a.score = 'mean' AND b.score = 'mean'
         GROUP BY 1, 2
     """,
     "alignment": """
         WITH models AS (
             SELECT checkpoint_id, language, question, rank() OVER w + count(*) OVER w AS rank_x
-            FROM profiles WINDOW w AS (PARTITION BY checkpoint_id, language ORDER BY p_first)
+            FROM profiles WHERE score = 'mean' WINDOW w AS (PARTITION BY checkpoint_id, language ORDER BY p_first)
         ), countries AS (
             SELECT country, question, rank() OVER w + count(*) OVER w AS rank_y
             FROM people WINDOW w AS (PARTITION BY country ORDER BY p_first)
@@ -247,10 +248,15 @@ SQLITE = {
 """By analysis: the query."""
 
 
-def in_pandas(folder: Path, name: str) -> tuple[Callable[[], dict[str, pd.DataFrame]], Callable[..., pd.DataFrame]]:
-    """How an analysis reads its files, and what it does with them."""
-    work, files = PANDAS[name]
-    return lambda: {file: Frames(folder).read(file, texts) for file, texts in files.items()}, work
+def read_csv(folder: Path, name: str) -> dict[str, pd.DataFrame]:
+    """The columns that an analysis in pandas needs; text is read as categories, which is faster and smaller."""
+    files = PANDAS[name][1]
+    return {
+        file: pd.read_csv(
+            folder / f"{file}.csv", usecols=columns, dtype=dict.fromkeys(set(columns) & set(_TEXTS), "category")
+        )
+        for file, columns in files.items()
+    }
 
 
 def in_sqlite(path: Path, name: str) -> pd.DataFrame:

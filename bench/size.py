@@ -22,7 +22,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 from measure import figure, seconds
-from rivals import FIGURES, GIVEN, KEYS, PANDAS, in_pandas, in_sqlite, write_csv, write_sqlite
+from rivals import FIGURES, GIVEN, KEYS, PANDAS, in_sqlite, read_csv, write_csv, write_sqlite
 from simulated import RUNS, fill
 
 from mlv.ingest.loading import number
@@ -136,9 +136,9 @@ def _race(connection: duckdb.DuckDBPyConnection, name: str, folder: Path, databa
     given = GIVEN.get(name, {})
     ours = seconds(partial(run, connection, name, parameters=given))
     frame = run(connection, name, parameters=given).frame.to_pandas()
-    read, work = in_pandas(folder, name)
+    work = PANDAS[name][0]
     began = time.perf_counter()
-    frames = read()
+    frames = read_csv(folder, name)
     reading = time.perf_counter() - began
     began = time.perf_counter()
     _same(name, "pandas", frame, work(frames))
