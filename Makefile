@@ -24,8 +24,8 @@ install: .venv/installed  ## Make .venv with pinned dependencies.
 demo: install  ## Make a small study from beginning to end (under 5 minutes on 2 cores).
 	$(BIN)/mlv demo $(DEMO)
 
-test: install  ## Run the tests.
-	$(BIN)/python -m pytest
+test: install  ## Run the tests, on up to four cores.
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 lint: install  ## Check style.
 	$(BIN)/ruff check .

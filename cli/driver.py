@@ -8,13 +8,13 @@ import contextlib
 import shlex
 import signal
 import sys
-import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mlv.cli.edge import say
-from mlv.schema.errors import JobError, MlvError, StoreLockedError
+from mlv.schema.errors import JobError, MlvError
+from mlv.schema.patience import at_work
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlv.schema.jobs import JobDirectory
 
 POLL_SECONDS = 1.0
-"""Between two looks for workers that ended, and two attempts to open a store that another process holds."""
+"""Between two looks for workers that ended."""
 
 ACTIVE = ("running", "submitted")
 """States of cells that something works on or will."""
@@ -164,7 +164,7 @@ class Driver:
         self._fail(cell, self._board.seen[cell].note or ended.how)
 
     def _commit(self, cell: "Cell", job: "JobDirectory") -> None:
-        _patiently(lambda: self._work.commit(job))
+        self._work.commit(job)
         self._reading(lambda connection: self._board.look(connection, self._board.needing([cell])))
         say(f"{self._place(cell)} done")
 
@@ -188,11 +188,8 @@ class Driver:
     def _reading(self, read: "Callable[[duckdb.DuckDBPyConnection], T]") -> T:
         from mlv.schema.store import open_store
 
-        def attempt() -> T:
-            with open_store(self._work.store) as connection:
-                return read(connection)
-
-        return _patiently(attempt)
+        with at_work(), open_store(self._work.store) as connection:
+            return read(connection)
 
     def _command(self, verb: str) -> str:
         return f"mlv study {verb} {shlex.quote(self._study)} --db {shlex.quote(str(self._work.store))}"
@@ -241,19 +238,6 @@ def say_problems(board: "Board", failed: "dict[Cell, str] | None" = None) -> Non
                 say(f"  log: {log}")
         if len(cells) > LISTED:
             say(f"{state}: {len(cells) - LISTED} more (all of them: mlv study plan)")
-
-
-def _patiently(attempt: Callable[[], T]) -> T:
-    """Try until no other process holds the store: work of hours waits for it."""
-    said = False
-    while True:
-        try:
-            return attempt()
-        except StoreLockedError as error:
-            if not said:
-                say(f"waiting: {error.message}")
-                said = True
-            time.sleep(POLL_SECONDS)
 
 
 @contextlib.contextmanager

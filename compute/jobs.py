@@ -59,10 +59,21 @@ def execute(path: Path, options: ExecuteOptions | None = None, progress: Progres
         # whoever held the lock before may have finished the job meanwhile
         if _finished(job, spec):
             return False
+        _sweep(job)
         with _recorded(job, options), _explained(job):
             _runner(spec)(job, options, Stoppable(progress))
         shutil.rmtree(job.work, ignore_errors=True)
     return True
+
+
+def _sweep(job: JobDirectory) -> None:
+    """Remove what a worker that was killed left half written."""
+    for folder in (job.outputs, job.checkpoints, job.work):
+        for left in list(folder.rglob(".*.part")):
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink(missing_ok=True)
 
 
 def _finished(job: JobDirectory, spec: JobSpec) -> bool:

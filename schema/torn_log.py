@@ -55,7 +55,7 @@ def torn(path: Path) -> int | None:
 
 def _cut(store: Path) -> None:
     """Cut the log of a store, unless a process holds the store: then it is being written."""
-    with store.open("r+b") as file, contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), store.open("r+b") as file:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         whole = torn(log(store))
         if whole == len(HEADER):

@@ -224,15 +224,16 @@ def test_an_upgrade_is_whole_or_undone_and_can_be_repeated(kill: Killer, tmp_pat
             assert left == before
         for path in store.parent.glob("*.backup.duckdb"):
             assert contents(path) == before
-        kill("upgrade", store)
+        if not killed.announced:
+            kill("upgrade", store)
         assert contents(store) == after
-        assert migrations.differences(store) == []
         assert hidden(store.parent) == []
 
     for number in range(UPGRADES):
         store = copy(f"{number}")
         tried(kill, tally, check, "upgrade", store)
         shutil.rmtree(store.parent)
+    assert migrations.differences(unbroken) == []
     tally.check("upgrade", UPGRADES)
 
 
@@ -250,10 +251,10 @@ def _fill(connection: duckdb.DuckDBPyConnection) -> None:
         "INSERT INTO training_example SELECT i, i % 100, i // 100, 'train', i FROM range(50_000) AS r(i)"
     )
     connection.execute("INSERT INTO category VALUES (1, 'c', 'C', 1, 45, true)")
-    connection.execute("INSERT INTO question SELECT i, 'q' || i, 1, 'Q' || i, 1 FROM range(237) AS r(i)")
+    connection.execute("INSERT INTO question SELECT i, 'q' || i, 1, 'Q' || i, 1 FROM range(25) AS r(i)")
     connection.execute("INSERT INTO probe_collection VALUES (1, 'own', 'nobody', 'x')")
     connection.execute("INSERT INTO probe_set VALUES (1, 'all', 1, 'all')")
-    connection.execute("INSERT INTO probe_set_member SELECT 1, i FROM range(237) AS r(i)")
+    connection.execute("INSERT INTO probe_set_member SELECT 1, i FROM range(25) AS r(i)")
 
 
 def test_a_copy_is_whole_or_absent(study: Study, kill: Killer, tmp_path: Path) -> None:
@@ -395,7 +396,7 @@ def _forget(job: Path) -> None:
 
 def results(job: Path) -> dict[str, str]:
     """Digests of what a job found, but for how fast it was."""
-    files = [path for name in ("outputs", "checkpoints") for path in (job / name).rglob("*") if path.is_file()]
+    files = [path for name in ("outputs", "checkpoints") for path in (job / name).rglob("[!.]*") if path.is_file()]
     found = {str(path.relative_to(job)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     metrics = job / "outputs" / "metrics.parquet"
     if metrics.exists():

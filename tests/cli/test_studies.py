@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -17,7 +16,7 @@ from played_study import PlayedLauncher, play
 from tiny_study import STUDY, found, make_study
 from typer.testing import CliRunner
 
-from mlv.cli import driver, edge
+from mlv.cli import edge
 from mlv.cli.main import app
 from mlv.cli.work import Work
 from mlv.compute.launchers import Ended, LocalLauncher
@@ -200,7 +199,7 @@ def test_what_cannot_be_planned_is_said_and_the_rest_is_run(mlv: Mlv, played: Pl
 def test_while_another_process_holds_the_store_the_study_waits(
     mlv: Mlv, played: PlayedLauncher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = f"import duckdb, time; c = duckdb.connect({str(mlv.store)!r}); print('held', flush=True); time.sleep(60)"
+    code = f"import duckdb, time; c = duckdb.connect({str(mlv.store)!r}); print('held', flush=True); time.sleep(3)"
     holders: list[subprocess.Popen[bytes]] = []
 
     def ends(_: JobDirectory) -> int:
@@ -210,13 +209,10 @@ def test_while_another_process_holds_the_store_the_study_waits(
             assert holders[0].stdout.readline() == b"held\n"
         return 0
 
-    def sleep(_: float) -> None:
-        holders[0].kill()
-        holders[0].communicate()
-
     played.ends = ends
-    monkeypatch.setattr(driver, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.delenv("MLV_WAIT")
     done = mlv("study", "run", _file(mlv))
+    holders[0].communicate()
     assert done.code == 0, done.err
     assert done.err.count("waiting: ") == 1
     assert _states(mlv) == {"cells": 7, "done": 7}

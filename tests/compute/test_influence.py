@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Callable
-from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -15,11 +14,11 @@ import pytest
 from command_line import Mlv
 from exact_gradients import Exact
 from polars.testing import assert_frame_equal
+from tiny_model import DEMO, save_model
 
 from mlv.compute import attribution, finetuning, gradient_index, influence, jobs, models, probing
 from mlv.compute.gradients import Directions, Row
 from mlv.compute.options import SILENT, ExecuteOptions, Progress, Silent
-from mlv.compute.pretraining import train_tokenizer
 from mlv.compute.projection import principal_directions
 from mlv.ingest.attributions import Choices
 from mlv.ingest.commit import commit_job
@@ -32,26 +31,10 @@ from mlv.schema.store import connect, open_store
 Array = npt.NDArray[np.float64]
 Traced = Literal["answer", "margin", "shift"]
 
-DEMO = Path(str(files("mlv.ingest") / "demo"))
 QUESTIONS = ["2", "5", "46", "49"]
 """Of Farsi."""
 
 EXACT = Choices(projection="none")
-
-
-def save_model(folder: Path) -> None:
-    """A tiny random mT5 that has read nothing, with a tokenizer of the demo's Farsi; other letters are bytes to it."""
-    import torch
-    import transformers
-
-    tokenizer = train_tokenizer((DEMO / "corpus" / "fa.txt").read_text("utf-8").splitlines(), 560)
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(7)
-    dimensions = {"d_model": 24, "d_kv": 6, "d_ff": 40, "num_layers": 2, "num_heads": 3, "decoder_start_token_id": 0}
-    model = transformers.MT5ForConditionalGeneration(transformers.MT5Config(vocab_size=len(tokenizer), **dimensions))
-    model.lm_head.weight = torch.nn.Parameter(torch.randn(len(tokenizer), 24) * 0.2)
-    model.config.tie_word_embeddings = False
-    model.save_pretrained(folder)
 
 
 class Study:

@@ -211,3 +211,15 @@ def test_a_done_job_whose_outputs_are_gone_runs_again_to_the_same_end(
     assert jobs.execute(job.path, options)
     assert table.exists()
     assert not jobs.execute(job.path, options)
+
+
+def test_what_a_killed_worker_left_half_written_goes(probe_job: Plan, options: ExecuteOptions, tmp_path: Path) -> None:
+    job = probe_job(tmp_path)
+    (job.checkpoints / ".epoch-1.7.part").mkdir(parents=True)
+    for left in (job.checkpoints / ".epoch-1.7.part" / ".model.7.part", job.outputs / ".rankings.parquet.7.part"):
+        left.parent.mkdir(exist_ok=True)
+        left.write_bytes(b"half")
+    own = job.path / ".slurm.json.7.part"
+    own.write_bytes(b"of a launcher that is writing it")
+    jobs.execute(job.path, options)
+    assert list(job.path.rglob(".*.part")) == [own]
