@@ -513,7 +513,7 @@ def test_checkpoints_and_examples_that_are_gone_or_changed_are_named(study: Stud
     with pytest.raises(DataError, match=r"examples.parquet has changed since"):
         study.influence()
     examples.write_bytes(b"PAR1 no PAR1")
-    with pytest.raises(DataError, match=r"examples.parquet cannot be read"):
+    with pytest.raises(DataError, match=r"examples.parquet is not a readable parquet file"):
         study.influence()
     examples.unlink()
     with pytest.raises(NotFoundError, match=r"inputs/examples.parquet, and are not"):

@@ -1,5 +1,6 @@
 """Running queries and SQL by hand: read-only, sealed, and with errors a person can act on."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,9 +117,12 @@ def test_a_sealed_connection_sees_no_python_variable(connection: duckdb.DuckDBPy
     assert given.height == 1
 
 
-def test_an_unsealed_connection_reads_files(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_an_unsealed_connection_reads_files(hand_store: Path, tmp_path: Path) -> None:
+    # a copy, since a seal is that of a file for as long as anybody has it open
+    copy = Path(shutil.copy(hand_store, tmp_path))
     (tmp_path / "open.csv").write_text("a\n1\n")
-    frame = execute_sql(connection, f"FROM read_csv('{tmp_path}/open.csv')", sealed=False).frame
+    with store.open_store(copy, sealed=False) as connection:
+        frame = execute_sql(connection, f"FROM read_csv('{tmp_path}/open.csv')", sealed=False).frame
     assert frame.to_dicts() == [{"a": 1}]
 
 
