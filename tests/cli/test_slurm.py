@@ -75,7 +75,8 @@ def mlv(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Mlv:
-    """The command line on a copy of the store, on the cluster."""
+    """The command line on a copy of the store, on the cluster. Commands wait for the store as they do for users."""
+    monkeypatch.delenv("MLV_WAIT")
     for name, value in cluster.environment.items():
         monkeypatch.setenv(name, value)
     shutil.copytree(_base, tmp_path, dirs_exist_ok=True)
