@@ -128,7 +128,8 @@ def _holder(text: str) -> str:
     program, number = found.groups()
     with contextlib.suppress(OSError):
         words = Path(f"/proc/{number}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ").split()
-        program = " ".join(words)[:COMMAND_SHOWN] or program
+        # of an interpreter and its script the names are enough: long paths would leave no room for the arguments
+        program = " ".join([*(Path(word).name for word in words[:2]), *words[2:]])[:COMMAND_SHOWN] or program
     return f"process {number} ({program})"
 
 
