@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlv.cli.edge import DEFAULT_STORE, Store, jobs_folder, say, split_list
+from mlv.cli.edge import DEFAULT_STORE, Store, jobs_folder, megabytes, say, split_list
 from mlv.cli.work import Work, make_work
 from mlv.compute.options import BATCH_TOKENS
 from mlv.schema import paper
@@ -284,5 +284,5 @@ def fetch_model(name: str, revision: str | None) -> None:
     from mlv.compute.prefetch import prefetch
 
     fetched = prefetch(name, revision)
-    say(f"{name}: {fetched.size / 1e6:,.1f} MB in {fetched.model.path}")
+    say(f"{name}: {megabytes(fetched.size)} in {fetched.model.path}")
     typer.echo(f"{name}@{fetched.model.revision}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mlv.cli.edge import say
+from mlv.compute.stopping import handling
 from mlv.schema.errors import JobError, MlvError
 from mlv.schema.patience import at_work
 
@@ -248,9 +249,5 @@ def _signals_as_interrupt() -> Iterator[None]:
         raise KeyboardInterrupt
 
     numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
+    with handling(numbers, interrupt):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

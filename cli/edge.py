@@ -68,6 +68,11 @@ def say(text: str = "") -> None:
     print(text.translate(_ESCAPED), file=sys.stderr)  # noqa: T201
 
 
+def megabytes(size: int) -> str:
+    """A number of bytes, for messages."""
+    return f"{size / 1e6:,.1f} MB"
+
+
 def explain(error: Exception) -> ExitCode:
     """Say what went wrong and what to do; return the exit status for it."""
     if isinstance(error, errors.MlvError):

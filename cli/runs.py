@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlv.cli.edge import DEFAULT_STORE, Store, explain, jobs_folder, say
+from mlv.cli.edge import DEFAULT_STORE, Store, explain, jobs_folder, megabytes, say
 from mlv.cli.output import Format, Limit, Output, put
 from mlv.cli.work import Work, make_work
 from mlv.compute.options import BATCH_TOKENS
@@ -126,7 +126,7 @@ def delete(
         delete_run(connection, going.run_id, going.run, jobs_folder(db))
         size, free = space(connection, db)
     freed = sum(going.folders.values())
-    say(f"deleted {going.run}" + (f" and {_megabytes(freed)} in {jobs_folder(db)}" if freed else ""))
+    say(f"deleted {going.run}" + (f" and {megabytes(freed)} in {jobs_folder(db)}" if freed else ""))
     _make_smaller(db, size, free)
 
 
@@ -134,7 +134,7 @@ def _say_deletion(going: "Deletion") -> None:
     say(f"would delete {going.run}:")
     say("  " + ", ".join(f"{count:,} {table}" for table, count in going.rows.items()))
     for folder, size in going.folders.items():
-        say(f"  {folder} ({_megabytes(size)})")
+        say(f"  {folder} ({megabytes(size)})")
     if going.dependants:
         say(f"  first: {', '.join(going.dependants)}")
     say("  do it: --yes")
@@ -145,13 +145,9 @@ def _make_smaller(store: Path, size: int, free: int) -> None:
     from mlv.migrations.copying import compact
 
     if free < COMPACTED_FROM * size:
-        say(f"{store}: {_megabytes(free)} of {_megabytes(size)} are free for what comes next")
+        say(f"{store}: {megabytes(free)} of {megabytes(size)} are free for what comes next")
         return
-    say(f"{store}: {_megabytes(compact(store).size)} -> {_megabytes(store.stat().st_size)}")
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+    say(f"{store}: {megabytes(compact(store).size)} -> {megabytes(store.stat().st_size)}")
 
 
 @app.command()

@@ -1,7 +1,6 @@
 """Tables and folders of a job directory: read with a clear error, written aside and renamed into place."""
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from mlv.schema.errors import JobError
-from mlv.schema.jobs import read_parquet, written_aside
+from mlv.schema.jobs import aside_path, read_parquet, written_aside
 
 
 def read_table(path: Path, columns: Sequence[str]) -> pl.DataFrame:
@@ -33,7 +32,7 @@ def write_table(path: Path, frame: pl.DataFrame) -> None:
 @contextlib.contextmanager
 def folder_aside(path: Path) -> Iterator[Path]:
     """Give a new folder beside ``path``; when the block ends without an error it takes the place of ``path``."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = aside_path(path)
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:

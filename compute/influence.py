@@ -37,6 +37,7 @@ from mlv.schema.jobs import (
     Quantity,
     ValidationSpec,
     content_digest,
+    gradients_of,
     read_parquet,
     spec_hash,
     write_json,
@@ -238,15 +239,9 @@ class _Indexer:
     def _identity(self) -> dict[str, Any]:
         from mlv.compute import gradient_index
 
-        spec = self._job.spec()
-        principal = self._gradients.projection == "principal"
-        return {
-            "model": self._reference.digest,
-            "gradients": self._gradients.model_dump(mode="json"),
-            "reference": getattr(spec, "reference_digest", "") if principal else "",
-            "dtype": "float32",
-            "layout": gradient_index.LAYOUT,
-        }
+        digest = getattr(self._job.spec(), "reference_digest", "")
+        held = gradients_of(self._reference, self._gradients, digest)
+        return held | {"dtype": "float32", "layout": gradient_index.LAYOUT}
 
     def _build(
         self,

@@ -18,7 +18,7 @@ from mlv.compute import runtime
 from mlv.compute.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.stopping import Stoppable, StoppedError
 from mlv.schema.errors import JobError, MlvError
-from mlv.schema.jobs import JobDirectory, JobSpec, now
+from mlv.schema.jobs import OUTPUTS, JobDirectory, JobSpec, now
 
 Runner = Callable[[JobDirectory, ExecuteOptions, Progress], None]
 
@@ -26,15 +26,7 @@ MEMORY_SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
 DISK_SIGNS = ("no space left on device", "pytorchstreamwriter failed writing")
 """How libraries word what the operating system told them, in lower case."""
 
-TRAINED = ("model.json", "metrics.parquet", "checkpoints.parquet")
-OUTPUTS = {
-    "pretrain": TRAINED,
-    "finetune": TRAINED,
-    "probe": ("model.json", "probe_logits.parquet"),
-    "influence": ("model.json", "run.json", "targets.parquet", "rankings.parquet", "summaries.parquet"),
-    "validate": ("model.json", "run.json", "validation.parquet"),
-    "project": ("run.json", "points.parquet"),
-}
+NEEDED = {kind: names if kind == "project" else ("model.json", *names) for kind, names in OUTPUTS.items()}
 """Files of ``outputs/`` without which a job cannot be committed, by kind."""
 
 
@@ -78,7 +70,7 @@ def _sweep(job: JobDirectory) -> None:
 
 def _finished(job: JobDirectory, spec: JobSpec) -> bool:
     """Whether the job is done and what it found is there."""
-    return job.state() == "done" and all((job.outputs / name).exists() for name in OUTPUTS.get(spec.kind, ()))
+    return job.state() == "done" and all((job.outputs / name).exists() for name in NEEDED[spec.kind])
 
 
 @contextlib.contextmanager

@@ -14,13 +14,14 @@ import hashlib
 import json
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from mlv.compute.corruption import sentinel_ids
-from mlv.schema.errors import DataError, JobError, NotFoundError
+from mlv.schema.errors import DataError, JobError, NotFoundError, excerpt
 from mlv.schema.jobs import JobDirectory, ModelRef, Precision, PretrainSpec, ProjectSpec, written_aside
 
 SHOWN: Final = 500
@@ -40,6 +41,8 @@ TOKENIZER_FILES: Final = (
     "tokenizer.model",
     "tokenizer_config.json",
 )
+NEEDED: Final = ("config.json", *TOKENIZER_FILES, *SAFE_WEIGHTS)
+"""What is fetched of a model on the hub."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def resolve(name_or_path: str, revision: str | None = None) -> ModelRef:
         return ModelRef(name=_local_name(folder.resolve()), digest=digest(folder), path=str(folder.resolve()))
     if folder.is_absolute() or name_or_path.startswith((".", "~")):
         raise NotFoundError(f"There is no folder {name_or_path}", "Name a folder with a model, or a hub name.")
-    snapshot = _download(name_or_path, revision, ["config.json", *TOKENIZER_FILES, *SAFE_WEIGHTS])
+    snapshot = _download(name_or_path, revision, NEEDED)
     if not _weights(snapshot):
         raise _pickled(name_or_path, revision)
     _check_folder(snapshot)
@@ -94,7 +97,7 @@ def convert(name_or_path: str, revision: str | None = None) -> Path:
 
     folder = Path(name_or_path).expanduser()
     if not _is_folder(folder):
-        folder = _download(name_or_path, revision, ["config.json", *TOKENIZER_FILES, *SAFE_WEIGHTS, *TORCH_WEIGHTS])
+        folder = _download(name_or_path, revision, (*NEEDED, *TORCH_WEIGHTS))
     if _weights(folder):
         return folder
     pickles = sorted(folder.glob(TORCH_WEIGHTS[0]))
@@ -270,8 +273,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _said(error: Exception) -> str:
     """What an error says, as much as a person reads."""
-    text = str(error) or type(error).__name__
-    return text if len(text) < SHOWN else f"{text[:SHOWN]}..."
+    return excerpt(str(error) or type(error).__name__, SHOWN)
 
 
 def _is_folder(path: Path) -> bool:
@@ -283,7 +285,7 @@ def _is_folder(path: Path) -> bool:
         ) from error
 
 
-def _download(name: str, revision: str | None, patterns: list[str]) -> Path:
+def _download(name: str, revision: str | None, patterns: Sequence[str]) -> Path:
     """Folder of a hub model in the cache, with the files of some patterns, fetched where they are not there."""
     import huggingface_hub
 
@@ -292,7 +294,7 @@ def _download(name: str, revision: str | None, patterns: list[str]) -> Path:
             huggingface_hub.snapshot_download(
                 name,
                 revision=revision,
-                allow_patterns=patterns,
+                allow_patterns=list(patterns),
                 local_files_only=huggingface_hub.constants.HF_HUB_OFFLINE,
             )
         )

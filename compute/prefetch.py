@@ -12,7 +12,6 @@ from mlv.compute.corruption import sentinel_ids
 from mlv.schema.errors import DataError, DownloadError, UsageError
 from mlv.schema.jobs import ModelRef
 
-NEEDED: Final = ["config.json", *models.TOKENIZER_FILES, *models.SAFE_WEIGHTS]
 VOCABULARIES: Final = ("tokenizer.json", "spiece.model", "tokenizer.model")
 """Files of which a tokenizer has one; transformers makes an empty tokenizer up where there is none."""
 
@@ -77,7 +76,9 @@ def _check_found_offline(name: str, revision: str | None, folder: Path) -> None:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        found = Path(snapshot_download(name, revision=revision, allow_patterns=NEEDED, local_files_only=True))
+        found = Path(
+            snapshot_download(name, revision=revision, allow_patterns=list(models.NEEDED), local_files_only=True)
+        )
     except LocalEntryNotFoundError as error:
         raise DownloadError(f"{name} was fetched but is not found in the cache: {error}", "Fetch it again.") from error
     if found != folder:

@@ -6,7 +6,8 @@ is finished is on disk by then; training saves its state first (:class:`mlv.comp
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
 from typing import Final
 
 from mlv.compute.options import Progress
@@ -26,19 +27,28 @@ class _Told:
 
 
 @contextlib.contextmanager
+def handling(numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Have a handler for signals until the block ends."""
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+@contextlib.contextmanager
 def listening() -> Iterator[None]:
     """Take :data:`SIGNALS` as a wish that the work should stop."""
 
     def told(number: int, _: object) -> None:
         _Told.by = signal.Signals(number)
 
-    before = {number: signal.signal(number, told) for number in SIGNALS}
     try:
-        yield
+        with handling(SIGNALS, told):
+            yield
     finally:
         _Told.by = None
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Stoppable:

@@ -18,7 +18,7 @@ from itertools import islice, pairwise
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from mlv.schema.errors import DataError
+from mlv.schema.errors import DataError, excerpt
 
 MAX_RATIO: Final = 200
 """Bytes that a byte of the archive may unpack to. Text packs to a tenth; the highest honest ratio is about 50."""
@@ -99,7 +99,7 @@ def _faults(member: zipfile.ZipInfo) -> Iterator[str]:
 
 def _shown(name: str) -> str:
     """A member's name for messages, which may be long and hold anything."""
-    return repr(name if len(name) < 200 else f"{name[:200]}...")
+    return repr(excerpt(name, 200))
 
 
 def is_junk(name: str) -> bool:

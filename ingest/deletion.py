@@ -16,12 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from pydantic import TypeAdapter
 
 from mlv.ingest.journal import note_run
 from mlv.ingest.profiles import build_model_profiles
 from mlv.schema.errors import DataError, JobError, NotFoundError
-from mlv.schema.jobs import FinetuneSpec, InfluenceSpec, JobDirectory, JobSpec, ValidationSpec, spec_hash
+from mlv.schema.jobs import (
+    FinetuneSpec,
+    InfluenceSpec,
+    JobDirectory,
+    ValidationSpec,
+    gradients_of,
+    read_spec,
+    spec_hash,
+)
 from mlv.schema.store import transaction
 
 _BY_RUN = (
@@ -132,7 +139,7 @@ def _indexes(connection: duckdb.DuckDBPyConnection, run_id: int, jobs: Path) -> 
     row = connection.execute("SELECT name, spec FROM run WHERE run_id = ?", [run_id]).fetchone()
     if row is None:
         return []
-    spec: JobSpec = TypeAdapter(JobSpec).validate_json(row[1])
+    spec = read_spec(row[1])
     if not isinstance(spec, FinetuneSpec | InfluenceSpec | ValidationSpec):
         return []
     training = spec_hash(spec if isinstance(spec, FinetuneSpec) else spec.training)
@@ -155,13 +162,12 @@ def _tracing_jobs(jobs: Path) -> Iterator[tuple[Path, InfluenceSpec | Validation
 
 
 def _uses(spec: InfluenceSpec | ValidationSpec, identity: dict[str, Any]) -> bool:
-    """Whether a job reads the index of an identity, as ``mlv.compute.influence`` makes it."""
+    """Whether a job reads the index of the training examples' gradients that has an identity."""
     attributions = [spec.attribution] if isinstance(spec, InfluenceSpec) else spec.attributions
-    return (
-        identity["training"] == spec_hash(spec.training)
-        and identity["model"] in [checkpoint.digest for checkpoint in spec.checkpoints]
-        and identity["gradients"] in [attribution.gradients.model_dump(mode="json") for attribution in attributions]
-        and identity["reference"] in ("", spec.reference_digest)
+    return identity["training"] == spec_hash(spec.training) and any(
+        gradients_of(checkpoint, attribution.gradients, spec.reference_digest).items() <= identity.items()
+        for checkpoint in spec.checkpoints
+        for attribution in attributions
     )
 
 

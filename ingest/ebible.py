@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from mlv.ingest.languages import first_language
-from mlv.ingest.text import ReadCorpus, Segments, excerpt, read_lines, stem
-from mlv.schema.errors import DataError
+from mlv.ingest.text import ReadCorpus, Segments, read_lines, stem
+from mlv.schema.errors import DataError, excerpt
 
 VERSE_NAMES: Final = "vref.txt"
 RANGE: Final = "<range>"

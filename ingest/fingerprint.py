@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import duckdb
 
-from mlv.ingest.loading import quoted
+from mlv.schema.quoting import quoted
 
 _IDENTITY = {
     "base_model": ("digest",),

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
-from pydantic import TypeAdapter
 
 from mlv.ingest.influence import RUN_RULES, SUM_RULES, TARGET_RULES, Rules
 from mlv.ingest.journal import Ingest, SourceFile, journal_path, read_journal
-from mlv.ingest.outputs import OUTPUTS
 from mlv.ingest.projections import PLANE_RULES
 from mlv.ingest.rulebook import Outcome, Rule, evaluate, packaged
 from mlv.ingest.source_files import hashes
 from mlv.schema.errors import MlvError
-from mlv.schema.jobs import JobDirectory, JobSpec, spec_hash
+from mlv.schema.jobs import OUTPUTS, JobDirectory, read_spec, spec_hash
 from mlv.schema.store import seal
 
 _MADE = ("named_file", "schema_difference")
@@ -124,10 +122,9 @@ def _digest(folder: Path, digest: Callable[[Path], str]) -> str:
 def _hash_of(spec: str) -> str:
     """Hash of a specification; empty where it is none."""
     try:
-        parsed: JobSpec = TypeAdapter(JobSpec).validate_json(spec)
+        return spec_hash(read_spec(spec))
     except ValueError:
         return ""
-    return spec_hash(parsed)
 
 
 def _job_files(folder: Path, kind: str, recorded: str) -> Iterator[NamedFile]:

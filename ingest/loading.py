@@ -13,6 +13,7 @@ import polars as pl
 
 from mlv.schema.errors import UsageError
 from mlv.schema.jobs import now
+from mlv.schema.quoting import quoted
 
 CONTENT_LIMIT = 500
 """Characters of a rejected row, and of what is said of it, that are kept."""
@@ -79,11 +80,6 @@ def check_name(what: str, name: str) -> None:
             f"{name[:LONGEST_NAME]!r} is no name of {what}.",
             f"Give one of 1 to {LONGEST_NAME} characters, without line breaks, control characters, or space around it.",
         )
-
-
-def quoted(identifier: str) -> str:
-    """An SQL identifier."""
-    return '"' + identifier.replace('"', '""') + '"'
 
 
 def ensure(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:

@@ -18,8 +18,8 @@ from typing import Final
 
 from mlv.ingest.loading import Rejected
 from mlv.ingest.sentences import split_sentences
-from mlv.ingest.text import ReadCorpus, Segments, clean, excerpt, slug, stream_lines
-from mlv.schema.errors import DataError, UsageError
+from mlv.ingest.text import ReadCorpus, Segments, clean, slug, stream_lines
+from mlv.schema.errors import DataError, UsageError, excerpt
 
 ARTICLES: Final = 5000
 """Articles that are read unless more are asked for: above 100,000 sentences, ten times what the largest run takes."""

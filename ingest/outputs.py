@@ -5,16 +5,6 @@ from pathlib import Path
 from mlv.schema.errors import JobError
 from mlv.schema.jobs import JobDirectory
 
-OUTPUTS = {
-    "pretrain": ("checkpoints.parquet", "metrics.parquet"),
-    "finetune": ("checkpoints.parquet", "metrics.parquet"),
-    "probe": ("probe_logits.parquet",),
-    "influence": ("run.json", "targets.parquet", "rankings.parquet", "summaries.parquet"),
-    "validate": ("run.json", "validation.parquet"),
-    "project": ("run.json", "points.parquet"),
-}
-"""Files in ``outputs/`` that a commit reads, by kind of job."""
-
 
 def output(job: JobDirectory, name: str) -> Path:
     """Path of a file in ``outputs/``. Raises JobError where it is missing."""

@@ -28,8 +28,8 @@ from mlv.ingest.languages import language
 from mlv.ingest.loading import Rejected
 from mlv.ingest.paths import what_is_at
 from mlv.ingest.questions import number_of
-from mlv.ingest.text import NO_TEXT, excerpt
-from mlv.schema.errors import DataError, NotFoundError, UsageError
+from mlv.ingest.text import NO_TEXT
+from mlv.schema.errors import DataError, NotFoundError, UsageError, excerpt
 
 MASK = "[MASK]"
 HEADER = ["", "0", "1", "2", "3"]

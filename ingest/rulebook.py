@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import duckdb
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from mlv.ingest.loading import number, quoted
+from mlv.ingest.loading import number
 from mlv.schema.errors import DataError
+from mlv.schema.quoting import literal, quoted
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -258,7 +259,7 @@ def _repeated(table: str, columns: Sequence[str]) -> str:
 
 def _literal(value: object) -> str:
     """A number or text as SQL."""
-    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)
+    return literal(value) if isinstance(value, str) else str(value)
 
 
 def _pattern(arguments: Mapping[str, Any]) -> str:

@@ -17,9 +17,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 
 from mlv.ingest.attributions import Choices, attribution
 from mlv.ingest.languages import language
-from mlv.ingest.text import excerpt
 from mlv.schema import paper
-from mlv.schema.errors import DataError, NotFoundError, UsageError
+from mlv.schema.errors import DataError, NotFoundError, UsageError, excerpt
 from mlv.schema.jobs import Precision, Quantity, Seed
 
 LISTED = 20

@@ -27,11 +27,12 @@ import polars as pl
 
 from mlv.ingest import archives
 from mlv.ingest.languages import find_country
-from mlv.ingest.loading import Rejected, quoted
+from mlv.ingest.loading import Rejected
 from mlv.ingest.paths import what_is_at
 from mlv.ingest.questions import answer_sides
-from mlv.ingest.text import GZIP_MAGIC, excerpt, stream_lines
-from mlv.schema.errors import DataError, NotFoundError
+from mlv.ingest.text import GZIP_MAGIC, stream_lines
+from mlv.schema.errors import DataError, NotFoundError, excerpt
+from mlv.schema.quoting import quoted
 
 SUM_TOLERANCE = 0.5
 """How far the percentages of a question in a country may be from 100: published tables round each of up to ten."""

@@ -110,11 +110,6 @@ def stem(path: Path) -> str:
     return Path(path.name.removesuffix(".gz")).stem
 
 
-def excerpt(text: str, length: int = 100) -> str:
-    """A text for messages, cut off where it is long."""
-    return text if len(text) <= length else f"{text[:length]}..."
-
-
 def slug(name: str) -> str:
     """A name in small letters and hyphens: ``new-york-times`` of ``New York Times``."""
     return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")

@@ -17,6 +17,7 @@ from mlv.migrations.copying import backup as backup
 from mlv.schema.errors import StoreError, StoreLockedError
 from mlv.schema.mounts import require_locks
 from mlv.schema.patience import patiently
+from mlv.schema.quoting import literal
 from mlv.schema.store import DISK_ERRORS, SCHEMA_REVISION, connect, exists, newer, reason, revision, unwritten
 from mlv.schema.torn_log import log
 
@@ -165,13 +166,9 @@ def _install_views(connection: "sa.Connection") -> None:
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {view.name}")
     for view in VIEWS:
         connection.exec_driver_sql(f"CREATE VIEW {view.name} AS {view.sql}")
-        connection.exec_driver_sql(f"COMMENT ON VIEW {view.name} IS {_literal(view.comment)}")
+        connection.exec_driver_sql(f"COMMENT ON VIEW {view.name} IS {literal(view.comment)}")
         for name, comment in view.columns.items():
-            connection.exec_driver_sql(f'COMMENT ON COLUMN {view.name}."{name}" IS {_literal(comment)}')
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+            connection.exec_driver_sql(f'COMMENT ON COLUMN {view.name}."{name}" IS {literal(comment)}')
 
 
 def current(path: Path) -> str | None:

@@ -18,6 +18,7 @@ import duckdb
 from mlv.schema.copies import label
 from mlv.schema.errors import StoreError, UsageError
 from mlv.schema.jobs import now, written_aside
+from mlv.schema.quoting import literal
 from mlv.schema.store import DAMAGE_ERRORS, DISK_ERRORS, connect, open_store, reason, restoring, revision, transaction
 from mlv.schema.torn_log import log
 
@@ -207,8 +208,7 @@ def compact(path: Path) -> Space:
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
-    quoted = str(path).replace("'", "''")
-    connection.execute(f"ATTACH '{quoted}' AS {name}")
+    connection.execute(f"ATTACH {literal(str(path))} AS {name}")
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, tables: list[str]) -> None:

@@ -19,7 +19,7 @@ import polars as pl
 from mlv.queries.catalogue import INTERVALS, Query, find, text_sha256
 from mlv.queries.parameters import Given, bind
 from mlv.queries.provenance import StoreState, store_state
-from mlv.schema.errors import StoreError, UsageError
+from mlv.schema.errors import StoreError, UsageError, excerpt
 from mlv.schema.store import seal
 
 _SIGNAL_SECONDS = 0.1
@@ -252,7 +252,7 @@ def _explained(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> Us
         hint = 'See the columns of a view: mlv sql "DESCRIBE v_answer"'
     else:
         hint = 'See what there is: mlv sql "SHOW TABLES", mlv sql "DESCRIBE v_answer"'
-    return UsageError(text if len(text) < _SHOWN else f"{text[:_SHOWN]}...", hint)
+    return UsageError(excerpt(text, _SHOWN), hint)
 
 
 def _views(connection: duckdb.DuckDBPyConnection) -> list[str]:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import duckdb
 
+from mlv.schema.quoting import literal
+
 
 class Copy(NamedTuple):
     """A copy of a store."""
@@ -32,8 +34,8 @@ class Copy(NamedTuple):
 
 def label(connection: duckdb.DuckDBPyConnection, store: Path, taken: datetime) -> None:
     """Have the open file say that it is a copy of ``store``."""
-    text = f"copy of {store.name} at {taken.isoformat()}".replace("'", "''")
-    connection.execute(f"COMMENT ON TABLE alembic_version IS '{text}'")
+    text = f"copy of {store.name} at {taken.isoformat()}"
+    connection.execute(f"COMMENT ON TABLE alembic_version IS {literal(text)}")
 
 
 def newest_copy(store: Path, revision: str | None = None) -> Copy | None:

@@ -18,6 +18,11 @@ class MlvError(Exception):
         return f"{self.message} {self.hint}".strip()
 
 
+def excerpt(text: str, length: int = 100) -> str:
+    """A text for messages, cut off where it is long."""
+    return text if len(text) <= length else f"{text[:length]}..."
+
+
 class UsageError(MlvError):
     """An argument, option, query or parameter that does not exist or does not fit."""
 

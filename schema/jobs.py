@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from mlv.schema import paper
-from mlv.schema.errors import JobError
+from mlv.schema.errors import JobError, excerpt
 
 if TYPE_CHECKING:
     import polars
@@ -40,6 +40,16 @@ SHOWN = 500
 
 LISTED = 5
 """Links that an error names."""
+
+OUTPUTS = {
+    "pretrain": ("checkpoints.parquet", "metrics.parquet"),
+    "finetune": ("checkpoints.parquet", "metrics.parquet"),
+    "probe": ("probe_logits.parquet",),
+    "influence": ("run.json", "targets.parquet", "rankings.parquet", "summaries.parquet"),
+    "validate": ("run.json", "validation.parquet"),
+    "project": ("run.json", "points.parquet"),
+}
+"""Files in ``outputs/`` that are committed, by kind of job. All but ``project`` have a ``model.json`` beside them."""
 
 CHECKPOINT_NAME = re.compile(r"((?:pretrain|finetune)-[0-9a-f]{12})/epoch-(\d+)")
 """Name of a checkpoint that a job made: job and epoch."""
@@ -356,6 +366,20 @@ JobSpec = PretrainSpec | FinetuneSpec | ProbeSpec | InfluenceSpec | ValidationSp
 _SPEC: TypeAdapter[JobSpec] = TypeAdapter(Annotated[JobSpec, Field(discriminator="kind")])
 
 
+def gradients_of(checkpoint: ModelRef, gradients: Gradients, reference_digest: str) -> dict[str, Any]:
+    """What gradients depend on beside the rows they are of: the part of an index's identity that a job decides."""
+    return {
+        "model": checkpoint.digest,
+        "gradients": gradients.model_dump(mode="json"),
+        "reference": reference_digest if gradients.projection == "principal" else "",
+    }
+
+
+def read_spec(text: str) -> JobSpec:
+    """The specification that :func:`canonical_json` wrote. Raises ValueError where it is none."""
+    return _SPEC.validate_json(text)
+
+
 def canonical_json(spec: JobSpec) -> str:
     """The specification as JSON with sorted keys and no spaces: what ``job.json`` and the store keep."""
     return _canonical(spec.model_dump(mode="json"))
@@ -401,11 +425,16 @@ def now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
+def aside_path(path: Path) -> Path:
+    """Where this process writes what is to be at ``path``."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
 @contextlib.contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` and rename it into place when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = aside_path(path)
     try:
         yield aside
         aside.replace(path)
@@ -504,9 +533,8 @@ class JobDirectory:
         return value
 
     def _damaged(self, name: str, error: Exception) -> JobError:
-        said = str(error)
         return JobError(
-            f"{self.path / name} is damaged: {said if len(said) < SHOWN else f'{said[:SHOWN]}...'}",
+            f"{self.path / name} is damaged: {excerpt(str(error), SHOWN)}",
             "Delete the folder and plan the job again.",
         )
 

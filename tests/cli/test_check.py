@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from command_line import Mlv
 from played_study import play
+from tiny_study import demo_store, ingest_survey
 from traced_study import add_runs
 
 from mlv.cli import edge
@@ -41,13 +42,8 @@ EMPTY = {
 def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study in which models are played: probes, a survey, two corpora, runs, a trace and a projection."""
     folder = tmp_path_factory.mktemp("base")
-    mlv = Mlv(folder)
-    mlv("db", "upgrade")
-    mlv("ingest", "probes", str(DEMO / "probes"), "--collection", "demo", "--citation", "own")
-    mlv("ingest", "survey", str(DEMO / "survey.csv"), "--name", "illustrative", "--illustrative")
-    for language in ("fa", "ko"):
-        text = str(DEMO / "corpus" / f"{language}.txt")
-        mlv("ingest", "corpus", text, "--source", "lines", "--language", language)
+    mlv = demo_store(folder)
+    ingest_survey(mlv)
     runs = add_runs(mlv.store)
     (folder / "nano").mkdir()
     JobDirectory(folder / "jobs" / runs.traced).update_provenance(model_path=str(folder / "nano"))
@@ -58,14 +54,6 @@ def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         commit_job(connection, job, mlv.store)
     assert mlv("compute", "project", "--language", "fa,ko").code == 0
     return folder
-
-
-@pytest.fixture
-def mlv(_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Mlv:
-    """The command line on a copy of the study."""
-    shutil.copytree(_base, tmp_path, dirs_exist_ok=True)
-    capsys.readouterr()
-    return Mlv(tmp_path, capsys)
 
 
 @pytest.fixture(scope="module")

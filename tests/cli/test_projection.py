@@ -1,7 +1,6 @@
 """`mlv compute project` on a study whose models were played: options, messages, planning, resuming and deleting."""
 
 import json
-import shutil
 from importlib.resources import files
 from pathlib import Path
 
@@ -38,14 +37,6 @@ def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         last = ModelRef(name=f"{run}/epoch-2", digest=f"{run}-2")
         commit(probed(plan_probe(connection, jobs, last, probe_set="demo-all"), shift=0.75))
     return folder
-
-
-@pytest.fixture
-def mlv(_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Mlv:
-    """The command line on a copy of the study."""
-    shutil.copytree(_base, tmp_path, dirs_exist_ok=True)
-    capsys.readouterr()
-    return Mlv(tmp_path, capsys)
 
 
 def _run(mlv: Mlv) -> str:

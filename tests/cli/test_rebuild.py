@@ -83,14 +83,6 @@ def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def mlv(_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Mlv:
-    """The command line on a copy of the study. The journal tells of the sources where they were ingested."""
-    shutil.copytree(_base, tmp_path, dirs_exist_ok=True)
-    capsys.readouterr()
-    return Mlv(tmp_path, capsys)
-
-
 def _everything(store: Path) -> dict[str, list[tuple[object, ...]]]:
     with connect(store) as connection:
         return dump(connection)

@@ -33,14 +33,6 @@ def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def mlv(_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Mlv:
-    """The command line on a copy of the store."""
-    shutil.copytree(_base, tmp_path, dirs_exist_ok=True)
-    capsys.readouterr()
-    return Mlv(tmp_path, capsys)
-
-
-@pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> PlayedLauncher:
     """The launcher of all studies of a test."""
     launcher = PlayedLauncher()

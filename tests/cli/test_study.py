@@ -14,6 +14,7 @@ import duckdb
 import polars as pl
 import pytest
 from command_line import Done, Mlv
+from tiny_study import demo_store, ingest_survey, pretrain_nano
 
 from mlv.cli import edge
 
@@ -25,24 +26,10 @@ FINETUNE = ("compute", "finetune", "--model", "nano", "--corpus", "lines", "--th
 def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with the demo's data and a model pretrained for a moment."""
     folder = tmp_path_factory.mktemp("base")
-    mlv = Mlv(folder)
-    mlv("db", "upgrade")
-    mlv("ingest", "probes", str(DEMO / "probes"), "--collection", "demo", "--citation", "own")
-    mlv("ingest", "survey", str(DEMO / "survey.csv"), "--name", "illustrative", "--illustrative")
-    for language in ("fa", "ko"):
-        text = str(DEMO / "corpus" / f"{language}.txt")
-        mlv("ingest", "corpus", text, "--source", "lines", "--language", language)
-    settings = ("--steps", "4", "--batch-size", "8", "--vocabulary", "900", "--threads", "1", "--device", "cpu")
-    assert mlv("compute", "pretrain", "--name", "nano", *settings).code == 0
+    mlv = demo_store(folder)
+    ingest_survey(mlv)
+    pretrain_nano(mlv)
     return folder
-
-
-@pytest.fixture
-def mlv(_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Mlv:
-    """The command line on a copy of the study."""
-    shutil.copytree(_base, tmp_path, dirs_exist_ok=True)
-    capsys.readouterr()
-    return Mlv(tmp_path, capsys)
 
 
 def _finetune(mlv: Mlv, *more: str) -> Done:

@@ -25,16 +25,32 @@ top_k = 3
 """7 cells: the model is asked; a Farsi and a Korean run are trained, asked and traced."""
 
 
-def make_study(folder: Path) -> Mlv:
-    """Make the store in a folder, and ``study.toml`` beside it."""
+def demo_store(folder: Path) -> Mlv:
+    """Make a store in a folder, with the demo's probes and two of its corpora."""
     mlv = Mlv(folder)
     mlv("db", "upgrade")
     mlv("ingest", "probes", str(DEMO / "probes"), "--collection", "demo", "--citation", "own")
     for language in ("fa", "ko"):
         text = str(DEMO / "corpus" / f"{language}.txt")
         mlv("ingest", "corpus", text, "--source", "lines", "--language", language)
+    return mlv
+
+
+def ingest_survey(mlv: Mlv) -> None:
+    """Add the demo's survey to a store."""
+    mlv("ingest", "survey", str(DEMO / "survey.csv"), "--name", "illustrative", "--illustrative")
+
+
+def pretrain_nano(mlv: Mlv) -> None:
+    """Pretrain a model for a moment."""
     settings = ("--steps", "4", "--batch-size", "8", "--vocabulary", "900", "--threads", "1", "--device", "cpu")
     assert mlv("compute", "pretrain", "--name", "nano", *settings).code == 0
+
+
+def make_study(folder: Path) -> Mlv:
+    """Make the store in a folder, and ``study.toml`` beside it."""
+    mlv = demo_store(folder)
+    pretrain_nano(mlv)
     (folder / "study.toml").write_text(STUDY)
     return mlv
 
