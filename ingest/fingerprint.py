@@ -6,7 +6,7 @@ replaced by the natural key of what it refers to (a segment by source, language,
 of its specification, and so on), and the times of ingest and commit are left out. The order of rows does not count.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import duckdb
 
@@ -107,9 +107,17 @@ def _make_identity(connection: duckdb.DuckDBPyConnection, table: str, made: set[
     made.add(table)
 
 
-def differing(before: duckdb.DuckDBPyConnection, after: duckdb.DuckDBPyConnection) -> dict[str, tuple[int, int]]:
-    """Rows before and after of the tables that do not hold the same; what only one store's schema has is left out."""
+def differing(
+    before: duckdb.DuckDBPyConnection, after: duckdb.DuckDBPyConnection, but: Collection[str] = ()
+) -> dict[str, tuple[int, int]]:
+    """Rows before and after of the tables that do not hold the same.
+
+    What only one store's schema has is left out, and the columns named in ``but``.
+    """
     first, second = shape(before), shape(after)
-    common = {table: [name for name in first[table] if name in second[table]] for table in first.keys() & second.keys()}
+    common = {
+        table: [name for name in first[table] if name in second[table] and name not in but]
+        for table in first.keys() & second.keys()
+    }
     left, right = fingerprints(before, common), fingerprints(after, common)
     return {table: (left[table][0], right[table][0]) for table in left if left[table] != right[table]}

@@ -315,7 +315,7 @@ def rebuild(plan: Plan, output: Path, narrate: Callable[[str], None] = lambda _:
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".rebuild-") as folder:
         aside = Path(folder) / output.name
         steps, remarks = _repeat_all(plan, aside, output, narrate)
-        differences = _compare(plan.store, aside)
+        differences = _compare(plan.store, aside, output.parent)
         kept = _set_aside(output) if output.exists() else None
         aside.replace(output)
     write_journal(journal_path(output), [_as_done(step) for step in steps])
@@ -369,11 +369,12 @@ def _as_done(step: Step) -> Entry:
     return replace(step.entry, files=files)
 
 
-def _compare(store: Path, aside: Path) -> dict[str, tuple[int, int]] | None:
-    """How the new store differs from the old one, where that can be read."""
+def _compare(store: Path, aside: Path, folder: Path) -> dict[str, tuple[int, int]] | None:
+    """How the new store differs from the old one, where that can be read: paths are relative to a store's folder."""
+    but = () if folder.resolve() == store.parent.resolve() else ("path",)
     try:
         with contextlib.closing(connect(store)) as before, contextlib.closing(connect(aside)) as after:
-            return differing(before, after)
+            return differing(before, after, but)
     except StoreLockedError:
         raise
     except (StoreError, duckdb.Error):

@@ -17,7 +17,7 @@ from command_line import Mlv
 from finished_jobs import dump
 
 from mlv.cli import edge
-from mlv.ingest.fingerprint import fingerprints, shape
+from mlv.ingest.fingerprint import differing, fingerprints, shape
 from mlv.ingest.journal import journal_path, read_journal
 from mlv.schema.store import SCHEMA_REVISION, connect
 
@@ -143,6 +143,19 @@ def test_a_deleted_run_stays_deleted_and_a_repeated_ingest_changes_nothing(mlv: 
     assert _prints(output) == before
     assert Mlv(mlv.folder).rows("SELECT max(run_id), count(*) FROM run") == [(6, 5)]
     assert mlv("db", "rebuild", "--output", str(output)).code == edge.ExitCode.USAGE
+
+
+def test_what_differs_from_the_old_store_is_told_but_not_that_it_lies_elsewhere(mlv: Mlv) -> None:
+    elsewhere = mlv.folder / "elsewhere" / "mlv.duckdb"
+    done = mlv("db", "rebuild", "--output", str(elsewhere))
+    assert "it has the same rows as the old store in every table" in done.err
+    with connect(mlv.store) as old, connect(elsewhere) as new:
+        assert set(differing(old, new)) == {"checkpoint"}
+    with connect(mlv.store, read_only=False) as connection:
+        connection.execute("UPDATE metric SET value = value + 1e-9 WHERE value = (SELECT max(value) FROM metric)")
+    done = mlv("db", "rebuild", "--output", str(mlv.folder / "again.duckdb"))
+    assert "metric differs from the old store's" in done.err
+    assert "same rows" not in done.err
 
 
 def test_a_lost_store_is_made_again_from_the_journal_and_one_without_from_itself(mlv: Mlv) -> None:
