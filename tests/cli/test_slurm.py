@@ -189,14 +189,15 @@ def test_a_cancelled_job_and_a_killed_worker_are_told_and_go_on_when_asked_to(
 def test_a_job_whose_time_is_up_or_whose_node_is_taken_away_goes_on_by_itself(
     cluster: Cluster, mlv: Mlv, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Slurm warns before the two minutes that the job has are over; the second time it is told by SIGTERM."""
+    """Slurm warns when three of the job's minutes are left; the second time it is told by SIGTERM."""
     alone = Mlv(Path(shutil.copytree(mlv.folder, tmp_path_factory.mktemp("alone"), dirs_exist_ok=True)))
     unbroken = alone.process(*RUN, _study(alone, LONGER), *ON_SLURM)
-    broken = mlv.process(*RUN, _study(mlv, LONGER), *ON_SLURM, "--slurm", "time=2", "--slurm", "warning=80")
+    broken = mlv.process(*RUN, _study(mlv, LONGER), *ON_SLURM, "--slurm", "time=30", "--slurm", "warning=180")
     job = _until(lambda: _trained(mlv))
     number = _number(job)
     # it would be done before Slurm looks at the clock, which it does twice a minute: its warning wakes it
     _freeze(job, 1)
+    cluster.ask("scontrol", "update", f"jobid={number}", f"timelimit={_minutes(cluster, number) + 3}")
     _until(lambda: _events(job, "stopped"))
     cluster.ask("scontrol", "update", f"jobid={number}", "timelimit=10")
     worker = _freeze(job, 2)
@@ -220,6 +221,12 @@ def _freeze(job: JobDirectory, start: int) -> int:
     worker = int((job.path / "lock").read_text())
     os.kill(worker, signal.SIGSTOP)
     return worker
+
+
+def _minutes(cluster: Cluster, number: str) -> int:
+    """How many whole minutes a job has run."""
+    *hours, minutes, _ = cluster.ask("squeue", "--noheader", "--format=%M", f"--jobs={number}").strip().split(":")
+    return int(minutes) + 60 * int(hours[0] if hours else 0)
 
 
 def _events(job: JobDirectory, name: str) -> list[str]:
