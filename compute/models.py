@@ -41,6 +41,12 @@ TOKENIZER_FILES: Final = (
     "tokenizer.model",
     "tokenizer_config.json",
 )
+VOCABULARIES: Final = ("tokenizer.json", "spiece.model", "tokenizer.model")
+"""Files of which a tokenizer has one, unless it reads bytes."""
+
+BYTE_TOKENIZER: Final = "ByT5Tokenizer"
+"""Class of the tokenizers that do, as ``tokenizer_config.json`` or ``config.json`` names it."""
+
 NEEDED: Final = ("config.json", *TOKENIZER_FILES, *SAFE_WEIGHTS)
 """What is fetched of a model on the hub."""
 
@@ -72,7 +78,7 @@ def resolve(name_or_path: str, revision: str | None = None) -> ModelRef:
 
     ``HF_HOME`` and ``HF_HUB_OFFLINE`` are respected. Raises NotFoundError where the folder holds no model, or the hub
     has none of that name or cannot be reached and the model is not in the cache; DataError where its weights are
-    pickles.
+    pickles or it has no tokenizer.
     """
     folder = Path(name_or_path).expanduser()
     if _is_folder(folder):
@@ -176,10 +182,23 @@ def describe(folder: Path) -> dict[str, Any]:
     return load(folder).describe()
 
 
+def check_tokenizer(folder: Path) -> None:
+    """Raise DataError where a folder has no tokenizer: transformers would make an empty one up."""
+    if any((folder / name).exists() for name in VOCABULARIES):
+        return
+    named = [_json(path).get("tokenizer_class") for path in folder.glob("*config.json")]
+    if BYTE_TOKENIZER not in named:
+        raise DataError(
+            f"{folder} has no tokenizer: none of {', '.join(VOCABULARIES)}.",
+            "Put that of the model beside its weights, or name a model that comes with its own.",
+        )
+
+
 def load_tokenizer(folder: Path) -> Any:
     """The tokenizer of the model in ``folder``. Raises DataError where it has none."""
     import transformers
 
+    check_tokenizer(folder)
     try:
         return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     # the readers of its formats share no narrower base
@@ -309,7 +328,8 @@ def _download(name: str, revision: str | None, patterns: Sequence[str]) -> Path:
 
 
 def _check_folder(folder: Path) -> None:
-    """Raise NotFoundError unless the folder has a configuration and weights, DataError where they are not safe."""
+    """Raise NotFoundError unless the folder has a configuration and weights, DataError where they are not safe or have
+    no tokenizer beside them."""
     missing = [] if (folder / "config.json").exists() else ["config.json"]
     if not _weights(folder):
         if any(folder.glob(TORCH_WEIGHTS[0])):
@@ -322,6 +342,7 @@ def _check_folder(folder: Path) -> None:
             f"{folder} holds no model: {' and '.join(missing)} missing",
             "Name a folder in the transformers format, e.g. jobs/RUN/checkpoints/epoch-5.",
         )
+    check_tokenizer(folder)
 
 
 def _pickled(model: str, revision: str | None) -> DataError:

@@ -5,15 +5,12 @@ What is fetched is checked as far as that goes without loading weights, which a 
 
 import json
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from mlv.compute import models
 from mlv.compute.corruption import sentinel_ids
 from mlv.schema.errors import DataError, DownloadError, UsageError
 from mlv.schema.jobs import ModelRef
-
-VOCABULARIES: Final = ("tokenizer.json", "spiece.model", "tokenizer.model")
-"""Files of which a tokenizer has one; transformers makes an empty tokenizer up where there is none."""
 
 
 class Fetched(NamedTuple):
@@ -37,19 +34,10 @@ def prefetch(name: str, revision: str | None = None) -> Fetched:
     found = models.resolve(name, revision)
     folder = Path(found.path)
     models.check_architecture(folder)
-    _check_tokenizer(folder)
+    sentinel_ids(models.load_tokenizer(folder))
     _check_weights(folder)
     _check_found_offline(name, revision, folder)
     return Fetched(found, sum(path.stat().st_size for path in folder.iterdir()))
-
-
-def _check_tokenizer(folder: Path) -> None:
-    """Raise DataError unless there is a tokenizer with sentinels."""
-    if not any((folder / name).exists() for name in VOCABULARIES):
-        raise DataError(
-            f"{folder} has no tokenizer: none of {', '.join(VOCABULARIES)}.", "Name a model that comes with its own."
-        )
-    sentinel_ids(models.load_tokenizer(folder))
 
 
 def _check_weights(folder: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from mlv.compute import models
 from mlv.schema.errors import DataError, JobError, NotFoundError
-from mlv.schema.jobs import JobDirectory, ModelRef
+from mlv.schema.jobs import JobDirectory, ModelRef, ProbeSpec
 
 Matrix = Any
 """A numpy array of 64-bit numbers; their shapes are said, their types would drown the formulas."""
@@ -192,6 +192,34 @@ def test_a_folder_without_configuration_or_weights_is_no_model(
     with pytest.raises(NotFoundError, match="holds no model") as caught:
         models.resolve(str(folder))
     assert missing in caught.value.message
+
+
+def test_a_model_without_a_tokenizer_is_refused_and_none_is_made_up(official_mt5: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(official_mt5, tmp_path / "model"))
+    reference = models.resolve(str(folder))
+    spec = ProbeSpec(model=reference, collection="", probe_set="", languages=(), inputs_digest="")
+    job = JobDirectory.create(tmp_path, spec, {"model_path": str(folder)})
+    (folder / "tokenizer.json").unlink()
+    attempts: tuple[Callable[[], object], ...] = (
+        lambda: models.resolve(str(folder)),
+        lambda: models.locate(job, reference),
+        lambda: models.load_tokenizer(folder),
+        lambda: models.load(folder),
+    )
+    for attempt in attempts:
+        with pytest.raises(DataError, match=r"model has no tokenizer: none of tokenizer\.json, spiece\.model"):
+            attempt()
+
+
+def test_a_tokenizer_of_bytes_needs_no_file(official_t5: Path, tmp_path: Path) -> None:
+    from transformers import ByT5Tokenizer
+
+    folder = Path(shutil.copytree(official_t5, tmp_path / "model"))
+    for name in models.VOCABULARIES:
+        (folder / name).unlink(missing_ok=True)
+    ByT5Tokenizer().save_pretrained(folder)
+    assert models.resolve(str(folder)).path == str(folder)
+    assert models.load_tokenizer(folder)("é")["input_ids"] == [0xC3 + 3, 0xA9 + 3, 1]
 
 
 @pytest.mark.parametrize("name", ["google/mt5-nowhere", "bad name!", "a/b/c", "./nowhere", "/nowhere/at/all"])

@@ -225,6 +225,7 @@ def test_a_model_is_located_by_its_name_and_the_jobs_own_by_its_path(study: Stud
         folder.mkdir(parents=True)
         (folder / "config.json").write_text(f'{{"name": "{name}"}}')
         (folder / "model.safetensors").write_bytes(name.encode())
+        (folder / "tokenizer.json").touch()
         references[name] = ModelRef(name=name, digest=models.digest(folder))
     first, last = references.values()
     changes = {"model": last, "checkpoints": (first, last)}
