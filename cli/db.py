@@ -168,7 +168,11 @@ def backup(
         Path | None, typer.Option("--output", "-o", help="Where to; beside the store if not given.")
     ] = None,
 ) -> None:
-    """Copy the store to a new file, and count the rows of the copy to verify it."""
+    """Copy the store to a new file, and count the rows of the copy to verify it.
+
+    It is restored by mlv db snapshot STORE --db COPY, and needs no journal: mlv db rebuild --db COPY says, and does,
+    what makes the store again.
+    """
     from mlv.migrations import backup as back_up
 
     typer.echo(back_up(db, output))

@@ -14,13 +14,14 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from mlv.ingest.influence import commit_influence, commit_validation
+from mlv.ingest.influence import commit_influence, commit_validation, refuse
 from mlv.ingest.journal import note_run
 from mlv.ingest.loading import append, ensure, next_id, number
 from mlv.ingest.models import find_checkpoint
-from mlv.ingest.outputs import count_in, output
+from mlv.ingest.outputs import again, count_in, output
 from mlv.ingest.profiles import answer_probes, build_model_profiles
 from mlv.ingest.projections import commit_projection
+from mlv.ingest.rulebook import packaged
 from mlv.schema.errors import JobError, StoreError
 from mlv.schema.jobs import (
     CHECKPOINT_NAME,
@@ -38,6 +39,7 @@ from mlv.schema.jobs import (
     job_name,
     now,
     read_parquet,
+    refuse_bomb,
     spec_hash,
 )
 from mlv.schema.store import transaction
@@ -46,6 +48,17 @@ _NOT_FINITE = (
     "SELECT count(*) FROM read_parquet(?) "
     "WHERE (isfinite(logit_sum) AND isfinite(logprob_sum) AND isfinite(logprob_first)) IS NOT TRUE"
 )
+
+KEPT = (
+    "influence-squares",
+    "logit-logprob-range",
+    "metric-finite",
+    "metric-unique-run_id-name-step",
+    "projected_profile-unique-run_id-profile_id",
+    "run-examples",
+    "run-last-checkpoint",
+)
+"""Rules of the store that a run is refused by whose own rows break them; their queries tell ``run_id``."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +102,8 @@ def commit_job(connection: duckdb.DuckDBPyConnection, job: JobDirectory, store: 
     try:
         with transaction(connection):
             done = _commit(connection, job, spec, store)
-    except (duckdb.Error, pl.exceptions.PolarsError) as error:
+    # DuckDB's words about damaged text are not always text
+    except (duckdb.Error, pl.exceptions.PolarsError, UnicodeError) as error:
         raise JobError(
             f"The results in {job.outputs} cannot be committed: {str(error).splitlines()[0]} The store is unchanged.",
             f"If a file of it is damaged, delete that folder, then: mlv runs resume {job.path.name}",
@@ -123,7 +137,19 @@ def _commit(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: JobS
         rows |= _traced(connection, job, spec, run_id)
     elif isinstance(spec, ProjectSpec):
         rows |= commit_projection(connection, job, spec, run_id)
+    refuse(job, _broken(connection, run_id))
     return Committed(run_id, job_name(spec), already_there=False, rows=rows)
+
+
+def _broken(connection: duckdb.DuckDBPyConnection, run_id: int) -> list[str]:
+    """What the rows of a run break of the rules in ``KEPT``, counted."""
+    rules = {rule.name: rule for rule in packaged()}
+    counted = [
+        # a number, which DuckDB takes into the query, as it does not take a parameter
+        (number(connection, f"SELECT count(*) FROM ({rules[name].query}) WHERE run_id = {run_id}"), rules[name].broken)
+        for name in KEPT
+    ]
+    return [f"{count:,} {what}" for count, what in counted if count]
 
 
 def _start(connection: duckdb.DuckDBPyConnection, job: JobDirectory, model: ModelRef) -> _Start:
@@ -196,8 +222,8 @@ def _insert_run(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: 
         "start_checkpoint_id": start.checkpoint_id if start else None,
         "seed": spec.seed,
         "status": "committed",
-        "started_at": moments[0],
-        "finished_at": moments[-1],
+        "started_at": min(moments),
+        "finished_at": max(moments),
         "committed_at": now(),
         "provenance": json.dumps(provenance, ensure_ascii=False, sort_keys=True),
     }
@@ -287,7 +313,7 @@ def _made(connection: duckdb.DuckDBPyConnection, job: JobDirectory) -> pl.DataFr
     if strange:
         raise JobError(
             f"{path} names a checkpoint at {str(strange[0])[:100]!r}; a run's are checkpoints/epoch-N, with digest.",
-            f"Delete {job.outputs}, then: mlv runs resume {job.path.name}",
+            again(job),
         )
     return made
 
@@ -306,6 +332,7 @@ def _training_examples(
     connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: FinetuneSpec, run_id: int
 ) -> int:
     path = job.inputs / "examples.parquet"
+    refuse_bomb(path)
     connection.execute(
         "INSERT INTO training_example "
         "SELECT ? + row_number() OVER (ORDER BY e.position) - 1, ?, e.position, e.split, g.segment_id "

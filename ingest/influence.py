@@ -10,13 +10,16 @@ import duckdb
 import polars as pl
 
 from mlv.ingest.loading import append, next_id, number
-from mlv.ingest.outputs import count_in, output
+from mlv.ingest.outputs import again, count_in, output
 from mlv.schema.errors import JobError
 from mlv.schema.jobs import InfluenceSpec, JobDirectory, ValidationSpec
-from mlv.schema.ranking_sums import SUMS, sum_rankings
+from mlv.schema.ranking_sums import LAST_KEY, SUMS, sum_rankings
 
 Rules = Sequence[tuple[str, str]]
-"""(what, statement): counts what must not be, among rows whose key is at least ``{floor}``."""
+"""(what, statement): counts what must not be, among rows whose key is at least ``{floor}``.
+
+One that has ``{ceiling}``, too, the highest key, counts in parts of a store what it counts in the whole.
+"""
 
 RUN_RULES: Rules = (
     (
@@ -69,9 +72,16 @@ TARGET_RULES: Rules = (
     (
         "ranked examples out of place (ranks go up by 1 from 1, positive scores down, negative ones up)",
         "SELECT count(*) FROM (SELECT direction, rank, score, lag(rank, 1, 0) OVER place AS above, "
-        "lag(score) OVER place AS before FROM influence_ranking WHERE influence_target_id >= {floor} "
+        "lag(score) OVER place AS before "
+        "FROM influence_ranking WHERE influence_target_id BETWEEN {floor} AND {ceiling} "
         "WINDOW place AS (PARTITION BY influence_target_id, direction ORDER BY rank)) "
         "WHERE rank <> above + 1 OR CASE direction WHEN 'positive' THEN score > before ELSE score < before END",
+    ),
+    (
+        "examples ranked twice in one direction of a target",
+        "SELECT count(*) FROM (SELECT count(*) AS times FROM influence_ranking "
+        "WHERE influence_target_id BETWEEN {floor} AND {ceiling} "
+        "GROUP BY influence_target_id, direction, training_example_id) WHERE times > 1",
     ),
     (
         "ranked examples beyond the run's top k",
@@ -98,10 +108,10 @@ TARGET_RULES: Rules = (
 SUM_RULES: Rules = tuple(
     (
         f"rows of {table} that differ from the rankings they sum up",
-        f"WITH made AS ({statement}) SELECT count(*) FROM ("
-        f"(FROM made EXCEPT ALL FROM {table}) UNION ALL (FROM {table} EXCEPT ALL FROM made))",
+        f"WITH made AS ({statement}), kept AS (FROM {table} WHERE {key} BETWEEN {{floor}} AND {{ceiling}}) "
+        "SELECT count(*) FROM ((FROM made EXCEPT ALL FROM kept) UNION ALL (FROM kept EXCEPT ALL FROM made))",
     )
-    for table, statement in SUMS.items()
+    for table, (key, statement) in SUMS.items()
 )
 """Of the whole store, since sums compare the targets of several runs; a commit makes them and need not look again."""
 
@@ -138,7 +148,7 @@ _LOAD = {
 
 def broken(connection: duckdb.DuckDBPyConnection, rules: Rules, floor: int = 0) -> list[str]:
     """What breaks the rules, counted, among rows with a key of at least ``floor``."""
-    counted = [(number(connection, statement.format(floor=floor)), what) for what, statement in rules]
+    counted = [(number(connection, statement.format(floor=floor, ceiling=LAST_KEY)), what) for what, statement in rules]
     return [f"{count:,} {what}" for count, what in counted if count]
 
 
@@ -225,7 +235,7 @@ def _load(connection: duckdb.DuckDBPyConnection, job: JobDirectory, name: str, v
     if "collection" in values:
         lacking, hint = "probes", f"Ingest the probe collection {values['collection']}, then commit again."
     else:
-        lacking, hint = "targets, training examples or languages", _again(job)
+        lacking, hint = "targets, training examples or languages", again(job)
     raise JobError(f"{lost:,} rows of {path} belong to {lacking} that the store lacks.", hint)
 
 
@@ -233,8 +243,4 @@ def refuse(job: JobDirectory, problems: list[str]) -> None:
     """Raise JobError where a job's results have any."""
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
-        raise JobError(f"The results in {job.outputs} cannot be true; the store is unchanged:{listed}", _again(job))
-
-
-def _again(job: JobDirectory) -> str:
-    return f"Delete {job.outputs}, then: mlv runs resume {job.path.name}"
+        raise JobError(f"The results in {job.outputs} cannot be true; the store is unchanged:{listed}", again(job))

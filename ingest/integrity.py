@@ -14,6 +14,7 @@ from mlv.ingest.rulebook import Outcome, Rule, evaluate, packaged
 from mlv.ingest.source_files import hashes
 from mlv.schema.errors import MlvError
 from mlv.schema.jobs import OUTPUTS, JobDirectory, read_spec, spec_hash
+from mlv.schema.ranking_sums import FIRST_KEY, parts
 from mlv.schema.store import seal
 
 _MADE = ("named_file", "schema_difference")
@@ -52,10 +53,13 @@ def store_rules() -> list[Rule]:
 
 def _counted(table: str, rules: Rules, origin: str) -> list[Rule]:
     """Rules that commits are refused by, over all rows."""
-    return [
-        Rule(f"{table}-{number}", f"no {what}", what, table, statement.format(floor=0), counts=True, origin=origin)
-        for number, (what, statement) in enumerate(rules, start=1)
-    ]
+    found = []
+    for number, (what, statement) in enumerate(rules, start=1):
+        in_parts = "{ceiling}" in statement
+        query = statement if in_parts else statement.format(floor=FIRST_KEY)
+        name, ranges = f"{table}-{number}", parts() if in_parts else ""
+        found.append(Rule(name, f"no {what}", what, table, query, counts=True, parts=ranges, origin=origin))
+    return found
 
 
 def violations(connection: duckdb.DuckDBPyConnection) -> list[str]:

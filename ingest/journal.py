@@ -4,6 +4,9 @@
 every deletion of a run. A line is appended after the transaction that it tells of. Where a kill came between the two,
 an ingest is noted when its command is repeated, as it was never reported done; a commit needs no line, since its job
 directory is there. A store in memory has no journal.
+
+Copies of a store have none and need none: what can be opened tells by its own rows what it was made from, all but where
+the sources lay. An older copy in the store's place and the journal complete each other.
 """
 
 import json
@@ -15,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
+from pydantic import TypeAdapter
 
 from mlv.ingest.loading import FileReport, file_sha256
 from mlv.schema.errors import StoreError
@@ -64,6 +68,7 @@ class RunEvent:
 
 
 Entry = Ingest | RunEvent
+_INGEST, _RUN_EVENT = TypeAdapter(Ingest), TypeAdapter(RunEvent)
 
 
 def journal_path(store: Path) -> Path:
@@ -117,17 +122,17 @@ def read_journal(path: Path) -> tuple[list[Entry], list[int]]:
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
             entries.append(_entry(json.loads(line)))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             damaged.append(number)
     return entries, damaged
 
 
 def _entry(line: dict[str, Any]) -> Entry:
-    at = datetime.fromisoformat(line["at"])
-    if line["event"] == "ingested":
-        files = tuple(SourceFile(**file) for file in line["files"])
-        return Ingest(line["kind"], line["options"], files, at)
-    return RunEvent(line["event"], line["run"], at)
+    """What a line says. Raises ValueError, KeyError or TypeError where it says something else."""
+    entry: Entry = (_INGEST if line["event"] == "ingested" else _RUN_EVENT).validate_python(line)
+    if entry.at.tzinfo is not None:
+        raise ValueError("times are UTC without a zone")
+    return entry
 
 
 def _line(entry: Entry) -> bytes:

@@ -6,7 +6,7 @@ import polars as pl
 from mlv.ingest.influence import Rules, broken, refuse
 from mlv.ingest.loading import append, number
 from mlv.ingest.models import find_checkpoint
-from mlv.ingest.outputs import output
+from mlv.ingest.outputs import count_in, output, share_in
 from mlv.schema.errors import JobError
 from mlv.schema.jobs import CHECKPOINT_NAME, JobDirectory, ModelRef, ProjectSpec
 
@@ -18,9 +18,10 @@ PLANE_RULES: Rules = (
         "HAVING (count(x) >= 3 AND abs(avg(x)) < 1e-9 AND abs(avg(y)) < 1e-9) IS NOT TRUE)",
     ),
     (
-        "projections whose shares of variance are not between 0 and 1 and in order",
+        "projections over no question, or whose shares of variance are not between 0 and 1 and in order",
         "SELECT count(*) FROM projection_run WHERE run_id >= {floor} "
-        "AND NOT (0 <= explained_y AND explained_y <= explained_x AND explained_x + explained_y <= 1 + 1e-9)",
+        "AND NOT (questions > 0 AND 0 <= explained_y AND explained_y <= explained_x "
+        "AND explained_x + explained_y <= 1 + 1e-9)",
     ),
 )
 """What must hold, as the rules for influence runs; the key is that of the projection run."""
@@ -58,7 +59,6 @@ def commit_projection(
 
 def _enter_run(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: ProjectSpec, run_id: int) -> int:
     output(job, "run.json")
-    found = job.read_json("outputs/run.json")
     known = connection.execute("SELECT probe_set_id FROM probe_set WHERE code = ?", [spec.probe_set]).fetchone()
     if known is None:
         raise JobError(f"The store has no probe set {spec.probe_set}.", "Ingest its probes, then commit again.")
@@ -66,7 +66,9 @@ def _enter_run(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: P
         "run_id": run_id,
         "probe_set_id": known[0],
         "score": spec.score,
-        **{key: found.get(key) for key in ("questions", "explained_x", "explained_y")},
+        "questions": count_in(job, "run.json", "questions"),
+        "explained_x": share_in(job, "run.json", "explained_x"),
+        "explained_y": share_in(job, "run.json", "explained_y"),
     }
     return append(connection, "projection_run", pl.DataFrame([row], schema_overrides={"score": pl.String}))
 

@@ -53,6 +53,10 @@ class Rule:
     counts: bool = False
     """Whether the query answers the number of rows that break it instead."""
 
+    parts: str = ""
+    """Query of the pairs of keys that ``{floor}`` and ``{ceiling}`` in a query that counts stand for, one after
+    another: what needs memory for every row then needs it for some at a time."""
+
     expectation: str = ""
     """Class in ``great_expectations.expectations``, e.g. ``ExpectColumnValuesToBeUnique``; empty for a query alone."""
 
@@ -365,10 +369,18 @@ def _outcome(connection: duckdb.DuckDBPyConnection, rule: Rule, sizes: dict[str,
     try:
         if rule.table not in sizes:
             sizes[rule.table] = number(connection, f"SELECT count(*) FROM {quoted(rule.table)}")
-        violations = number(connection, rule.query if rule.counts else f"SELECT count(*) FROM ({rule.query})")
+        violations = sum(number(connection, statement) for statement in _statements(connection, rule))
         return Outcome(rule, sizes[rule.table], violations, _examples(connection, rule) if violations else [])
     except duckdb.Error as error:
         return Outcome(rule, sizes.get(rule.table, 0), 0, error=str(error).splitlines()[0])
+
+
+def _statements(connection: duckdb.DuckDBPyConnection, rule: Rule) -> list[str]:
+    """What counts the rows that break a rule, in parts."""
+    if rule.parts:
+        ranges = connection.execute(rule.parts).fetchall()
+        return [rule.query.format(floor=floor, ceiling=ceiling) for floor, ceiling in ranges]
+    return [rule.query if rule.counts else f"SELECT count(*) FROM ({rule.query})"]
 
 
 def _examples(connection: duckdb.DuckDBPyConnection, rule: Rule) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Sums over influence rankings, made when these enter a store: whole rankings are then compared without being read.
 
 A sum is a function of the tables that rankings refer to. The one definition here serves the commit of a run, the
-upgrade of older stores, and ``mlv db check``, which makes every sum again.
+upgrade of older stores, and ``mlv db check``, which makes every sum again. Many rankings are summed up part by part,
+so that memory hardly grows with a store.
 """
 
 import duckdb
@@ -16,7 +17,7 @@ WITH ranked AS (
     LEFT JOIN probe p USING (probe_id)
     LEFT JOIN segment g USING (segment_id)
     LEFT JOIN corpus c USING (corpus_id)
-    WHERE k.influence_target_id >= {floor}
+    WHERE k.influence_target_id BETWEEN {floor} AND {ceiling}
 ),
 texts AS (
     SELECT DISTINCT influence_target_id, direction, parallel_key, TRUE AS there FROM ranked WHERE own
@@ -44,6 +45,8 @@ JOIN trained USING (run_id)
 LEFT JOIN counts USING (influence_target_id, direction, language_id)
 ORDER BY ALL
 """
+
+_LATER = "greatest(influence_target_id, other_target_id)"
 
 # Alike are runs that v_influence_run tells apart by fine-tuning language, seed of the tracing and number of examples
 # alone. Whoever compares them may ask for more, but not for less.
@@ -90,10 +93,7 @@ pairs AS MATERIALIZED (
     FROM firsts a
     JOIN targets b ON b.run_id = other_run_id AND b.question_id = a.question_id
     WHERE CASE WHEN same_run THEN a.language < b.language ELSE a.probe_id = b.probe_id END
-      AND greatest(a.influence_target_id, b.influence_target_id) >= {floor}
-),
-texts AS (
-    SELECT training_example_id, parallel_key FROM training_example JOIN segment USING (segment_id)
+      AND greatest(a.influence_target_id, b.influence_target_id) BETWEEN {floor} AND {ceiling}
 ),
 first_examples AS MATERIALIZED (
     SELECT influence_target_id, other_target_id, direction, training_example_id
@@ -101,18 +101,22 @@ first_examples AS MATERIALIZED (
     JOIN influence_ranking USING (influence_target_id)
     WHERE same_run
 ),
+texts AS MATERIALIZED (
+    SELECT influence_target_id, direction, parallel_key
+    FROM (
+        SELECT influence_target_id FROM pairs WHERE NOT same_run
+        UNION
+        SELECT other_target_id FROM pairs WHERE NOT same_run
+    )
+    JOIN influence_ranking USING (influence_target_id)
+    JOIN training_example USING (training_example_id)
+    JOIN segment USING (segment_id)
+),
 first_texts AS MATERIALIZED (
     SELECT influence_target_id, other_target_id, direction, parallel_key
     FROM pairs
-    JOIN influence_ranking USING (influence_target_id)
-    JOIN texts USING (training_example_id)
+    JOIN texts USING (influence_target_id)
     WHERE NOT same_run
-),
-other_texts AS MATERIALIZED (
-    SELECT influence_target_id AS other_target_id, direction, parallel_key
-    FROM influence_ranking
-    SEMI JOIN (FROM pairs WHERE NOT same_run) p ON p.other_target_id = influence_ranking.influence_target_id
-    JOIN texts USING (training_example_id)
 ),
 same_examples AS (
     SELECT f.influence_target_id, f.other_target_id, f.direction, count(*)::INTEGER AS shared
@@ -124,22 +128,56 @@ same_examples AS (
 same_texts AS (
     SELECT influence_target_id, other_target_id, direction, count(*)::INTEGER AS shared
     FROM first_texts
-    JOIN other_texts USING (other_target_id, direction, parallel_key)
+    JOIN (SELECT influence_target_id AS other_target_id, direction, parallel_key FROM texts)
+        USING (other_target_id, direction, parallel_key)
     GROUP BY ALL
 )
 FROM (FROM same_examples UNION ALL FROM same_texts) ORDER BY ALL
 """
 
-SUMS = {"influence_language": _LANGUAGES, "influence_overlap": _OVERLAPS}
-"""By table, the statement that makes its rows of targets with a key of at least ``{floor}``."""
+SUMS = {"influence_language": ("influence_target_id", _LANGUAGES), "influence_overlap": (_LATER, _OVERLAPS)}
+"""By table, the key of a row and the statement that makes the rows with a key from ``{floor}`` to ``{ceiling}``."""
+
+FIRST_KEY, LAST_KEY = -(2**31), 2**31 - 1
+
+ROWS_AT_ONCE = 4_000_000
+"""Ranking rows of a part: more need more memory, fewer cost time, since overlaps look at all targets each time."""
 
 
-def sum_rankings(connection: duckdb.DuckDBPyConnection, floor: int = 0) -> dict[str, int]:
+def parts(floor: int = FIRST_KEY, rows: int = ROWS_AT_ONCE) -> str:
+    """The query of the ranges (first, last) of targets' keys, at least ``floor``, that have about ``rows`` ranking rows
+    each and every key together."""
+    return f"""
+SELECT first, coalesce(lead(first) OVER (ORDER BY first) - 1, {LAST_KEY}) AS last
+FROM (
+    SELECT {floor} AS first
+    UNION ALL
+    SELECT min(influence_target_id)
+    FROM (
+        SELECT influence_target_id, (sum(count(*)) OVER (ORDER BY influence_target_id) - count(*)) // {rows} AS part
+        FROM influence_ranking
+        WHERE influence_target_id >= {floor}
+        GROUP BY influence_target_id
+    )
+    WHERE part > 0
+    GROUP BY part
+)
+ORDER BY ALL
+"""
+
+
+def sum_rankings(
+    connection: duckdb.DuckDBPyConnection, floor: int = FIRST_KEY, rows: int = ROWS_AT_ONCE
+) -> dict[str, int]:
     """Make the sums of the targets with a key of at least ``floor``; return the rows written, by table.
 
     A target with a lower key is compared with those above. The caller's transaction keeps them.
     """
-    return {table: _fill(connection, table, statement.format(floor=floor)) for table, statement in SUMS.items()}
+    written = dict.fromkeys(SUMS, 0)
+    for first, last in connection.execute(parts(floor, rows)).fetchall():
+        for table, (_, statement) in SUMS.items():
+            written[table] += _fill(connection, table, statement.format(floor=first, ceiling=last))
+    return written
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, table: str, statement: str) -> int:

@@ -16,10 +16,11 @@ import atheris
 
 with atheris.instrument_imports(include=["mlv.ingest", "mlv.schema.jobs", "csv", "zipfile", "tomllib"]):
     from mlv.ingest import ebible, flores, lines, news, pbc, tanzil
+    from mlv.ingest.journal import read_journal
     from mlv.ingest.probe_files import read_archive
     from mlv.ingest.study import cells, read_study
     from mlv.ingest.survey_files import read_survey
-    from mlv.schema.jobs import JobDirectory
+    from mlv.schema.jobs import JobDirectory, read_parquet
 
 from fuzzing import outcome
 
@@ -44,6 +45,8 @@ TARGETS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "survey": ("survey.csv", read_survey),
     "study": ("study.toml", lambda path: cells(read_study(str(path)))),
     "job": ("job.json", _job),
+    "table": ("rankings.parquet", read_parquet),
+    "journal": ("mlv.duckdb.journal.jsonl", read_journal),
 }
 """By format, the name that its file needs and what reads it."""
 

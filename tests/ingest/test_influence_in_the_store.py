@@ -9,6 +9,7 @@ shift from the second to the first answer.
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from math import inf, nan
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ from finished_jobs import MODEL, dump, finetuned, probed, write
 
 from mlv.ingest.commit import Committed, commit_job
 from mlv.ingest.deletion import delete_run, dependants
-from mlv.ingest.integrity import violations
+from mlv.ingest.integrity import store_rules, violations
 from mlv.ingest.plan import Jobs, Training, plan_probe
+from mlv.ingest.rulebook import evaluate
 from mlv.schema.errors import DataError, JobError
 from mlv.schema.jobs import (
     Attribution,
@@ -34,6 +36,7 @@ from mlv.schema.jobs import (
     ValidationSpec,
     job_name,
 )
+from mlv.schema.ranking_sums import parts
 from mlv.schema.store import connect
 
 Frames = dict[str, pl.DataFrame]
@@ -387,6 +390,13 @@ def _numbered_alike(frames: Frames) -> pl.DataFrame:
 WORST = FIRST & (pl.col("direction") == "positive") & (pl.col("rank") == 3)
 KOREAN = FIRST & (pl.col("language") == "ko")
 
+
+def _ranked_again(frames: Frames) -> pl.DataFrame:
+    """The example of the second rank in the third, too."""
+    second = frames["rankings"].filter(FIRST & (pl.col("direction") == "positive") & (pl.col("rank") == 2))
+    return _changed("rankings", WORST, position=second["position"].item())(frames)
+
+
 UNKNOWN = r"1 rows of .* belong to probes that the store lacks"
 STRANGE = r"1 rows of .* belong to targets, training examples or languages that the store lacks"
 OUT_OF_PLACE = r"ranked examples out of place"
@@ -412,6 +422,7 @@ NOT_BETWEEN = "1 influence sums whose mean is not between"
         ("rankings", _changed("rankings", WORST, rank=4), f"1 {OUT_OF_PLACE}"),
         ("rankings", _changed("rankings", WORST, rank=2), f"1 {OUT_OF_PLACE}"),
         ("rankings", _changed("rankings", WORST, rank=4), "1 ranked examples beyond the run's top k"),
+        ("rankings", _ranked_again, "1 examples ranked twice in one direction of a target"),
         ("rankings", _changed("rankings", WORST, score=2.5), f"1 {OUT_OF_PLACE}"),
         ("rankings", _changed("rankings", FIRST, score=pl.col("score") * -1), f"4 {OUT_OF_PLACE}"),
         ("rankings", _changed("rankings", WORST, score=nan), "1 ranked examples whose score is not finite"),
@@ -609,3 +620,32 @@ def test_what_must_not_be_is_found(study: Study, statement: str, message: str) -
     study.connection.execute(statement)
     found = violations(study.connection)
     assert any(line.startswith(message) for line in found), found
+
+
+@pytest.mark.parametrize("rows", [1, 9])
+def test_what_is_looked_for_in_parts_is_found_as_in_the_whole(study: Study, rows: int) -> None:
+    """Parts of one target, or of two with 6 ranked examples each; rows that belong to no ranking are counted, too.
+
+    The sums are of 2 directions and 2 languages: 4 rows of a target that are there, and 4 that should be.
+    """
+    study.commit(study.job(inputs_digest="another run"))
+    study.commit(study.job(_ranking_alike(study)))
+    rules = [rule for rule in store_rules() if rule.parts]
+    apart = [replace(rule, parts=parts(rows=rows)) for rule in rules]
+    assert [outcome.violations for outcome in evaluate(study.connection, rules + apart)] == [0] * 8
+    study.connection.execute("""
+        DELETE FROM influence_ranking WHERE rank = 1 AND influence_target_id IN (3, 8);
+        UPDATE influence_language SET translated = translated + 1 WHERE influence_target_id IN (4, 5);
+        INSERT INTO influence_language VALUES (999, 'positive', 1, 1, 1, 1), (-9, 'positive', 1, 1, 1, 1);
+        INSERT INTO influence_overlap VALUES (1, 8, 'positive', 1), (8, 1, 'negative', 1), (-9, 999, 'positive', 1)
+    """)
+    expected = [4, 0, 4 * 8 + 2, 2 * 2 + 3]
+    assert [outcome.violations for outcome in evaluate(study.connection, rules + apart)] == expected * 2
+    study.connection.execute("""
+        UPDATE influence_ranking r SET training_example_id = (
+            SELECT min(training_example_id) FROM influence_ranking k WHERE k.influence_target_id = r.influence_target_id
+        )
+        WHERE influence_target_id IN (2, 7) AND rank < 3
+    """)
+    twice = [rule for rule in rules + apart if rule.broken.startswith("examples ranked twice")]
+    assert [outcome.violations for outcome in evaluate(study.connection, twice)] == [4, 4]

@@ -177,8 +177,8 @@ def _lack_corpus(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "name", "message"),
     [
-        (_corrupt, "outputs/metrics.parquet", "cannot be committed"),
-        (_corrupt, "outputs/checkpoints.parquet", "cannot be committed"),
+        (_corrupt, "outputs/metrics.parquet", "is not a readable parquet file"),
+        (_corrupt, "outputs/checkpoints.parquet", "is not a readable parquet file"),
         (Path.unlink, "outputs/checkpoints.parquet", "is missing although the job is done"),
         (_lack_corpus, "inputs/examples.parquet", "20 training examples"),
     ],

@@ -22,7 +22,7 @@ from scipy import stats
 
 from mlv.queries import Query, catalogue, render, run
 from mlv.schema.jobs import Attribution, Gradients, attribution_name
-from mlv.schema.ranking_sums import SUMS, sum_rankings
+from mlv.schema.ranking_sums import FIRST_KEY, LAST_KEY, SUMS, parts, sum_rankings
 from mlv.schema.store import open_store
 
 Study = dict[str, pl.DataFrame]
@@ -530,6 +530,29 @@ def test_sums_made_run_by_run_are_those_made_at_once(path: Path, tmp_path: Path)
             sum_rankings(store, first)
         assert all(sums.values())
         assert {table: store.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in SUMS} == sums
+
+
+@pytest.mark.parametrize("rows", [500, 5000])
+def test_sums_made_in_parts_are_those_made_at_once(path: Path, tmp_path: Path, rows: int) -> None:
+    with open_store(Path(shutil.copyfile(path, tmp_path / "again.duckdb")), read_only=False) as store:
+        sums = {table: store.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in SUMS}
+        for table in SUMS:
+            store.execute(f"DELETE FROM {table}")
+        assert sum_rankings(store, rows=rows) == {table: len(found) for table, found in sums.items()}
+        assert {table: store.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in SUMS} == sums
+
+
+def test_parts_have_every_key_once_and_few_rows(connection: duckdb.DuckDBPyConnection) -> None:
+    floor = connection.execute("SELECT median(influence_target_id)::INTEGER FROM influence_target").fetchone()
+    assert floor
+    for lowest in (FIRST_KEY, *floor):
+        ranges = connection.execute(parts(lowest, 500)).fetchall()
+        assert len(ranges) > 10
+        firsts, lasts = zip(*ranges, strict=True)
+        assert (firsts[0], lasts[-1]) == (lowest, LAST_KEY)
+        assert list(firsts[1:]) == [last + 1 for last in lasts[:-1]]
+        sizes = "SELECT count(*) FROM influence_ranking WHERE influence_target_id BETWEEN ? AND ?"
+        assert all(0 < connection.execute(sizes, pair).fetchall()[0][0] < 500 + 2 * TOP for pair in ranges)
 
 
 @pytest.mark.parametrize(
