@@ -24,6 +24,14 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
 
 
+def peak_gigabytes() -> float:
+    """The most memory that this process ever held, in GB (10^9 bytes; Linux)."""
+    # not ru_maxrss, which begins with what the parent held
+    lines = Path("/proc/self/status").read_text().splitlines()
+    [peak] = [line.split()[1] for line in lines if line.startswith("VmHWM")]
+    return int(peak) * 1024 / 1e9
+
+
 class PeakMemory:
     """The most memory that this process held during a block, above what it held when the block began."""
 

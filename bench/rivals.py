@@ -1,266 +1,223 @@
-"""Analyses of the catalogue as a researcher would do them without mlv: in pandas over CSV files, and in SQLite.
+"""The catalogue's analyses as a researcher would do them without mlv: in pandas over CSV files, and in SQLite.
 
-Both have the store's rows, names in place of the keys of small tables; every function gives the figures that the query
-of its name has, by the columns before them.
+Both have the store's rows with names in place of the keys of small tables, and know what holds for the whole study: all
+runs were trained alike, and every checkpoint was asked every question in every language. Where a query adds tests or
+baselines to its figure, they have the figure alone; what is left out is said where it is.
+
+    python bench/rivals.py pandas NAME FOLDER     one analysis in a process of its own; ``size.py`` starts it
 """
 
-import sqlite3
-from collections.abc import Callable
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 import duckdb
 import pandas as pd
+from measure import peak_gigabytes
+from pandas_rivals import PANDAS, read_csv
+from sqlite_rivals import in_sqlite, write_sqlite
 
 from mlv.queries.parameters import Given
+
+
+class Analysis(NamedTuple):
+    """What is compared of a query."""
+
+    key: list[str]
+    """Columns that say what a row is."""
+
+    figures: list[str]
+    given: Mapping[str, Given] = MappingProxyType({})
+    """Parameters that are not the defaults."""
+
+
+_SETUP = ["model", "source", "sentences"]
+_RUNS_OF_ONE_SEED: dict[str, Given] = {"strategies": ["monolingual", "multilingual"], "model": "mt5-1", "seed": 1}
+"""Three pretrained models, the default, would be too few to time."""
+
+ANALYSES = {
+    "agreement": Analysis(["checkpoint_id_a", "checkpoint_id_b", "language"], ["agreement"], _RUNS_OF_ONE_SEED),
+    "agreement_by_category": Analysis(
+        ["checkpoint_id_a", "checkpoint_id_b", "category"], ["agreement"], _RUNS_OF_ONE_SEED
+    ),
+    "agreement_by_language": Analysis(
+        ["checkpoint_id_a", "checkpoint_id_b", "language"], ["agreement"], _RUNS_OF_ONE_SEED
+    ),
+    "alignment": Analysis(["checkpoint_id", "language", "country"], ["rho"]),
+    "alignment_change": Analysis([*_SETUP, "strategy", "language", "country"], ["change"]),
+    "domain_correlation": Analysis(["model", "sentences", "category", "source_a", "source_b"], ["correlation"]),
+    "ground_truth_similarity": Analysis(["country_a", "country_b"], ["cosine"]),
+    "influence_by_epoch": Analysis(["run", "epoch", "direction", "language", "ft_language"], ["contribution"]),
+    "influence_consistency": Analysis(["run", "direction", "language_a", "language_b"], ["consistency"]),
+    "influence_mean": Analysis(["run", "language", "train_language"], ["influence", "sd"]),
+    "influence_quality": Analysis(["run", "seeds", "scores"], ["rho"]),
+    "language_contribution": Analysis(["run", "direction", "language", "ft_language"], ["contribution"]),
+    "parallel_overlap": Analysis(["run_a", "run_b", "direction", "language"], ["overlap"]),
+    "seed_robustness": Analysis(
+        ["metric", *_SETUP, "ft_languages", "attribution", "direction", "language", "ft_language"], ["mean", "sd"]
+    ),
+    "shift_overlap_test_languages": Analysis([*_SETUP, "ft_languages", "language_a", "language_b"], ["jaccard"]),
+    "shift_uniqueness": Analysis([*_SETUP, "language"], ["uniqueness"]),
+    "similarity_structure": Analysis(["checkpoint_id"], ["similarity", "rho"]),
+    "size_effect": Analysis(["model", "source", "ft_languages", "few", "many", "language"], ["change"]),
+    "translation_share": Analysis(["run", "direction", "language"], ["translations"]),
+    "unchanged": Analysis(["run", "language"], ["unchanged"]),
+    "unchanged_by_category": Analysis([*_SETUP, "language", "category"], ["unchanged"]),
+    "unchanged_multilingual": Analysis([*_SETUP, "mixture", "strategy", "language"], ["unchanged"]),
+}
+"""By query. Not here: coverage, which lists the jobs that are still to run; profile_projection and removal_effect,
+which have nothing to answer in a simulated study."""
 
 FILES = {
     "answers": "SELECT checkpoint_id, language, question, score, answer, margin, p_first FROM v_answer",
     "profiles": "SELECT checkpoint_id, language, question, score, p_first FROM v_model_profile",
-    "people": "SELECT country, question, p_first FROM v_country_profile "
-    "WHERE weighting = 'weighted' AND country IN ('DE', 'PK', 'RS', 'VN')",
-    "runs": "SELECT checkpoint_id, base_checkpoint_id, run, strategy, model, seed, row_number() OVER "
+    "people": "SELECT country, weighting, question, p_first FROM v_country_profile",
+    "questions": "SELECT question, category FROM v_probe_set",
+    "languages": "SELECT language, country FROM v_language_country",
+    # 0 in place of what a pretrained model has not, so that numbers stay integers
+    "runs": "SELECT checkpoint_id, base_checkpoint_id, run, strategy, model, source, ft_languages, "
+    "coalesce(sentences, 0) AS sentences, coalesce(seed, 0) AS seed, row_number() OVER "
     "(ORDER BY parameters, model, source, ft_languages, sentences, seed, epoch, run, digest) AS place "
     "FROM v_checkpoint",
-    "targets": "SELECT influence_target_id, run, language, question FROM v_traced_probe WHERE epoch IS NULL",
+    "influence_runs": "SELECT run, traced_run, model, source, ft_languages, strategy, sentences, traced_seed AS seed, "
+    "concat_ws('-', method, projection, dimensions) AS attribution FROM v_influence_run WHERE kind = 'influence'",
     "trained": "SELECT run, unnest(string_split(ft_languages, ',')) AS ft_language FROM v_influence_run "
     "WHERE kind = 'influence'",
-    "examples": "SELECT training_example_id, language AS ft_language FROM v_training_example WHERE split = 'train'",
+    "targets": "SELECT influence_target_id, run, epoch, language, question FROM v_traced_probe",
+    "summaries": "SELECT run, epoch, language, question, train_language, n, score_mean, score_sd "
+    "FROM v_influence_summary",
+    "validations": "SELECT run, scores, seeds, draw, language, question, value FROM v_influence_validation "
+    "WHERE test = 'lds'",
+    "examples": "SELECT training_example_id, run AS traced_run, language AS ft_language, parallel_key "
+    "FROM v_training_example WHERE split = 'train'",
     "rankings": "SELECT influence_target_id, direction, rank, score, training_example_id FROM v_influence_ranking",
 }
 """By file and table: what is in it."""
 
-INDEXES = """
-CREATE INDEX answer_at ON answers (score, checkpoint_id, language, question, answer);
-CREATE INDEX profile_at ON profiles (score, checkpoint_id, language, p_first, question);
-CREATE UNIQUE INDEX target_at ON targets (influence_target_id);
-CREATE INDEX question_at ON targets (run, question, language);
-CREATE UNIQUE INDEX example_at ON examples (training_example_id, ft_language);
-CREATE INDEX ranking_at ON rankings (influence_target_id, direction, training_example_id);
-ANALYZE;
-"""
+DATABASE = "rival.sqlite"
 
-KEYS = {
-    "unchanged": ["run", "language"],
-    "alignment": ["checkpoint_id", "language", "country"],
-    "agreement": ["checkpoint_id_a", "checkpoint_id_b", "language"],
-    "language_contribution": ["run", "direction", "language", "ft_language"],
-    "influence_consistency": ["run", "direction", "language_a", "language_b"],
-}
-"""By analysis, what its rows are."""
+RIVALS = ("pandas", "sqlite")
 
-GIVEN: dict[str, dict[str, Given]] = {
-    "agreement": {"strategies": ["monolingual", "multilingual"], "model": "mt5-1", "seed": 1},
-}
-"""By analysis, parameters that are not the defaults: three pretrained models would be too few to time."""
+CLOSE = 1e-9
+"""By how much figures may differ for the order in which they were added up."""
 
-FIGURES = {
-    "unchanged": "unchanged",
-    "alignment": "rho",
-    "agreement": "agreement",
-    "language_contribution": "contribution",
-    "influence_consistency": "consistency",
-}
-"""By analysis, the figure that is compared."""
+PATIENCE = 600.0
+"""Seconds after which a rival is stopped."""
+
+MEMORY = 16 * 10**9
+"""Bytes that a rival may hold."""
+
+QUICK = 20.0
+"""Seconds up to which a rival is timed three times, and the median counts, as mlv is."""
 
 
-def write_csv(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Write the files."""
+class Took(NamedTuple):
+    """What an analysis took in a process of its own."""
+
+    seconds: float
+    """Median; the least that it can be where the analysis was not finished."""
+
+    reading: float
+    """Of these, for reading files."""
+
+    processor: float
+    """The processor's seconds."""
+
+    gigabytes: float
+    """The most memory that the process held; not a number where it was not finished."""
+
+    failure: str = ""
+
+
+def write_files(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Write what the rivals read."""
     for name, select in FILES.items():
         connection.execute(f"COPY ({select}) TO '{folder / name}.csv' (HEADER)")
+    write_sqlite(connection, FILES, folder / DATABASE)
 
 
-def write_sqlite(folder: Path, path: Path) -> None:
-    """Make a SQLite database of the files, with indexes."""
-    with sqlite3.connect(path) as database, duckdb.connect() as reader:
-        database.execute("PRAGMA journal_mode = OFF")
-        database.execute("PRAGMA synchronous = OFF")
-        for name in FILES:
-            rows = reader.execute(f"FROM read_csv('{folder / name}.csv')")
-            columns = [str(column[0]) for column in rows.description]
-            database.execute(f"CREATE TABLE {name} ({', '.join(columns)})")
-            marks = ", ".join("?" for _ in columns)
-            while batch := rows.fetchmany(100_000):
-                database.executemany(f"INSERT INTO {name} VALUES ({marks})", batch)
-        database.executescript(INDEXES)
+def apart(rival: str, name: str, folder: Path) -> Took:
+    """Time an analysis, pandas or sqlite, in a process of its own; its result goes into the folder.
+
+    A rival may lack time or memory; any other failure of one is a mistake here, and no victory.
+    """
+    command = [sys.executable, __file__, rival, name, str(folder)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return Took(PATIENCE, 0, PATIENCE, float("nan"), f"stopped after {PATIENCE:.0f} s")
+    if done.returncode:
+        reason = (done.stderr.splitlines() or ["killed for memory"])[-1]
+        if "memory" not in reason.lower():
+            raise SystemExit(f"{name} in {rival} failed:\n{done.stderr}")
+        return Took(float("inf"), 0, float("inf"), float("nan"), reason)
+    return Took(**json.loads(done.stdout))
 
 
-def _by_mean(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the default way of scoring."""
-    return frame[frame["score"] == "mean"].drop(columns="score")
+def result_file(rival: str, name: str, folder: Path) -> Path:
+    """Where the result of an analysis goes."""
+    return folder / f"{name}-{rival}.parquet"
 
 
-def _unchanged(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    runs, answers = frames["runs"], _by_mean(frames["answers"])
-    tuned = runs[runs["strategy"] != "pretrained"]
-    after = answers.merge(tuned, on="checkpoint_id")
-    before = answers.rename(columns={"checkpoint_id": "base_checkpoint_id", "answer": "before"})
-    both = after.merge(before, on=["base_checkpoint_id", "language", "question"])
-    both["same"] = both["answer"] == both["before"]
-    means = both.groupby(["run", "language"], observed=True)["same"].mean().mul(100).rename("unchanged")
-    return means.reset_index()
-
-
-def _agreement(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    runs = frames["runs"]
-    chosen = runs[(runs["strategy"] != "pretrained") & (runs["model"] == "mt5-1") & (runs["seed"] == 1)]
-    answers = _by_mean(frames["answers"]).merge(chosen[["checkpoint_id", "place"]], on="checkpoint_id")
-    pairs = answers.merge(answers, on=["language", "question"], suffixes=("_a", "_b"))
-    pairs = pairs[pairs["place_a"] < pairs["place_b"]]
-    same = (pairs["answer_a"] == pairs["answer_b"]).rename("agreement")
-    keys = ["checkpoint_id_a", "checkpoint_id_b", "language"]
-    return same.groupby([pairs[key] for key in keys], observed=True).mean().mul(100).reset_index()
-
-
-def _alignment(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    profiles = _by_mean(frames["profiles"]).pivot_table(
-        index="question", columns=["checkpoint_id", "language"], values="p_first", observed=True
-    )
-    people = frames["people"].pivot_table(index="question", columns="country", values="p_first", observed=True)
-    ranks = profiles.rank()
-    columns = {country: ranks.corrwith(people[country].rank()) for country in people.columns}
-    table = pd.DataFrame(columns).rename_axis(columns="country").stack().rename("rho")
-    return table.reset_index()
-
-
-def _language_contribution(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    targets = frames["targets"]
-    ranked = frames["rankings"].merge(frames["examples"], on="training_example_id")
-    counts = ranked.groupby(["influence_target_id", "direction", "ft_language"], observed=True).size().rename("n")
-    share = counts / counts.groupby(level=[0, 1], observed=True).transform("sum") * 100
-    lists = ranked[["influence_target_id", "direction"]].drop_duplicates().merge(targets, on="influence_target_id")
-    cells = lists.merge(frames["trained"], on="run").merge(
-        share.rename("share").reset_index(), how="left", on=["influence_target_id", "direction", "ft_language"]
-    )
-    keys = ["run", "direction", "language", "ft_language"]
-    cells["share"] = cells["share"].fillna(0)
-    return cells.groupby(keys, observed=True)["share"].mean().rename("contribution").reset_index()
-
-
-def _influence_consistency(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    ranked = frames["rankings"].merge(frames["targets"], on="influence_target_id")
-    keys = ["run", "question", "direction"]
-    lists = ranked.groupby([*keys, "language"], observed=True).size().rename("k").reset_index()
-    columns = [*keys, "training_example_id", "language"]
-    same = ranked[columns].merge(ranked[columns], on=columns[:-1], suffixes=("_a", "_b"))
-    same = same[same["language_a"].astype(str) < same["language_b"].astype(str)]
-    pair = [*keys, "language_a", "language_b"]
-    shared = same.groupby(pair, observed=True).size().rename("shared").reset_index()
-    cells = lists.merge(lists, on=keys, suffixes=("_a", "_b"))
-    cells = cells[cells["language_a"].astype(str) < cells["language_b"].astype(str)].merge(shared, how="left", on=pair)
-    cells["consistency"] = 50 * cells["shared"].fillna(0) * (1 / cells["k_a"] + 1 / cells["k_b"])
-    names = ["run", "direction", "language_a", "language_b"]
-    return cells.groupby(names, observed=True)["consistency"].mean().reset_index()
-
-
-_RUNS = ["checkpoint_id", "base_checkpoint_id", "run", "strategy", "model", "seed", "place"]
-_ANSWERS = ["checkpoint_id", "language", "question", "score", "answer"]
-_PROFILES = ["checkpoint_id", "language", "question", "score", "p_first"]
-_TARGETS = ["influence_target_id", "run", "language", "question"]
-_RANKINGS = ["influence_target_id", "direction", "training_example_id"]
-
-PANDAS: dict[str, tuple[Callable[[dict[str, pd.DataFrame]], pd.DataFrame], dict[str, list[str]]]] = {
-    "agreement": (_agreement, {"runs": _RUNS, "answers": _ANSWERS}),
-    "unchanged": (_unchanged, {"runs": _RUNS, "answers": _ANSWERS}),
-    "alignment": (_alignment, {"profiles": _PROFILES, "people": ["country", "question", "p_first"]}),
-    "language_contribution": (
-        _language_contribution,
-        {
-            "targets": _TARGETS,
-            "trained": ["run", "ft_language"],
-            "examples": ["training_example_id", "ft_language"],
-            "rankings": _RANKINGS,
-        },
-    ),
-    "influence_consistency": (_influence_consistency, {"targets": _TARGETS, "rankings": _RANKINGS}),
-}
-"""By analysis: the work on frames, and the columns that it needs of which files."""
-
-_TEXTS = ("run", "strategy", "model", "language", "question", "score", "country", "direction", "ft_language")
-
-SQLITE = {
-    "agreement": """
-        SELECT a.checkpoint_id AS checkpoint_id_a, b.checkpoint_id AS checkpoint_id_b, a.language,
-               100.0 * avg(a.answer = b.answer) AS agreement
-        FROM runs r JOIN answers a USING (checkpoint_id)
-        JOIN runs s ON s.place > r.place AND s.model = r.model AND s.seed = r.seed
-        JOIN answers b ON b.checkpoint_id = s.checkpoint_id AND b.language = a.language AND b.question = a.question
-        WHERE a.score = 'mean' AND b.score = 'mean'
-          AND r.strategy <> 'pretrained' AND s.strategy <> 'pretrained' AND r.model = 'mt5-1' AND r.seed = 1
-        GROUP BY 1, 2, 3
-    """,
-    "unchanged": """
-        SELECT run, a.language, 100.0 * avg(a.answer = b.answer) AS unchanged
-        FROM runs r JOIN answers a USING (checkpoint_id)
-        JOIN answers b
-            ON b.checkpoint_id = r.base_checkpoint_id AND b.language = a.language AND b.question = a.question
-        WHERE strategy <> 'pretrained' AND a.score = 'mean' AND b.score = 'mean'
-        GROUP BY 1, 2
-    """,
-    "alignment": """
-        WITH models AS (
-            SELECT checkpoint_id, language, question, rank() OVER w + count(*) OVER w AS rank_x
-            FROM profiles WHERE score = 'mean' WINDOW w AS (PARTITION BY checkpoint_id, language ORDER BY p_first)
-        ), countries AS (
-            SELECT country, question, rank() OVER w + count(*) OVER w AS rank_y
-            FROM people WINDOW w AS (PARTITION BY country ORDER BY p_first)
+def check_same(name: str, rival: str, folder: Path) -> None:
+    """Fail where mlv and a rival differ in their rows or in a figure; undefined figures and mean rows aside."""
+    ours, theirs = (pd.read_parquet(result_file(whose, name, folder)) for whose in ("mlv", rival))
+    key, figures, _ = ANALYSES[name]
+    ours = ours[~ours[key].eq("avg.").any(axis=1)]
+    for figure in figures:
+        expected, found = (
+            frame.set_index(_named(frame[key]))[figure].dropna().sort_index() for frame in (ours, theirs)
         )
-        SELECT checkpoint_id, language, country,
-               (count(*) * sum(rank_x * rank_y) - sum(rank_x) * sum(rank_y))
-               / sqrt(1.0 * (count(*) * sum(rank_x * rank_x) - sum(rank_x) * sum(rank_x))
-                      * (count(*) * sum(rank_y * rank_y) - sum(rank_y) * sum(rank_y))) AS rho
-        FROM models JOIN countries USING (question)
-        GROUP BY 1, 2, 3
-    """,
-    "language_contribution": """
-        WITH counts AS (
-            SELECT influence_target_id, direction, ft_language, count(*) AS n
-            FROM rankings JOIN examples USING (training_example_id) GROUP BY 1, 2, 3
-        ), lists AS (
-            SELECT influence_target_id, direction, sum(n) AS k FROM counts GROUP BY 1, 2
-        )
-        SELECT run, direction, language, ft_language, avg(100.0 * coalesce(n, 0) / k) AS contribution
-        FROM lists JOIN targets USING (influence_target_id) JOIN trained USING (run)
-        LEFT JOIN counts USING (influence_target_id, direction, ft_language)
-        GROUP BY 1, 2, 3, 4
-    """,
-    "influence_consistency": """
-        WITH lists AS (
-            SELECT influence_target_id, direction, count(*) AS k FROM rankings GROUP BY 1, 2
-        ), pairs AS (
-            SELECT a.run, a.language AS language_a, b.language AS language_b, a.influence_target_id AS target_a,
-                   b.influence_target_id AS target_b
-            FROM targets a JOIN targets b ON b.run = a.run AND b.question = a.question AND b.language > a.language
-        ), shared AS (
-            SELECT target_a, target_b, x.direction, count(*) AS shared
-            FROM pairs JOIN rankings x ON x.influence_target_id = target_a
-            JOIN rankings y ON y.influence_target_id = target_b AND y.direction = x.direction
-                AND y.training_example_id = x.training_example_id
-            GROUP BY 1, 2, 3
-        )
-        SELECT run, a.direction, language_a, language_b,
-               avg(50.0 * coalesce(shared, 0) / a.k + 50.0 * coalesce(shared, 0) / b.k) AS consistency
-        FROM pairs p JOIN lists a ON a.influence_target_id = p.target_a
-        JOIN lists b ON b.influence_target_id = p.target_b AND b.direction = a.direction
-        LEFT JOIN shared s ON s.target_a = p.target_a AND s.target_b = p.target_b AND s.direction = a.direction
-        GROUP BY 1, 2, 3, 4
-    """,
-}
-"""By analysis: the query."""
+        if not expected.index.equals(found.index) or (expected - found).abs().max() > CLOSE:
+            raise SystemExit(f"{rival} has another {figure} for {name} than mlv:\n{expected}\n{found}")
 
 
-def read_csv(folder: Path, name: str) -> dict[str, pd.DataFrame]:
-    """The columns that an analysis in pandas needs; text is read as categories, which is faster and smaller."""
-    files = PANDAS[name][1]
-    return {
-        file: pd.read_csv(
-            folder / f"{file}.csv", usecols=columns, dtype=dict.fromkeys(set(columns) & set(_TEXTS), "category")
-        )
-        for file, columns in files.items()
-    }
+def _named(key: pd.DataFrame) -> pd.MultiIndex:
+    """A key whose parts are text."""
+    return pd.MultiIndex.from_frame(key.astype(object).where(key.notna(), "").astype(str))
 
 
-def in_sqlite(path: Path, name: str) -> pd.DataFrame:
-    """An analysis in SQLite."""
-    with sqlite3.connect(path) as database:
-        database.execute("PRAGMA cache_size = -1000000")
-        return pd.read_sql_query(SQLITE[name], database)
+def _timed(work: Callable[[], tuple[float, pd.DataFrame]]) -> tuple[Took, pd.DataFrame]:
+    """What the median of three took, or the first if it is slow, and the result."""
+    taken: list[Took] = []
+    while len(taken) < 3 and not (taken and taken[0].seconds > QUICK):
+        began, processor = time.perf_counter(), time.process_time()
+        reading, result = work()
+        seconds, processor = time.perf_counter() - began, time.process_time() - processor
+        taken.append(Took(seconds, reading, processor, peak_gigabytes()))
+    return sorted(taken)[len(taken) // 2], result
+
+
+def _in_pandas(name: str, folder: Path) -> tuple[float, pd.DataFrame]:
+    """The seconds of reading, and the result."""
+    work, files = PANDAS[name]
+    began = time.perf_counter()
+    frames = {file: read_csv(folder / f"{file}.csv", columns) for file, columns in files.items()}
+    return time.perf_counter() - began, work(frames)
+
+
+def main() -> None:
+    """Do one analysis, write its result and print what it took as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rival", choices=RIVALS)
+    parser.add_argument("name", choices=ANALYSES)
+    parser.add_argument("folder", type=Path)
+    given = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    if given.rival == "pandas":
+        took, result = _timed(lambda: _in_pandas(given.name, given.folder))
+    else:
+        took, result = _timed(lambda: (0.0, in_sqlite(given.folder / DATABASE, given.name)))
+    result.to_parquet(result_file(given.rival, given.name, given.folder))
+    print(json.dumps(took._asdict()))
+
+
+if __name__ == "__main__":
+    main()

@@ -173,7 +173,9 @@ places AS (
     (VALUES ('positive'), ('negative')) t(direction), range(1, 101) ranks(rank)
     WHERE traced_run_id BETWEEN $first AND $last
 )
-SELECT influence_target_id, direction, rank, first + floor((part + chance ** 3) * examples / 100)::INTEGER,
+SELECT influence_target_id, direction, rank,
+       first + part * examples // 100
+           + floor(chance ** 3 * ((part + 1) * examples // 100 - part * examples // 100))::INTEGER,
        (101 - rank - chance) * CASE direction WHEN 'positive' THEN 0.01 ELSE -0.01 END
 FROM places
 ORDER BY influence_target_id, direction DESC, rank;
