@@ -40,8 +40,8 @@ SHOWN = 500
 """Characters that an error quotes of what is wrong with a file."""
 
 MAX_VALUES_A_BYTE = 20
-"""Values (rows by columns) that a byte of a parquet file may hold. Large rankings have 0.9, tables that repeat themselves
-up to 5; a column of one repeated value has millions."""
+"""Values (rows by columns) that a byte of a parquet file may hold. Large rankings have 0.9, tables that repeat
+themselves up to 5; a column of one repeated value has millions."""
 
 FREE_VALUES = 10_000_000
 """Values up to which that does not matter."""
