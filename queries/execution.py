@@ -28,6 +28,8 @@ _SIGNAL_SECONDS = 0.1
 _WITHOUT_FRAME = re.compile(r"\b(INTERVAL|MAP|BIT|UNION|VARIANT|BIGNUM|UHUGEINT|GEOMETRY|TIME WITH TIME ZONE)\b")
 """Types of DuckDB that a polars frame has no column for, or not one that can be written to every format."""
 
+_INSTALLED = "mlv_macros"
+"""Variable of a connection that has the macros: to look for them among all functions would take 15 ms a query."""
 
 _LISTED = 5
 """Macros that an error names."""
@@ -82,21 +84,21 @@ def macros_sql() -> str:
 
 
 def install_macros(connection: duckdb.DuckDBPyConnection) -> None:
-    """Give a connection the macros that queries use; once more does no harm.
+    """Give a connection the macros that queries use; once more does nothing.
 
     Raises StoreError where macros in the store take the place of functions, which would change every result, and where
     its views are not those of mlv.
     """
-    made = connection.execute(
-        "SELECT database_name, function_name FROM system.main.duckdb_functions() WHERE NOT internal"
-    ).fetchall()
-    own = {name for database, name in made if database != "temp"}
-    if own:
-        _refuse_shadows(connection, own)
-    if ("temp", "spearman_rho") in made:
+    if connection.execute(f"SELECT getvariable('{_INSTALLED}')").fetchone() == (True,):
         return
+    made = connection.execute(
+        "SELECT function_name FROM system.main.duckdb_functions() WHERE NOT internal AND database_name <> 'temp'"
+    ).fetchall()
+    if made:
+        _refuse_shadows(connection, {name for (name,) in made})
     try:
         connection.execute(macros_sql())
+        connection.execute(f"SET VARIABLE {_INSTALLED} = TRUE")
     except duckdb.Error as error:
         raise StoreError(
             f"The views of the store are not those that mlv made: {str(error).splitlines()[0]}",
@@ -242,7 +244,11 @@ def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], pl.
 def _explained(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> UsageError:
     """What DuckDB says, and what to do about it."""
     text = str(error).strip()
-    if "read-only" in text:
+    if isinstance(error, duckdb.OutOfMemoryException):
+        said = text.splitlines()[0].removeprefix("Out of Memory Error: ")
+        text = f"The memory does not suffice for the query: {said}"
+        hint = "Ask of fewer runs (--param model=..., source=..., seed=...), or leave out --ci (mlv report: --no-ci)."
+    elif "read-only" in text:
         hint = "The store is open for reading; what changes it needs --write."
     elif isinstance(error, duckdb.PermissionException):
         hint = "SQL reaches nothing but the store. Write a result with -o PATH; --write lifts the limit."

@@ -37,6 +37,10 @@ CREATE OR REPLACE TEMP MACRO shell_word(word) AS
 CREATE OR REPLACE TEMP MACRO in_order(value, place) AS
     list_transform(list_sort(list({'place': place, 'value': value})), lambda pair: pair.value);
 
+-- The same of small integers (places below 2^31, values below 2^32), as doubles: faster again, for one number is sorted.
+CREATE OR REPLACE TEMP MACRO in_place(value, place) AS
+    list_transform(list_sort(list(place::BIGINT << 32 | value)), lambda packed: (packed & 4294967295)::DOUBLE);
+
 -- Mean in a fixed order, so that the last digit does not depend on how rows are stored (aggregate).
 CREATE OR REPLACE TEMP MACRO mean(value, place) AS list_avg(in_order(value, place));
 
@@ -156,6 +160,12 @@ CREATE OR REPLACE TEMP MACRO drawn_mean(value, place, times, resample) AS
         sum((value * 1e12)::BIGINT * times) / 1e12 / sum(CASE WHEN value IS NOT NULL THEN times END)
     );
 
+-- The same of lists, without a row for each question of each resample: how often every question was drawn, the places
+-- of those that have a value, the products of their values and weights, and the weights. NULL where none was drawn.
+CREATE OR REPLACE TEMP MACRO listed_mean(times, places, products, weights) AS
+    list_dot_product(list_transform(places, lambda place: times[place]), products)
+    / nullif(list_dot_product(list_transform(places, lambda place: times[place]), weights), 0);
+
 -- Cosine of what was drawn of two vectors of shares: of resample 0 as cosine (aggregate, within a resample).
 CREATE OR REPLACE TEMP MACRO drawn_cosine(x, y, place, times, resample) AS
     CASE
@@ -168,6 +178,9 @@ CREATE OR REPLACE TEMP MACRO drawn_cosine(x, y, place, times, resample) AS
             / sqrt(sum((x * x * 1e12)::BIGINT * times)::DOUBLE * sum((y * y * 1e12)::BIGINT * times)::DOUBLE)
         )
     END;
+
+-- Mean over rows of a resample, in whatever order they come (aggregate).
+CREATE OR REPLACE TEMP MACRO resampled_mean(value) AS sum((value * 1e12)::BIGINT) / 1e12 / count(value);
 
 -- The value as it is (aggregate over resamples, as the next four).
 CREATE OR REPLACE TEMP MACRO observed(value, resample) AS any_value(value) FILTER (WHERE resample = 0);
@@ -371,52 +384,85 @@ CREATE OR REPLACE TEMP MACRO agreement_cells(
     JOIN chosen a ON a.place = place_a
     JOIN chosen b ON b.place = place_b;
 
--- Values before and after fine-tuning, one row per run, test language and question of a probe set that both checkpoints
--- answered, with what made the run. The other parameters restrict where they are not NULL.
-CREATE OR REPLACE TEMP MACRO selected_shifts(
-    wanted_score, wanted_probe_set, wanted_strategies, wanted_model, wanted_source, wanted_sentences, wanted_seed,
-    wanted_epoch
-) AS TABLE
-    SELECT
-        k.model, k.source, k.ft_languages, k.strategy, k.sentences, k.seed, k.epoch, k.settings, k.run,
-        f.language, f.question, f.category, f.shifted
-    FROM v_shift f
-    JOIN selected_checkpoints(
-        wanted_strategies, wanted_model, wanted_source, wanted_sentences, wanted_seed, wanted_epoch
-    ) k USING (checkpoint_id)
-    JOIN v_probe_set s USING (collection, question)
-    WHERE f.score = wanted_score AND s.probe_set = wanted_probe_set;
+-- Whether values shifted, as v_shift has it, of fine-tuned checkpoints and the questions of a probe set, by key. The way
+-- of scoring is chosen on both sides before they are joined: half the cost.
+CREATE OR REPLACE TEMP MACRO shifted_answers(checkpoints, wanted_score, wanted_probe_set) AS TABLE
+    SELECT checkpoint_id, a.probe_id, a.language, a.question, a.answer <> b.answer AS shifted
+    FROM v_answer a
+    JOIN v_checkpoint k USING (checkpoint_id)
+    JOIN v_answer b ON b.checkpoint_id = k.base_checkpoint_id AND b.probe_id = a.probe_id
+    WHERE a.score = wanted_score
+      AND b.score = wanted_score
+      AND checkpoint_id IN (SELECT unnest(checkpoints))
+      AND a.probe_id IN (
+          SELECT probe_id FROM v_probe JOIN v_probe_set USING (collection, question) WHERE probe_set = wanted_probe_set
+      );
 
--- Per run, test language, category and resample: how many values both its checkpoint and its base have (probes), and how
--- many of them fine-tuning left unchanged. Otherwise as selected_shifts.
+-- Per run, test language, category where wanted and resample: how many values both its checkpoint and its base have
+-- (probes), and how many of them fine-tuning left unchanged, with what made the run. The other parameters restrict where
+-- they are not NULL. A resample's counts are products of lists: there is no row for each question of each resample.
 CREATE OR REPLACE TEMP MACRO unchanged_counts(
     wanted_score, wanted_probe_set, wanted_strategies, wanted_model, wanted_source, wanted_sentences, wanted_seed,
-    wanted_epoch, with_resamples
+    wanted_epoch, by_category, with_resamples
 ) AS TABLE
     WITH chosen AS (
         FROM selected_checkpoints(
             wanted_strategies, wanted_model, wanted_source, wanted_sentences, wanted_seed, wanted_epoch
         )
     ),
-    shifts AS MATERIALIZED (
-        SELECT checkpoint_id, collection, language, question, shifted
-        FROM v_shift
-        WHERE score = wanted_score AND checkpoint_id IN (SELECT checkpoint_id FROM chosen)
+    asked AS MATERIALIZED (
+        SELECT probe_id, p.language, s.category, place, dense_rank() OVER (ORDER BY p.language, s.category) AS cell
+        FROM v_probe p
+        JOIN (
+            SELECT
+                collection, question,
+                CASE WHEN by_category THEN category END AS category,
+                row_number() OVER (ORDER BY question) AS place
+            FROM v_probe_set
+            WHERE probe_set = wanted_probe_set
+        ) s USING (collection, question)
+    ),
+    answered AS MATERIALIZED (
+        SELECT checkpoint_id, cell, place, shifted
+        FROM shifted_answers((SELECT list(checkpoint_id) FROM chosen), wanted_score, wanted_probe_set)
+        JOIN asked USING (probe_id)
+    ),
+    vectors AS MATERIALIZED (
+        SELECT checkpoint_id, cell, list_sort(list(place)) AS places, in_place((NOT shifted)::INTEGER, place) AS unchanged
+        FROM answered
+        WHERE with_resamples
+        GROUP BY ALL
+    ),
+    sets AS MATERIALIZED (
+        SELECT places, row_number() OVER () AS answered_set FROM (SELECT DISTINCT places FROM vectors)
     ),
     counts AS (
         SELECT
-            checkpoint_id, language, category, resample,
-            coalesce(sum(times) FILTER (WHERE NOT shifted), 0)::BIGINT AS unchanged,
-            sum(times)::BIGINT AS probes
-        FROM shifts
-        JOIN drawn_questions(wanted_probe_set, with_resamples) USING (collection, question)
+            checkpoint_id, cell, 0 AS resample,
+            count(*) FILTER (WHERE NOT shifted) AS unchanged,
+            count(*) AS probes
+        FROM answered
         GROUP BY ALL
+        UNION ALL
+        SELECT checkpoint_id, cell, resample, list_dot_product(drawn, unchanged)::BIGINT, probes
+        FROM vectors
+        JOIN sets USING (places)
+        JOIN (
+            SELECT
+                answered_set, resample,
+                list_transform(places, lambda place: times[place]) AS drawn,
+                list_sum(drawn)::BIGINT AS probes
+            FROM sets
+            CROSS JOIN drawn_lists(wanted_probe_set, with_resamples)
+        ) USING (answered_set)
+        WHERE probes > 0
     )
     SELECT
         k.model, k.source, k.ft_languages, k.strategy, k.sentences, k.seed, k.epoch, k.settings, k.run,
         language, category, resample, unchanged, probes
     FROM counts
-    JOIN chosen k USING (checkpoint_id);
+    JOIN chosen k USING (checkpoint_id)
+    JOIN (SELECT DISTINCT cell, language, category FROM asked) USING (cell);
 
 -- Influence ------------------------------------------------------------------------------------------------------
 
@@ -488,6 +534,24 @@ CREATE OR REPLACE TEMP MACRO drawn_targets(influence_runs, with_resamples) AS TA
     JOIN v_resample ON probe_set = json_extract_string(r.spec, '$.probe_set')
     WHERE r.run IN (SELECT unnest(influence_runs)) AND with_resamples;
 
+-- The questions that influence runs trace, with their places in the lists of traced_draws; no rows where not wanted.
+CREATE OR REPLACE TEMP MACRO traced_places(influence_runs, with_resamples) AS TABLE
+    SELECT run, probe_set, question, dense_rank() OVER (ORDER BY probe_set, question) AS place
+    FROM (
+        SELECT DISTINCT run, json_extract_string(r.spec, '$.probe_set') AS probe_set, question
+        FROM v_traced_probe
+        JOIN v_run r USING (run)
+        WHERE with_resamples AND run IN (SELECT unnest(influence_runs))
+    );
+
+-- Per resample, how often each of these questions was drawn, in the order of their places.
+CREATE OR REPLACE TEMP MACRO traced_draws(influence_runs, with_resamples) AS TABLE
+    SELECT resample, list(coalesce(times, 0)::DOUBLE ORDER BY place) AS times
+    FROM (SELECT DISTINCT resample FROM v_resample WHERE with_resamples)
+    CROSS JOIN (SELECT DISTINCT probe_set, question, place FROM traced_places(influence_runs, with_resamples))
+    LEFT JOIN v_resample USING (probe_set, question, resample)
+    GROUP BY resample;
+
 -- Per target, direction and fine-tuning language: the percentage of the k most influential examples that are in it. All
 -- that are stored were counted when they were; fewer are counted here. The last three parameters restrict where they are
 -- not NULL.
@@ -535,7 +599,7 @@ CREATE OR REPLACE TEMP MACRO resampled_correlations(
     checkpoints, wanted_score, wanted_probe_set, wanted_survey, wanted_weighting, countries, with_resamples
 ) AS TABLE
     WITH questions AS (
-        SELECT collection, question, row_number() OVER (ORDER BY question) AS place
+        SELECT collection, question, (row_number() OVER (ORDER BY question))::SMALLINT AS place
         FROM v_probe_set
         WHERE probe_set = wanted_probe_set AND with_resamples
         -- ranks of more would not fit 12 bits
@@ -543,20 +607,24 @@ CREATE OR REPLACE TEMP MACRO resampled_correlations(
     ),
     draws AS MATERIALIZED (
         SELECT pack, place, coalesce(sum(times::HUGEINT << (12 * ((resample - 1) % 10))::HUGEINT), 0) AS times
-        FROM (SELECT DISTINCT (resample - 1) // 10 AS pack FROM v_resample WHERE probe_set = wanted_probe_set)
+        FROM (
+            SELECT DISTINCT ((resample - 1) // 10)::SMALLINT AS pack
+            FROM v_resample
+            WHERE probe_set = wanted_probe_set AND with_resamples
+        )
         CROSS JOIN questions
-        LEFT JOIN (FROM v_resample WHERE probe_set = wanted_probe_set) r
+        LEFT JOIN (FROM v_resample WHERE probe_set = wanted_probe_set AND with_resamples) r
             ON r.question = questions.question AND (r.resample - 1) // 10 = pack
         GROUP BY ALL
     ),
     models AS MATERIALIZED (
-        SELECT checkpoint_id, language, dense_rank() OVER (ORDER BY checkpoint_id, language) AS profile, place, p_first
+        SELECT profile_id AS profile, checkpoint_id, language, place, p_first
         FROM v_model_profile
         JOIN questions USING (collection, question)
         WHERE score = wanted_score AND checkpoint_id IN (SELECT unnest(checkpoints))
     ),
     people AS MATERIALIZED (
-        SELECT country, -dense_rank() OVER (ORDER BY country) AS profile, place, p_first
+        SELECT -profile_id AS profile, country, place, p_first
         FROM v_country_profile
         JOIN questions USING (question)
         WHERE survey = wanted_survey AND weighting = wanted_weighting AND list_contains(countries, country)
@@ -567,7 +635,7 @@ CREATE OR REPLACE TEMP MACRO resampled_correlations(
             a.profile AS model_profile,
             b.profile AS people_profile,
             list_sort(list_intersect(a.places, b.places)) AS common,
-            dense_rank() OVER (ORDER BY common) AS shared
+            (dense_rank() OVER (ORDER BY common))::SMALLINT AS shared
         FROM (SELECT checkpoint_id, language, profile, list(place) AS places FROM models GROUP BY ALL) a
         CROSS JOIN (SELECT country, profile, list(place) AS places FROM people GROUP BY ALL) b
     ),
@@ -578,10 +646,9 @@ CREATE OR REPLACE TEMP MACRO resampled_correlations(
     ),
     ranked AS (
         SELECT
-            profile, shared, pack, place, times,
-            sum(times) OVER (w RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
-            - sum(times) OVER (w RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
-            + sum(times) OVER (PARTITION BY profile, shared, pack) AS rank
+            profile, shared, pack, place,
+            2 * sum(times) OVER (w RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+            - sum(times) OVER (w RANGE BETWEEN CURRENT ROW AND CURRENT ROW) AS rank
         FROM (SELECT profile, shared, unnest(common) AS place FROM compared)
         JOIN (
             SELECT profile, place, p_first FROM models UNION ALL SELECT profile, place, p_first FROM people
@@ -590,8 +657,12 @@ CREATE OR REPLACE TEMP MACRO resampled_correlations(
         WINDOW w AS (PARTITION BY profile, shared, pack ORDER BY p_first)
     ),
     packed AS MATERIALIZED (
-        SELECT profile, shared, pack, list(rank ORDER BY place) AS ranks, list(times ORDER BY place) AS times
-        FROM ranked
+        SELECT profile, shared, pack, in_order(rank, place) AS ranks FROM ranked GROUP BY ALL
+    ),
+    weighted AS MATERIALIZED (
+        SELECT shared, pack, in_order(times, place) AS times
+        FROM (SELECT DISTINCT shared, unnest(common) AS place FROM (SELECT DISTINCT shared, common FROM pairs))
+        JOIN draws USING (place)
         GROUP BY ALL
     ),
     unpacked AS NOT MATERIALIZED (
@@ -599,10 +670,11 @@ CREATE OR REPLACE TEMP MACRO resampled_correlations(
             profile, shared,
             10 * pack + digit + 1 AS resample,
             list_transform(packed.ranks, lambda rank: (rank >> (12 * digit)::HUGEINT & 4095)::DOUBLE) AS drawn_ranks,
-            list_transform(packed.times, lambda n: (n >> (12 * digit)::HUGEINT & 4095)::DOUBLE) AS weights,
+            list_transform(times, lambda n: (n >> (12 * digit)::HUGEINT & 4095)::DOUBLE) AS weights,
             list_sum(weights) ** 3 AS expected,
             sqrt(list_dot_product(list_transform(drawn_ranks, lambda rank: rank * rank), weights) - expected) AS spread
         FROM packed
+        JOIN weighted USING (shared, pack)
         CROSS JOIN (SELECT unnest(range(10)) AS digit)
     ),
     -- before pairs, so that lists of ranks are not held for every pair
@@ -640,51 +712,68 @@ CREATE OR REPLACE TEMP MACRO profile_correlations(
         WHERE probe_set = wanted_probe_set
     ),
     models AS MATERIALIZED (
-        SELECT checkpoint_id, language, place, p_first
+        SELECT profile_id, checkpoint_id, language, place, p_first
         FROM v_model_profile
         JOIN questions USING (collection, question)
         WHERE score = wanted_score AND checkpoint_id IN (SELECT unnest(checkpoints))
     ),
     people AS MATERIALIZED (
-        SELECT country, place, p_first
+        SELECT profile_id, country, place, p_first
         FROM v_country_profile
         JOIN questions USING (question)
         WHERE survey = wanted_survey AND weighting = wanted_weighting AND list_contains(countries, country)
     ),
-    model_sets AS (
-        SELECT checkpoint_id, language, dense_rank() OVER (ORDER BY list_sort(list(place))) AS model_set
+    model_profiles AS MATERIALIZED (
+        SELECT
+            profile_id,
+            any_value(checkpoint_id) AS checkpoint_id,
+            any_value(language) AS language,
+            list_sort(list(place)) AS places
         FROM models
-        GROUP BY checkpoint_id, language
+        GROUP BY profile_id
     ),
-    people_sets AS (
-        SELECT country, dense_rank() OVER (ORDER BY list_sort(list(place))) AS people_set FROM people GROUP BY country
+    people_profiles AS MATERIALIZED (
+        SELECT profile_id, any_value(country) AS country, list_sort(list(place)) AS places
+        FROM people
+        GROUP BY profile_id
+    ),
+    model_sets AS MATERIALIZED (
+        SELECT places, row_number() OVER () AS model_set FROM (SELECT DISTINCT places FROM model_profiles)
+    ),
+    people_sets AS MATERIALIZED (
+        SELECT places, row_number() OVER () AS people_set FROM (SELECT DISTINCT places FROM people_profiles)
     ),
     model_ranks AS (
-        SELECT checkpoint_id, language, model_set, people_set, in_order(model_rank::DOUBLE, place) AS model_ranks
+        SELECT profile_id, any_value(model_set) AS model_set, people_set, in_place(model_rank, place) AS model_ranks
         FROM (
-            SELECT
-                checkpoint_id, language, model_set, people_set, place, rank() OVER w + count(*) OVER w AS model_rank
+            SELECT profile_id, model_set, people_set, place, rank() OVER w + count(*) OVER w AS model_rank
             FROM models
-            JOIN model_sets USING (checkpoint_id, language)
-            JOIN (SELECT DISTINCT people_set, place FROM people JOIN people_sets USING (country)) USING (place)
-            WINDOW w AS (PARTITION BY checkpoint_id, language, people_set ORDER BY p_first)
+            JOIN (
+                SELECT profile_id, model_set FROM model_profiles JOIN model_sets USING (places)
+            ) USING (profile_id)
+            JOIN (SELECT people_set, unnest(places) AS place FROM people_sets) USING (place)
+            WINDOW w AS (PARTITION BY profile_id, people_set ORDER BY p_first)
         )
-        GROUP BY ALL
+        GROUP BY profile_id, people_set
     ),
     people_ranks AS (
-        SELECT country, people_set, model_set, in_order(people_rank::DOUBLE, place) AS people_ranks
+        SELECT profile_id, any_value(people_set) AS people_set, model_set, in_place(people_rank, place) AS people_ranks
         FROM (
-            SELECT country, people_set, model_set, place, rank() OVER w + count(*) OVER w AS people_rank
+            SELECT profile_id, people_set, model_set, place, rank() OVER w + count(*) OVER w AS people_rank
             FROM people
-            JOIN people_sets USING (country)
-            JOIN (SELECT DISTINCT model_set, place FROM models JOIN model_sets USING (checkpoint_id, language)) USING (place)
-            WINDOW w AS (PARTITION BY country, model_set ORDER BY p_first)
+            JOIN (
+                SELECT profile_id, people_set FROM people_profiles JOIN people_sets USING (places)
+            ) USING (profile_id)
+            JOIN (SELECT model_set, unnest(places) AS place FROM model_sets) USING (place)
+            WINDOW w AS (PARTITION BY profile_id, model_set ORDER BY p_first)
         )
-        GROUP BY ALL
+        GROUP BY profile_id, model_set
     )
     SELECT
-        checkpoint_id, language, country,
+        m.checkpoint_id, m.language, c.country,
         listed_rho(model_ranks, people_ranks) AS rho,
         len(model_ranks) AS n
     FROM model_ranks
-    JOIN people_ranks USING (model_set, people_set);
+    JOIN people_ranks USING (model_set, people_set)
+    JOIN model_profiles m ON m.profile_id = model_ranks.profile_id
+    JOIN people_profiles c ON c.profile_id = people_ranks.profile_id;

@@ -217,6 +217,7 @@ VIEWS = (
         "The answer a checkpoint gives to a probe, once per way of scoring.",
         {
             "checkpoint_id": "Key of the checkpoint.",
+            "probe_id": "Key of the probe.",
             "collection": "Where the probe is from.",
             "language": "Test language.",
             "question": "Identifier of the question.",
@@ -227,8 +228,8 @@ VIEWS = (
             "p_first": "Softmax over the two scores, first component.",
         },
         """
-        SELECT a.checkpoint_id, p.collection, p.language, p.question, p.category, a.score, a.answer, a.margin,
-               a.p_first
+        SELECT a.checkpoint_id, a.probe_id, p.collection, p.language, p.question, p.category, a.score, a.answer,
+               a.margin, a.p_first
         FROM probe_answer a
         JOIN v_probe p USING (probe_id)
         """,
@@ -263,6 +264,7 @@ VIEWS = (
         "v_model_profile",
         "Cultural profiles of checkpoints, one row per question and way of scoring.",
         {
+            "profile_id": "Key of the profile.",
             "checkpoint_id": "Key of the checkpoint.",
             "collection": "Where the probes are from.",
             "language": "Test language.",
@@ -272,7 +274,7 @@ VIEWS = (
             "p_first": "Probability of the first answer's side.",
         },
         """
-        SELECT f.checkpoint_id, pc.code AS collection, l.code AS language, f.score, q.code AS question,
+        SELECT profile_id, f.checkpoint_id, pc.code AS collection, l.code AS language, f.score, q.code AS question,
                c.code AS category, v.p_first
         FROM profile_value v
         JOIN profile f USING (profile_id)
@@ -286,6 +288,7 @@ VIEWS = (
         "v_country_profile",
         "Cultural profiles of countries, one row per question.",
         {
+            "profile_id": "Key of the profile.",
             "survey": "Name of the survey.",
             "illustrative": "True where the numbers are invented for demonstration.",
             "country": "ISO 3166-1 alpha-2 code.",
@@ -295,7 +298,7 @@ VIEWS = (
             "p_first": "Share of people on the first answer's side, of those on either side.",
         },
         """
-        SELECT s.code AS survey, s.illustrative, y.code AS country, f.weighting, q.code AS question,
+        SELECT profile_id, s.code AS survey, s.illustrative, y.code AS country, f.weighting, q.code AS question,
                c.code AS category, v.p_first
         FROM profile_value v
         JOIN profile f USING (profile_id)
@@ -607,6 +610,7 @@ VIEWS = (
         "v_influence_summary",
         "Scores of each target over all training examples of a language.",
         {
+            "influence_target_id": "Key of the target.",
             **_TARGET_COLUMNS,
             "epoch": "Epoch whose checkpoint alone was used; NULL where all were.",
             "train_language": "Language of the training examples.",
@@ -617,8 +621,8 @@ VIEWS = (
             "score_max": "Highest score.",
         },
         f"""
-        SELECT r.name AS run, f.name AS traced_run, p.collection, p.language, p.question, t.epoch,
-               l.code AS train_language, s.n, s.score_sum / s.n AS score_mean,
+        SELECT t.influence_target_id, r.name AS run, f.name AS traced_run, p.collection, p.language, p.question,
+               t.epoch, l.code AS train_language, s.n, s.score_sum / s.n AS score_mean,
                sqrt(greatest(s.score_sum_squares / s.n - (s.score_sum / s.n) ** 2, 0)) AS score_sd,
                s.score_min, s.score_max
         FROM influence_summary s

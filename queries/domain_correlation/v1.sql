@@ -67,7 +67,7 @@ p_holm = "p corrected for the number of rows after Holm."
 WITH runs AS (
     SELECT * EXCLUDE (unchanged), 100.0 * unchanged / probes AS unchanged
     FROM unchanged_counts(
-        $score, $probe_set, ['monolingual'], $model, NULL, $sentences, $seed, $epoch, $ci
+        $score, $probe_set, ['monolingual'], $model, NULL, $sentences, $seed, $epoch, TRUE, $ci
     )
 ),
 languages AS (

@@ -114,7 +114,7 @@ shared AS (
 ),
 questions AS (
     SELECT
-        a.run, a.question, cell, list_a.direction,
+        a.run, a.question, list_a.direction,
         a.language AS language_a,
         b.language AS language_b,
         coalesce(shared, 0) AS shared,
@@ -129,38 +129,50 @@ questions AS (
         AND shared.direction = list_a.direction
     WHERE a.language < b.language
 ),
-pairs AS (
+-- average is the row avg. that a pair is in
+pairs AS MATERIALIZED (
     SELECT
-        run, direction, language_a, language_b, resample,
-        drawn_mean(50.0 * (shared / k_a + shared / k_b), cell, times, resample) AS consistency,
-        drawn_mean(50.0 * (k_a + k_b) / examples, cell, times, resample) AS chance,
+        run, direction, language_a, language_b,
+        row_number() OVER () AS pair,
+        dense_rank() OVER (ORDER BY run, direction) AS average,
+        list_sort(list(place) FILTER (WHERE $ci)) AS places,
+        in_order(50.0 * (shared / k_a + shared / k_b), question) AS percentages,
+        list(1::DOUBLE) FILTER (WHERE $ci) AS weights,
+        mean(50.0 * (k_a + k_b) / examples, question) AS chance,
         count(*) AS questions
     FROM questions
     JOIN chosen USING (run)
-    JOIN drawn_targets((SELECT list(run) FROM chosen), $ci) USING (run, question)
-    GROUP BY ALL
+    LEFT JOIN traced_places((SELECT list(run) FROM chosen), $ci) USING (run, question)
+    GROUP BY run, direction, language_a, language_b
 ),
-rows AS (
+resampled AS MATERIALIZED (
+    SELECT pair, average, resample, listed_mean(times, places, percentages, weights) AS consistency
+    FROM pairs
+    CROSS JOIN traced_draws((SELECT list(run) FROM chosen), $ci)
+),
+cells AS (
+    SELECT pair AS cell, run, direction, language_a, language_b, list_avg(percentages) AS consistency, chance, questions
     FROM pairs
     UNION ALL
     SELECT
-        run, direction, 'avg.', 'avg.', resample,
-        drawn_mean(consistency, [language_a, language_b], 1, resample),
-        drawn_mean(chance, [language_a, language_b], 1, resample),
+        -average, run, direction, 'avg.', 'avg.',
+        mean(list_avg(percentages), [language_a, language_b]),
+        mean(chance, [language_a, language_b]),
         sum(questions)::BIGINT
     FROM pairs
-    GROUP BY ALL
+    GROUP BY average, run, direction
 ),
-cells AS (
+intervals AS (
     SELECT
-        run, direction, language_a, language_b,
-        observed(consistency, resample) AS consistency,
+        cell,
         interval_low(consistency, resample) AS consistency_low,
-        interval_high(consistency, resample) AS consistency_high,
-        observed(chance, resample) AS chance,
-        observed(questions, resample) AS questions
-    FROM rows
-    GROUP BY ALL
+        interval_high(consistency, resample) AS consistency_high
+    FROM (
+        SELECT pair AS cell, resample, consistency FROM resampled
+        UNION ALL
+        SELECT -average, resample, resampled_mean(consistency) FROM resampled GROUP BY average, resample
+    )
+    GROUP BY cell
 )
 SELECT
     run,
@@ -182,6 +194,7 @@ SELECT
     questions
 FROM cells
 JOIN chosen c USING (run)
+LEFT JOIN intervals USING (cell)
 ORDER BY
     c.model, c.source, c.ft_languages, c.sentences, c.seed, c.attribution, c.quantity, run, direction DESC,
     language_a = 'avg.', language_a, language_b

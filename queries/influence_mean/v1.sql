@@ -69,39 +69,44 @@ WITH chosen AS (
     FROM selected_influence_runs($run, $model, $source, $method, $sentences, $seed)
 ),
 summaries AS (
-    SELECT run, language, train_language, question, s.n, s.score_mean, s.score_sd
-    FROM v_influence_summary s
-    JOIN v_influence_target t USING (run, collection, language, question)
-    WHERE run IN (SELECT run FROM chosen) AND s.epoch IS NULL AND t.epoch IS NULL AND matches($shifted, t.shifted)
+    SELECT run, language, train_language, question, n, score_mean, score_sd
+    FROM v_influence_summary
+    WHERE influence_target_id IN (
+        SELECT influence_target_id FROM selected_targets((SELECT list(run) FROM chosen), FALSE, $shifted)
+    )
 ),
-means AS (
+cells AS MATERIALIZED (
     SELECT
-        run, language, train_language, resample,
-        sum(times * n * score_mean ORDER BY question) / sum(times * n) AS influence,
+        run, language, train_language,
+        row_number() OVER () AS cell,
+        list_sort(list(place) FILTER (WHERE $ci)) AS places,
+        in_order(n * score_mean, question) AS products,
+        in_order(n::DOUBLE, question) AS weights,
+        list_sum(products) / sum(n) AS influence,
         count(*) AS targets,
         sum(n)::BIGINT AS n
     FROM summaries
-    JOIN drawn_targets((SELECT list(run) FROM chosen), $ci) USING (run, question)
-    GROUP BY ALL
-),
-cells AS (
-    SELECT
-        run, language, train_language,
-        observed(influence, resample) AS influence,
-        interval_low(influence, resample) AS influence_low,
-        interval_high(influence, resample) AS influence_high,
-        observed(targets, resample) AS targets,
-        observed(n, resample) AS n
-    FROM means
-    GROUP BY ALL
+    LEFT JOIN traced_places((SELECT list(run) FROM chosen), $ci) USING (run, question)
+    GROUP BY run, language, train_language
 ),
 deviations AS (
     SELECT
         run, language, train_language,
-        sqrt(sum(s.n * (score_sd ** 2 + (score_mean - influence) ** 2) ORDER BY question) / sum(s.n)) AS sd
+        sqrt(
+            list_sum(in_order(s.n * (score_sd ** 2 + (score_mean - influence) ** 2), question)) / sum(s.n)
+        ) AS sd
     FROM summaries s
     JOIN cells USING (run, language, train_language)
     GROUP BY ALL
+),
+intervals AS (
+    SELECT
+        cell,
+        interval_low(listed_mean(times, places, products, weights), resample) AS influence_low,
+        interval_high(listed_mean(times, places, products, weights), resample) AS influence_high
+    FROM cells
+    CROSS JOIN traced_draws((SELECT list(run) FROM chosen), $ci)
+    GROUP BY cell
 )
 SELECT
     run,
@@ -123,6 +128,7 @@ SELECT
     n
 FROM cells
 JOIN deviations USING (run, language, train_language)
+LEFT JOIN intervals USING (cell)
 JOIN chosen c USING (run)
 ORDER BY
     c.model, c.source, c.ft_languages, c.sentences, c.seed, c.attribution, c.quantity, run, language, train_language

@@ -79,24 +79,26 @@ contribution_high = "Its upper end."
 WITH chosen AS (
     FROM selected_influence_runs($run, $model, $source, $method, $sentences, $seed)
 ),
-contributions AS (
-    SELECT
-        run, direction, language, ft_language, resample,
-        drawn_mean(share, question, times, resample) AS contribution,
-        count(*) AS targets
-    FROM influence_shares((SELECT list(run) FROM chosen), FALSE, $shifted, $direction, $k)
-    JOIN drawn_targets((SELECT list(run) FROM chosen), $ci) USING (run, question)
-    GROUP BY ALL
-),
-cells AS (
+cells AS MATERIALIZED (
     SELECT
         run, direction, language, ft_language,
-        observed(contribution, resample) AS contribution,
-        interval_low(contribution, resample) AS contribution_low,
-        interval_high(contribution, resample) AS contribution_high,
-        observed(targets, resample) AS targets
-    FROM contributions
-    GROUP BY ALL
+        row_number() OVER () AS cell,
+        list_sort(list(place) FILTER (WHERE $ci)) AS places,
+        in_order(share, question) AS percentages,
+        list(1::DOUBLE) FILTER (WHERE $ci) AS weights,
+        count(*) AS targets
+    FROM influence_shares((SELECT list(run) FROM chosen), FALSE, $shifted, $direction, $k)
+    LEFT JOIN traced_places((SELECT list(run) FROM chosen), $ci) USING (run, question)
+    GROUP BY run, direction, language, ft_language
+),
+intervals AS (
+    SELECT
+        cell,
+        interval_low(listed_mean(times, places, percentages, weights), resample) AS contribution_low,
+        interval_high(listed_mean(times, places, percentages, weights), resample) AS contribution_high
+    FROM cells
+    CROSS JOIN traced_draws((SELECT list(run) FROM chosen), $ci)
+    GROUP BY cell
 ),
 sizes AS (
     SELECT run, train_language AS ft_language, max(n) AS n FROM v_influence_summary WHERE epoch IS NULL GROUP BY ALL
@@ -114,7 +116,7 @@ SELECT
     direction,
     language,
     ft_language,
-    contribution,
+    list_avg(percentages) AS contribution,
     contribution_low,
     contribution_high,
     100.0 * n / c.examples AS examples_share,
@@ -122,6 +124,7 @@ SELECT
     targets
 FROM cells
 JOIN chosen c USING (run)
+LEFT JOIN intervals USING (cell)
 LEFT JOIN sizes USING (run, ft_language)
 ORDER BY
     c.model, c.source, c.ft_languages, c.sentences, c.seed, c.attribution, c.quantity, run, direction DESC, language,

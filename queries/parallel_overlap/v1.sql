@@ -130,7 +130,7 @@ shared AS (
 ),
 questions AS (
     SELECT
-        runs.*, a.language, a.question, a.cell, list_a.direction,
+        runs.*, a.language, a.question, list_a.direction,
         coalesce(shared, 0) AS shared,
         list_a.k AS k_a,
         list_b.k AS k_b
@@ -143,42 +143,79 @@ questions AS (
         ON shared.influence_target_id = a.influence_target_id AND other_target_id = b.influence_target_id
         AND shared.direction = list_a.direction
 ),
-pairs AS (
-    SELECT
-        model, source, sentences, seed, settings, attribution, tracing,
-        direction, ft_language_a, run_a, ft_language_b, run_b, language, resample,
-        drawn_mean(50.0 * (shared / k_a + shared / k_b), cell, times, resample) AS overlap,
-        drawn_mean(50.0 * (k_a / examples_a + k_b / examples_b), cell, times, resample) AS chance,
-        count(*) AS questions
-    FROM questions q
-    JOIN drawn_targets((SELECT list(run) FROM chosen), $ci) d ON d.run = run_a AND d.question = q.question
-    GROUP BY ALL
-),
-rows AS (
-    FROM pairs
-    UNION ALL
-    SELECT
-        model, source, sentences, seed, settings, attribution, tracing, direction, 'avg.', NULL, 'avg.', NULL, 'avg.',
-        resample,
-        drawn_mean(overlap, [run_a, run_b, language], 1, resample),
-        drawn_mean(chance, [run_a, run_b, language], 1, resample),
-        sum(questions)::BIGINT
-    FROM pairs
-    GROUP BY ALL
-),
-cells AS (
+-- average is the row avg. that a pair is in
+pairs AS MATERIALIZED (
     SELECT
         model, source, sentences, seed, settings, attribution, tracing, direction, ft_language_a, run_a, ft_language_b,
         run_b, language,
-        observed(overlap, resample) AS overlap,
-        interval_low(overlap, resample) AS overlap_low,
-        interval_high(overlap, resample) AS overlap_high,
-        observed(chance, resample) AS chance,
-        observed(questions, resample) AS questions
-    FROM rows
-    GROUP BY ALL
+        row_number() OVER () AS pair,
+        dense_rank() OVER (
+            ORDER BY model, source, sentences, seed, settings, attribution, tracing, direction
+        ) AS average,
+        list_sort(list(place) FILTER (WHERE $ci)) AS places,
+        in_order(50.0 * (shared / k_a + shared / k_b), q.question) AS percentages,
+        list(1::DOUBLE) FILTER (WHERE $ci) AS weights,
+        mean(50.0 * (k_a / examples_a + k_b / examples_b), q.question) AS chance,
+        count(*) AS questions
+    FROM questions q
+    LEFT JOIN traced_places((SELECT list(run) FROM chosen), $ci) p ON p.run = run_a AND p.question = q.question
+    GROUP BY
+        model, source, sentences, seed, settings, attribution, tracing, direction, ft_language_a, run_a, ft_language_b,
+        run_b, language
+),
+resampled AS MATERIALIZED (
+    SELECT pair, average, resample, listed_mean(times, places, percentages, weights) AS overlap
+    FROM pairs
+    CROSS JOIN traced_draws((SELECT list(run) FROM chosen), $ci)
+),
+cells AS (
+    SELECT
+        pair AS cell,
+        * EXCLUDE (pair, average, places, percentages, weights, chance, questions),
+        list_avg(percentages) AS overlap,
+        chance,
+        questions
+    FROM pairs
+    UNION ALL
+    SELECT
+        -average, model, source, sentences, seed, settings, attribution, tracing, direction,
+        'avg.', NULL, 'avg.', NULL, 'avg.',
+        mean(list_avg(percentages), [run_a, run_b, language]),
+        mean(chance, [run_a, run_b, language]),
+        sum(questions)::BIGINT
+    FROM pairs
+    GROUP BY average, model, source, sentences, seed, settings, attribution, tracing, direction
+),
+intervals AS (
+    SELECT cell, interval_low(overlap, resample) AS overlap_low, interval_high(overlap, resample) AS overlap_high
+    FROM (
+        SELECT pair AS cell, resample, overlap FROM resampled
+        UNION ALL
+        SELECT -average, resample, resampled_mean(overlap) FROM resampled GROUP BY average, resample
+    )
+    GROUP BY cell
 )
+SELECT
+    model,
+    source,
+    sentences,
+    seed,
+    settings,
+    attribution,
+    tracing,
+    direction,
+    ft_language_a,
+    run_a,
+    ft_language_b,
+    run_b,
+    language,
+    overlap,
+    overlap_low,
+    overlap_high,
+    chance,
+    questions
 FROM cells
+LEFT JOIN intervals USING (cell)
 ORDER BY
     model, source, sentences, seed, settings, attribution, tracing, direction DESC, language = 'avg.', ft_language_a,
     run_a, ft_language_b, run_b, language

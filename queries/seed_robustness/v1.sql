@@ -96,7 +96,7 @@ WITH unchanged AS (
         'unchanged' AS metric, run, seed, model, source, ft_languages, strategy, sentences, settings,
         NULL AS attribution, NULL AS tracing, NULL AS direction, language, NULL AS ft_language, resample,
         100.0 * sum(unchanged) / sum(probes) AS value
-    FROM unchanged_counts($score, $probe_set, $strategies, $model, $source, $sentences, NULL, NULL, $ci)
+    FROM unchanged_counts($score, $probe_set, $strategies, $model, $source, $sentences, NULL, NULL, FALSE, $ci)
     WHERE list_contains($metrics, 'unchanged')
     GROUP BY ALL
 ),
@@ -104,15 +104,28 @@ influence_runs AS (
     FROM selected_influence_runs(NULL, $model, $source, $method, $sentences, NULL)
     WHERE list_contains($metrics, 'language_contribution') AND list_contains($strategies, strategy)
 ),
+shares AS MATERIALIZED (
+    SELECT
+        run, direction, language, ft_language,
+        list_sort(list(place) FILTER (WHERE $ci)) AS places,
+        in_order(share, question) AS percentages,
+        list(1::DOUBLE) FILTER (WHERE $ci) AS weights
+    FROM influence_shares((SELECT list(run) FROM influence_runs), FALSE, NULL, $direction, $k)
+    LEFT JOIN traced_places((SELECT list(run) FROM influence_runs), $ci) USING (run, question)
+    GROUP BY run, direction, language, ft_language
+),
 contributions AS (
     SELECT
         'language_contribution' AS metric, run, c.seed, c.model, c.source, c.ft_languages, c.strategy, c.sentences,
-        c.settings, c.attribution, c.tracing, direction, language, ft_language, resample,
-        drawn_mean(share, question, times, resample) AS value
-    FROM influence_shares((SELECT list(run) FROM influence_runs), FALSE, NULL, $direction, $k)
-    JOIN drawn_targets((SELECT list(run) FROM influence_runs), $ci) USING (run, question)
+        c.settings, c.attribution, c.tracing, direction, language, ft_language, resample, value
+    FROM (
+        SELECT run, direction, language, ft_language, 0 AS resample, list_avg(percentages) AS value FROM shares
+        UNION ALL
+        SELECT run, direction, language, ft_language, resample, listed_mean(times, places, percentages, weights)
+        FROM shares
+        CROSS JOIN traced_draws((SELECT list(run) FROM influence_runs), $ci)
+    )
     JOIN influence_runs c USING (run)
-    GROUP BY ALL
 ),
 seeds AS (
     SELECT * EXCLUDE (run, value), drawn_mean(value, run, 1, resample) AS value

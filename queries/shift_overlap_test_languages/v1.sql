@@ -78,14 +78,18 @@ jaccard_high = "Its upper end."
 WITH chosen AS (
     FROM selected_checkpoints($strategies, $model, $source, $sentences, $seed, $epoch)
 ),
-shifts AS MATERIALIZED (
-    SELECT checkpoint_id, language, question, shifted
-    FROM v_shift
-    JOIN v_probe_set USING (collection, question)
-    WHERE score = $score AND probe_set = $probe_set AND checkpoint_id IN (SELECT checkpoint_id FROM chosen)
+setups AS (
+    SELECT
+        *,
+        dense_rank() OVER (ORDER BY model, source, ft_languages, strategy, sentences, epoch, settings) AS setup
+    FROM chosen
 ),
-places AS (
-    SELECT question, row_number() OVER (ORDER BY question) - 1 AS place FROM v_probe_set WHERE probe_set = $probe_set
+shifts AS MATERIALIZED (
+    SELECT checkpoint_id, language, place, shifted
+    FROM shifted_answers((SELECT list(checkpoint_id) FROM chosen), $score, $probe_set)
+    JOIN (
+        SELECT question, row_number() OVER (ORDER BY question) AS place FROM v_probe_set WHERE probe_set = $probe_set
+    ) USING (question)
 ),
 -- questions as bits, 60 in an integer: two languages are compared without a row for each question of every two
 blocks AS (
@@ -95,15 +99,13 @@ blocks AS (
         bit_or(1 << place % 60) AS answered,
         coalesce(bit_or(1 << place % 60) FILTER (WHERE shifted), 0) AS shifted
     FROM shifts
-    JOIN places USING (question)
     GROUP BY ALL
 ),
-observed_counts AS (
+counts AS (
     SELECT
         checkpoint_id,
         a.language AS language_a,
         b.language AS language_b,
-        0 AS resample,
         sum(bit_count(a.shifted & b.shifted))::BIGINT AS shared,
         sum(bit_count((a.shifted | b.shifted) & a.answered & b.answered))::BIGINT AS either
     FROM blocks a
@@ -112,43 +114,60 @@ observed_counts AS (
     GROUP BY ALL
     HAVING sum(bit_count(a.answered & b.answered)) > 0
 ),
+pairs AS MATERIALIZED (
+    SELECT
+        setup, language_a, language_b,
+        row_number() OVER () AS pair,
+        mean(shared / nullif(either, 0), run) AS jaccard,
+        sum(shared)::BIGINT AS shared,
+        sum(either)::BIGINT AS either,
+        count(*) AS runs
+    FROM counts
+    JOIN setups USING (checkpoint_id)
+    GROUP BY setup, language_a, language_b
+),
 -- of a question that shifts in neither, nothing counts
-resampled_counts AS (
+vectors AS (
     SELECT
         checkpoint_id,
         a.language AS language_a,
         b.language AS language_b,
-        resample,
-        coalesce(sum(times) FILTER (WHERE a.shifted AND b.shifted), 0)::BIGINT AS shared,
-        sum(times)::BIGINT AS either
+        list_sort(list(place)) AS places,
+        in_place((a.shifted AND b.shifted)::INTEGER, place) AS in_both,
+        list(1::DOUBLE) AS in_either
     FROM shifts a
-    JOIN shifts b USING (checkpoint_id, question)
-    JOIN drawn_questions($probe_set, $ci) USING (question)
-    WHERE a.language < b.language AND (a.shifted OR b.shifted) AND resample > 0
+    JOIN shifts b USING (checkpoint_id, place)
+    WHERE a.language < b.language AND (a.shifted OR b.shifted) AND $ci
     GROUP BY ALL
 ),
-pairs AS (
-    SELECT
-        model, source, ft_languages, strategy, sentences, epoch, settings, language_a, language_b, resample,
-        drawn_mean(shared / nullif(either, 0), run, 1, resample) AS jaccard,
-        sum(shared)::BIGINT AS shared,
-        sum(either)::BIGINT AS either,
-        count(*) AS runs
-    FROM (FROM observed_counts UNION ALL FROM resampled_counts)
-    JOIN chosen USING (checkpoint_id)
-    GROUP BY ALL
+resampled AS MATERIALIZED (
+    SELECT setup, pair, resample, resampled_mean(listed_mean(times, places, in_both, in_either)) AS jaccard
+    FROM vectors
+    JOIN setups USING (checkpoint_id)
+    JOIN pairs USING (setup, language_a, language_b)
+    CROSS JOIN drawn_lists($probe_set, $ci)
+    GROUP BY setup, pair, resample
 ),
-rows AS (
-    FROM pairs
+cells AS (
+    SELECT pair AS cell, * EXCLUDE (pair) FROM pairs
     UNION ALL
     SELECT
-        model, source, ft_languages, strategy, sentences, epoch, settings, 'avg.', 'avg.', resample,
-        drawn_mean(jaccard, [language_a, language_b], 1, resample),
+        -setup, setup, 'avg.', 'avg.',
+        mean(jaccard, [language_a, language_b]),
         sum(shared)::BIGINT,
         sum(either)::BIGINT,
         max(runs)
     FROM pairs
-    GROUP BY ALL
+    GROUP BY setup
+),
+intervals AS (
+    SELECT cell, interval_low(jaccard, resample) AS jaccard_low, interval_high(jaccard, resample) AS jaccard_high
+    FROM (
+        SELECT pair AS cell, resample, jaccard FROM resampled
+        UNION ALL
+        SELECT -setup, resample, resampled_mean(jaccard) FROM resampled GROUP BY setup, resample
+    )
+    GROUP BY cell
 )
 SELECT
     model,
@@ -160,13 +179,16 @@ SELECT
     settings,
     language_a,
     language_b,
-    observed(jaccard, resample) AS jaccard,
-    interval_low(jaccard, resample) AS jaccard_low,
-    interval_high(jaccard, resample) AS jaccard_high,
-    observed(shared, resample) AS shared,
-    observed(either, resample) AS either,
-    observed(runs, resample) AS runs
-FROM rows
-GROUP BY model, source, ft_languages, strategy, sentences, epoch, settings, language_a, language_b
+    jaccard,
+    jaccard_low,
+    jaccard_high,
+    shared,
+    either,
+    runs
+FROM cells
+JOIN (
+    SELECT DISTINCT setup, model, source, ft_languages, strategy, sentences, epoch, settings FROM setups
+) USING (setup)
+LEFT JOIN intervals USING (cell)
 ORDER BY
     model, source, strategy, ft_languages, sentences, epoch, settings, language_a = 'avg.', language_a, language_b

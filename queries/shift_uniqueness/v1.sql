@@ -68,32 +68,46 @@ uniqueness_low = "Lower end of the 95% interval of uniqueness."
 uniqueness_high = "Its upper end."
 seed_sd = "Standard deviation over the seeds, of a sample; NULL of a single seed, and for avg."
 */
-WITH shifts AS (
-    FROM selected_shifts($score, $probe_set, ['monolingual'], $model, $source, $sentences, $seed, $epoch)
-),
--- runs of one fine-tuning language and seed count as one, under which a question shifts if it does in any of them
-languages AS (
+WITH runs AS (
     SELECT
-        model, source, sentences, epoch, settings, seed, language, ft_languages, question,
-        bool_or(shifted) AS shifted
-    FROM shifts
-    GROUP BY ALL
+        *,
+        dense_rank() OVER (ORDER BY model, source, sentences, epoch, settings, seed) AS setup,
+        dense_rank() OVER (PARTITION BY model, source, sentences, epoch, settings, seed ORDER BY ft_languages) - 1 AS bit
+    FROM selected_checkpoints(['monolingual'], $model, $source, $sentences, $seed, $epoch)
+),
+-- fine-tuning languages as bits. Runs of one language and seed count as one, under which a question shifts if it does in
+-- any of them
+probes AS MATERIALIZED (
+    SELECT
+        setup, probe_id,
+        bit_or(1::HUGEINT << bit::HUGEINT) AS answered,
+        coalesce(bit_or(1::HUGEINT << bit::HUGEINT) FILTER (WHERE shifted), 0) AS shifted
+    FROM shifted_answers((SELECT list(checkpoint_id) FROM runs), $score, $probe_set)
+    JOIN runs USING (checkpoint_id)
+    GROUP BY setup, probe_id
+),
+cells AS MATERIALIZED (
+    SELECT setup, language, bit_or(answered) AS bits, row_number() OVER (ORDER BY setup, language) AS cell
+    FROM probes
+    JOIN v_probe USING (probe_id)
+    GROUP BY setup, language
+    HAVING bit_count(bit_or(answered)) > 1
 ),
 compared AS (
     SELECT
-        model, source, sentences, epoch, settings, seed, language,
-        list(DISTINCT ft_languages ORDER BY ft_languages) AS ft_languages,
-        row_number() OVER (ORDER BY model, source, sentences, epoch, settings, seed, language) AS cell
-    FROM languages
-    GROUP BY model, source, sentences, epoch, settings, seed, language
-    HAVING len(list(DISTINCT ft_languages)) > 1
+        cell, language, model, source, sentences, epoch, settings, seed,
+        list(DISTINCT ft_languages ORDER BY ft_languages) AS ft_languages
+    FROM cells
+    JOIN runs USING (setup)
+    WHERE bits >> bit::HUGEINT & 1 = 1
+    GROUP BY ALL
 ),
 questions AS MATERIALIZED (
-    SELECT cell, question, count(*) FILTER (WHERE shifted) AS shifting
-    FROM languages
-    JOIN compared c USING (model, source, sentences, epoch, settings, seed, language)
-    GROUP BY cell, question, c.ft_languages
-    HAVING count(*) = len(c.ft_languages)
+    SELECT cell, question, bit_count(shifted) AS shifting
+    FROM probes
+    JOIN v_probe USING (probe_id)
+    JOIN cells USING (setup, language)
+    WHERE answered = bits
 ),
 counts AS (
     SELECT
@@ -105,7 +119,7 @@ counts AS (
     JOIN drawn_questions($probe_set, $ci) USING (question)
     GROUP BY cell, resample
 ),
-cells AS (
+means AS (
     SELECT
         model, source, sentences, epoch, settings, language, resample,
         drawn_mean(100.0 * once / nullif(shifted, 0), seed, 1, resample) AS uniqueness,
@@ -119,7 +133,7 @@ cells AS (
     GROUP BY ALL
 ),
 rows AS (
-    FROM cells
+    FROM means
     UNION ALL
     SELECT
         model, source, sentences, epoch, settings, 'avg.', resample,
@@ -129,7 +143,7 @@ rows AS (
         list_sort(list_distinct(flatten(list(ft_languages)))),
         max(seeds),
         sum(questions)::BIGINT
-    FROM cells
+    FROM means
     GROUP BY ALL
 )
 SELECT

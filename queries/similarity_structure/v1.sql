@@ -197,28 +197,27 @@ maps AS (
 ),
 shuffled AS (
     SELECT
-        map, permutation, language,
-        row_number() OVER (
-            PARTITION BY map, permutation ORDER BY md5($draw || ' ' || permutation || ' ' || language)
-        ) AS place
-    FROM (SELECT map, unnest(languages) AS language FROM maps)
+        map, people_ranks,
+        len(languages) AS n,
+        permutation,
+        list_grade_up(list_transform(languages, lambda language: md5($draw || ' ' || permutation || ' ' || language)))
+        AS shuffle
+    FROM maps
     CROSS JOIN (SELECT unnest(range(1, $permutations + 1)) AS permutation)
 ),
+-- a pair's rank is that of the pair which it becomes; pairs stand in the order of their languages
 permuted AS (
     SELECT
         map, permutation,
-        in_order(
-            people_ranks[
-                (least(a.place, b.place) - 1) * len(languages) - least(a.place, b.place) * (least(a.place, b.place) + 1)
-                // 2 + greatest(a.place, b.place)
-            ],
-            [a.language, b.language]
+        list_transform(
+            flatten(list_transform(range(1, n), lambda i: list_transform(range(i + 1, n + 1), lambda j: [i, j]))),
+            lambda pair: people_ranks[
+                (least(places[pair[1]], places[pair[2]]) - 1) * n
+                - least(places[pair[1]], places[pair[2]]) * (least(places[pair[1]], places[pair[2]]) + 1) // 2
+                + greatest(places[pair[1]], places[pair[2]])
+            ]
         ) AS people_ranks
-    FROM shuffled a
-    JOIN shuffled b USING (map, permutation)
-    JOIN maps USING (map)
-    WHERE a.language < b.language
-    GROUP BY map, permutation
+    FROM (SELECT *, list_grade_up(shuffle) AS places FROM shuffled)
 ),
 -- the sums of ranks stay the same whatever the permutation, so rho goes with the sum of their products
 tests AS (

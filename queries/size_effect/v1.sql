@@ -88,7 +88,7 @@ WITH runs AS (
         model, source, ft_languages, strategy, sentences, epoch, settings, seed, run, language, resample,
         100.0 * sum(unchanged) / sum(probes) AS unchanged,
         sum(probes)::BIGINT AS probes
-    FROM unchanged_counts($score, $probe_set, $strategies, $model, $source, NULL, $seed, $epoch, $ci)
+    FROM unchanged_counts($score, $probe_set, $strategies, $model, $source, NULL, $seed, $epoch, FALSE, $ci)
     GROUP BY ALL
 ),
 seeds AS (

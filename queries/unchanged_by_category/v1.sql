@@ -71,7 +71,7 @@ seed_sd = "Standard deviation over the seeds of the mean over a seed's runs, of 
 WITH runs AS (
     SELECT * EXCLUDE (unchanged), 100.0 * unchanged / probes AS unchanged
     FROM unchanged_counts(
-        $score, $probe_set, ['monolingual'], $model, $source, $sentences, $seed, $epoch, $ci
+        $score, $probe_set, ['monolingual'], $model, $source, $sentences, $seed, $epoch, TRUE, $ci
     )
 ),
 languages AS (

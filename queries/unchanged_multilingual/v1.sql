@@ -76,7 +76,7 @@ WITH runs AS (
         100.0 * sum(unchanged) / sum(probes) AS unchanged,
         sum(probes)::BIGINT AS probes
     FROM unchanged_counts(
-        $score, $probe_set, ['monolingual', 'multilingual'], $model, $source, $sentences, $seed, $epoch, $ci
+        $score, $probe_set, ['monolingual', 'multilingual'], $model, $source, $sentences, $seed, $epoch, FALSE, $ci
     )
     GROUP BY ALL
 ),

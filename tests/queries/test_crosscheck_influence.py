@@ -17,16 +17,20 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 from polars.testing import assert_frame_equal
 from scipy import stats
 
 from mlv.queries import Query, catalogue, render, run
 from mlv.schema.jobs import Attribution, Gradients, attribution_name
+from mlv.schema.paper import BOOTSTRAP_RESAMPLES
 from mlv.schema.ranking_sums import FIRST_KEY, LAST_KEY, SUMS, parts, sum_rankings
-from mlv.schema.store import open_store
+from mlv.schema.resampling import draw_resamples
+from mlv.schema.store import connect, open_store
 
 Study = dict[str, pl.DataFrame]
 Row = dict[str, Any]
+Numbers = NDArray[np.float64]
 Example = tuple[str, int]
 """Language and parallel key."""
 
@@ -69,7 +73,7 @@ def _checkpoints() -> list[Row]:
 def _spec(how: Attribution | None, quantity: str, **_: Any) -> str:
     if how is None:
         return json.dumps({"kind": "validate", "quantity": quantity})
-    fields = {"kind": "influence", "quantity": quantity, "selection": "all", "top_k": TOP}
+    fields = {"kind": "influence", "probe_set": "echoes-2024", "quantity": quantity, "selection": "all", "top_k": TOP}
     return json.dumps({**fields, "attribution": how.model_dump()})
 
 
@@ -319,10 +323,10 @@ def test_influence_by_epoch(world: World, connection: duckdb.DuckDBPyConnection,
     _expect(frame, ["run", "epoch", "direction", "language", "ft_language"], expected)
 
 
-@pytest.mark.parametrize("given", [{}, {"k": 3, "shifted": True}])
-def test_influence_consistency(world: World, connection: duckdb.DuckDBPyConnection, given: Row) -> None:
+def _consistencies(world: World, **given: Any) -> dict[tuple[Any, ...], dict[str, tuple[float, float]]]:
+    """Per run, direction and pair of languages: the percentage and the chance of every question."""
     lists = world.rankings(**given)
-    pairs: dict[tuple[Any, ...], list[tuple[float, float]]] = defaultdict(list)
+    pairs: dict[tuple[Any, ...], dict[str, tuple[float, float]]] = defaultdict(dict)
     for at, one in lists.items():
         for language in LANGUAGES:
             other = lists.get(at._replace(language=language))
@@ -330,9 +334,15 @@ def test_influence_consistency(world: World, connection: duckdb.DuckDBPyConnecti
                 same = len(set(one) & set(other))
                 chance = (len(one) + len(other)) / 2 / world.examples(at.influence)
                 share = (same / len(one) + same / len(other)) / 2
-                pairs[at.influence, at.direction, at.language, language].append((100 * share, 100 * chance))
+                pairs[at.influence, at.direction, at.language, language][at.question] = (100 * share, 100 * chance)
+    return pairs
+
+
+@pytest.mark.parametrize("given", [{}, {"k": 3, "shifted": True}])
+def test_influence_consistency(world: World, connection: duckdb.DuckDBPyConnection, given: Row) -> None:
+    pairs = _consistencies(world, **given)
     columns = ["run", "direction", "language_a", "language_b", "consistency", "chance", "questions"]
-    rows = [(*key, *(_mean(v) for v in zip(*values, strict=True)), len(values)) for key, values in pairs.items()]
+    rows = [(*key, *(_mean(v) for v in zip(*some.values(), strict=True)), len(some)) for key, some in pairs.items()]
     for (influence, direction), some in _grouped((row[:2], row[4:]) for row in rows).items():
         shares, chances, questions = zip(*some, strict=True)
         rows.append((influence, direction, "avg.", "avg.", _mean(shares), _mean(chances), sum(questions)))
@@ -392,6 +402,74 @@ def test_influence_mean(world: World, connection: duckdb.DuckDBPyConnection) -> 
         for key, values in scores.items()
     ]
     _expect(run(connection, "influence_mean").frame, ["run", "language", "train_language"], expected)
+
+
+@pytest.fixture(scope="module")
+def resampled(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The same store with resamples of its probe set, which has not all questions that are traced."""
+    copy = Path(shutil.copy(path, tmp_path_factory.mktemp("resampled")))
+    with connect(copy, read_only=False) as writable:
+        for (probe_set,) in writable.execute("SELECT probe_set_id FROM probe_set").fetchall():
+            draw_resamples(writable, probe_set)
+    with open_store(copy) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def draws(resampled: duckdb.DuckDBPyConnection) -> dict[str, Numbers]:
+    """How often each resample has each question that is traced."""
+    times = {question: np.zeros(BOOTSTRAP_RESAMPLES) for question in QUESTIONS}
+    for resample, question, n in resampled.execute("SELECT resample, question, times FROM v_resample").fetchall():
+        times[question][resample - 1] = n
+    return times
+
+
+def _resampled_mean(values: dict[str, float], draws: dict[str, Numbers]) -> Numbers:
+    """Mean over the questions in each resample; NaN where it has none of them."""
+    times = np.array([draws[question] for question in values])
+    with np.errstate(invalid="ignore"):
+        mean: Numbers = np.array(list(values.values())) @ times / times.sum(axis=0)
+    return mean
+
+
+def _with_ends(resampled: Numbers, column: str) -> Row:
+    low, high = np.nanquantile(resampled, [0.025, 0.975]).tolist()
+    return {f"{column}_low": low, f"{column}_high": high}
+
+
+def test_intervals_of_a_mean_over_questions(
+    world: World, resampled: duckdb.DuckDBPyConnection, draws: dict[str, Numbers]
+) -> None:
+    cells = _grouped(
+        ((at.influence, at.direction, at.language, ft), (at.question, share))
+        for (at, ft), share in world.shares(k=3).items()
+    )
+    keys = ["run", "direction", "language", "ft_language"]
+    expected = [
+        dict(zip(keys, key, strict=True)) | _with_ends(_resampled_mean(dict(some), draws), "contribution")
+        for key, some in cells.items()
+        if any(draws[question].any() for question, _ in some)
+    ]
+    frame = run(resampled, "language_contribution", parameters={"ci": True, "k": 3}).frame
+    _expect(frame.filter(pl.col("contribution_low").is_not_null()), keys, expected)
+
+
+def test_intervals_of_a_mean_over_pairs_of_languages(
+    world: World, resampled: duckdb.DuckDBPyConnection, draws: dict[str, Numbers]
+) -> None:
+    """The row avg. is, in every resample, the mean of the pairs that have a value there."""
+    means = {
+        key: _resampled_mean({question: share for question, (share, _) in some.items()}, draws)
+        for key, some in _consistencies(world).items()
+        if any(draws[question].any() for question in some)
+    }
+    for key, some in _grouped((key[:2], values) for key, values in means.items()).items():
+        with np.errstate(invalid="ignore"):
+            means[*key, "avg.", "avg."] = np.nansum(some, axis=0) / np.isfinite(some).sum(axis=0)
+    keys = ["run", "direction", "language_a", "language_b"]
+    expected = [dict(zip(keys, key, strict=True)) | _with_ends(some, "consistency") for key, some in means.items()]
+    frame = run(resampled, "influence_consistency", parameters={"ci": True}).frame
+    _expect(frame.filter(pl.col("consistency_low").is_not_null()), keys, expected)
 
 
 @pytest.mark.parametrize("given", [{}, {"k": 4, "shifted": True}])

@@ -88,6 +88,17 @@ def test_a_store_open_for_reading_cannot_be_written(
     assert hand_store.read_bytes() == before
 
 
+def test_a_query_that_needs_more_memory_than_there_is_says_what_to_leave_out(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    connection.execute("SET memory_limit = '20MB'")
+    connection.execute("SET max_temp_directory_size = '0MB'")
+    with pytest.raises(UsageError, match="The memory does not suffice for the query: ") as caught:
+        execute_sql(connection, "SELECT list(md5(i::VARCHAR) ORDER BY i) FROM range(5000000) t(i)", sealed=False)
+    assert "--no-ci" in caught.value.hint
+    assert "\n" not in caught.value.message
+
+
 @pytest.mark.parametrize(
     "sql",
     [

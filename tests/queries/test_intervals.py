@@ -254,6 +254,27 @@ def test_a_rho_with_ties_and_gaps(connection: duckdb.DuckDBPyConnection, study: 
     assert [row["p_holm"] for row in rows] == pytest.approx(_holm([row["p_value"] for row in rows]))
 
 
+def test_a_jaccard_index(connection: duckdb.DuckDBPyConnection, study: Study, draws: Numbers) -> None:
+    """Of the questions that two languages have: mean over the seeds, then over the pairs of languages."""
+    rows = [row for row in _rows(connection, "shift_overlap_test_languages", sentences=40) if row["source"] == "pbc"]
+    for ft in ("fa", "ko"):
+        resampled = {pair: _mean(*_jaccards(study, ft, pair, draws)) for pair in combinations(LANGUAGES, 2)}
+        resampled["avg.", "avg."] = _mean(*resampled.values())
+        for row in (row for row in rows if row["ft_languages"] == ft):
+            ends = _interval(resampled.pop((row["language_a"], row["language_b"])))
+            assert [row["jaccard_low"], row["jaccard_high"]] == pytest.approx(ends, abs=1e-9)
+        assert not resampled
+
+
+def _jaccards(study: Study, ft: str, pair: tuple[str, ...], draws: Numbers) -> Iterator[Numbers]:
+    """Of either seed."""
+    for seed in (1, 2):
+        kept = np.array([_kept(study, f"pbc-{ft}-{seed}", language) for language in pair])
+        shifted = np.where(np.isnan(kept).any(axis=0), np.nan, kept) == 0
+        with np.errstate(invalid="ignore"):
+            yield draws @ shifted.all(axis=0) / (draws @ shifted.any(axis=0))
+
+
 def test_a_difference_of_rhos_is_paired(connection: duckdb.DuckDBPyConnection, study: Study, draws: Numbers) -> None:
     row = next(
         row
@@ -401,12 +422,13 @@ def test_more_questions_than_ranks_have_bits_for_are_refused() -> None:
         for view, columns in {
             "v_probe_set": "'wide' AS probe_set, 'c' AS collection, i::VARCHAR AS question",
             "v_resample": "'wide' AS probe_set, 1 AS resample, i::VARCHAR AS question, 1 AS times",
-            "v_model_profile": "1 AS checkpoint_id, 'c' AS collection, 'de' AS language, 'mean' AS score, "
+            "v_model_profile": "1 AS profile_id, 1 AS checkpoint_id, 'c' AS collection, 'de' AS language, "
+            "'mean' AS score, i::VARCHAR AS question, i / 4096 AS p_first",
+            "v_country_profile": "2 AS profile_id, 's' AS survey, 'w' AS weighting, 'DE' AS country, "
             "i::VARCHAR AS question, i / 4096 AS p_first",
-            "v_country_profile": "'s' AS survey, 'w' AS weighting, 'DE' AS country, i::VARCHAR AS question, "
-            "i / 4096 AS p_first",
         }.items():
             connection.execute(f"CREATE VIEW {view} AS SELECT {columns} FROM range(getvariable('questions')) t(i)")
+        connection.execute(macros_sql().partition("-- Defaults -")[0])
         connection.execute(macro.partition("\n")[2])
         asked = "FROM resampled_correlations([1], 'mean', 'wide', 's', 'w', ['DE'], TRUE)"
         connection.execute("SET VARIABLE questions = 2047")
