@@ -114,13 +114,11 @@ correlations AS (
     FROM profile_correlations(
         (SELECT list(checkpoint_id) FROM involved), $score, $probe_set, $survey, $weighting, $countries
     )
-    WHERE rho IS NOT NULL
     UNION ALL
     SELECT checkpoint_id, language, country, resample, rho, NULL
     FROM resampled_correlations(
         (SELECT list(checkpoint_id) FROM involved), $score, $probe_set, $survey, $weighting, $countries, $ci
     )
-    WHERE rho IS NOT NULL
 ),
 runs AS (
     SELECT
@@ -148,6 +146,8 @@ runs AS (
     JOIN correlations b
         ON b.checkpoint_id = k.base_checkpoint_id AND b.language = a.language AND b.country = a.country
         AND b.resample = a.resample
+    -- of the difference: a condition on either rho would be moved into its computation, and take it twice
+    WHERE a.rho - b.rho IS NOT NULL
 ),
 languages AS (
     SELECT
