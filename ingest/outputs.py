@@ -18,7 +18,7 @@ def output(job: JobDirectory, name: str) -> Path:
             f"Make it again: mlv runs resume {job.path.name}",
         )
     if path.suffix == ".parquet":
-        refuse_bomb(path, again(job))
+        refuse_bomb(path, f"The store is unchanged. {again(job)}")
     return path
 
 
