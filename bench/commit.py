@@ -76,6 +76,8 @@ def _job(folder: Path, seed: int) -> JobDirectory:
     )
     job = JobDirectory.create(folder / "jobs", spec, {})
     rng = np.random.default_rng(seed)
+    # a prime stride from anywhere: no example comes twice in a list
+    positions = (rng.integers(0, EXAMPLES, (TARGETS * 2, 1)) + 4_999 * np.arange(TOP_K)) % EXAMPLES
     down = -np.sort(-rng.standard_normal((TARGETS, 1, TOP_K)).astype(np.float32))
     frames = {
         "targets": pl.DataFrame({"target": np.arange(TARGETS)}).with_columns(
@@ -90,7 +92,7 @@ def _job(folder: Path, seed: int) -> JobDirectory:
                 "target": np.repeat(np.arange(TARGETS), TOP_K * 2),
                 "direction": np.tile(np.repeat(["positive", "negative"], TOP_K), TARGETS),
                 "rank": np.tile(np.arange(1, TOP_K + 1), TARGETS * 2),
-                "position": rng.integers(0, EXAMPLES, TARGETS * TOP_K * 2),
+                "position": positions.ravel(),
                 "score": np.concatenate([down, -down], axis=1).ravel(),
             }
         ),
