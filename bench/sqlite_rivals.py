@@ -131,6 +131,11 @@ _CONTRIBUTIONS = """
     GROUP BY 1, 2, 3, 4, 5
 """
 
+_AGREEMENT_CELLS = """
+    SELECT checkpoint_id_a, checkpoint_id_b, language, category, 100.0 * avg(same) AS agreement
+    FROM pairs CROSS JOIN questions USING (question) GROUP BY 1, 2, 3, 4
+"""
+
 _LISTS = "SELECT influence_target_id, positive, count(*) AS k FROM rankings GROUP BY 1, 2"
 
 _DIRECTION = "iif(positive, 'positive', 'negative') AS direction"
@@ -139,20 +144,14 @@ SQLITE = {
     "agreement": """
         SELECT checkpoint_id_a, checkpoint_id_b, language, 100.0 * avg(same) AS agreement FROM pairs GROUP BY 1, 2, 3
     """,
-    "agreement_by_category": """
+    "agreement_by_category": f"""
         SELECT checkpoint_id_a, checkpoint_id_b, category, avg(agreement) AS agreement
-        FROM (
-            SELECT checkpoint_id_a, checkpoint_id_b, language, category, 100.0 * avg(same) AS agreement
-            FROM pairs CROSS JOIN questions USING (question) GROUP BY 1, 2, 3, 4
-        )
+        FROM ({_AGREEMENT_CELLS})
         GROUP BY 1, 2, 3
     """,
-    "agreement_by_language": """
+    "agreement_by_language": f"""
         SELECT checkpoint_id_a, checkpoint_id_b, language, avg(agreement) AS agreement
-        FROM (
-            SELECT checkpoint_id_a, checkpoint_id_b, language, category, 100.0 * avg(same) AS agreement
-            FROM pairs CROSS JOIN questions USING (question) GROUP BY 1, 2, 3, 4
-        )
+        FROM ({_AGREEMENT_CELLS})
         GROUP BY 1, 2, 3
     """,
     # without p-values and Holm's correction

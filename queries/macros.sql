@@ -588,6 +588,21 @@ CREATE OR REPLACE TEMP MACRO influence_shares(
     JOIN targets USING (influence_target_id)
     WHERE matches(wanted_direction, direction);
 
+-- influence_shares as lists, for listed_mean: per run, direction, test and fine-tuning language, the percentages of all
+-- targets in the order of their questions; places and weights only where resamples are wanted.
+CREATE OR REPLACE TEMP MACRO listed_shares(
+    influence_runs, wanted_shifted, wanted_direction, wanted_k, with_resamples
+) AS TABLE
+    SELECT
+        run, direction, language, ft_language,
+        list_sort(list(place) FILTER (WHERE with_resamples)) AS places,
+        in_order(share, question) AS percentages,
+        list(1::DOUBLE) FILTER (WHERE with_resamples) AS weights,
+        count(*) AS targets
+    FROM influence_shares(influence_runs, FALSE, wanted_shifted, wanted_direction, wanted_k)
+    LEFT JOIN traced_places(influence_runs, with_resamples) USING (run, question)
+    GROUP BY run, direction, language, ft_language;
+
 -- Profiles -------------------------------------------------------------------------------------------------------
 
 -- Spearman's rho as profile_correlations has it, in each resample of the questions; no rows where none are wanted.

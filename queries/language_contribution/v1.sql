@@ -80,16 +80,8 @@ WITH chosen AS (
     FROM selected_influence_runs($run, $model, $source, $method, $sentences, $seed)
 ),
 cells AS MATERIALIZED (
-    SELECT
-        run, direction, language, ft_language,
-        row_number() OVER () AS cell,
-        list_sort(list(place) FILTER (WHERE $ci)) AS places,
-        in_order(share, question) AS percentages,
-        list(1::DOUBLE) FILTER (WHERE $ci) AS weights,
-        count(*) AS targets
-    FROM influence_shares((SELECT list(run) FROM chosen), FALSE, $shifted, $direction, $k)
-    LEFT JOIN traced_places((SELECT list(run) FROM chosen), $ci) USING (run, question)
-    GROUP BY run, direction, language, ft_language
+    SELECT *, row_number() OVER () AS cell
+    FROM listed_shares((SELECT list(run) FROM chosen), $shifted, $direction, $k, $ci)
 ),
 intervals AS (
     SELECT

@@ -105,14 +105,7 @@ influence_runs AS (
     WHERE list_contains($metrics, 'language_contribution') AND list_contains($strategies, strategy)
 ),
 shares AS MATERIALIZED (
-    SELECT
-        run, direction, language, ft_language,
-        list_sort(list(place) FILTER (WHERE $ci)) AS places,
-        in_order(share, question) AS percentages,
-        list(1::DOUBLE) FILTER (WHERE $ci) AS weights
-    FROM influence_shares((SELECT list(run) FROM influence_runs), FALSE, NULL, $direction, $k)
-    LEFT JOIN traced_places((SELECT list(run) FROM influence_runs), $ci) USING (run, question)
-    GROUP BY run, direction, language, ft_language
+    FROM listed_shares((SELECT list(run) FROM influence_runs), NULL, $direction, $k, $ci)
 ),
 contributions AS (
     SELECT
