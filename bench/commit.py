@@ -8,16 +8,19 @@ import numpy as np
 import polars as pl
 from measure import PeakMemory, figure
 
-from mlv.ingest.commit import commit_job
-from mlv.ingest.loading import append, ensure
+from mlv.ingest.jobs.committing import commit_job
 from mlv.migrations import upgrade
-from mlv.schema.jobs import Attribution, FinetuneSpec, InfluenceSpec, JobDirectory, ModelRef, job_name, spec_hash
-from mlv.schema.store import open_store
+from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.identity import job_name, spec_hash
+from mlv.schema.jobs.influence import Attribution, InfluenceSpec
+from mlv.schema.jobs.spec import ModelRef
+from mlv.schema.store.opening import open_store
+from mlv.schema.store.rows import append, ensure
 
 TARGETS = 5_000
 TOP_K = 100
 EXAMPLES = 8_000
-
 
 TRAINING = FinetuneSpec(
     model=ModelRef(name="nano", digest="d"),

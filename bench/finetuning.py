@@ -15,21 +15,23 @@ import torch
 from measure import figure
 from tiny_models import save_nano, sentences
 
-from mlv.compute import models, runtime
-from mlv.compute.finetuning import corrupted_examples
-from mlv.compute.jobs import execute
-from mlv.compute.options import ExecuteOptions
-from mlv.schema import paper
-from mlv.schema.jobs import FinetuneSpec, JobDirectory
+from mlv.compute.machine import runtime
+from mlv.compute.machine.options import ExecuteOptions
+from mlv.compute.models import files, loading
+from mlv.compute.running.execute import execute
+from mlv.compute.training.spans import corrupted_examples
+from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.papers import echoes
 
 SENTENCES = 960
-EPOCHS = paper.EPOCHS
+EPOCHS = echoes.EPOCHS
 REPEATS = 3
 
 
 def _job(folder: Path, model: Path, seed: int) -> JobDirectory:
     """A planned fine-tuning job on the bundled sentences."""
-    reference = models.resolve(str(model))
+    reference = files.resolve(str(model))
     spec = FinetuneSpec(
         model=reference,
         source="lines",
@@ -42,7 +44,7 @@ def _job(folder: Path, model: Path, seed: int) -> JobDirectory:
     )
     job = JobDirectory.create(folder, spec, {"model_path": reference.path})
     texts = sentences()[:SENTENCES]
-    last = round(SENTENCES * (1 - paper.DEVELOPMENT_SHARE))
+    last = round(SENTENCES * (1 - echoes.DEVELOPMENT_SHARE))
     frame = pl.DataFrame({"position": range(SENTENCES), "text": texts}).with_columns(
         split=pl.when(pl.col("position") < last).then(pl.lit("train")).otherwise(pl.lit("development")),
         source=pl.lit("lines"),
@@ -59,16 +61,16 @@ def _bare(splits: dict[str, Sequence[Any]], model: Path, folder: Path, seed: int
     """The transformers Trainer alone, with its own settings and torch's default flags."""
     import transformers
 
-    from mlv.compute import training
+    from mlv.compute.training import trainer as training
 
-    loaded = models.load(model)
+    loaded = loading.load(model)
     arguments = training.single_device_arguments(
         folder,
         "cpu",
         num_train_epochs=EPOCHS,
-        per_device_train_batch_size=paper.BATCH_SIZE,
-        per_device_eval_batch_size=paper.BATCH_SIZE,
-        learning_rate=paper.LEARNING_RATE,
+        per_device_train_batch_size=echoes.BATCH_SIZE,
+        per_device_eval_batch_size=echoes.BATCH_SIZE,
+        learning_rate=echoes.LEARNING_RATE,
         seed=seed,
         eval_strategy="epoch",
         save_strategy="epoch",

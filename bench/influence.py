@@ -31,17 +31,24 @@ from scipy.stats import spearmanr
 from tiny_models import LANGUAGES, pretrain_nano, probes, sentences
 from torch import Tensor
 
-from mlv.compute import gradient_index, influence, models, runtime
-from mlv.compute.attribution import Scorer, Side
-from mlv.compute.corruption import Corrupted, SpanCorruption, sentinel_ids
-from mlv.compute.gradients import FeatureSink, Row, Sink, Tracer
-from mlv.compute.options import ExecuteOptions
-from mlv.compute.pretraining import new_model, preset
-from mlv.compute.projection import random_directions
-from mlv.compute.streams import IntArray
-from mlv.compute.training import IGNORED, collate
-from mlv.schema import paper
-from mlv.schema.jobs import Attribution, FinetuneSpec, Gradients, InfluenceSpec, JobDirectory, content_digest, job_name
+from mlv.compute.attribution import index
+from mlv.compute.attribution.directions import random_directions
+from mlv.compute.attribution.gradients import FeatureSink, Row, Sink, Tracer
+from mlv.compute.attribution.scores import Scorer, Side
+from mlv.compute.jobs import influence
+from mlv.compute.jobs.pretrain import new_model, preset
+from mlv.compute.machine import runtime
+from mlv.compute.machine.options import ExecuteOptions
+from mlv.compute.models import files, loading
+from mlv.compute.models.loading import sentinel_ids
+from mlv.compute.training.corruption import Corrupted, SpanCorruption
+from mlv.compute.training.streams import IntArray
+from mlv.compute.training.trainer import IGNORED, collate
+from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.identity import content_digest, job_name
+from mlv.schema.jobs.influence import Attribution, Gradients, InfluenceSpec
+from mlv.schema.papers import echoes
 
 if TYPE_CHECKING:
     from traker_reference import Reference
@@ -124,7 +131,7 @@ def examples_of(corrupted: Sequence[Corrupted]) -> list[list[Row]]:
 def bundled_examples(tokenizer: Any, count: int) -> list[list[Row]]:
     """Bundled sentences of all languages, corrupted."""
     corrupt = SpanCorruption(
-        sentinel_ids(tokenizer), tokenizer.eos_token_id, 1, paper.NOISE_DENSITY, paper.MEAN_SPAN_LENGTH
+        sentinel_ids(tokenizer), tokenizer.eos_token_id, 1, echoes.NOISE_DENSITY, echoes.MEAN_SPAN_LENGTH
     )
     tokens = tokenizer(random.Random(1).sample(sentences(), count), add_special_tokens=False)["input_ids"]
     return examples_of([corrupt(np.array(ids), 1, place) for place, ids in enumerate(tokens)])
@@ -135,11 +142,11 @@ def bundled_reference(tokenizer: Any) -> list[Row]:
     return [row for pair in influence.target_rows(probes(), tokenizer, "margin") for row in pair]
 
 
-def build(work: Work, tracer: Tracer, gradients: Gradients, folder: Path) -> tuple[gradient_index.GradientIndex, Clock]:
+def build(work: Work, tracer: Tracer, gradients: Gradients, folder: Path) -> tuple[index.GradientIndex, Clock]:
     """Index the examples in ``folder``."""
     clock = Clock()
-    job = gradient_index.Recipe({}, gradients, work.examples, work.reference, work.batch_tokens)
-    return gradient_index.build(folder, job, lambda: tracer, clock, ""), clock
+    job = index.Recipe({}, gradients, work.examples, work.reference, work.batch_tokens)
+    return index.build(folder, job, lambda: tracer, clock, ""), clock
 
 
 def cost(work: Work, gradients: Gradients, repeats: int) -> Iterator[Seconds]:
@@ -194,7 +201,7 @@ def report_cost(name: str, work: Work, dimensions: int, most: float, repeats: in
     )
 
 
-def small_models(nano: models.LoadedModel) -> None:
+def small_models(nano: loading.LoadedModel) -> None:
     """Nano and tiny against plain training."""
     examples, reference = bundled_examples(nano.tokenizer, EXAMPLES), bundled_reference(nano.tokenizer)
     torch.manual_seed(1)
@@ -204,7 +211,7 @@ def small_models(nano: models.LoadedModel) -> None:
             report_cost(name, Work(model, examples, reference), dimensions, most)
 
 
-def against_traker(nano: models.LoadedModel, folder: Path) -> None:
+def against_traker(nano: loading.LoadedModel, folder: Path) -> None:
     """Time an example, and how near scores are to those of exact gradients."""
     if importlib.util.find_spec("trak") is None:
         print("traker is not installed, and not compared with: pip install traker")
@@ -258,7 +265,7 @@ def agreement(one: Tensor, other: Tensor) -> float:
     return float(spearmanr(one.flatten().numpy(), other.flatten().numpy()).statistic)
 
 
-def scoring(nano: models.LoadedModel, where: Path, folder: Path) -> None:
+def scoring(nano: loading.LoadedModel, where: Path, folder: Path) -> None:
     """Time and memory of an influence job whose indexes are there."""
     size = feature_size(nano, Gradients())
     counts = {SCORED_EXAMPLES: "examples", SCORED_TARGETS: "targets"}
@@ -266,10 +273,10 @@ def scoring(nano: models.LoadedModel, where: Path, folder: Path) -> None:
         write_index(folder / name, count, size, seed)
     job = influence_job(folder, where)
 
-    def finished(_: Path, job: gradient_index.Recipe, *rest: object) -> gradient_index.GradientIndex:
-        return gradient_index.GradientIndex(folder / counts[len(job.rows)])
+    def finished(_: Path, job: index.Recipe, *rest: object) -> index.GradientIndex:
+        return index.GradientIndex(folder / counts[len(job.rows)])
 
-    with patch.object(gradient_index, "build", finished), PeakMemory() as memory:
+    with patch.object(index, "build", finished), PeakMemory() as memory:
         began = time.perf_counter()
         influence.run(job, ExecuteOptions(device="cpu", threads=2))
         taken = time.perf_counter() - began
@@ -278,7 +285,7 @@ def scoring(nano: models.LoadedModel, where: Path, folder: Path) -> None:
     figure("  memory above the base process", memory.megabytes, "MB", "<= 4,000", memory.megabytes <= 4_000)
 
 
-def feature_size(nano: models.LoadedModel, gradients: Gradients) -> int:
+def feature_size(nano: loading.LoadedModel, gradients: Gradients) -> int:
     """Numbers in a row of an index."""
     parameters = Tracer(copy.deepcopy(nano.model), gradients.modules).parameters
     return FeatureSink(parameters, random_directions(parameters, gradients.dimensions, 0, "cpu"), "cpu").size
@@ -289,7 +296,7 @@ def write_index(folder: Path, examples: int, size: int, seed: int) -> None:
     folder.mkdir(parents=True)
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(examples, generator=generator)
-    for number, some in enumerate(torch.split(order, gradient_index.SHARD_BYTES // (4 * size))):
+    for number, some in enumerate(torch.split(order, index.SHARD_BYTES // (4 * size))):
         features = torch.randn(len(some), size, generator=generator)
         tensors = {
             "features": torch.nn.functional.normalize(features).half(),
@@ -303,7 +310,7 @@ def write_index(folder: Path, examples: int, size: int, seed: int) -> None:
 
 def influence_job(folder: Path, where: Path) -> JobDirectory:
     """A planned influence job: bundled sentences and probes, over and over."""
-    reference = models.resolve(str(where))
+    reference = files.resolve(str(where))
     texts = sentences()
     examples = pl.DataFrame({"position": range(SCORED_EXAMPLES)}).with_columns(
         split=pl.lit("train"),
@@ -362,7 +369,7 @@ def large_model(device: str) -> None:
 def random_rows(vocabulary: int) -> tuple[list[list[Row]], list[Row]]:
     """Corrupted sentences of random tokens, and as many reference rows as a study has, of the length of probes."""
     sentinels = tuple(range(vocabulary - 1, vocabulary - 101, -1))
-    corrupt = SpanCorruption(sentinels, 1, 1, paper.NOISE_DENSITY, paper.MEAN_SPAN_LENGTH)
+    corrupt = SpanCorruption(sentinels, 1, 1, echoes.NOISE_DENSITY, echoes.MEAN_SPAN_LENGTH)
     generator = np.random.default_rng(1)
 
     def tokens(count: int) -> IntArray:
@@ -379,7 +386,7 @@ def main() -> None:
     runtime.quiet_libraries()
     with tempfile.TemporaryDirectory() as name:
         where = pretrain_nano(Path(name), PRETRAINING_STEPS)
-        nano = models.load(where)
+        nano = loading.load(where)
         small_models(nano)
         against_traker(nano, Path(name))
         scoring(nano, where, Path(name) / "scoring")

@@ -10,9 +10,10 @@ import torch
 from measure import figure
 from tiny_models import save_nano, sentences
 
-from mlv.compute import models, runtime
-from mlv.compute.options import ExecuteOptions
-from mlv.compute.probing import Probe, score, tokenise
+from mlv.compute.machine import runtime
+from mlv.compute.machine.options import ExecuteOptions
+from mlv.compute.models import loading
+from mlv.compute.models.scoring import Probe, score, tokenise
 
 PROBES = 237 * 13
 LOOPED = 200
@@ -34,7 +35,7 @@ def _probes() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=names, orient="row")
 
 
-def _loop(loaded: models.LoadedModel, probes: list[Probe]) -> list[float]:
+def _loop(loaded: loading.LoadedModel, probes: list[Probe]) -> list[float]:
     """What a careful script would do: encode each probe once, and decode its answers one after the other."""
     start, sentinel = loaded.model.config.decoder_start_token_id, loaded.sentinels[0]
     sums = []
@@ -54,7 +55,7 @@ def main() -> None:
     runtime.prepare("cpu", 2, 1)
     runtime.quiet_libraries()
     with tempfile.TemporaryDirectory() as folder:
-        loaded = models.load(save_nano(Path(folder)))
+        loaded = loading.load(save_nano(Path(folder)))
     probes = tokenise(_probes(), loaded.tokenizer)
     score(loaded, probes[:100], ExecuteOptions().batch_tokens)
     ratios = []

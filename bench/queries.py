@@ -13,7 +13,7 @@ from simulated import fill
 
 from mlv.migrations import upgrade
 from mlv.queries import catalogue, run
-from mlv.schema.store import connect
+from mlv.schema.store.opening import connect
 
 READING = "SELECT checkpoint_id, language, question, answer FROM v_answer WHERE score = 'mean'"
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 import duckdb
 
-from mlv.ingest.loading import number
-from mlv.schema import paper
-from mlv.schema.ranking_sums import sum_rankings
-from mlv.schema.resampling import draw_resamples
-from mlv.schema.store import transaction
+from mlv.schema.derived.ranking_sums import sum_rankings
+from mlv.schema.derived.resampling import draw_resamples
+from mlv.schema.papers import echoes
+from mlv.schema.store.opening import transaction
+from mlv.schema.store.rows import number
 
 RUNS = 585
 """Fine-tuning runs of the whole grid."""
@@ -210,14 +210,16 @@ def _execute(connection: duckdb.DuckDBPyConnection, script: str, values: dict[st
 
 def _constants(connection: duckdb.DuckDBPyConnection) -> None:
     """Languages, categories and sources, as temporary tables."""
-    codes = sorted({*paper.TEST_LANGUAGES, *paper.FINETUNING_LANGUAGES, "en"})
-    tested = {code: paper.LANGUAGE_COUNTRY[code] for code in paper.TEST_LANGUAGES}
-    rows = [(i, code, tested.get(code), code in (*paper.FINETUNING_LANGUAGES, "en")) for i, code in enumerate(codes, 1)]
+    codes = sorted({*echoes.TEST_LANGUAGES, *echoes.FINETUNING_LANGUAGES, "en"})
+    tested = {code: echoes.LANGUAGE_COUNTRY[code] for code in echoes.TEST_LANGUAGES}
+    rows = [
+        (i, code, tested.get(code), code in (*echoes.FINETUNING_LANGUAGES, "en")) for i, code in enumerate(codes, 1)
+    ]
     sources = ["pbc", "tanzil", "flores", "news-fox", "news-reuters", "news-new-yorker"]
     tables: dict[str, Sequence[tuple[object, ...]]] = {
         "languages (i INTEGER, code VARCHAR, country VARCHAR, finetuning BOOLEAN)": rows,
         "categories (number INTEGER, code VARCHAR, name VARCHAR, first INTEGER, last INTEGER, in_study BOOLEAN)": [
-            tuple(category) for category in paper.CATEGORIES
+            tuple(category) for category in echoes.CATEGORIES
         ],
         "sources (i INTEGER, code VARCHAR, parallel BOOLEAN)": [(i, s, i <= 3) for i, s in enumerate(sources, 1)],
     }

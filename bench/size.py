@@ -27,12 +27,12 @@ from rivals import ANALYSES, DATABASE, RIVALS, Took, check_same, result_file, wr
 from rivals import apart as rivals_apart
 from simulated import RUNS, fill
 
-from mlv.ingest.loading import number
 from mlv.migrations import upgrade
 from mlv.queries import catalogue, run
 from mlv.queries.catalogue import INTERVALS
 from mlv.queries.parameters import Given
-from mlv.schema.store import connect
+from mlv.schema.store.opening import connect
+from mlv.schema.store.rows import number
 
 ROWS_A_RUN = 102_500
 """Ranking rows for each fine-tuning run of the grid, on the average."""

@@ -6,11 +6,12 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from mlv.compute.jobs import execute
-from mlv.compute.options import ExecuteOptions
-from mlv.compute.pretraining import new_model, preset, train_tokenizer
-from mlv.ingest.probe_files import read_archive
-from mlv.schema.jobs import JobDirectory, PretrainSpec
+from mlv.compute.jobs.pretrain import new_model, preset, train_tokenizer
+from mlv.compute.machine.options import ExecuteOptions
+from mlv.compute.running.execute import execute
+from mlv.ingest.readers.probes import read_archive
+from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.pretrain import PretrainSpec
 
 LANGUAGES = ("fa", "ko", "hi", "ru")
 

@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from trak import TRAKer
 from trak.modelout_functions import AbstractModelOutput
 
-from mlv.compute.gradients import Row
+from mlv.compute.attribution.gradients import Row
 
 
 class SummedLogProbability(AbstractModelOutput):  # type: ignore[misc]

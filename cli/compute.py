@@ -8,16 +8,16 @@ import typer
 
 from mlv.cli.edge import DEFAULT_STORE, Store, jobs_folder, megabytes, say, split_list
 from mlv.cli.work import Work, make_work
-from mlv.compute.options import BATCH_TOKENS
-from mlv.schema import paper
+from mlv.compute.machine.options import BATCH_TOKENS
 from mlv.schema.errors import UsageError
+from mlv.schema.papers import echoes
 
 if TYPE_CHECKING:
     import duckdb
 
-    from mlv.ingest.commit import Committed
+    from mlv.ingest.jobs.committing import Committed
     from mlv.queries import QueryResult
-    from mlv.schema.jobs import ModelRef, Precision
+    from mlv.schema.jobs.spec import ModelRef, Precision
 
 app = typer.Typer(help="Fine-tune, probe and pretrain models.", no_args_is_help=True)
 
@@ -55,14 +55,14 @@ def _precision(text: str) -> "Precision":
 
 def read_languages(text: str | None) -> list[str]:
     """Codes of the languages of a comma-separated option: however a language is spelt, it is one."""
-    from mlv.ingest.languages import language
+    from mlv.ingest.reference.languages import language
 
     return [language(name).code for name in split_list(text)]
 
 
 def _probe(work: Work, model: "ModelRef", probe_set: str | None, languages: list[str]) -> None:
     """Ask a model what it has not answered yet: in 32 bits, whatever precision it was trained in."""
-    from mlv.ingest.plan import default_probe_set, plan_probe
+    from mlv.ingest.jobs.planning import default_probe_set, plan_probe
 
     done = work.do(
         lambda connection, jobs: plan_probe(
@@ -88,11 +88,11 @@ def finetune(
     ],
     sentences: Annotated[
         int, typer.Option(min=2, help="Sentences in all languages together, of which 80% train (Echoes section 4.2).")
-    ] = paper.SENTENCES,
+    ] = echoes.SENTENCES,
     seed: Seed = 1,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the sentences.")] = paper.EPOCHS,
-    batch_size: Annotated[int, typer.Option(min=1, help="Examples a step.")] = paper.BATCH_SIZE,
-    learning_rate: Annotated[float, typer.Option(min=0, help="Of AdamW; falls linearly to 0.")] = paper.LEARNING_RATE,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the sentences.")] = echoes.EPOCHS,
+    batch_size: Annotated[int, typer.Option(min=1, help="Examples a step.")] = echoes.BATCH_SIZE,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Of AdamW; falls linearly to 0.")] = echoes.LEARNING_RATE,
     max_tokens: Annotated[int, typer.Option(min=8, help="Length at which a sentence is cut off.")] = 256,
     edition: Annotated[
         list[str] | None, typer.Option(help="LANGUAGE=EDITION, where the store has several of a language.")
@@ -112,7 +112,7 @@ def finetune(
 
     The defaults are those of Echoes, section 4.2 and appendix B. What is in the store already is not done again.
     """
-    from mlv.ingest.plan import Training, plan_finetune
+    from mlv.ingest.jobs.planning import Training, plan_finetune
 
     checked = _precision(precision)
     languages, test_languages = tuple(read_languages(language)), read_languages(test_language)
@@ -150,8 +150,8 @@ def _print_shifts(work: Work, done: "Committed", probe_set: str | None) -> None:
     Where no probe set was named, it is the query's default if any of that was asked, else what was.
     """
     from mlv.cli.output import put
-    from mlv.ingest.plan import default_probe_set
-    from mlv.schema.store import open_store
+    from mlv.ingest.jobs.planning import default_probe_set
+    from mlv.schema.store.opening import open_store
 
     with open_store(work.store) as connection:
         result = _shifts(connection, done.run, probe_set)
@@ -210,8 +210,8 @@ def pretrain(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Train a tokenizer and a small mT5 from the store's corpora: a starting point where there is no hub."""
-    from mlv.compute.pretraining import preset as find_preset
-    from mlv.ingest.plan import plan_pretrain
+    from mlv.compute.jobs.pretrain import preset as find_preset
+    from mlv.ingest.jobs.planning import plan_pretrain
 
     chosen = find_preset(preset)
     work = make_work(db, device, threads, plan_only=plan_only)
@@ -250,9 +250,9 @@ def run(
     SIGTERM, SIGUSR1 and SIGUSR2 have it save what it has and end with exit code 130: run again, it goes on from there.
     """
     from mlv.cli.work import execute_job
-    from mlv.compute.options import ExecuteOptions
-    from mlv.compute.stopping import listening
-    from mlv.schema.jobs import JobDirectory
+    from mlv.compute.machine.options import ExecuteOptions
+    from mlv.compute.machine.stopping import listening
+    from mlv.schema.jobs.directory import JobDirectory
 
     options = ExecuteOptions(device, threads, skip_ambiguous, batch_tokens)
     with listening():
@@ -281,7 +281,7 @@ def prefetch(
 
 def fetch_model(name: str, revision: str | None) -> None:
     """Fetch a model of the hub, and print its name with its commit."""
-    from mlv.compute.prefetch import prefetch
+    from mlv.compute.models.prefetch import prefetch
 
     fetched = prefetch(name, revision)
     say(f"{name}: {megabytes(fetched.size)} in {fetched.model.path}")

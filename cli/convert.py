@@ -12,7 +12,7 @@ def convert(
     revision: Annotated[str | None, typer.Option(help="Commit, branch or tag on the hub.")] = None,
 ) -> None:
     """Make model.safetensors beside a model's pickled weights: tensors are taken, no program in them is run."""
-    from mlv.compute import models
+    from mlv.compute.models import files
 
-    folder = models.convert(model, revision)
+    folder = files.convert(model, revision)
     say(f"model.safetensors -> {folder}")

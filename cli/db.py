@@ -10,8 +10,8 @@ from mlv.cli.output import Output, write
 from mlv.schema.errors import UsageError
 
 if TYPE_CHECKING:
-    from mlv.ingest.rebuild import Rebuilt
-    from mlv.ingest.rulebook import Outcome
+    from mlv.ingest.rules.rulebook import Outcome
+    from mlv.ingest.upkeep.rebuild import Rebuilt
 
 app = typer.Typer(help="Make, upgrade, check, copy and make again the store.", no_args_is_help=True)
 
@@ -20,10 +20,10 @@ app = typer.Typer(help="Make, upgrade, check, copy and make again the store.", n
 def upgrade(db: Store = DEFAULT_STORE) -> None:
     """Make the store, or bring it to this version's schema; a backup is made first."""
     from mlv.ingest.journal import journal_path
-    from mlv.ingest.languages import ensure_reference
+    from mlv.ingest.reference.languages import ensure_reference
     from mlv.migrations import upgrade as upgrade_store
     from mlv.migrations import whole_or_absent
-    from mlv.schema.store import open_store, transaction
+    from mlv.schema.store.opening import open_store, transaction
 
     with whole_or_absent(db):
         done = upgrade_store(db)
@@ -70,12 +70,12 @@ def check(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Check schema, keys, ranges, sums and files of the store; exit 5 where something is wrong."""
-    from mlv.compute.models import digest
-    from mlv.ingest.integrity import check as check_rules
-    from mlv.ingest.integrity import named_files
-    from mlv.ingest.rulebook import own_rules
+    from mlv.compute.models.files import digest
+    from mlv.ingest.rules.rulebook import own_rules
+    from mlv.ingest.upkeep.check import check as check_rules
+    from mlv.ingest.upkeep.check import named_files
     from mlv.migrations import differences
-    from mlv.schema.store import open_store
+    from mlv.schema.store.opening import open_store
 
     chosen = _check_format(output_format, output)
     beside = db.parent / "rules"
@@ -103,7 +103,7 @@ def _check_format(given: str | None, output: Path | None) -> str:
 
 def _put_check(outcomes: "list[Outcome]", chosen: str, output: Path | None, db: Path, deep: bool) -> None:
     """Write what a check found to standard output or a file."""
-    from mlv.ingest.check_page import as_html, as_json, as_text
+    from mlv.ingest.upkeep.check_page import as_html, as_json, as_text
 
     if chosen == "html":
         text = as_html(outcomes, db.name, deep=deep)
@@ -134,8 +134,8 @@ def rebuild(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Make the store again from its journal, the job directories and the sources; the old one is kept beside it."""
-    from mlv.ingest.rebuild import held, plan_rebuild
-    from mlv.ingest.rebuild import rebuild as make_again
+    from mlv.ingest.upkeep.rebuild import held, plan_rebuild
+    from mlv.ingest.upkeep.rebuild import rebuild as make_again
 
     with held(db):
         plan = plan_rebuild(db, jobs or jobs_folder(db), sources or [])

@@ -75,7 +75,7 @@ def demo(
 def _multilingual_run(store: Path) -> str:
     """Name of the run in all languages."""
     from mlv.queries import execute_sql
-    from mlv.schema.store import open_store
+    from mlv.schema.store.opening import open_store
 
     with open_store(store) as connection:
         result = execute_sql(connection, "SELECT run FROM v_run WHERE kind = 'finetune' AND strategy = 'multilingual'")

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mlv.cli.edge import say
-from mlv.compute.stopping import handling
+from mlv.compute.machine.stopping import handling
 from mlv.schema.errors import JobError, MlvError
-from mlv.schema.patience import at_work
+from mlv.schema.store.waiting import at_work
 
 if TYPE_CHECKING:
     import duckdb
 
     from mlv.cli.work import Work
-    from mlv.compute.launchers import Ended, Launcher
-    from mlv.ingest.study import Cell
-    from mlv.ingest.study_board import Board, CellState
-    from mlv.schema.jobs import JobDirectory
+    from mlv.compute.running.local import Ended, Launcher
+    from mlv.ingest.studies.grid import Cell
+    from mlv.ingest.studies.status import Board, CellState
+    from mlv.schema.jobs.directory import JobDirectory
 
 POLL_SECONDS = 1.0
 """Between two looks for workers that ended."""
@@ -139,7 +139,7 @@ class Driver:
         self, connection: "duckdb.DuckDBPyConnection", cell: "Cell", startable: "Collection[CellState]"
     ) -> "JobDirectory | None":
         """The job of a cell, ready to be run; None where there is nothing to run."""
-        from mlv.ingest.plan import relocate_model
+        from mlv.ingest.jobs.planning import relocate_model
 
         self._board.look(connection, [cell])
         if self._board.seen[cell].state not in startable or not self._board.ready(cell):
@@ -150,7 +150,7 @@ class Driver:
 
     def _finish(self, ended: "Ended") -> None:
         """Commit what a worker did, or note that it failed."""
-        from mlv.schema.jobs import JobDirectory
+        from mlv.schema.jobs.directory import JobDirectory
 
         cell, job = self._flying.pop(ended.job), JobDirectory(ended.job)
         if ended.code == 0:
@@ -187,7 +187,7 @@ class Driver:
         return f"[{self._board.cells.index(cell) + 1}/{len(self._board.cells)}] {cell}:"
 
     def _reading(self, read: "Callable[[duckdb.DuckDBPyConnection], T]") -> T:
-        from mlv.schema.store import open_store
+        from mlv.schema.store.opening import open_store
 
         with at_work(), open_store(self._work.store) as connection:
             return read(connection)
@@ -216,7 +216,7 @@ class Driver:
 
 def say_states(board: "Board") -> None:
     """How many cells stand where, in one line."""
-    from mlv.ingest.study_board import STATES
+    from mlv.ingest.studies.status import STATES
 
     states = [seen.state for seen in board.seen.values()]
     counted = ", ".join(f"{states.count(state)} {state}" for state in STATES if state in states)
@@ -225,7 +225,7 @@ def say_states(board: "Board") -> None:
 
 def say_problems(board: "Board", failed: "dict[Cell, str] | None" = None) -> None:
     """What failed, was interrupted, is blocked, or runs: the first few of each, with their logs."""
-    from mlv.compute.launchers import LOG
+    from mlv.compute.running.local import LOG
 
     reasons = {cell: seen.note for cell, seen in board.seen.items()} | (failed or {})
     for state in ("running", "submitted", "interrupted", "failed", "blocked"):

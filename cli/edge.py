@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from mlv.schema import errors
-from mlv.schema.patience import Patience
+from mlv.schema.store.waiting import Patience
 
 
 class ExitCode(IntEnum):

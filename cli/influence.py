@@ -9,9 +9,9 @@ from mlv.cli.compute import BatchTokens, Device, PlanOnly, ProbeSet, Threads, re
 from mlv.cli.edge import DEFAULT_STORE, Store, say, split_list
 from mlv.cli.output import Format, Limit, Output, put
 from mlv.cli.work import Work, make_work
-from mlv.compute.options import BATCH_TOKENS
-from mlv.schema import paper
+from mlv.compute.machine.options import BATCH_TOKENS
 from mlv.schema.errors import UsageError
+from mlv.schema.papers import echoes
 
 app = typer.Typer(help="List influence runs, and show the training examples behind a value.", no_args_is_help=True)
 
@@ -52,7 +52,7 @@ def trace(
     ] = "answer",
     top_k: Annotated[
         int, typer.Option(min=1, help="Examples kept for each probe in either direction.")
-    ] = paper.INFLUENCE_TOP_K,
+    ] = echoes.INFLUENCE_TOP_K,
     similarity: Annotated[
         str | None, typer.Option(help="dot or cosine of gradients; dot for TRAK and cosine for TracIn if not given.")
     ] = None,
@@ -114,8 +114,8 @@ def trace(
 
     The run's last checkpoint and the model that it started from have to have been probed.
     """
-    from mlv.ingest.attributions import Choices
-    from mlv.ingest.plan_influence import InfluenceRequest, plan_influence
+    from mlv.ingest.jobs.attributions import Choices
+    from mlv.ingest.jobs.tracing import InfluenceRequest, plan_influence
 
     choices = Choices(
         preset=preset,
@@ -179,7 +179,7 @@ def validate(
     ] = 5,
     k: Annotated[
         str, typer.Option("--k", help="How many of the most influential examples are left out, comma-separated.")
-    ] = ",".join(map(str, paper.REMOVAL_K)),
+    ] = ",".join(map(str, echoes.REMOVAL_K)),
     probe_set: ProbeSet = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -189,7 +189,7 @@ def validate(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Train a run again on parts of its examples, and print how well attributions predict what comes of it."""
-    from mlv.ingest.plan_influence import ValidationRequest, plan_validation
+    from mlv.ingest.jobs.tracing import ValidationRequest, plan_validation
 
     request = ValidationRequest(
         run,
@@ -223,7 +223,7 @@ def _summarise(work: Work, query: str, run: str, columns: Sequence[str], **param
     from dataclasses import replace
 
     from mlv.queries import run as run_query
-    from mlv.schema.store import open_store
+    from mlv.schema.store.opening import open_store
 
     with open_store(work.store) as connection:
         result = run_query(connection, query, parameters={"run": run, **parameters})
@@ -237,7 +237,7 @@ def list_runs(
 ) -> None:
     """Print the influence and validation runs, how they attribute, and what their traced runs were trained on."""
     from mlv.queries import execute_sql
-    from mlv.schema.store import open_store
+    from mlv.schema.store.opening import open_store
 
     with open_store(db) as connection:
         result = execute_sql(
@@ -266,10 +266,10 @@ def show(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Print the training examples that speak most for and against an answer."""
-    from mlv.ingest.languages import language as find_language
-    from mlv.ingest.traced import find_influence_run, find_target
+    from mlv.ingest.jobs.traced import find_influence_run, find_target
+    from mlv.ingest.reference.languages import language as find_language
     from mlv.queries import execute_sql
-    from mlv.schema.store import open_store
+    from mlv.schema.store.opening import open_store
 
     code = find_language(language).code
     with open_store(db) as connection:

@@ -9,7 +9,7 @@ from mlv.cli.edge import DEFAULT_STORE, Store, say, split_list
 from mlv.schema.errors import UsageError
 
 if TYPE_CHECKING:
-    from mlv.ingest.loading import FileReport
+    from mlv.ingest.readers.report import FileReport
 
 app = typer.Typer(help="Read probes, surveys and corpora into the store.", no_args_is_help=True)
 
@@ -25,7 +25,7 @@ DOWNLOADS = Path("downloads")
 
 def _fetched(origin: str, folder: Path | None, languages: list[str] | None = None) -> tuple[list[Path], str]:
     """Fetch the published files of an origin; where they are now, and their licence."""
-    from mlv.ingest.download import fetch, origins
+    from mlv.ingest.readers.download import fetch, origins
 
     published = origins(origin, languages or [])
     licences = dict.fromkeys(file.licence for file in published)
@@ -72,8 +72,8 @@ def probes(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Read cloze probes in the layout of Arora et al. (2023)."""
-    from mlv.ingest.probes import ingest_probes
-    from mlv.schema.store import open_store
+    from mlv.ingest.writing.probes import ingest_probes
+    from mlv.schema.store.opening import open_store
 
     path = _fetched("arora-2023", path)[0][0] if download else _given(path)
     with open_store(db, read_only=False) as connection:
@@ -90,8 +90,8 @@ def survey(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Read survey answers: WVS wave 7 respondents, or shares by question, country and response code."""
-    from mlv.ingest.survey import ingest_survey
-    from mlv.schema.store import open_store
+    from mlv.ingest.writing.surveys import ingest_survey
+    from mlv.schema.store.opening import open_store
 
     path = _fetched("wvs7", path)[0][0] if download else _given(path)
     with open_store(db, read_only=False) as connection:
@@ -118,8 +118,8 @@ def corpus(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Read parallel texts or news articles."""
-    from mlv.ingest.corpora import ingest_corpus
-    from mlv.schema.store import open_store
+    from mlv.ingest.writing.corpora import ingest_corpus
+    from mlv.schema.store.opening import open_store
 
     if download:
         origin = f"lines-{publication}" if source == "lines" and publication else source

@@ -22,7 +22,7 @@ from mlv.cli import (
     sql,
     study,
 )
-from mlv.schema.patience import waiting
+from mlv.schema.store.waiting import waiting
 
 app = typer.Typer(
     help="An experiment store for the cultural values that multilingual language models hold in each language.",

@@ -99,7 +99,7 @@ def _put_provenance(result: "QueryResult", output: Path) -> None:
 
 def write(output: Path, rendered: bytes) -> None:
     """Write a file aside and rename it into place. Raises DataError where it cannot be written."""
-    from mlv.schema.jobs import written_aside
+    from mlv.schema.files import written_aside
 
     try:
         with written_aside(output) as aside:

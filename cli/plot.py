@@ -23,8 +23,8 @@ def plot(
     from mlv.queries import run
     from mlv.queries.figures import FIGURES, draw, write
     from mlv.queries.parameters import parse_assignments
-    from mlv.schema.jobs import written_aside
-    from mlv.schema.store import open_store
+    from mlv.schema.files import written_aside
+    from mlv.schema.store.opening import open_store
 
     if list_:
         for known in FIGURES:

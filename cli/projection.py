@@ -42,7 +42,7 @@ def project(
 
     Without options: all pretrained models and the last checkpoints of all their fine-tuning runs.
     """
-    from mlv.ingest.plan_projection import CountryProfiles, ModelProfiles, plan_projection
+    from mlv.ingest.jobs.pca import CountryProfiles, ModelProfiles, plan_projection
 
     _check("score", score, ("sum", "mean", "first"))
     _check("weighting", weighting, (None, "weighted", "unweighted"))

@@ -43,7 +43,7 @@ def run(
     """Run a query and print its result."""
     from mlv.queries import run as run_query
     from mlv.queries.parameters import parse_assignments
-    from mlv.schema.store import open_store
+    from mlv.schema.store.opening import open_store
 
     with open_store(db) as connection:
         assignments = [*(param or []), *(["ci=true"] if ci else [])]
@@ -69,7 +69,7 @@ def diff(
     from mlv.queries import find, run_query
     from mlv.queries.differences import compare, summary
     from mlv.queries.parameters import parse_assignments
-    from mlv.schema.store import open_store
+    from mlv.schema.store.opening import open_store
 
     if (second is None) == (against is None):
         raise UsageError(

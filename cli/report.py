@@ -16,8 +16,8 @@ def report(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Write every table and figure of the study as a page that needs no network, with CSV, LaTeX, SVG, PNG and PDF."""
-    from mlv.queries import report as reports
-    from mlv.schema.store import open_store
+    from mlv.queries.report import build as reports
+    from mlv.schema.store.opening import open_store
 
     reports.check_folder(output)
     with open_store(db) as connection:

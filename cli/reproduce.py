@@ -19,7 +19,7 @@ def reproduce(
     """Line each cell of a paper's tables up with the store's number, and name what would fill the missing ones."""
     from mlv.queries.reproduction import report
     from mlv.queries.reproduction import reproduce as compared
-    from mlv.schema.store import open_store
+    from mlv.schema.store.opening import open_store
 
     with open_store(db) as connection:
         result = compared(connection, paper)

@@ -10,12 +10,12 @@ import typer
 from mlv.cli.edge import DEFAULT_STORE, Store, explain, jobs_folder, megabytes, say
 from mlv.cli.output import Format, Limit, Output, put
 from mlv.cli.work import Work, make_work
-from mlv.compute.options import BATCH_TOKENS
+from mlv.compute.machine.options import BATCH_TOKENS
 from mlv.schema.errors import JobError, MlvError, NotFoundError, StoreLockedError
 
 if TYPE_CHECKING:
-    from mlv.ingest.deletion import Deletion
-    from mlv.schema.jobs import JobDirectory
+    from mlv.ingest.upkeep.deletion import Deletion
+    from mlv.schema.jobs.directory import JobDirectory
 
 app = typer.Typer(help="List, show, compare, delete and resume runs.", no_args_is_help=True)
 
@@ -32,7 +32,7 @@ def list_runs(
 ) -> None:
     """Print the committed runs, and the jobs that are not committed yet."""
     from mlv.queries import execute_sql
-    from mlv.schema.store import open_store
+    from mlv.schema.store.opening import open_store
 
     with open_store(db) as connection:
         result = execute_sql(
@@ -51,8 +51,8 @@ def list_runs(
 @app.command()
 def show(name: Name, db: Store = DEFAULT_STORE) -> None:
     """Print a run's specification, provenance and events as JSON."""
-    from mlv.ingest.deletion import find_run
-    from mlv.schema.store import open_store
+    from mlv.ingest.jobs.lookup import find_run
+    from mlv.schema.store.opening import open_store
 
     with open_store(db) as connection:
         run_id, _ = find_run(connection, name)
@@ -74,8 +74,8 @@ def show(name: Name, db: Store = DEFAULT_STORE) -> None:
 @app.command()
 def diff(first: Name, second: Name, db: Store = DEFAULT_STORE) -> None:
     """Print what differs between two runs: specification and provenance, one field a line."""
-    from mlv.ingest.deletion import find_run
-    from mlv.schema.store import open_store
+    from mlv.ingest.jobs.lookup import find_run
+    from mlv.schema.store.opening import open_store
 
     with open_store(db) as connection:
         sides = [
@@ -114,9 +114,9 @@ def delete(
 
     Runs that depend on it have to go first. The store's file is written anew where that makes it much smaller.
     """
-    from mlv.ingest.deletion import delete_run, plan_deletion
+    from mlv.ingest.upkeep.deletion import delete_run, plan_deletion
     from mlv.migrations.copying import space
-    from mlv.schema.store import open_store
+    from mlv.schema.store.opening import open_store
 
     with open_store(db, read_only=not yes) as connection:
         going = plan_deletion(connection, name, jobs_folder(db))
@@ -171,8 +171,8 @@ def resume(
 
 def _resume_one(work: Work, name: str) -> None:
     """Finish the one job, or find it committed, whose name is or begins with ``name``. Raises NotFoundError."""
-    from mlv.schema.jobs import JobDirectory
-    from mlv.schema.store import open_store
+    from mlv.schema.jobs.directory import JobDirectory
+    from mlv.schema.store.opening import open_store
 
     folders = {path.name: path for path in _job_folders(work.store)}
     with open_store(work.store) as connection:
@@ -194,7 +194,7 @@ def _resume_all(work: Work) -> None:
 
     Raises JobError at the end where some could not be finished, and StoreLockedError at once.
     """
-    from mlv.compute.jobs import JobRunningError
+    from mlv.compute.running.execute import JobRunningError
 
     left, failed = _unfinished(work.store)
     for job, _ in left:
@@ -238,9 +238,9 @@ def _unfinished(store: Path) -> "tuple[list[tuple[JobDirectory, str]], list[str]
 
     Those that others start from come first. What is wrong with the damaged ones is said.
     """
-    from mlv.ingest.commit import committed
-    from mlv.schema.jobs import JobDirectory
-    from mlv.schema.store import open_store
+    from mlv.ingest.jobs.committing import committed
+    from mlv.schema.jobs.directory import JobDirectory
+    from mlv.schema.store.opening import open_store
 
     order = ("pretrain", "finetune", "probe", "influence", "validate", "project")
     left: list[tuple[int, JobDirectory, str]] = []

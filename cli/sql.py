@@ -26,7 +26,7 @@ def sql(
 ) -> None:
     """Run SQL over the store and print the result."""
     from mlv.queries import execute_sql
-    from mlv.schema.store import open_store
+    from mlv.schema.store.opening import open_store
 
     if (text is None) == (file is None):
         raise UsageError("Give one statement: as an argument, or with -f.", 'mlv sql "FROM v_run"')

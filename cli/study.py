@@ -10,17 +10,17 @@ from mlv.cli.compute import BatchTokens, Device, SkipAmbiguous, fetch_model, spl
 from mlv.cli.driver import ACTIVE, Driver, say_problems, say_states, worker_command
 from mlv.cli.edge import DEFAULT_STORE, Store, jobs_folder, say
 from mlv.cli.output import Format, Limit, Output, put
-from mlv.compute.options import BATCH_TOKENS
+from mlv.compute.machine.options import BATCH_TOKENS
 from mlv.schema.errors import MlvError, UsageError
 
 if TYPE_CHECKING:
     import polars as pl
 
     from mlv.cli.work import Work
-    from mlv.compute.launchers import Launcher
-    from mlv.ingest.study import Study
-    from mlv.ingest.study_board import Board, Model
-    from mlv.schema.jobs import ModelRef
+    from mlv.compute.running.local import Launcher
+    from mlv.ingest.studies.grid import Study
+    from mlv.ingest.studies.status import Board, Model
+    from mlv.schema.jobs.spec import ModelRef
 
 app = typer.Typer(help="Plan, run and follow a study: a grid of runs in one file.", no_args_is_help=True)
 
@@ -61,7 +61,7 @@ WorkerThreads = Annotated[
 @app.command()
 def show(study: StudyFile) -> None:
     """Print a study file, e.g. to make one's own of it: mlv study show echoes > study.toml"""
-    from mlv.ingest.study import study_text
+    from mlv.ingest.studies.grid import study_text
 
     typer.echo(study_text(study), nl=False)
 
@@ -81,7 +81,7 @@ def plan(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Print the cells of a study: what each is, which cells it needs, and where it stands. Writes nothing else."""
-    from mlv.ingest.study import read_study
+    from mlv.ingest.studies.grid import read_study
 
     read = read_study(study)
     board = _board(read, db, fetch=jobs)
@@ -100,7 +100,7 @@ def status(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Print how many cells are done, running, failed or missing, and say which failed and why."""
-    from mlv.ingest.study import read_study
+    from mlv.ingest.studies.grid import read_study
 
     read = read_study(study)
     board = _board(read, db)
@@ -118,9 +118,9 @@ def cost(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Estimate hours, disk and store of what is missing, from rates of the store's own runs of the same models."""
-    from mlv.ingest.study import read_study
-    from mlv.ingest.study_cost import estimate, totals
-    from mlv.schema.store import open_store
+    from mlv.ingest.studies.cost import estimate, totals
+    from mlv.ingest.studies.grid import read_study
+    from mlv.schema.store.opening import open_store
 
     read = read_study(study)
     board = _board(read, db)
@@ -175,7 +175,7 @@ def prefetch(study: StudyFile, db: Store = DEFAULT_STORE) -> None:
 
     Prints each with the commit that was fetched: NAME@REVISION, as the study file may name it.
     """
-    from mlv.ingest.study import cells, read_study
+    from mlv.ingest.studies.grid import cells, read_study
 
     for model in dict.fromkeys(cell.model for cell in cells(read_study(study))):
         name, revision = split_revision(model)
@@ -188,8 +188,8 @@ def prefetch(study: StudyFile, db: Store = DEFAULT_STORE) -> None:
 @app.command()
 def cancel(study: StudyFile, db: Store = DEFAULT_STORE) -> None:
     """Take what a study has on a Slurm cluster out of its queue, and end what runs there. Finished work is kept."""
-    from mlv.compute.slurm import cancel as cancel_jobs
-    from mlv.ingest.study import read_study
+    from mlv.compute.running.slurm import cancel as cancel_jobs
+    from mlv.ingest.studies.grid import read_study
 
     board = _board(read_study(study), db)
     cells = [cell for cell, seen in board.seen.items() if seen.state in ACTIVE]
@@ -210,7 +210,7 @@ def _launcher(
     if kind == LauncherKind.SLURM:
         _refuse({"--workers": workers, "--threads": work.options.threads}, "Say it with --slurm at_once=N or cpus=N.")
         return _slurm_launcher(work, slurm_file, slurm or [])
-    from mlv.compute.launchers import LocalLauncher, available_gpus
+    from mlv.compute.running.local import LocalLauncher, available_gpus
 
     _refuse({"--slurm": slurm, "--slurm-file": slurm_file}, "Add --launcher slurm, or leave it out.")
     gpus = available_gpus(work.options.device)
@@ -224,15 +224,15 @@ def _refuse(given: dict[str, object], hint: str) -> None:
 
 
 def _slurm_launcher(work: "Work", file: Path | None, keys: list[str]) -> "Launcher":
-    from mlv.compute.slurm import SlurmLauncher
-    from mlv.compute.slurm_settings import FILE, named_file, read_settings
+    from mlv.compute.running.slurm import SlurmLauncher
+    from mlv.compute.running.slurm_settings import FILE, named_file, read_settings
 
     settings = read_settings(named_file(file) if file else work.store.parent / FILE, keys)
     return SlurmLauncher(worker_command(), work.options, settings, jobs_folder(work.store))
 
 
 def _drive(study: str, work: "Work", launcher: "Launcher", *, failed: bool) -> None:
-    from mlv.ingest.study import read_study
+    from mlv.ingest.studies.grid import read_study
 
     board = _board(read_study(study), work.store, fetch=True)
     driver = Driver(work, board, launcher, study)
@@ -247,11 +247,11 @@ def _board(study: "Study", store: Path, *, fetch: bool = False) -> "Board":
     import sys
     from functools import partial
 
-    from mlv.compute.slurm import Queue, activity
-    from mlv.ingest.plan import Jobs
-    from mlv.ingest.study import cells
-    from mlv.ingest.study_board import Board
-    from mlv.schema.store import open_store
+    from mlv.compute.running.slurm import Queue, activity
+    from mlv.ingest.jobs.planning import Jobs
+    from mlv.ingest.studies.grid import cells
+    from mlv.ingest.studies.status import Board
+    from mlv.schema.store.opening import open_store
 
     names = dict.fromkeys(cell.model for cell in cells(study))
     models = {name: _model(store, name, fetch=fetch) for name in names}
@@ -280,8 +280,8 @@ def _model(store: Path, text: str, *, fetch: bool) -> "Model":
 
 def _is_here(store: Path, name: str) -> bool:
     """Whether a model is in the store or a folder, and not on the hub."""
-    from mlv.ingest.models import find_model
-    from mlv.schema.store import open_store
+    from mlv.ingest.jobs.lookup import find_model
+    from mlv.schema.store.opening import open_store
 
     with open_store(store) as connection:
         return find_model(connection, store, name) is not None or Path(name).expanduser().is_dir()
@@ -289,8 +289,8 @@ def _is_here(store: Path, name: str) -> bool:
 
 def _pretrained(store: Path, name: str, revision: str | None) -> "ModelRef | None":
     """A model of the hub as the store knows it, where runs have used it."""
-    from mlv.schema.jobs import ModelRef
-    from mlv.schema.store import open_store
+    from mlv.schema.jobs.spec import ModelRef
+    from mlv.schema.store.opening import open_store
 
     with open_store(store) as connection:
         rows = connection.execute(
@@ -303,7 +303,7 @@ def _pretrained(store: Path, name: str, revision: str | None) -> "ModelRef | Non
 
 def _plan_jobs(board: "Board", store: Path) -> None:
     """Make the directories of what can be run now."""
-    from mlv.schema.store import open_store
+    from mlv.schema.store.opening import open_store
 
     with open_store(store) as connection:
         for cell in board.cells:
@@ -323,7 +323,7 @@ def _counts(board: "Board") -> "pl.DataFrame":
     """Cells by kind and state, one row per kind and one for all."""
     import polars as pl
 
-    from mlv.ingest.study_board import STATES
+    from mlv.ingest.studies.status import STATES
 
     kinds = list(dict.fromkeys(cell.kind for cell in board.cells))
     rows = []

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 
 from mlv.cli.edge import jobs_folder, say
 from mlv.cli.progress import progress
-from mlv.compute.options import BATCH_TOKENS, ExecuteOptions
-from mlv.schema.patience import at_work
+from mlv.compute.machine.options import BATCH_TOKENS, ExecuteOptions
+from mlv.schema.store.waiting import at_work
 
 if TYPE_CHECKING:
     import duckdb
 
-    from mlv.ingest.commit import Committed
-    from mlv.ingest.plan import Jobs
-    from mlv.schema.jobs import JobDirectory, ModelRef
+    from mlv.ingest.jobs.committing import Committed
+    from mlv.ingest.jobs.planning import Jobs
+    from mlv.schema.jobs.directory import JobDirectory
+    from mlv.schema.jobs.spec import ModelRef
 
     Planner = Callable[[duckdb.DuckDBPyConnection, Jobs], JobDirectory | None]
 
@@ -40,9 +41,9 @@ class Work:
     @at_work()
     def model(self, name: str, revision: str | None = None) -> "ModelRef":
         """The model or checkpoint of a name: in the store, else in a folder, else on the hub."""
-        from mlv.compute.models import resolve
-        from mlv.ingest.models import canonical_name, find_model
-        from mlv.schema.store import open_store
+        from mlv.compute.models.files import resolve
+        from mlv.ingest.jobs.lookup import canonical_name, find_model
+        from mlv.schema.store.opening import open_store
 
         with open_store(self.store) as connection:
             path = find_model(connection, self.store, name)
@@ -53,8 +54,8 @@ class Work:
     @at_work()
     def plan(self, planner: "Planner") -> "JobDirectory | None":
         """Plan a job; None where there is nothing to do."""
-        from mlv.ingest.plan import Jobs
-        from mlv.schema.store import open_store
+        from mlv.ingest.jobs.planning import Jobs
+        from mlv.schema.store.opening import open_store
 
         with open_store(self.store) as connection:
             return planner(connection, Jobs(jobs_folder(self.store), {"arguments": self.arguments}))
@@ -72,9 +73,9 @@ class Work:
     @at_work()
     def finish(self, job: "JobDirectory") -> "Committed":
         """Run a planned job to its end, going on where it was interrupted, and commit it."""
-        from mlv.ingest.commit import committed
-        from mlv.ingest.plan import relocate_model
-        from mlv.schema.store import open_store
+        from mlv.ingest.jobs.committing import committed
+        from mlv.ingest.jobs.planning import relocate_model
+        from mlv.schema.store.opening import open_store
 
         with open_store(self.store) as connection:
             known = committed(connection, job.spec())
@@ -89,8 +90,8 @@ class Work:
     @at_work()
     def commit(self, job: "JobDirectory") -> "Committed":
         """Commit a finished job."""
-        from mlv.ingest.commit import commit_job
-        from mlv.schema.store import open_store
+        from mlv.ingest.jobs.committing import commit_job
+        from mlv.schema.store.opening import open_store
 
         with open_store(self.store, read_only=False) as connection:
             done = commit_job(connection, job, self.store)
@@ -101,7 +102,7 @@ class Work:
 
 def execute_job(job: "JobDirectory", options: ExecuteOptions) -> None:
     """Run a planned job to its end, going on where it was interrupted, and show how far it is."""
-    from mlv.compute.jobs import execute
+    from mlv.compute.running.execute import execute
 
     shown = progress()
     try:

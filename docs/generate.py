@@ -42,8 +42,8 @@ def _command_paths() -> Iterator[tuple[str, ...]]:
 
 def schema() -> str:
     """Every view and table with its columns, and a picture of how tables refer to each other."""
-    from mlv.schema.tables import metadata
-    from mlv.schema.views import VIEWS
+    from mlv.schema.tables.metadata import metadata
+    from mlv.schema.views.declared import VIEWS
 
     parts = [
         "# Schema\n",
@@ -69,8 +69,8 @@ def schema() -> str:
 
 def diagram() -> str:
     """A Mermaid entity diagram: declared foreign keys, and the unenforced ones of fact tables."""
-    from mlv.ingest.rulebook import packaged
-    from mlv.schema.tables import metadata
+    from mlv.ingest.rules.rulebook import packaged
+    from mlv.schema.tables.metadata import metadata
 
     declared = {(key.column.table.name, table.name) for table in metadata.sorted_tables for key in table.foreign_keys}
     implied = {(rule.parent, rule.table) for rule in packaged() if rule.parent}

@@ -20,10 +20,10 @@ from typing import Any, Literal
 import duckdb
 from pydantic import TypeAdapter
 
-from mlv.ingest.loading import FileReport, file_sha256
+from mlv.ingest.readers.report import FileReport, file_sha256
 from mlv.schema.errors import StoreError
-from mlv.schema.jobs import now, written_aside
-from mlv.schema.store import reason
+from mlv.schema.files import now, written_aside
+from mlv.schema.store.opening import reason
 
 
 @dataclass(frozen=True)

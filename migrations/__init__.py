@@ -15,11 +15,11 @@ import duckdb
 
 from mlv.migrations.copying import backup as backup
 from mlv.schema.errors import StoreError, StoreLockedError
-from mlv.schema.mounts import require_locks
-from mlv.schema.patience import patiently
-from mlv.schema.quoting import literal
-from mlv.schema.store import DISK_ERRORS, SCHEMA_REVISION, connect, exists, newer, reason, revision, unwritten
-from mlv.schema.torn_log import log
+from mlv.schema.store.file_locks import require_locks
+from mlv.schema.store.opening import DISK_ERRORS, SCHEMA_REVISION, connect, exists, newer, reason, revision, unwritten
+from mlv.schema.store.sql import literal
+from mlv.schema.store.waiting import patiently
+from mlv.schema.store.wal import log
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -58,7 +58,7 @@ def _config(connection: "sa.Connection | None" = None) -> "Config":
 
 @contextlib.contextmanager
 def _engine_connection(path: Path, *, read_only: bool) -> Iterator["sa.Connection"]:
-    """A connection in one transaction. Raises StoreLockedError or StoreError as ``mlv.schema.store`` does."""
+    """A connection in one transaction. Raises StoreLockedError or StoreError as ``mlv.schema.store.opening`` does."""
     import sqlalchemy as sa
     from duckdb_sqlalchemy import ConnectionWrapper
 
@@ -160,7 +160,7 @@ def _remove(path: Path) -> None:
 
 
 def _install_views(connection: "sa.Connection") -> None:
-    from mlv.schema.views import VIEWS
+    from mlv.schema.views.declared import VIEWS
 
     for view in reversed(VIEWS):
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {view.name}")
@@ -191,7 +191,7 @@ def differences(path: Path) -> list[str]:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    from mlv.schema.tables import metadata
+    from mlv.schema.tables.metadata import metadata
 
     connect(path).close()
     with _engine_connection(path, read_only=True) as connection:
@@ -206,7 +206,7 @@ def is_ours(item: Any, name: str | None, kind: str, reflected: bool, compared: A
 
 
 def _view_differences(path: Path) -> list[str]:
-    from mlv.schema.views import VIEWS
+    from mlv.schema.views.declared import VIEWS
 
     with contextlib.closing(connect(path)) as connection:
         rows = connection.execute(

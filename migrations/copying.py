@@ -15,12 +15,21 @@ from typing import NamedTuple
 
 import duckdb
 
-from mlv.schema.copies import label
 from mlv.schema.errors import StoreError, UsageError
-from mlv.schema.jobs import now, written_aside
-from mlv.schema.quoting import literal
-from mlv.schema.store import DAMAGE_ERRORS, DISK_ERRORS, connect, open_store, reason, restoring, revision, transaction
-from mlv.schema.torn_log import log
+from mlv.schema.files import now, written_aside
+from mlv.schema.store.copies import label
+from mlv.schema.store.opening import (
+    DAMAGE_ERRORS,
+    DISK_ERRORS,
+    connect,
+    open_store,
+    reason,
+    restoring,
+    revision,
+    transaction,
+)
+from mlv.schema.store.sql import literal
+from mlv.schema.store.wal import log
 
 Contents = dict[str, tuple[int, int]]
 """Rows of each table, and the sum of their hashes."""
@@ -187,7 +196,7 @@ def compact(path: Path) -> Space:
     tables that mlv did not make, or is at another revision; it then stays as it is.
     """
     from mlv.migrations import upgrade
-    from mlv.schema.tables import metadata
+    from mlv.schema.tables.metadata import metadata
 
     with open_store(path, read_only=False) as connection:
         connection.execute("CHECKPOINT")

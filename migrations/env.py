@@ -3,7 +3,7 @@
 from alembic import context
 
 from mlv.migrations import is_ours
-from mlv.schema.tables import metadata
+from mlv.schema.tables.metadata import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=metadata, include_object=is_ours, compare_type=True)

@@ -10,10 +10,11 @@ In a notebook::
 """
 
 from mlv.queries.catalogue import Parameter, Query, all_versions, catalogue, find
-from mlv.queries.execution import QueryResult, execute_sql, install_macros, run, run_query
+from mlv.queries.execution import execute_sql, install_macros, run, run_query
+from mlv.queries.notebook import Store, open_store
 from mlv.queries.parameters import parse_assignments
 from mlv.queries.rendering import FORMATS, render, truncation_note
-from mlv.queries.store import Store, open_store
+from mlv.queries.result import QueryResult
 
 __all__ = [
     "FORMATS",

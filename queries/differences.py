@@ -14,7 +14,7 @@ from itertools import takewhile
 import polars as pl
 
 from mlv.queries.catalogue import text_sha256
-from mlv.queries.execution import QueryResult
+from mlv.queries.result import QueryResult
 from mlv.schema.errors import UsageError
 
 ROUNDING = 1e-9
@@ -25,7 +25,6 @@ ROUNDING_AT_ZERO = 1e-12
 
 WHAT = "difference"
 """Name of the column that says how a row of the result is a difference."""
-
 
 _DIFFERENCE = {
     WHAT: pl.String(),

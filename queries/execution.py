@@ -5,11 +5,9 @@ Queries run on an open store of any mode; whether anything can be written is up 
 """
 
 import functools
-import json
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
@@ -18,9 +16,10 @@ import polars as pl
 
 from mlv.queries.catalogue import INTERVALS, Query, find, text_sha256
 from mlv.queries.parameters import Given, bind
-from mlv.queries.provenance import StoreState, store_state
+from mlv.queries.result import QueryResult
+from mlv.queries.state import store_state
 from mlv.schema.errors import StoreError, UsageError, excerpt
-from mlv.schema.store import seal
+from mlv.schema.store.opening import seal
 
 _SIGNAL_SECONDS = 0.1
 """Between two looks for Ctrl-C while a query runs, and between two attempts to end it."""
@@ -40,41 +39,6 @@ _SHOWN = 5_000
 _PER_YEAR = {"d": 366, "ms": 366 * 86_400e3, "us": 366 * 86_400e6, "ns": 366 * 86_400e9}
 _YEARS = 200_000
 """Years from 1970 that polars can still write out; infinite times are beyond."""
-
-
-@dataclass(frozen=True)
-class QueryResult:
-    """Rows, and what made them."""
-
-    frame: pl.DataFrame
-    name: str
-    """Name of the query; ``sql`` for SQL by hand."""
-
-    version: int | None
-    """Version of the query; None for SQL by hand."""
-
-    sql_sha256: str
-    """SHA-256 of the query's file, or of the SQL."""
-
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    """The values that were bound, defaults included."""
-
-    store: StoreState | None = None
-    """The state of the store that was asked; None where it was none."""
-
-    @property
-    def title(self) -> str:
-        """One line that says how to get the same result again."""
-        reference = self.name if self.version is None else f"{self.name}@{self.version}"
-        bound = [f"{name}={_shown(value)}" for name, value in self.parameters.items() if value is not None]
-        return " ".join([reference, *bound, f"(SHA-256 {self.sql_sha256[:12]})"])
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        return ",".join(str(item) for item in value)
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return json.dumps(text, ensure_ascii=False) if any(mark.isspace() for mark in text) else text
 
 
 @functools.cache

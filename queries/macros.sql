@@ -15,7 +15,7 @@ CREATE OR REPLACE TEMP MACRO at_epoch(wanted, epoch, is_final) AS
 CREATE OR REPLACE TEMP MACRO checkpoint_name(model, run, epoch) AS
     CASE WHEN run IS NULL THEN model ELSE run || '/epoch-' || epoch END;
 
--- What an attribution is called in tables, as mlv.schema.jobs.attribution_name has it, e.g. trak-principal-32.
+-- What an attribution is called in tables, as mlv.schema.jobs.influence.attribution_name has it, e.g. trak-principal-32.
 CREATE OR REPLACE TEMP MACRO attribution_name(method, similarity, projection, dimensions) AS
     concat_ws(
         '-',

@@ -6,58 +6,16 @@ files have the same one. It covers every run, whether the result uses it or not,
 over; the runs that rows name are listed apart. A run that was computed anew from the same specification is the same.
 """
 
-import hashlib
 import json
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import polars as pl
 
-from mlv.schema import store
+from mlv.queries.state import StoreState
 
 if TYPE_CHECKING:
-    from mlv.queries.execution import QueryResult
-
-_CONTENT = """
-SELECT 'run ' || spec_hash AS item FROM run WHERE status = 'committed'
-UNION ALL
-SELECT concat_ws(' ', 'file', kind, target, sha256) FROM ingest_file
-ORDER BY item
-"""
-
-_RUNS = "SELECT name FROM run WHERE status = 'committed' ORDER BY name"
-
-
-@dataclass(frozen=True)
-class StoreState:
-    """What a store held."""
-
-    revision: str
-    """Alembic revision of its tables."""
-
-    digest: str
-    """SHA-256 over its committed runs and ingested files."""
-
-    runs: tuple[str, ...]
-    """Names of its committed runs."""
-
-    def __str__(self) -> str:
-        return f"store at revision {self.revision}, state {self.digest[:12]}, {len(self.runs):,} runs"
-
-
-def store_state(connection: duckdb.DuckDBPyConnection) -> StoreState | None:
-    """The state of an open store; None where SQL has led the connection to another database."""
-    try:
-        revision = store.revision(connection)
-        content = "\n".join(item for (item,) in connection.execute(_CONTENT).fetchall())
-        runs = tuple(name for (name,) in connection.execute(_RUNS).fetchall())
-    except duckdb.Error:
-        return None
-    if revision is None:
-        return None
-    return StoreState(revision, hashlib.sha256(content.encode()).hexdigest(), runs)
+    from mlv.queries.result import QueryResult
 
 
 def provenance(result: "QueryResult") -> dict[str, Any]:

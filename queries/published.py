@@ -13,8 +13,8 @@ from typing import NamedTuple
 import polars as pl
 
 from mlv.queries.catalogue import near
-from mlv.schema import paper
 from mlv.schema.errors import UsageError
+from mlv.schema.papers import echoes
 
 MODELS = {"S": "mt5-small", "B": "mt5-base", "L": "mt5-large"}
 """The paper's models by the letter that Table 1 has for them; names on the hub behind ``google/``."""
@@ -25,7 +25,7 @@ COUNTRIES = {"DE": "DE", "PK": "PK", "SR": "RS", "VI": "VN"}
 
 STRATEGIES = {"multilingual": "mult", "monolingual_mean": "mono-avg"}
 
-MIXTURE = ",".join(sorted(paper.FINETUNING_LANGUAGES))
+MIXTURE = ",".join(sorted(echoes.FINETUNING_LANGUAGES))
 
 
 class Cell(NamedTuple):
@@ -88,7 +88,7 @@ def _agreement(frame: pl.DataFrame) -> Iterator[Found]:
         pl.col("checkpoint_a", "checkpoint_b").str.split("/").list.last().replace_strict(letters, default=None)
     ).drop_nulls(["checkpoint_a", "checkpoint_b"])
     for (first, second), pair in rows.group_by("checkpoint_a", "checkpoint_b", maintain_order=True):
-        lacking = set(paper.TEST_LANGUAGES) - set(pair["language"])
+        lacking = set(echoes.TEST_LANGUAGES) - set(pair["language"])
         for language, value in pair.select("language", "agreement").rows():
             yield Found(Cell(f"{first} vs. {second}", language), value, _listed(lacking) if language == "avg." else "")
 
@@ -105,7 +105,7 @@ def _unchanged(frame: pl.DataFrame) -> Iterator[Found]:
 def _alignment(frame: pl.DataFrame) -> Iterator[Found]:
     """Table 3 from ``alignment_change``."""
     rows = frame.filter(
-        _of_small, AS_IN_PAPER, pl.col("strategy") == "monolingual", pl.col("sentences") == paper.SENTENCES
+        _of_small, AS_IN_PAPER, pl.col("strategy") == "monolingual", pl.col("sentences") == echoes.SENTENCES
     )
     sources = {code: name for name, code in SOURCES.items()}
     countries = {code: name for name, code in COUNTRIES.items()}
@@ -124,16 +124,16 @@ def _setting(name: str, value: float) -> pl.Expr:
 
 
 AS_IN_PAPER = (
-    _setting("epochs", paper.EPOCHS)
-    & _setting("batch_size", paper.BATCH_SIZE)
-    & _setting("learning_rate", paper.LEARNING_RATE)
+    _setting("epochs", echoes.EPOCHS)
+    & _setting("batch_size", echoes.BATCH_SIZE)
+    & _setting("learning_rate", echoes.LEARNING_RATE)
 )
 """Whether a column ``settings`` has those of E appendix B."""
 
 
 def _untrained(ft_languages: str) -> str:
     """The paper's fine-tuning languages that a mean is not over."""
-    return _listed(set(paper.FINETUNING_LANGUAGES) - set(ft_languages.replace(";", ",").split(",")))
+    return _listed(set(echoes.FINETUNING_LANGUAGES) - set(ft_languages.replace(";", ",").split(",")))
 
 
 def _listed(missing: set[str]) -> str:
@@ -145,7 +145,7 @@ def _pretrained(row: str) -> list[Setup]:
 
 
 def _monolingual(source: str, sentences: int) -> list[Setup]:
-    return [Setup(MODELS["S"], source, language, sentences) for language in paper.FINETUNING_LANGUAGES]
+    return [Setup(MODELS["S"], source, language, sentences) for language in echoes.FINETUNING_LANGUAGES]
 
 
 def _both_strategies(row: str) -> list[Setup]:
@@ -184,7 +184,7 @@ ECHOES = (
         "languages, better: 0.05 is taken",
         "The number of sentences is not named: 2,000 are taken, as in Figure 2.",
         _alignment,
-        lambda row: _monolingual(SOURCES[row.split()[0]], paper.SENTENCES),
+        lambda row: _monolingual(SOURCES[row.split()[0]], echoes.SENTENCES),
         lambda row: COUNTRIES[row.split()[1]],
     ),
 )

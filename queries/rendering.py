@@ -25,8 +25,8 @@ from typing import Any, Literal, get_args
 import polars as pl
 
 from mlv.queries.catalogue import near
-from mlv.queries.execution import QueryResult
 from mlv.queries.provenance import provenance_json
+from mlv.queries.result import QueryResult
 from mlv.schema.errors import UsageError
 
 Format = Literal["table", "csv", "json", "jsonl", "parquet", "markdown", "latex"]

@@ -21,10 +21,11 @@ import duckdb
 import polars as pl
 
 from mlv.queries.catalogue import find, text_sha256
-from mlv.queries.execution import QueryResult, run_query
-from mlv.queries.provenance import store_state
+from mlv.queries.execution import run_query
 from mlv.queries.published import AS_IN_PAPER, Cell, Found, PublishedTable, Setup, published, tables
-from mlv.schema import paper
+from mlv.queries.result import QueryResult
+from mlv.queries.state import store_state
+from mlv.schema.papers import echoes
 
 Status = Literal["exact", "within tolerance", "different", "not yet run"]
 
@@ -139,7 +140,7 @@ class _Inventory:
 
     def commands(self, table: PublishedTable, cell: Cell) -> Iterator[str]:
         """What has to be run for a cell, in order."""
-        languages = set(paper.TEST_LANGUAGES) if cell.column == "avg." else {cell.column}
+        languages = set(echoes.TEST_LANGUAGES) if cell.column == "avg." else {cell.column}
         if not languages <= self._languages:
             yield "mlv ingest probes --download"
         if not self.has_people(table.country(cell.row)):
@@ -163,7 +164,7 @@ class _Inventory:
         model = shlex.quote(self._names.get(setup.model, f"google/{setup.model}"))
         if setup.source is None:
             return f"mlv compute probe --model {model}"
-        languages = [code for code in paper.FINETUNING_LANGUAGES if code in (setup.ft_languages or "").split(",")]
+        languages = [code for code in echoes.FINETUNING_LANGUAGES if code in (setup.ft_languages or "").split(",")]
         return (
             f"mlv compute finetune --model {model} --corpus {setup.source} --language {','.join(languages)} "
             f"--sentences {setup.sentences}"

@@ -6,7 +6,7 @@ import duckdb
 import sqlalchemy as sa
 from alembic import op
 
-from mlv.schema.resampling import draw_resamples
+from mlv.schema.derived.resampling import draw_resamples
 
 revision = "0004"
 down_revision = "0003"

@@ -6,7 +6,7 @@ import duckdb
 import sqlalchemy as sa
 from alembic import op
 
-from mlv.schema.ranking_sums import sum_rankings
+from mlv.schema.derived.ranking_sums import sum_rankings
 
 revision = "0005"
 down_revision = "0004"

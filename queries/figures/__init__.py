@@ -15,10 +15,10 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from mlv.queries.catalogue import find, near
-from mlv.queries.execution import QueryResult
 from mlv.queries.figures import arrows, bars, epochs, heatmaps
 from mlv.queries.figures.sheet import DoesNotFitError
 from mlv.queries.figures.style import SETTINGS
+from mlv.queries.result import QueryResult
 from mlv.schema.errors import NotFoundError, UsageError
 
 Draw = Callable[[pl.DataFrame, str], Figure]

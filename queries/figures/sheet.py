@@ -21,7 +21,6 @@ EDGE = 0.06
 _NARROWEST = 3.4
 """Inches: the width of a column of print."""
 
-
 Box = tuple[float, float, float, float]
 """Left, bottom, width and height."""
 

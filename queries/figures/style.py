@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ft2font import LoadFlags
 
-from mlv.schema import paper
+from mlv.schema.papers import echoes
 
 PAGE_WIDTH: Final = 7.0
 """Inches between the margins of a page."""
@@ -65,7 +65,7 @@ _LANGUAGE_COLUMNS: Final = frozenset(
 )
 
 _FINETUNING_COLUMNS = frozenset({"ft_language", "ft_language_a", "ft_language_b", "train_language"})
-_THEMES = {category.code: category.number for category in paper.CATEGORIES}
+_THEMES = {category.code: category.number for category in echoes.CATEGORIES}
 
 
 def _place(item: str, order: Sequence[str]) -> tuple[int, str]:
@@ -85,9 +85,9 @@ def ordered(column: str, values: Iterable[Any]) -> list[Any]:
     if column == "ft_languages":
         return sorted(distinct, key=_languages_place)
     if column in _FINETUNING_COLUMNS:
-        return sorted(distinct, key=lambda language: _place(language, paper.FINETUNING_LANGUAGES))
+        return sorted(distinct, key=lambda language: _place(language, echoes.FINETUNING_LANGUAGES))
     if column in _LANGUAGE_COLUMNS:
-        return sorted(distinct, key=lambda language: _place(language, paper.TEST_LANGUAGES))
+        return sorted(distinct, key=lambda language: _place(language, echoes.TEST_LANGUAGES))
     if column == "category":
         return sorted(distinct, key=lambda category: (_THEMES.get(category, len(_THEMES) + 1), category))
     if column in {"country", "country_a", "country_b"}:
@@ -97,13 +97,13 @@ def ordered(column: str, values: Iterable[Any]) -> list[Any]:
 
 def _languages_place(languages: str | None) -> tuple[int, list[tuple[int, str]]]:
     several = _languages(languages)
-    return len(several), [_place(language, paper.FINETUNING_LANGUAGES) for language in several]
+    return len(several), [_place(language, echoes.FINETUNING_LANGUAGES) for language in several]
 
 
 def _languages(text: str | None) -> list[str]:
     """Languages of a list in a text, in the papers' order."""
     items = [item for item in (text or "").replace(";", ",").split(",") if item]
-    return sorted(items, key=lambda language: _place(language, paper.FINETUNING_LANGUAGES))
+    return sorted(items, key=lambda language: _place(language, echoes.FINETUNING_LANGUAGES))
 
 
 def words(column: str, value: Any) -> str:

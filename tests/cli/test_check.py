@@ -16,11 +16,11 @@ from tiny_study import demo_store, ingest_survey
 from traced_study import add_runs
 
 from mlv.cli import edge
-from mlv.ingest.commit import commit_job
-from mlv.ingest.integrity import store_rules
-from mlv.ingest.rulebook import evaluate, packaged
-from mlv.schema.jobs import JobDirectory
-from mlv.schema.store import connect
+from mlv.ingest.jobs.committing import commit_job
+from mlv.ingest.rules.rulebook import evaluate, packaged
+from mlv.ingest.upkeep.check import store_rules
+from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.store.opening import connect
 
 DEMO = Path(str(files("mlv.ingest") / "demo"))
 DOCS = Path(__file__).parents[2] / "docs" / "checks.md"

@@ -9,9 +9,9 @@ import pytest
 from command_line import Mlv
 from finished_jobs import FARSI, finetuned
 
-from mlv.ingest.integrity import violations
-from mlv.ingest.plan import Jobs
-from mlv.schema.store import connect, open_store
+from mlv.ingest.jobs.planning import Jobs
+from mlv.ingest.upkeep.check import violations
+from mlv.schema.store.opening import connect, open_store
 
 DEMO = Path(str(files("mlv.ingest") / "demo"))
 PROCESSES, JOBS = 4, 5
@@ -21,14 +21,13 @@ import sys
 from pathlib import Path
 from mlv.cli.edge import patience
 from mlv.cli.work import make_work
-from mlv.schema.jobs import JobDirectory
-from mlv.schema.patience import waiting
+from mlv.schema.jobs.spec import JobDirectory
+from mlv.schema.store.waiting import waiting
 with waiting(patience(None)):
     for job in sys.argv[2:]:
         make_work(Path(sys.argv[1]), "cpu", 1).commit(JobDirectory(Path(job)))
         print(Path(job).name, flush=True)
 """
-
 
 HOLDER = """
 import duckdb, sys, time

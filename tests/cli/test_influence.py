@@ -12,7 +12,9 @@ from finished_jobs import write
 from traced_study import Runs, add_runs
 
 from mlv.cli import edge
-from mlv.schema.jobs import InfluenceSpec, JobDirectory, ValidationSpec
+from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.influence import InfluenceSpec
+from mlv.schema.jobs.validate import ValidationSpec
 
 DEMO = Path(str(files("mlv.ingest") / "demo"))
 TOP_K = 4

@@ -20,13 +20,14 @@ from killing import Killed, Killer
 from tiny_model import DEMO, save_model
 
 from mlv import migrations
-from mlv.compute.jobs import execute
-from mlv.compute.options import ExecuteOptions
-from mlv.ingest.integrity import check as check_rules
-from mlv.ingest.integrity import named_files
+from mlv.compute.machine.options import ExecuteOptions
+from mlv.compute.running.execute import execute
+from mlv.ingest.upkeep.check import check as check_rules
+from mlv.ingest.upkeep.check import named_files
 from mlv.migrations.copying import read_all
-from mlv.schema.jobs import JobDirectory, content_digest
-from mlv.schema.store import SCHEMA_REVISION, connect, open_store
+from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.identity import content_digest
+from mlv.schema.store.opening import SCHEMA_REVISION, connect, open_store
 
 COMMITS, UPGRADES, BACKUPS, DELETIONS, COMPACTIONS, EXECUTIONS = 70, 30, 30, 36, 10, 24
 """Kills, 200 in all."""

@@ -12,7 +12,7 @@ from command_line import Mlv
 
 from mlv.cli import edge
 from mlv.cli.output import chosen_format
-from mlv.ingest.download import Origin
+from mlv.ingest.readers.download import Origin
 from mlv.schema.errors import UsageError
 
 
@@ -76,8 +76,8 @@ def test_a_downloaded_text_has_the_licence_of_its_origin(
     text = tmp_path / "fa.txt"
     text.write_text("\u06cc\u06a9\n", encoding="utf-8")
     origin = Origin("lines-own", "fa", "https://example.org/fa.txt", "0", 1, "CC BY 9.9")
-    monkeypatch.setattr("mlv.ingest.download.origins", lambda *_: [origin])
-    monkeypatch.setattr("mlv.ingest.download.fetch", lambda *_: text)
+    monkeypatch.setattr("mlv.ingest.readers.download.origins", lambda *_: [origin])
+    monkeypatch.setattr("mlv.ingest.readers.download.fetch", lambda *_: text)
     publication = kept.replace(" ", "-")
     arguments = ("ingest", "corpus", "--source", "lines", "--publication", publication, "--download", *given)
     assert mlv(*arguments).code == 0

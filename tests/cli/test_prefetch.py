@@ -12,7 +12,7 @@ from small_hub import COMMIT, NAME, serving
 from tiny_model import save_model
 
 from mlv.cli import edge
-from mlv.compute import models
+from mlv.compute.models import files
 
 MLV = "from mlv.cli.main import main; main()"
 FIND = f"from mlv.compute import models; print(models.resolve({NAME!r}).model_dump_json())"
@@ -58,7 +58,7 @@ def test_a_model_that_was_fetched_is_found_without_the_hub(model: Path, tmp_path
     found = _python(FIND, HF_HOME=home, HF_HUB_OFFLINE="1")
     assert found.code == 0, found.err
     assert f'"revision":"{COMMIT}"' in found.out
-    assert models.digest(model) in found.out
+    assert files.digest(model) in found.out
 
 
 def test_a_study_fetches_what_it_needs(model: Path, tmp_path: Path) -> None:

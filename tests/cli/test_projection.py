@@ -9,10 +9,11 @@ from command_line import Mlv
 from finished_jobs import MODEL, finetuned, probed
 
 from mlv.cli import edge
-from mlv.ingest.commit import commit_job
-from mlv.ingest.plan import Jobs, plan_probe
-from mlv.schema.jobs import JobDirectory, ModelRef
-from mlv.schema.store import connect
+from mlv.ingest.jobs.committing import commit_job
+from mlv.ingest.jobs.planning import Jobs, plan_probe
+from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.spec import ModelRef
+from mlv.schema.store.opening import connect
 
 DEMO = Path(str(files("mlv.ingest") / "demo"))
 

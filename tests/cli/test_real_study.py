@@ -7,8 +7,8 @@ import pytest
 from command_line import Mlv
 
 from mlv.queries import catalogue, run
-from mlv.schema import paper
-from mlv.schema.store import open_store
+from mlv.schema.papers import echoes
+from mlv.schema.store.opening import open_store
 
 pytestmark = pytest.mark.real
 
@@ -33,10 +33,10 @@ def study(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Mlv:
         ("compute", "pretrain", "--name", "nano", "--segments", "500", "--steps", "10", *SMALL),
     ]
     for source in SOURCES:
-        for language in paper.FINETUNING_LANGUAGES:
+        for language in echoes.FINETUNING_LANGUAGES:
             commands.append(_finetune(source, language, 40))
     # as many sentences in one language as in all of them, and twice as many as before
-    commands += [_finetune("ebible", languages, 80) for languages in (",".join(paper.FINETUNING_LANGUAGES), "fa")]
+    commands += [_finetune("ebible", languages, 80) for languages in (",".join(echoes.FINETUNING_LANGUAGES), "fa")]
     for command in commands:
         assert mlv(*command).code == 0, command
     for command in (*_influence(mlv), ("compute", "project")):
@@ -51,7 +51,7 @@ def _influence(mlv: Mlv) -> list[tuple[str, ...]]:
     )
     every = ("--targets", "all", "--language", ",".join(TRACED), "--top-k", "10")
     alone = [("compute", "influence", runs[f"ebible{code}"], *every, *SMALL) for code in ("fa", "ko")]
-    joint = runs["ebible" + ",".join(sorted(paper.FINETUNING_LANGUAGES))]
+    joint = runs["ebible" + ",".join(sorted(echoes.FINETUNING_LANGUAGES))]
     few = ("--halves", "3", "--other-seed-halves", "2", "--removal-targets", "1", "--k", "5", "--probes", "5")
     return [
         *alone,
@@ -71,7 +71,7 @@ def test_every_reject_is_explained(study: Mlv) -> None:
     )[0] == ("survey", "no probe asks about this question", 948)
     probes = study.rows("SELECT reason, count(*) FROM v_reject WHERE kind = 'probes' GROUP BY ALL ORDER BY ALL")
     nominal = "no second answer: nominal question"
-    assert dict(probes)[nominal] == 18 * len(paper.TEST_LANGUAGES) - 2
+    assert dict(probes)[nominal] == 18 * len(echoes.TEST_LANGUAGES) - 2
     assert dict(probes)[f"no [MASK]; {nominal}"] == 2
     assert dict(probes)["no [MASK]"] == 3
     assert study.rows("SELECT item FROM v_reject WHERE kind = 'corpus' ORDER BY item") == [("2CO 5:7",), ("40:81",)]
@@ -85,9 +85,9 @@ def test_all_probe_languages_are_asked_before_and_after(study: Mlv) -> None:
     answered = study.rows(
         "SELECT language, checkpoint_id, count(*) FROM v_answer WHERE score = 'mean' GROUP BY ALL ORDER BY ALL"
     )
-    assert {row[0] for row in answered} == set(paper.TEST_LANGUAGES)
-    assert len(answered) == 11 * len(paper.TEST_LANGUAGES)
-    for language in paper.TEST_LANGUAGES:
+    assert {row[0] for row in answered} == set(echoes.TEST_LANGUAGES)
+    assert len(answered) == 11 * len(echoes.TEST_LANGUAGES)
+    for language in echoes.TEST_LANGUAGES:
         assert len({row[2] for row in answered if row[0] == language}) == 1
         assert all(row[2] > 240 for row in answered if row[0] == language)
 
@@ -127,7 +127,7 @@ def test_every_query_answers(study: Mlv, query: str) -> None:
     # hardly a value shifts under runs this short, in two of them the same one
     assert frame.height > 0 or query == "parallel_overlap"
     if "language" in frame.columns and query.startswith(("agreement", "unchanged", "alignment")):
-        assert set(paper.TEST_LANGUAGES) <= set(frame["language"])
+        assert set(echoes.TEST_LANGUAGES) <= set(frame["language"])
     assert study.rows("SELECT count(*) FROM v_run") == [(27,)]
 
 

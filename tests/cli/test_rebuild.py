@@ -1,7 +1,8 @@
 """`mlv db rebuild`: a store made by the commands, with a model that is really trained, is made again row for row.
 
 Compared are: every table's rows after integer keys are replaced by natural ones and the times of ingest and commit are
-left out (``mlv.ingest.fingerprint``); and, where no run was deleted, every row of every table as it is, integer keys
+left out (``mlv.ingest.upkeep.fingerprint``); and, where no run was deleted, every row of every table as it is, integer
+keys
 included, but for the time of an ingest, and that of a commit where the store was lost.
 """
 
@@ -17,9 +18,9 @@ from command_line import Mlv
 from finished_jobs import dump
 
 from mlv.cli import edge
-from mlv.ingest.fingerprint import differing, fingerprints, shape
 from mlv.ingest.journal import journal_path, read_journal
-from mlv.schema.store import SCHEMA_REVISION, connect
+from mlv.ingest.upkeep.fingerprint import differing, fingerprints, shape
+from mlv.schema.store.opening import SCHEMA_REVISION, connect
 
 DEMO = Path(str(files("mlv.ingest") / "demo"))
 ON_CPU = ("--threads", "1", "--device", "cpu")

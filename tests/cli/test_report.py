@@ -7,8 +7,8 @@ import pytest
 from command_line import Mlv
 
 from mlv.cli.edge import ExitCode
-from mlv.queries import report as reports
-from mlv.queries.report import Topic
+from mlv.queries.report import build as reports
+from mlv.queries.report.build import Topic
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from tiny_study import DEMO, demo_store
 from traced_study import Runs, add_runs
 
 from mlv.cli import edge
-from mlv.ingest.commit import commit_job
-from mlv.ingest.fingerprint import fingerprints
+from mlv.ingest.jobs.committing import commit_job
+from mlv.ingest.jobs.planning import Jobs
 from mlv.ingest.journal import journal_path
-from mlv.ingest.plan import Jobs
-from mlv.schema.store import connect
+from mlv.ingest.upkeep.fingerprint import fingerprints
+from mlv.schema.store.opening import connect
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from slurm_cluster import Cluster, ClusterError, missing
 from tiny_study import STUDY, found, make_study
 
 from mlv.cli import edge
-from mlv.schema.jobs import JobDirectory
+from mlv.schema.jobs.directory import JobDirectory
 
 SETTINGS = "cpus = 1\npoll = 0.3\ntime = 10\n"
 ONLY_FARSI = STUDY.replace('languages = ["fa", "ko"]\nsentences', 'languages = ["fa"]\nsentences')

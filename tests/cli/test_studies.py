@@ -19,9 +19,9 @@ from typer.testing import CliRunner
 from mlv.cli import edge
 from mlv.cli.main import app
 from mlv.cli.work import Work
-from mlv.compute.launchers import Ended, LocalLauncher
-from mlv.ingest.study import read_study
-from mlv.schema.jobs import JobDirectory
+from mlv.compute.running.local import Ended, LocalLauncher
+from mlv.ingest.studies.grid import read_study
+from mlv.schema.jobs.directory import JobDirectory
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +36,8 @@ def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def played(monkeypatch: pytest.MonkeyPatch) -> PlayedLauncher:
     """The launcher of all studies of a test."""
     launcher = PlayedLauncher()
-    monkeypatch.setattr("mlv.compute.launchers.LocalLauncher", lambda *_: launcher)
-    monkeypatch.setattr("mlv.compute.launchers.available_gpus", lambda _: [])
+    monkeypatch.setattr("mlv.compute.running.local.LocalLauncher", lambda *_: launcher)
+    monkeypatch.setattr("mlv.compute.running.local.available_gpus", lambda _: [])
     return launcher
 
 
@@ -272,7 +272,7 @@ def test_two_workers_of_which_one_was_killed_find_what_the_commands_do(
     both = '[[grid]]\nsources = ["lines"]\nlanguages = ["fa", "ko"]\nsentences = []\nmultilingual = [20]\n'
     (mlv.folder / "study.toml").write_text(only_farsi.replace("monolingual", "multilingual") + both)
 
-    monkeypatch.setattr("mlv.compute.launchers.LocalLauncher", KillsOne)
+    monkeypatch.setattr("mlv.compute.running.local.LocalLauncher", KillsOne)
     killed = mlv("study", "run", _file(mlv), "--workers", "2", *here)
     assert killed.code == edge.ExitCode.JOB
     assert "its worker was killed (SIGKILL)" in killed.err

@@ -9,10 +9,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from mlv.compute import models
-from mlv.compute.options import ExecuteOptions
-from mlv.compute.pretraining import train_tokenizer
-from mlv.schema.jobs import FinetuneSpec, JobDirectory, ModelRef, PretrainSpec, ProbeSpec
+from mlv.compute.jobs.pretrain import train_tokenizer
+from mlv.compute.machine.options import ExecuteOptions
+from mlv.compute.models import files, loading
+from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.pretrain import PretrainSpec
+from mlv.schema.jobs.probe import ProbeSpec
+from mlv.schema.jobs.spec import ModelRef
 
 TEXT = (
     "the people of this country trust family friends and neighbours more than government "
@@ -110,15 +114,15 @@ def official_t5_1_1(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) ->
 
 
 @pytest.fixture(scope="session")
-def loaded(official_mt5: Path) -> models.LoadedModel:
+def loaded(official_mt5: Path) -> loading.LoadedModel:
     """The tiny mT5, loaded. Tests do not train it."""
-    return models.load(official_mt5)
+    return loading.load(official_mt5)
 
 
 @pytest.fixture(scope="session")
 def reference(official_mt5: Path) -> ModelRef:
     """The tiny mT5 as a job names it."""
-    return models.resolve(str(official_mt5))
+    return files.resolve(str(official_mt5))
 
 
 @pytest.fixture(scope="session")

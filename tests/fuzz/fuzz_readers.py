@@ -14,13 +14,14 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["mlv.ingest", "mlv.schema.jobs", "csv", "zipfile", "tomllib"]):
-    from mlv.ingest import ebible, flores, lines, news, pbc, tanzil
+with atheris.instrument_imports(include=["mlv.ingest", "mlv.schema.jobs.spec", "csv", "zipfile", "tomllib"]):
     from mlv.ingest.journal import read_journal
-    from mlv.ingest.probe_files import read_archive
-    from mlv.ingest.study import cells, read_study
-    from mlv.ingest.survey_files import read_survey
-    from mlv.schema.jobs import JobDirectory, read_parquet
+    from mlv.ingest.readers import ebible, flores, lines, news, pbc, tanzil
+    from mlv.ingest.readers.probes import read_archive
+    from mlv.ingest.readers.surveys import read_survey
+    from mlv.ingest.studies.grid import cells, read_study
+    from mlv.schema.jobs.directory import JobDirectory
+    from mlv.schema.jobs.parquet import read_parquet
 
 from fuzzing import outcome
 

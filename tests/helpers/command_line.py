@@ -10,7 +10,7 @@ import pytest
 
 from mlv.cli import edge
 from mlv.cli.main import app
-from mlv.schema.store import open_store
+from mlv.schema.store.opening import open_store
 
 
 class Done(NamedTuple):

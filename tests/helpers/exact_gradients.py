@@ -1,4 +1,4 @@
-"""Gradients by autograd in 64 bits, one example at a time: what ``mlv.compute.gradients`` has to agree with.
+"""Gradients by autograd in 64 bits, one example at a time: what ``mlv.compute.attribution`` has to agree with.
 
 The objectives are written as the papers do, ``log p`` and ``log(p / (1 - p))``, not as their gradients.
 """
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlv.compute.gradients import Row
+from mlv.compute.attribution.gradients import Row
 
 
 def tiny_classifier(kind: str) -> Any:

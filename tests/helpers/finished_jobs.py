@@ -5,8 +5,9 @@ import json
 import duckdb
 import polars as pl
 
-from mlv.ingest.plan import Jobs, Training, plan_finetune
-from mlv.schema.jobs import JobDirectory, ModelRef
+from mlv.ingest.jobs.planning import Jobs, Training, plan_finetune
+from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.spec import ModelRef
 
 MODEL = ModelRef(name="nano", digest="digest-0", path="/models/nano")
 FARSI = Training("lines", ("fa",), 20, {})

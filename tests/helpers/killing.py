@@ -26,9 +26,9 @@ HANGS = 120.0
 
 def commit(announce: Announce, store: str, job: str) -> None:
     """Commit a finished job; the store is closed after that is announced."""
-    from mlv.ingest.commit import commit_job
-    from mlv.schema.jobs import JobDirectory
-    from mlv.schema.store import open_store
+    from mlv.ingest.jobs.committing import commit_job
+    from mlv.schema.jobs.directory import JobDirectory
+    from mlv.schema.store.opening import open_store
 
     with open_store(Path(store), read_only=False) as connection:
         announce(commit_job(connection, JobDirectory(Path(job)), Path(store)).run)
@@ -67,8 +67,8 @@ def compact(announce: Announce, store: str) -> None:
 
 def execute(announce: Announce, job: str) -> None:
     """Run a job."""
-    from mlv.compute.jobs import execute
-    from mlv.compute.options import ExecuteOptions
+    from mlv.compute.machine.options import ExecuteOptions
+    from mlv.compute.running.execute import execute
 
     execute(Path(job), ExecuteOptions("cpu", 1))
     announce("executed")
@@ -82,15 +82,15 @@ IMPORTS = (
     "duckdb_sqlalchemy",
     "mlv.cli.db",
     "mlv.cli.runs",
-    "mlv.compute.finetuning",
-    "mlv.compute.gradient_index",
-    "mlv.compute.influence",
-    "mlv.ingest.commit",
-    "mlv.ingest.deletion",
-    "mlv.ingest.languages",
+    "mlv.compute.jobs.finetune",
+    "mlv.compute.attribution.index",
+    "mlv.compute.jobs.influence",
+    "mlv.ingest.jobs.committing",
+    "mlv.ingest.upkeep.deletion",
+    "mlv.ingest.reference.languages",
     "mlv.migrations.copying",
-    "mlv.schema.tables",
-    "mlv.schema.views",
+    "mlv.schema.tables.metadata",
+    "mlv.schema.views.declared",
     "pandas",
     "pyarrow.dataset",
     "transformers.models.mt5.modeling_mt5",

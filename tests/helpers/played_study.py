@@ -7,8 +7,11 @@ from pathlib import Path
 import polars as pl
 from finished_jobs import probed, write
 
-from mlv.compute.launchers import Ended
-from mlv.schema.jobs import FinetuneSpec, InfluenceSpec, JobDirectory, ProbeSpec
+from mlv.compute.running.local import Ended
+from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.influence import InfluenceSpec
+from mlv.schema.jobs.probe import ProbeSpec
 
 
 def play(job: JobDirectory) -> None:

@@ -3,7 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
-from mlv.compute.pretraining import train_tokenizer
+from mlv.compute.jobs.pretrain import train_tokenizer
 
 DEMO = Path(str(files("mlv.ingest") / "demo"))
 

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import duckdb
 from finished_jobs import FARSI, MODEL, finetuned, probed
 
-from mlv.ingest.commit import commit_job
-from mlv.ingest.plan import Jobs, Training, plan_probe
-from mlv.schema.jobs import ModelRef
-from mlv.schema.store import connect
+from mlv.ingest.jobs.committing import commit_job
+from mlv.ingest.jobs.planning import Jobs, Training, plan_probe
+from mlv.schema.jobs.spec import ModelRef
+from mlv.schema.store.opening import connect
 
 ASKED = ("fa", "hi", "ko")
 

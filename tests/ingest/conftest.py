@@ -8,12 +8,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from mlv.ingest.corpora import ingest_corpus
-from mlv.ingest.languages import ensure_reference
-from mlv.ingest.plan import Jobs
-from mlv.ingest.probes import ingest_probes
+from mlv.ingest.jobs.planning import Jobs
+from mlv.ingest.reference.languages import ensure_reference
+from mlv.ingest.writing.corpora import ingest_corpus
+from mlv.ingest.writing.probes import ingest_probes
 from mlv.migrations import upgrade
-from mlv.schema.store import connect, transaction
+from mlv.schema.store.opening import connect, transaction
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from mlv import migrations
 from mlv.migrations import copying
 from mlv.migrations.copying import compact, read_all
 from mlv.schema.errors import StoreError
-from mlv.schema.store import connect, open_store
+from mlv.schema.store.opening import connect, open_store
 
 ROWS = 300_000
 
@@ -136,8 +136,8 @@ def test_a_table_that_mlv_did_not_make_keeps_the_store_as_it_is(store: Path) -> 
 WRITER = """
 import sys
 from pathlib import Path
-from mlv.schema.patience import Patience, waiting
-from mlv.schema.store import open_store
+from mlv.schema.store.waiting import Patience, waiting
+from mlv.schema.store.opening import open_store
 with waiting(Patience(writing=60)):
     for number in range(int(sys.argv[2])):
         with open_store(Path(sys.argv[1]), read_only=False) as connection:

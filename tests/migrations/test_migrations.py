@@ -13,12 +13,12 @@ import pytest
 import sqlalchemy as sa
 
 from mlv import migrations
+from mlv.schema.derived.resampling import draw_resamples
 from mlv.schema.errors import StoreError, StoreLockedError, UsageError
-from mlv.schema.paper import BOOTSTRAP_RESAMPLES
-from mlv.schema.resampling import draw_resamples
-from mlv.schema.store import SCHEMA_REVISION, open_store
-from mlv.schema.tables import metadata
-from mlv.schema.views import VIEWS
+from mlv.schema.papers.echoes import BOOTSTRAP_RESAMPLES
+from mlv.schema.store.opening import SCHEMA_REVISION, open_store
+from mlv.schema.tables.metadata import metadata
+from mlv.schema.views.declared import VIEWS
 
 HOLDER = """
 import duckdb, sys

@@ -38,11 +38,11 @@ import polars as pl
 import pytest
 
 from mlv.migrations import upgrade
-from mlv.schema import paper
-from mlv.schema.jobs import Attribution, Gradients
-from mlv.schema.ranking_sums import sum_rankings
-from mlv.schema.store import connect, transaction
-from mlv.schema.tables import table_names
+from mlv.schema.derived.ranking_sums import sum_rankings
+from mlv.schema.jobs.influence import Attribution, Gradients
+from mlv.schema.papers import echoes
+from mlv.schema.store.opening import connect, transaction
+from mlv.schema.tables.metadata import table_names
 
 Study = dict[str, pl.DataFrame]
 
@@ -84,7 +84,7 @@ UNPROJECTED: Study = {
 """The frames of a study that projects nothing."""
 
 CATEGORIES = pl.DataFrame(
-    [tuple(category) for category in paper.CATEGORIES],
+    [tuple(category) for category in echoes.CATEGORIES],
     schema=["number", "code", "name", "first", "last", "in_study"],
     orient="row",
 )

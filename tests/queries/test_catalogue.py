@@ -11,10 +11,10 @@ import pytest
 
 from mlv.queries import Query, all_versions, catalogue, find, install_macros, lock
 from mlv.queries.catalogue import parse_query
-from mlv.schema import paper
 from mlv.schema.errors import DataError, UsageError
-from mlv.schema.store import connect
-from mlv.schema.views import VIEWS
+from mlv.schema.papers import echoes
+from mlv.schema.store.opening import connect
+from mlv.schema.views.declared import VIEWS
 
 RELEASED = {
     "agreement",
@@ -135,21 +135,21 @@ def test_catalogue_has_every_query() -> None:
 
 
 def test_papers_countries_are_those_of_the_macro() -> None:
-    assert lock.macro_bodies()["alignment_countries"].count(str(list(paper.ALIGNMENT_COUNTRIES))) == 1
+    assert lock.macro_bodies()["alignment_countries"].count(str(list(echoes.ALIGNMENT_COUNTRIES))) == 1
 
 
 def test_coverage_asks_for_the_papers_settings() -> None:
     defaults = {name: parameter.default for name, parameter in find("coverage").parameters.items()}
-    assert (defaults["epochs"], defaults["batch_size"]) == (paper.EPOCHS, paper.BATCH_SIZE)
+    assert (defaults["epochs"], defaults["batch_size"]) == (echoes.EPOCHS, echoes.BATCH_SIZE)
     assert (defaults["learning_rate"], defaults["ft_languages"]) == (
-        paper.LEARNING_RATE,
-        list(paper.FINETUNING_LANGUAGES),
+        echoes.LEARNING_RATE,
+        list(echoes.FINETUNING_LANGUAGES),
     )
 
 
 def test_papers_languages_are_in_alphabetical_order() -> None:
     """Results are ordered by language code, which is the order of the columns of Table 1."""
-    assert sorted(paper.TEST_LANGUAGES) == list(paper.TEST_LANGUAGES)
+    assert sorted(echoes.TEST_LANGUAGES) == list(echoes.TEST_LANGUAGES)
 
 
 def test_newest_version_unless_named() -> None:

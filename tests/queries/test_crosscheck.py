@@ -17,7 +17,7 @@ import pytest
 from scipy import stats
 
 from mlv.queries import catalogue, render, run
-from mlv.schema.store import open_store
+from mlv.schema.store.opening import open_store
 
 Study = dict[str, pl.DataFrame]
 Row = dict[str, Any]

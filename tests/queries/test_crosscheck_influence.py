@@ -22,11 +22,11 @@ from polars.testing import assert_frame_equal
 from scipy import stats
 
 from mlv.queries import Query, catalogue, render, run
-from mlv.schema.jobs import Attribution, Gradients, attribution_name
-from mlv.schema.paper import BOOTSTRAP_RESAMPLES
-from mlv.schema.ranking_sums import FIRST_KEY, LAST_KEY, SUMS, parts, sum_rankings
-from mlv.schema.resampling import draw_resamples
-from mlv.schema.store import connect, open_store
+from mlv.schema.derived.ranking_sums import FIRST_KEY, LAST_KEY, SUMS, parts, sum_rankings
+from mlv.schema.derived.resampling import draw_resamples
+from mlv.schema.jobs.influence import Attribution, Gradients, attribution_name
+from mlv.schema.papers.echoes import BOOTSTRAP_RESAMPLES
+from mlv.schema.store.opening import connect, open_store
 
 Study = dict[str, pl.DataFrame]
 Row = dict[str, Any]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from mlv.queries import render, run
-from mlv.schema.store import open_store
+from mlv.schema.store.opening import open_store
 
 Study = dict[str, pl.DataFrame]
 Row = dict[str, Any]

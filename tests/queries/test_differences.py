@@ -14,7 +14,7 @@ from mlv.queries import all_versions, find, run
 from mlv.queries.catalogue import parse_query
 from mlv.queries.differences import ROUNDING, differences, key_columns, summary
 from mlv.schema.errors import UsageError
-from mlv.schema.store import open_store
+from mlv.schema.store.opening import open_store
 
 MADE_UP = """{header}
 WITH before AS ({sql})

@@ -9,13 +9,13 @@ import polars as pl
 import pytest
 
 from mlv.queries import catalogue, execute_sql, find, open_store, run
-from mlv.schema import store
 from mlv.schema.errors import StoreError, UsageError
+from mlv.schema.store import opening
 
 
 @pytest.fixture
 def connection(hand_store: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with store.open_store(hand_store) as connection:
+    with opening.open_store(hand_store) as connection:
         yield connection
 
 
@@ -30,7 +30,7 @@ def test_result_says_how_to_get_it_again(connection: duckdb.DuckDBPyConnection) 
 
 @pytest.mark.parametrize("name", [query.name for query in catalogue()])
 def test_empty_store_gives_no_rows_but_columns(empty_store: Path, name: str) -> None:
-    with store.open_store(empty_store) as connection:
+    with opening.open_store(empty_store) as connection:
         frame = run(connection, name).frame
     assert frame.height == 0
     assert frame.columns == list(find(name).columns)
@@ -132,7 +132,7 @@ def test_an_unsealed_connection_reads_files(hand_store: Path, tmp_path: Path) ->
     # a copy, since a seal is that of a file for as long as anybody has it open
     copy = Path(shutil.copy(hand_store, tmp_path))
     (tmp_path / "open.csv").write_text("a\n1\n")
-    with store.open_store(copy, sealed=False) as connection:
+    with opening.open_store(copy, sealed=False) as connection:
         frame = execute_sql(connection, f"FROM read_csv('{tmp_path}/open.csv')", sealed=False).frame
     assert frame.to_dicts() == [{"a": 1}]
 

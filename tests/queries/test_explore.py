@@ -7,9 +7,9 @@ import pytest
 
 from mlv.migrations import backup
 from mlv.queries import execute_sql
-from mlv.queries.store import open_store
-from mlv.schema.store import connect, transaction
-from mlv.schema.views import VIEWS
+from mlv.queries.notebook import open_store
+from mlv.schema.store.opening import connect, transaction
+from mlv.schema.views.declared import VIEWS
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "explore.md").read_text(encoding="utf-8")
 

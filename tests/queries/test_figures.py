@@ -18,9 +18,9 @@ from matplotlib.text import Text
 from mlv.queries import QueryResult, run
 from mlv.queries.figures import ENDINGS, FIGURES, draw, restrictions, series, style, write
 from mlv.queries.figures.sheet import DoesNotFitError
-from mlv.schema import paper
 from mlv.schema.errors import NotFoundError, UsageError
-from mlv.schema.store import open_store
+from mlv.schema.papers import echoes
+from mlv.schema.store.opening import open_store
 
 SETTINGS = "epochs=5 batch_size=8"
 TESTS = ["vi", "bn", "xx", "de"]
@@ -147,7 +147,7 @@ def test_languages_are_in_the_papers_order_and_others_after() -> None:
     columns, rows = _ticks(_panels(draw(_result("unchanged", _unchanged())))[0])
     assert columns == ["bn", "de", "vi", "xx"]
     assert rows == ["fa", "ru", "fa, ko"]
-    assert style.ordered("language", ["avg.", *reversed(paper.TEST_LANGUAGES)]) == [*paper.TEST_LANGUAGES, "avg."]
+    assert style.ordered("language", ["avg.", *reversed(echoes.TEST_LANGUAGES)]) == [*echoes.TEST_LANGUAGES, "avg."]
 
 
 def test_a_missing_cell_is_marked_and_two_rows_in_one_are_refused() -> None:

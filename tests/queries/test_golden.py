@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from mlv.queries import Query, all_versions, render, run
-from mlv.schema.store import open_store
+from mlv.schema.store.opening import open_store
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -24,7 +24,6 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "similarity_structure": {"permutations": "9"},
 }
 """What golden/README.md asks a query with, where that is not its defaults."""
-
 
 GRID = {
     "domain_correlation",

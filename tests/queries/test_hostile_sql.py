@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from mlv.migrations import upgrade
 from mlv.queries import catalogue, execute_sql, run_query
 from mlv.queries.catalogue import Query
+from mlv.queries.notebook import open_store as open_notebook
 from mlv.queries.parameters import parse_assignments
 from mlv.queries.rendering import FORMATS, render
-from mlv.queries.store import open_store as open_notebook
 from mlv.schema.errors import MlvError, StoreError, UsageError
-from mlv.schema.store import connect, open_store
+from mlv.schema.store.opening import connect, open_store
 
 TEXTS = st.one_of(
     st.text(),

@@ -17,10 +17,10 @@ from mlv.cli.main import app
 from mlv.queries import Query, all_versions, run
 from mlv.queries.catalogue import INTERVALS
 from mlv.queries.execution import macros_sql
-from mlv.schema import paper
+from mlv.schema.derived.resampling import draw_resamples
 from mlv.schema.errors import UsageError
-from mlv.schema.resampling import draw_resamples
-from mlv.schema.store import connect, open_store
+from mlv.schema.papers import echoes
+from mlv.schema.store.opening import connect, open_store
 
 Study = dict[str, pl.DataFrame]
 Numbers = NDArray[np.float64]
@@ -128,7 +128,7 @@ def connection(store: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def draws(connection: duckdb.DuckDBPyConnection) -> Numbers:
     """How often each resample has each question: [2000, questions]."""
     place = {question: number for number, question in enumerate(QUESTIONS)}
-    weights = np.zeros((paper.BOOTSTRAP_RESAMPLES, len(QUESTIONS)))
+    weights = np.zeros((echoes.BOOTSTRAP_RESAMPLES, len(QUESTIONS)))
     for resample, question, times in connection.execute("SELECT resample, question, times FROM v_resample").fetchall():
         weights[resample - 1, place[question]] = times
     return weights
@@ -166,7 +166,7 @@ def _mean(*resampled: Numbers) -> Numbers:
 
 
 def _interval(resampled: Numbers) -> list[float]:
-    ends: list[float] = np.nanquantile(resampled, [(1 - paper.CONFIDENCE) / 2, (1 + paper.CONFIDENCE) / 2]).tolist()
+    ends: list[float] = np.nanquantile(resampled, [(1 - echoes.CONFIDENCE) / 2, (1 + echoes.CONFIDENCE) / 2]).tolist()
     return ends
 
 
@@ -384,8 +384,8 @@ def test_intervals_are_declared_in_one_way(query: Query) -> None:
 
 
 def test_ends_are_those_of_the_papers_constant() -> None:
-    assert macros_sql().count(f"quantile_cont(value, {(1 - paper.CONFIDENCE) / 2:.3f})") == 1
-    assert macros_sql().count(f"quantile_cont(value, {(1 + paper.CONFIDENCE) / 2:.3f})") == 1
+    assert macros_sql().count(f"quantile_cont(value, {(1 - echoes.CONFIDENCE) / 2:.3f})") == 1
+    assert macros_sql().count(f"quantile_cont(value, {(1 + echoes.CONFIDENCE) / 2:.3f})") == 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from mlv.queries import Query, find, install_macros, parse_assignments
 from mlv.queries.catalogue import Parameter
 from mlv.queries.parameters import bind
 from mlv.schema.errors import UsageError
-from mlv.schema.store import open_store
+from mlv.schema.store.opening import open_store
 
 
 @pytest.fixture(scope="module")

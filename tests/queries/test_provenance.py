@@ -12,8 +12,9 @@ from command_line import Mlv
 
 from mlv.cli.edge import ExitCode
 from mlv.queries import QueryResult, execute_sql, find, render, run
-from mlv.queries.provenance import StoreState, provenance, store_state
-from mlv.schema import store
+from mlv.queries.provenance import provenance
+from mlv.queries.state import StoreState, store_state
+from mlv.schema.store import opening
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def connection(hand_store: Path, tmp_path: Path) -> Iterator[duckdb.DuckDBPyConn
     """A copy of the hand store, open for writing."""
     copy = tmp_path / "mlv.duckdb"
     copy.write_bytes(hand_store.read_bytes())
-    with store.open_store(copy, read_only=False) as connection:
+    with opening.open_store(copy, read_only=False) as connection:
         yield connection
 
 
@@ -102,7 +103,7 @@ def test_parquet_carries_everything_and_keeps_its_rows(connection: duckdb.DuckDB
     assert carried["sql_sha256"] == find("unchanged@1").sha256
     assert carried["parameters"]["source"] == "pbc"
     assert carried["store"] == {
-        "revision": store.SCHEMA_REVISION,
+        "revision": opening.SCHEMA_REVISION,
         "state": _state(connection).digest,
         "runs": list(_state(connection).runs),
     }

@@ -19,12 +19,12 @@ import polars as pl
 import pytest
 
 from mlv.queries import QueryResult, catalogue, render, run
-from mlv.queries import report as reports
-from mlv.queries.report import SECTIONS, Entry, Report, Topic
-from mlv.queries.report_answers import ANSWERS, answer
-from mlv.schema import paper
+from mlv.queries.report import build as reports
+from mlv.queries.report.build import SECTIONS, Entry, Report, Topic
+from mlv.queries.report.sentences import ANSWERS, answer
 from mlv.schema.errors import DataError
-from mlv.schema.store import open_store
+from mlv.schema.papers import echoes
+from mlv.schema.store.opening import open_store
 
 TOPICS = (
     Topic("unchanged", "Figures 2 and 9"),
@@ -232,7 +232,7 @@ def test_a_long_table_is_cut_and_says_so() -> None:
 
 
 def test_a_figure_that_does_not_fit_is_drawn_in_parts_that_leave_no_row_out() -> None:
-    by = [range(12), ("pbc", "tanzil"), ("fa", "ko"), paper.TEST_LANGUAGES]
+    by = [range(12), ("pbc", "tanzil"), ("fa", "ko"), echoes.TEST_LANGUAGES]
     rows = pl.DataFrame(
         list(itertools.product(*by)), schema=["seed", "source", "ft_languages", "language"], orient="row"
     ).with_columns(model=pl.lit("nano"), strategy=pl.lit("monolingual"), unchanged=50.0)

@@ -13,9 +13,9 @@ from mlv.cli.main import app
 from mlv.queries import QueryResult
 from mlv.queries.published import published
 from mlv.queries.reproduction import AND, report, reproduce
-from mlv.schema import paper
 from mlv.schema.errors import UsageError
-from mlv.schema.store import open_store
+from mlv.schema.papers import echoes
+from mlv.schema.store.opening import open_store
 
 # What was copied ----------------------------------------------------------------------------------------------------
 
@@ -29,7 +29,7 @@ def test_the_tables_are_whole() -> None:
     cells = published("echoes")
     assert not cells.select("table", "row", "column").is_duplicated().any()
     rows = cells.group_by("table", "row").agg(pl.col("column").sort()).sort("table", "row")
-    languages = sorted(paper.TEST_LANGUAGES)
+    languages = sorted(echoes.TEST_LANGUAGES)
     assert rows["column"].to_list() == [sorted([*languages, "avg."])] * 3 + [languages] * (2 + 8)
 
 
@@ -50,7 +50,7 @@ def test_table_1_is_as_section_5_1_describes_it() -> None:
 def test_table_2_is_as_section_5_2_3_describes_it() -> None:
     """Similar for many languages: at most 8 points apart. Most values of Urdu shift under both strategies."""
     mult, mono = _row(2, "mult"), _row(2, "mono-avg")
-    assert max(abs(mult[language] - mono[language]) for language in paper.TEST_LANGUAGES) == 8
+    assert max(abs(mult[language] - mono[language]) for language in echoes.TEST_LANGUAGES) == 8
     assert min(mult, key=lambda language: mult[language]) == min(mono, key=lambda language: mono[language]) == "ur"
 
 
@@ -78,8 +78,8 @@ SMALL, BASE = "google/mt5-small", "google/mt5-base"
 
 RUNS = {
     "all-10k": ("pbc", "fa,hi,ko,ru", 10_000, SPEC),
-    **{f"{language}-10k": ("pbc", language, 10_000, SPEC) for language in paper.FINETUNING_LANGUAGES},
-    **{f"{language}-2k": ("pbc", language, 2_000, SPEC) for language in paper.FINETUNING_LANGUAGES},
+    **{f"{language}-10k": ("pbc", language, 10_000, SPEC) for language in echoes.FINETUNING_LANGUAGES},
+    **{f"{language}-2k": ("pbc", language, 2_000, SPEC) for language in echoes.FINETUNING_LANGUAGES},
     "fa-tanzil": ("tanzil", "fa", 2_000, SPEC),
     "ko-tanzil": ("tanzil", "ko", 2_000, SPEC),
     "fa-hot": ("pbc", "fa", 2_000, SPEC.replace("5e-05", "0.5")),
@@ -140,7 +140,7 @@ def paper_store(make_store: Callable[[dict[str, pl.DataFrame]], Path]) -> Path:
         for run, (source, languages, sentences, spec) in RUNS.items()
     ]
     columns = ["checkpoint", "model", "run", "source", "ft_languages", "sentences", "seed", "epoch", "is_final"]
-    corpora = [("pbc", language) for language in paper.FINETUNING_LANGUAGES] + [("tanzil", "fa"), ("tanzil", "ko")]
+    corpora = [("pbc", language) for language in echoes.FINETUNING_LANGUAGES] + [("tanzil", "fa"), ("tanzil", "ko")]
     people = [
         ("wvs7", False, country, "unweighted", question, int(question) / 200)
         for country in COUNTRIES

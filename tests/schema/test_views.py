@@ -2,8 +2,8 @@
 
 import hashlib
 
-from mlv.schema.store import SCHEMA_REVISION
-from mlv.schema.views import VIEWS
+from mlv.schema.store.opening import SCHEMA_REVISION
+from mlv.schema.views.declared import VIEWS
 
 RELEASED = {
     "0002": "84e1189bfe9226ce4b5ab543eb3c384aee8dbc6b376bfa069b24fdb4aff9a16a",

@@ -1,0 +1,1 @@
+"""Which training examples a prediction owes itself to: gradients, projections, indexes and scores."""

@@ -1,0 +1,72 @@
+"""Scores that know nothing of gradients, or of what they are asked about: what an influence score has to beat.
+
+``random``: normal numbers. ``permuted-examples`` and ``shuffled-probes``: an attribution's own scores, dealt to other
+training examples or taken from another target; what it would reach if it knew nothing of the one or the other.
+``character-ngrams``: how alike target and example are spelt.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.special import ndtri
+
+from mlv.compute.training.streams import FloatArray, IntArray, Purpose, Stream
+
+DRAWS: Final = 20
+"""Draws of each random baseline."""
+
+LONGEST_NGRAM: Final = 3
+"""Characters."""
+
+
+def random_baselines(scores: FloatArray, seed: int) -> Iterator[tuple[str, int, FloatArray]]:
+    """Name, number of the draw, and scores [targets, examples]; ``scores`` are those to permute, of the same shape.
+
+    A single target has no other to take scores from, and no ``shuffled-probes``.
+    """
+    targets, examples = scores.shape
+    for draw in range(DRAWS):
+        normal, permuted, shuffled = (Stream(seed, Purpose.BASELINES, draw, kind) for kind in range(3))
+        # the middle of each interval, so that none is at 0
+        uniform = normal.uniform(scores.size) + 2.0**-54
+        yield "random", draw, ndtri(uniform).reshape(scores.shape)
+        yield "permuted-examples", draw, scores[:, permuted.permutation(examples)]
+        if targets > 1:
+            yield "shuffled-probes", draw, scores[_derangement(shuffled, targets)]
+
+
+def character_ngrams(queries: Sequence[str], texts: Sequence[str]) -> FloatArray:
+    """Cosines of counts of one to three characters in a row, [queries, texts]; 0 for an empty text."""
+    vocabulary: dict[str, int] = {}
+    counts = [[_ngrams(text, vocabulary) for text in some] for some in (queries, texts)]
+    left, right = (_unit_rows(rows, len(vocabulary)) for rows in counts)
+    cosines: FloatArray = (left @ right.T).toarray()
+    return cosines
+
+
+def _derangement(stream: Stream, count: int) -> IntArray:
+    """A random permutation of the numbers below ``count`` in one cycle: nothing stays where it is, [count]."""
+    cycle = stream.permutation(count)
+    moved = np.empty_like(cycle)
+    moved[cycle] = np.roll(cycle, 1)
+    return moved
+
+
+def _ngrams(text: str, vocabulary: dict[str, int]) -> Counter[int]:
+    """Counts by number of the n-gram; new ones are added to ``vocabulary``."""
+    return Counter(
+        vocabulary.setdefault(text[start : start + length], len(vocabulary))
+        for length in range(1, LONGEST_NGRAM + 1)
+        for start in range(len(text) - length + 1)
+    )
+
+
+def _unit_rows(rows: Sequence[Counter[int]], columns: int) -> Any:
+    """Counts as a sparse array of rows of length 1, [rows, columns]."""
+    counts = [np.fromiter(row.values(), dtype=np.float64) for row in rows]
+    values = np.concatenate([row / max(float(np.linalg.norm(row)), 1.0) for row in counts])
+    indices = [index for row in rows for index in row]
+    return csr_array((values, indices, np.cumsum([0, *map(len, rows)])), shape=(len(rows), columns))

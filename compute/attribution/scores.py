@@ -1,0 +1,200 @@
+"""Scores from projected gradients: TRAK and TracIn, in blocks of targets that are ranked, summed and forgotten.
+
+With ``phi`` the features of a training example, ``x`` those of a target, both gradients of log-likelihoods, so that a
+positive score supports the traced quantity:
+
+- TRAK (Park et al. 2023, equation 16): ``x (PhiᵀPhi + lambda I)⁻¹ phi Q``, here in its dual form, which needs no
+  inverse of the features' size: ``x Phiᵀ (Phi Phiᵀ + lambda I)⁻¹ Q``. Lambda is given in units of the mean squared norm
+  of ``phi``. ``Q = 1 - p``, p the probability per token of the example. Averaged over checkpoints.
+- TracIn (Pruthi et al. 2020; H equation 2): ``x phi``, or its cosine (H section 4.2). Summed over checkpoints.
+
+Only the kernel of the examples with themselves is ever whole, [examples, examples]; scores exist a block of targets at
+a time. Features are read in blocks of columns.
+
+Imports torch at its top: import this module inside functions.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from mlv.compute.attribution.index import GradientIndex
+from mlv.schema.errors import JobError
+from mlv.schema.jobs.influence import Attribution
+
+TARGETS_AT_ONCE: Final = 512
+"""Targets of a block."""
+
+COLUMN_BYTES: Final = 2**28
+"""Memory for the features of a block of columns."""
+
+DIRECTIONS: Final = ("positive", "negative")
+
+RANKINGS: Final = {
+    "target": pl.Int32,
+    "direction": pl.String,
+    "rank": pl.Int32,
+    "position": pl.Int64,
+    "score": pl.Float32,
+}
+"""Columns of ``outputs/rankings.parquet``."""
+
+
+class Side(NamedTuple):
+    """What scores come from at one checkpoint."""
+
+    examples: GradientIndex
+    targets: GradientIndex
+    weight: float
+    """How much the checkpoint counts."""
+
+
+class Scorer:
+    """Scores of all examples for some targets at one checkpoint."""
+
+    def __init__(self, side: Side, attribution: Attribution) -> None:
+        self._side = side
+        self._cosine = attribution.similarity == "cosine"
+        self._factor = _factored(side.examples, attribution) if attribution.method == "trak" else None
+        self._confidence = _confidence(side.examples) if attribution.confidence else None
+
+    def scores(self, start: int, stop: int) -> Tensor:
+        """Scores for the targets from ``start`` to ``stop``, [targets, examples], unweighted."""
+        examples, targets = self._side.examples, self._side.targets
+        products = torch.zeros(stop - start, len(examples))
+        for first, last in _column_blocks(examples):
+            products.addmm_(targets.columns(first, last)[start:stop], examples.columns(first, last).T)
+        if self._cosine:
+            products /= _norms(targets)[start:stop, None]
+            products /= _norms(examples)
+        if self._factor is not None:
+            products = torch.cholesky_solve(products.T.to(self._factor.dtype), self._factor).T.float()
+        return products if self._confidence is None else products * self._confidence
+
+
+def _column_blocks(index: GradientIndex) -> Iterator[tuple[int, int]]:
+    width = max(1, COLUMN_BYTES // (4 * len(index)))
+    for start in range(0, index.size, width):
+        yield start, min(start + width, index.size)
+
+
+def _norms(index: GradientIndex) -> Tensor:
+    """Norms of the features, [examples]; 1 where there is nothing to normalise."""
+    norms = index.squared_norms.sqrt().float()
+    return torch.where(norms > 0, norms, 1)
+
+
+def kernel(index: GradientIndex, cosine: bool) -> Tensor:
+    """Inner products of the examples with each other, [examples, examples]."""
+    products = torch.zeros(len(index), len(index))
+    for first, last in _column_blocks(index):
+        columns = index.columns(first, last)
+        products.addmm_(columns, columns.T)
+    if cosine:
+        norms = _norms(index)
+        products /= norms
+        products /= norms[:, None]
+    return products
+
+
+def _factored(index: GradientIndex, attribution: Attribution) -> Tensor:
+    """Cholesky factor of the kernel and lambda times the identity, lower triangle, [examples, examples], 64 bits.
+
+    Raises JobError where that is singular.
+    """
+    products = kernel(index, attribution.similarity == "cosine").double()
+    products.diagonal().add_(attribution.damping * products.diagonal().mean())
+    factor: Tensor
+    factor, failed = torch.linalg.cholesky_ex(products)
+    if failed or not torch.isfinite(factor.diagonal()).all():
+        raise JobError(
+            f"The gradients of {len(index):,} examples are not independent: lambda {attribution.damping:g} leaves "
+            "their kernel singular",
+            "Use a larger `--lambda`; it is in units of the gradients' mean squared norm, and 1 is the default.",
+        )
+    return factor
+
+
+def _confidence(index: GradientIndex) -> Tensor:
+    """Q = 1 - p of every example, p the geometric mean over its scored tokens, [examples]."""
+    confidence: Tensor = -torch.expm1(index.logprob / index.tokens)
+    return confidence
+
+
+class Ranked(NamedTuple):
+    """The most influential examples of a block of targets, best first."""
+
+    positive: Tensor
+    """Indices of examples, [targets, k]."""
+
+    negative: Tensor
+    """[targets, k]"""
+
+
+def ranked(scores: Tensor, k: int) -> Ranked:
+    """The ``k`` highest and lowest of ``scores`` [targets, examples]; of equal ones the earlier example first."""
+    return Ranked(_highest(scores, k), _highest(-scores, k))
+
+
+def _highest(scores: Tensor, k: int) -> Tensor:
+    """Indices of the ``k`` highest of each row, [rows, k]; a sort of all would cost more than the scores."""
+    least = scores.topk(k, dim=1).values[:, -1:]
+    found = torch.empty(len(scores), k, dtype=torch.long)
+    for row, (values, bound) in enumerate(zip(scores, least, strict=True)):
+        candidates = (values >= bound).nonzero()[:, 0]
+        found[row] = candidates[values[candidates].argsort(descending=True, stable=True)][:k]
+    return found
+
+
+def ranking_table(scores: Tensor, first_target: int, positions: Sequence[int], k: int) -> pl.DataFrame:
+    """:data:`RANKINGS` of ``scores`` [targets, examples], whose targets count from ``first_target``."""
+    where = torch.tensor(positions)
+    targets = torch.arange(first_target, first_target + len(scores)).repeat_interleave(k)
+    ranks = torch.arange(1, k + 1).repeat(len(scores))
+    tables = [
+        pl.DataFrame(
+            {
+                "target": targets.numpy(),
+                "rank": ranks.numpy(),
+                "position": where[found].flatten().numpy(),
+                "score": scores.gather(1, found).flatten().numpy(),
+            }
+        ).with_columns(direction=pl.lit(direction))
+        for direction, found in zip(DIRECTIONS, ranked(scores, k), strict=True)
+    ]
+    return pl.concat(tables).select(list(RANKINGS)).cast(RANKINGS)  # type: ignore[arg-type]
+
+
+def summary_table(scores: Tensor, first_target: int, languages: Sequence[str]) -> pl.DataFrame:
+    """Moments of ``scores`` [targets, examples] per language of the examples."""
+    tables = []
+    for language in sorted(set(languages)):
+        some = scores[:, [place for place, code in enumerate(languages) if code == language]].double()
+        tables.append(
+            pl.DataFrame(
+                {
+                    "target": torch.arange(first_target, first_target + len(scores)).int().numpy(),
+                    "n": [some.shape[1]] * len(scores),
+                    "score_sum": some.sum(1).numpy(),
+                    "score_sum_squares": some.square().sum(1).numpy(),
+                    "score_min": some.amin(1).numpy(),
+                    "score_max": some.amax(1).numpy(),
+                }
+            ).with_columns(language=pl.lit(language), n=pl.col("n").cast(pl.Int32))
+        )
+    return pl.concat(tables)
+
+
+def score_table(scores: Tensor, first_target: int, positions: Sequence[int]) -> pl.DataFrame:
+    """All of ``scores`` [targets, examples] as rows of target, position and score."""
+    targets = torch.arange(first_target, first_target + len(scores)).int().repeat_interleave(len(positions))
+    return pl.DataFrame(
+        {
+            "target": targets.numpy(),
+            "position": torch.tensor(positions).repeat(len(scores)).numpy(),
+            "score": scores.flatten().numpy(),
+        }
+    )

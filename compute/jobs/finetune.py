@@ -1,0 +1,78 @@
+"""Fine-tuning by span corruption (E section 4.2, appendix B) with the transformers Trainer.
+
+Reads ``inputs/examples.parquet``; leaves ``checkpoints/epoch-N`` for every epoch, ``outputs/checkpoints.parquet``,
+``outputs/metrics.parquet`` and ``outputs/model.json``. The paper's settings are the specification's defaults;
+everything else is the Trainer's default: linear decay without warmup, no weight decay, gradients clipped at norm 1.
+
+A training example is corrupted afresh in every epoch and can be rebuilt (:func:`corrupted_examples`); the development
+examples have one corruption, that of epoch 0, so that their losses compare over epochs. The order of the training
+examples is a permutation keyed by (seed, epoch). A killed job resumes from its last finished epoch, one that was told
+to stop from where it was, and either ends with the weights of an unbroken run. :func:`retrain` trains as a run did
+without some of its examples.
+"""
+
+from typing import Any
+
+from mlv.compute.machine import runtime
+from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
+from mlv.compute.models import files, loading
+from mlv.compute.training.spans import Examples, epoch_order, finetune_spec, make_trainer, read_splits, steps_per_epoch
+from mlv.schema.files import write_json
+from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.parquet import write_table
+
+
+def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT) -> None:
+    """Run a fine-tuning job to its end, from where it was broken off.
+
+    Raises JobError for damaged inputs or a loss that is no number, NotFoundError for a missing model.
+    """
+    spec = finetune_spec(job)
+    device = runtime.prepare(options.device, options.threads, spec.seed)
+    runtime.check_precision(spec.precision, device)
+    loaded = loading.load(files.locate(job, spec.model), device=device)
+    splits = read_splits(job, spec, loaded.tokenizer)
+    history = _train(job, spec, loaded, splits, progress)
+    _write_outputs(job, spec, loaded, len(splits["train"].positions), history)
+
+
+def _train(
+    job: JobDirectory,
+    spec: FinetuneSpec,
+    loaded: loading.LoadedModel,
+    splits: dict[str, Examples],
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Train and publish a checkpoint per epoch; return the Trainer's log."""
+    from mlv.compute.training import trainer as training
+
+    examples = len(splits["train"].positions)
+    trainer = make_trainer(
+        job,
+        spec,
+        loaded,
+        splits,
+        lambda epoch: epoch_order(spec.seed, epoch, examples),
+        progress,
+        lambda epoch: training.publish(job, loaded, epoch),
+    )
+    training.train(job, trainer, progress, f"fine-tuning {spec.source} {','.join(spec.languages)}")
+    history: list[dict[str, Any]] = trainer.state.log_history
+    return history
+
+
+def _write_outputs(
+    job: JobDirectory,
+    spec: FinetuneSpec,
+    loaded: loading.LoadedModel,
+    examples: int,
+    history: list[dict[str, Any]],
+) -> None:
+    from mlv.compute.training import trainer as training
+
+    steps = steps_per_epoch(examples, spec.batch_size)
+    rows = [(epoch, epoch * steps, epoch == spec.epochs) for epoch in range(1, spec.epochs + 1)]
+    write_table(job.outputs / "metrics.parquet", training.metrics(history))
+    write_table(job.outputs / "checkpoints.parquet", training.checkpoint_table(job, rows))
+    write_json(job.outputs / "model.json", {**loaded.describe(), "model": spec.model.model_dump(mode="json")})

@@ -1,0 +1,419 @@
+"""Tracing a run's predictions back to its training examples (E section 7; H section 4.2): the `influence` job.
+
+Reads ``inputs/targets.parquet``, ``inputs/examples.parquet`` and ``inputs/reference.parquet``; leaves
+``outputs/targets.parquet``, ``outputs/rankings.parquet``, ``outputs/summaries.parquet``, ``outputs/model.json``,
+``outputs/run.json`` and, where they are to be kept, all scores in ``outputs/scores.parquet``.
+
+The training examples are those that the run was fed, corrupted as they were. With ``corruptions = trained`` an
+example's gradient is the sum, over the epochs until the checkpoint's, of its gradient as it was corrupted in each,
+weighted by the learning rate, which falls linearly: what an example did to the model it did with these, and mostly with
+the first. They are indexed once per checkpoint, in ``index-...`` beside the job directories, for all targets and
+methods.
+
+Units of work that a broken-off job keeps: a shard of an index, and a block of scored targets.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from mlv.compute.machine import runtime
+from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
+from mlv.compute.models import files, loading, scoring
+from mlv.compute.models.loading import sentinel_ids
+from mlv.compute.training import spans
+from mlv.schema.errors import JobError
+from mlv.schema.files import write_json
+from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.identity import CHECKPOINT_NAME, content_digest, spec_hash
+from mlv.schema.jobs.influence import Attribution, Gradients, InfluenceSpec, Quantity, gradients_of
+from mlv.schema.jobs.parquet import read_parquet, read_table, write_table
+from mlv.schema.jobs.spec import ModelRef
+from mlv.schema.jobs.validate import ValidationSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mlv.compute.attribution.gradients import Row
+    from mlv.compute.attribution.index import GradientIndex
+    from mlv.compute.attribution.scores import Scorer
+
+TARGET_COLUMNS: Final = ("target", *scoring.COLUMNS, "answer", "moved")
+
+
+class Traced(NamedTuple):
+    """The examples and the targets of a job."""
+
+    examples: pl.DataFrame
+    """position and language of the training examples, in the order of their positions."""
+
+    targets: pl.DataFrame
+    """In the order of their numbers."""
+
+
+def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT) -> None:
+    """Run an influence job to its end; what is indexed and scored already is not done again.
+
+    Raises JobError for damaged inputs or gradients that are no numbers, NotFoundError for a missing checkpoint,
+    UsageError where the disk is too small.
+    """
+    spec = job.spec()
+    if not isinstance(spec, InfluenceSpec):
+        raise JobError(f"{job.path} is a {spec.kind} job, not influence", "Name an influence-... folder.")
+    device = runtime.prepare(options.device, options.threads, spec.seed)
+    check_examples(job, spec.training)
+    traced = read_traced(job)
+    sources = _scorers(job, spec.training, spec.checkpoints, spec.attribution, traced.targets, options, progress)
+    scorers = list(sources)
+    _write_parts(job, spec, traced, scorers, progress)
+    loaded = loading.load(files.locate(job, spec.model), device=device)
+    _write_outputs(job, spec, traced, scorers, _values(loaded, traced.targets, spec.quantity, options))
+    write_json(job.outputs / "model.json", {**loaded.describe(), "model": spec.model.model_dump(mode="json")})
+
+
+def read_traced(job: JobDirectory) -> Traced:
+    """The inputs of an influence or validation job. Raises JobError where they are damaged."""
+    targets = read_table(job.inputs / "targets.parquet", TARGET_COLUMNS).sort("target")
+    examples = read_table(job.inputs / "examples.parquet", ("position", "split", "language")).sort("position")
+    if targets["target"].to_list() != list(range(targets.height)):
+        raise JobError(
+            f"The targets in {job.inputs} do not count from 0", "Delete the job directory and plan the job again."
+        )
+    return Traced(examples.filter(pl.col("split") == "train").drop("split"), targets)
+
+
+def check_examples(job: JobDirectory, training: FinetuneSpec) -> None:
+    """Raise JobError unless the examples are those that the run was planned with."""
+    path = job.inputs / "examples.parquet"
+    if content_digest(read_table(path, spans.COLUMNS)) != training.inputs_digest:
+        raise JobError(
+            f"{path} does not hold the examples of finetune-{spec_hash(training)[:12]}",
+            "Delete the job directory and plan the job again.",
+        )
+
+
+def score_matrix(
+    job: JobDirectory,
+    training: FinetuneSpec,
+    checkpoints: tuple[ModelRef, ...],
+    attribution: Attribution,
+    targets: pl.DataFrame,
+    options: ExecuteOptions,
+    progress: Progress = SILENT,
+) -> npt.NDArray[np.float64]:
+    """Scores of all training examples, [targets, examples in the order of their positions], for a few targets."""
+    scorers = list(_scorers(job, training, checkpoints, attribution, targets, options, progress))
+    scores: npt.NDArray[np.float64] = _combined(attribution, scorers, 0, targets.height).double().numpy()
+    return scores
+
+
+class Checkpoint(NamedTuple):
+    """Scores at one checkpoint, and how they count."""
+
+    epoch: int | None
+    """Epoch of the traced run; None for a checkpoint of another run."""
+
+    weight: float
+    scorer: "Scorer"
+    values: npt.NDArray[np.float64]
+    """The traced quantity of each target at the checkpoint, nats per token, [targets]."""
+
+
+def _scorers(
+    job: JobDirectory,
+    training: FinetuneSpec,
+    checkpoints: Sequence[ModelRef],
+    attribution: Attribution,
+    targets: pl.DataFrame,
+    options: ExecuteOptions,
+    progress: Progress,
+) -> Iterator[Checkpoint]:
+    """Index the examples and the targets at every checkpoint."""
+    from mlv.compute.attribution import scores as scoring
+
+    device = runtime.device_name(options.device)
+    weights = checkpoint_weights(training, checkpoints, attribution)
+    for number, (reference, weight) in enumerate(zip(checkpoints, weights, strict=True)):
+        indexer = _Indexer(job, training, reference, attribution.gradients, options.batch_tokens, device)
+        label = f"checkpoint {number + 1} of {len(checkpoints)}: "
+        examples = indexer.examples(progress, f"{label}gradients of examples")
+        found = indexer.targets(targets, progress, f"{label}gradients of targets")
+        scorer = scoring.Scorer(scoring.Side(examples, found, weight), attribution)
+        yield Checkpoint(indexer.own_epoch, weight, scorer, found.logprob.double().numpy())
+
+
+def checkpoint_weights(
+    training: FinetuneSpec, checkpoints: Sequence[ModelRef], attribution: Attribution
+) -> list[float]:
+    """Weight of each checkpoint's scores: their mean is 1 for TracIn's sum, their sum is 1 for TRAK's mean."""
+    if attribution.weights == "equal":
+        raw = [1.0] * len(checkpoints)
+    else:
+        raw = [_mean_rate(training, _epoch(training, reference)) for reference in checkpoints]
+    total = sum(raw) / (len(raw) if attribution.method == "tracin" else 1)
+    return [weight / total for weight in raw]
+
+
+def epoch_weights(training: FinetuneSpec, gradients: Gradients, epoch: int) -> dict[int, float]:
+    """How much an example's corruption in each epoch counts in its gradient at the checkpoint of ``epoch``."""
+    if gradients.corruptions == "epoch":
+        return {epoch: 1.0}
+    rates = {earlier: _mean_rate(training, earlier) for earlier in range(1, epoch + 1)}
+    return {earlier: rate / sum(rates.values()) for earlier, rate in rates.items()}
+
+
+def _mean_rate(training: FinetuneSpec, epoch: int) -> float:
+    """Mean learning rate of an epoch under linear decay, in units of the highest."""
+    return 1 - (epoch - 0.5) / training.epochs
+
+
+def _epoch(training: FinetuneSpec, reference: ModelRef) -> int:
+    """Epoch of a checkpoint; the last for one that does not say."""
+    name = CHECKPOINT_NAME.fullmatch(reference.name)
+    return min(int(name[2]), training.epochs) if name else training.epochs
+
+
+class _Indexer:
+    """Makes the indexes of one checkpoint."""
+
+    def __init__(
+        self,
+        job: JobDirectory,
+        training: FinetuneSpec,
+        reference: ModelRef,
+        gradients: Gradients,
+        batch_tokens: int,
+        device: str,
+    ) -> None:
+        self._job, self._training, self._gradients = job, training, gradients
+        self._batch_tokens, self._device = batch_tokens, device
+        self._reference = reference
+        self._folder = files.locate(job, reference)
+        self._tokenizer = loading.load_tokenizer(self._folder)
+        name = CHECKPOINT_NAME.fullmatch(reference.name)
+        own = name is not None and name[1] == f"finetune-{spec_hash(training)[:12]}"
+        self.own_epoch = _epoch(training, reference) if own else None
+        self._home = Path()
+        self._tracer: Any = None
+
+    def examples(self, progress: Progress, label: str) -> "GradientIndex":
+        """The index of the training examples."""
+        from mlv.compute.attribution import index
+
+        weights = epoch_weights(self._training, self._gradients, _epoch(self._training, self._reference))
+        training = spec_hash(self._training)
+        identity = self._identity() | {"training": training, "epochs": {str(key): weights[key] for key in weights}}
+        rows = _example_rows(self._job, self._training, self._tokenizer, weights)
+        self._home = index.folder_of(self._job.path.parent, identity)
+        return self._build(self._home, identity, rows, self._reference_rows(), progress, label)
+
+    def targets(self, targets: pl.DataFrame, progress: Progress, label: str) -> "GradientIndex":
+        """The index of the targets, on the directions of the examples; it lives as long as the job is unfinished."""
+        from mlv.compute.attribution import index
+
+        spec = self._job.spec()
+        if not isinstance(spec, InfluenceSpec | ValidationSpec):
+            raise JobError(f"{self._job.path} traces nothing", "Name an influence-... or validate-... folder.")
+        directions = index.directions_digest(self._home)
+        identity = self._identity() | {
+            "targets": spec.inputs_digest,
+            "quantity": spec.quantity,
+            "directions": directions,
+        }
+        rows = target_rows(targets, self._tokenizer, spec.quantity)
+        folder = index.folder_of(self._job.work, identity)
+        return self._build(folder, identity, rows, self._home, progress, label)
+
+    def _identity(self) -> dict[str, Any]:
+        from mlv.compute.attribution import index
+
+        digest = getattr(self._job.spec(), "reference_digest", "")
+        held = gradients_of(self._reference, self._gradients, digest)
+        return held | {"dtype": "float32", "layout": index.LAYOUT}
+
+    def _build(
+        self,
+        folder: Path,
+        identity: dict[str, Any],
+        rows: "list[list[Row]]",
+        reference: "list[Row] | Path",
+        progress: Progress,
+        label: str,
+    ) -> "GradientIndex":
+        from mlv.compute.attribution import index
+
+        recipe = index.Recipe(identity, self._gradients, rows, reference, self._batch_tokens)
+        return index.build(folder, recipe, self._load, progress, label)
+
+    def _reference_rows(self) -> "list[Row]":
+        """Both answers of the reference probes, each an example of its own."""
+        if self._gradients.projection != "principal":
+            return []
+        frame = read_table(self._job.inputs / "reference.parquet", scoring.COLUMNS)
+        return [row for pair in target_rows(frame, self._tokenizer, "margin") for row in pair]
+
+    def _load(self) -> Any:
+        from mlv.compute.attribution.gradients import Tracer
+
+        if self._tracer is None:
+            loaded = loading.load(self._folder, device=self._device)
+            gradients = self._gradients
+            self._tracer = Tracer(loaded.model, gradients.modules, gradients.stacks, gradients.output)
+        return self._tracer
+
+
+def _example_rows(
+    job: JobDirectory, training: FinetuneSpec, tokenizer: Any, weights: dict[int, float]
+) -> "list[list[Row]]":
+    """The training examples as they were corrupted in some epochs, by position."""
+    from mlv.compute.attribution.gradients import Row
+
+    rows: list[list[Row]] = []
+    for epoch, weight in weights.items():
+        for place, example in enumerate(spans.corrupted(job, training, tokenizer, epoch)):
+            if len(rows) <= place:
+                rows.append([])
+            rows[place].append(Row(place, example.inputs, example.targets, len(example.targets), weight))
+    return rows
+
+
+def target_rows(targets: pl.DataFrame, tokenizer: Any, quantity: Quantity) -> "list[list[Row]]":
+    """The traced quantity of every target as passes through the model, with the weights that make it up."""
+    from mlv.compute.attribution.gradients import Row
+
+    sentinel = sentinel_ids(tokenizer)[0]
+    probes = scoring.tokenise(targets, tokenizer)
+    signs = _signs(targets, quantity)
+    return [
+        [
+            Row(number, probe.inputs, [sentinel, *answer], len(answer), sign / len(answer))
+            for answer, sign in zip(probe.answers, pair, strict=True)
+            if sign
+        ]
+        for number, (probe, pair) in enumerate(zip(probes, signs, strict=True))
+    ]
+
+
+def _signs(targets: pl.DataFrame, quantity: Quantity) -> list[tuple[int, int]]:
+    """How the log-probabilities per token of the two answers count in the traced quantity."""
+    if quantity == "answer":
+        return [(1, 0) if answer == 1 else (0, 1) for answer in targets["answer"]]
+    if quantity == "shift":
+        return [(moved, -moved) for moved in targets["moved"]]
+    return [(1, -1)] * targets.height
+
+
+def _combined(attribution: Attribution, scorers: Sequence[Checkpoint], start: int, stop: int) -> "Tensor":
+    """Scores over all checkpoints, [targets, examples]."""
+    total = scorers[0].weight * scorers[0].scorer.scores(start, stop)
+    for checkpoint in scorers[1:]:
+        total += checkpoint.weight * checkpoint.scorer.scores(start, stop)
+    return total
+
+
+def _write_parts(
+    job: JobDirectory, spec: InfluenceSpec, traced: Traced, scorers: Sequence[Checkpoint], progress: Progress
+) -> None:
+    """Score the blocks of targets that have no parts in ``work/`` yet."""
+    from mlv.compute.attribution.scores import TARGETS_AT_ONCE
+
+    starts = range(0, traced.targets.height, TARGETS_AT_ONCE)
+    missing = [start for start in starts if not _part(job, "rankings", start).exists()]
+    progress.start(sum(min(TARGETS_AT_ONCE, traced.targets.height - start) for start in missing), "target", "scoring")
+    for start in missing:
+        stop = min(start + TARGETS_AT_ONCE, traced.targets.height)
+        _write_block(job, spec, traced, scorers, (start, stop))
+        progress.advance(stop - start)
+
+
+def _write_block(
+    job: JobDirectory, spec: InfluenceSpec, traced: Traced, scorers: Sequence[Checkpoint], block: tuple[int, int]
+) -> None:
+    """Score a block of targets, over all checkpoints and, for TracIn, at each; the rankings are written last."""
+    start, stop = block
+    tables: dict[str, list[pl.DataFrame]] = {"rankings": [], "summaries": [], "scores": []}
+    total: Any = None
+    for number, checkpoint in enumerate(scorers, start=1):
+        scores = checkpoint.scorer.scores(start, stop)
+        total = checkpoint.weight * scores if total is None else total.add_(scores, alpha=checkpoint.weight)
+        if _per_epoch(spec, checkpoint):
+            _add_tables(tables, spec, traced, scores, start + number * traced.targets.height)
+    _add_tables(tables, spec, traced, total, start)
+    for name in ("summaries", "scores", "rankings"):
+        if tables[name]:
+            write_table(_part(job, name, start), pl.concat(tables[name]))
+
+
+def _per_epoch(spec: InfluenceSpec, checkpoint: Checkpoint) -> bool:
+    """Whether the checkpoint's own scores are kept: TracIn's, at the epochs of the run."""
+    return spec.attribution.method == "tracin" and checkpoint.epoch is not None
+
+
+def _add_tables(
+    tables: dict[str, list[pl.DataFrame]], spec: InfluenceSpec, traced: Traced, scores: "Tensor", first: int
+) -> None:
+    """Rankings and sums of a block whose targets are numbered from ``first``, and the scores themselves if wanted."""
+    from mlv.compute.attribution import scores as scoring
+
+    positions = traced.examples["position"].to_list()
+    tables["rankings"].append(scoring.ranking_table(scores, first, positions, min(spec.top_k, len(positions))))
+    tables["summaries"].append(scoring.summary_table(scores, first, traced.examples["language"].to_list()))
+    if spec.keep_scores:
+        tables["scores"].append(scoring.score_table(scores, first, positions))
+
+
+def _part(job: JobDirectory, name: str, start: int) -> Path:
+    return job.work / f"{name}-{start:07}.parquet"
+
+
+def _values(
+    loaded: loading.LoadedModel, targets: pl.DataFrame, quantity: Quantity, options: ExecuteOptions
+) -> npt.NDArray[np.float64]:
+    """The traced quantity of each target, nats per token, [targets]."""
+    scores = scoring.score(loaded, scoring.tokenise(targets, loaded.tokenizer), options.batch_tokens)
+    means = (scores["logprob_sum"] / scores["tokens"]).to_numpy().reshape(-1, 2)
+    values: npt.NDArray[np.float64] = (means * np.array(_signs(targets, quantity))).sum(axis=1)
+    return values
+
+
+def _write_outputs(
+    job: JobDirectory,
+    spec: InfluenceSpec,
+    traced: Traced,
+    scorers: Sequence[Checkpoint],
+    values: npt.NDArray[np.float64],
+) -> None:
+    """Put the parts together; targets over all checkpoints are numbered before those of single epochs.
+
+    ``values`` [targets] are those of the traced checkpoint.
+    """
+    tables = [_target_table(traced, spec.quantity, 0, None, values)]
+    for number, checkpoint in enumerate(scorers, start=1):
+        if _per_epoch(spec, checkpoint):
+            first = number * traced.targets.height
+            tables.append(_target_table(traced, spec.quantity, first, checkpoint.epoch, checkpoint.values))
+    for name in ("rankings", "summaries", *(["scores"] if spec.keep_scores else [])):
+        parts = sorted(job.work.glob(f"{name}-*.parquet"))
+        write_table(job.outputs / f"{name}.parquet", pl.concat([read_parquet(part) for part in parts]))
+    write_json(job.outputs / "run.json", {"examples": traced.examples.height})
+    write_table(job.outputs / "targets.parquet", pl.concat(tables))
+
+
+def _target_table(
+    traced: Traced, quantity: Quantity, first: int, epoch: int | None, values: npt.NDArray[np.float64]
+) -> pl.DataFrame:
+    """Rows of ``outputs/targets.parquet``; ``values`` [targets]."""
+    answers = [1 if pair[0] > 0 else 2 for pair in _signs(traced.targets, quantity)]
+    return traced.targets.select(
+        (pl.col("target") + first).cast(pl.Int32),
+        "language",
+        "question",
+        pl.lit(epoch, dtype=pl.Int32).alias("epoch"),
+        pl.Series("answer", answers, dtype=pl.Int8),
+        pl.Series("value", values, dtype=pl.Float64),
+    )

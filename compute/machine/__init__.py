@@ -1,0 +1,1 @@
+"""The machine that jobs run on: devices, threads, settings, and being told to stop."""

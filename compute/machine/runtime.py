@@ -1,0 +1,165 @@
+"""The machine a job runs on: device, threads, seeds, determinism, safe precision, and a record of all of it."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from mlv.schema.errors import UsageError
+from mlv.schema.jobs.spec import Precision
+
+PACKAGES: Final = ("torch", "transformers", "tokenizers", "accelerate", "safetensors", "numpy", "scipy", "polars")
+"""Packages whose versions can change a result."""
+
+SLURM: Final = {
+    "cluster": "SLURM_CLUSTER_NAME",
+    "partition": "SLURM_JOB_PARTITION",
+    "node": "SLURMD_NODENAME",
+    "job": "SLURM_JOB_ID",
+    "array_job": "SLURM_ARRAY_JOB_ID",
+    "array_task": "SLURM_ARRAY_TASK_ID",
+    "restarts": "SLURM_RESTART_COUNT",
+}
+"""What of a Slurm job is kept, and where Slurm says it."""
+
+
+def device_name(choice: str) -> str:
+    """The torch device for cpu, cuda, mps or auto (the fastest there is). Raises UsageError where it is not there."""
+    import torch
+
+    there: dict[str, Callable[[], bool]] = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+        "cpu": lambda: True,
+    }
+    if choice == "auto":
+        return next(name for name, available in there.items() if available())
+    if choice not in there:
+        raise UsageError(f"Unknown device {choice!r}", "Choose one of auto, cpu, cuda, mps.")
+    if not there[choice]():
+        raise UsageError(f"This machine has no usable {choice} device", "Use `--device auto` or `--device cpu`.")
+    return choice
+
+
+def check_precision(precision: Precision, device: str) -> None:
+    """Raise UsageError unless ``precision`` is safe on ``device``.
+
+    bf16 needs a GPU that computes in it and does not emulate it. fp16 is not offered at all: T5's activations overflow
+    its range.
+    """
+    import torch
+
+    if precision == "bf16" and not (device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)):
+        raise UsageError(f"bf16 is not safe on this machine's {device} device", "Plan the job with `--precision fp32`.")
+
+
+def prepare(choice: str, threads: int | None, seed: int) -> str:
+    """Set threads, determinism and seeds for a job; return the device to use."""
+    import scipy.linalg  # noqa: F401  only libraries that are loaded can be limited
+    import torch
+    import transformers
+    from threadpoolctl import threadpool_limits
+
+    device = device_name(choice)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    # BLAS would take all cores, and its last digits depend on how many there are
+    threadpool_limits(torch.get_num_threads(), "blas")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # nothing reads memory before writing it; filling it costs time
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = False
+    transformers.set_seed(seed)
+    return device
+
+
+def quiet_libraries() -> None:
+    """Keep transformers' progress bars and advice off stderr; its errors stay."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+
+
+def environment(device: str) -> dict[str, Any]:
+    """What a result depends on besides its specification: code, versions, hardware, determinism flags."""
+    return {
+        "mlv": importlib.metadata.version("mlv"),
+        **_working_copy(Path(__file__).parent),
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "hardware": _hardware(device),
+        "determinism": _determinism(),
+        "slurm": slurm(),
+    }
+
+
+def slurm() -> dict[str, str]:
+    """Where on a cluster this process runs: what Slurm says of it; empty outside of one."""
+    return {name: os.environ[variable] for name, variable in SLURM.items() if variable in os.environ}
+
+
+def _working_copy(folder: Path) -> dict[str, Any]:
+    """Commit of the working copy that the code runs from, and whether it has changes; None for an installed package."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    changes = _git(folder, "status", "--porcelain")
+    return {"git_commit": commit or None, "git_dirty": bool(changes) if commit else None}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _hardware(device: str) -> dict[str, Any]:
+    import torch
+
+    gpu = torch.cuda.get_device_properties(0) if device == "cuda" else None
+    return {
+        "platform": platform.platform(),
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "memory_bytes": _memory_bytes(),
+        "device": device,
+        "gpu": gpu.name if gpu else None,
+        "gpu_memory_bytes": gpu.total_memory if gpu else None,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _cpu_name() -> str:
+    """Model name of the processor; Linux keeps it in /proc alone."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):
+        return None
+
+
+def _determinism() -> dict[str, Any]:
+    import torch
+
+    return {
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "deterministic_warn_only": torch.is_deterministic_algorithms_warn_only_enabled(),
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "cublas_workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+        "tf32": torch.backends.cuda.matmul.allow_tf32,
+    }

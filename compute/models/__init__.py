@@ -1,0 +1,1 @@
+"""Models: finding, identifying, loading and asking them."""

@@ -1,0 +1,1 @@
+"""Running job directories: here, on several workers, or on a Slurm cluster."""

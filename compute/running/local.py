@@ -1,0 +1,187 @@
+"""Launchers: where job directories are executed. A launcher knows nothing of studies or stores.
+
+What it is given are job directories; what it gives back is how their workers ended. Whether a job is done its directory
+tells. A launcher for another scheduler has to have what :class:`Launcher` has; that for Slurm is in
+``mlv.compute.running.slurm``.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+from mlv.compute.machine.options import ExecuteOptions
+
+LOG: Final = "worker.log"
+"""File in a job directory with what its workers said."""
+
+_GLANCE_SECONDS = 0.05
+_PATIENCE_SECONDS = 10.0
+"""How long a worker that was told to stop may take."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A worker that ended."""
+
+    job: Path
+    code: int
+    """Exit status; the negative number of the signal that killed it."""
+
+    reason: str = ""
+    """Why, where more is known than the code."""
+
+    @property
+    def how(self) -> str:
+        """In words."""
+        if self.reason:
+            return self.reason
+        if self.code < 0:
+            with contextlib.suppress(ValueError):
+                return f"its worker was killed ({signal.Signals(-self.code).name})"
+        return f"its worker ended with exit code {self.code}"
+
+
+class Launcher(Protocol):
+    """Executes job directories, several at a time."""
+
+    trouble: str
+    """What keeps it from working at the moment; empty where nothing does."""
+
+    @property
+    def free(self) -> int:
+        """How many more jobs could be started now."""
+
+    def start(self, jobs: Sequence[Path]) -> None:
+        """Have jobs executed; there have to be as many free places."""
+
+    def adopt(self, job: Path) -> bool:
+        """Watch a job as if it had been started here; False where it is none of this kind of launcher's."""
+
+    def wait(self, seconds: float) -> list[Ended]:
+        """Workers that ended since the last call; waits for the first at most so long."""
+
+    def stop(self) -> int:
+        """Let go of all workers; return how many run on or wait without this launcher, to be adopted by another.
+
+        Those that do not are ended: their jobs go on from their last finished unit of work when they are started again.
+        """
+
+
+class _Worker(NamedTuple):
+    job: Path
+    process: "subprocess.Popen[bytes]"
+    place: int
+
+
+class LocalLauncher:
+    """Workers on this machine: one process for each job, with a share of its CPU threads, and a GPU each.
+
+    Workers that are stopped have a moment to save what they have, then they are killed: what they write is written
+    aside, and a job that was killed goes on from there. They run in sessions of their own, so that Ctrl-C reaches them
+    through the launcher alone.
+    """
+
+    def __init__(self, worker: Sequence[str], options: ExecuteOptions, workers: int, gpus: Sequence[str] = ()) -> None:
+        """``worker`` is the command that executes the job directory that follows it; ``gpus`` as CUDA names them."""
+        self._command, self._options, self._gpus = list(worker), options, list(gpus)
+        self._threads = options.threads or max(1, available_cpus() // workers)
+        self._places = list(range(workers))
+        self._running: list[_Worker] = []
+        self._unstarted: list[Ended] = []
+        self.trouble = ""
+
+    @property
+    def free(self) -> int:
+        return len(self._places)
+
+    def start(self, jobs: Sequence[Path]) -> None:
+        for job in jobs:
+            try:
+                self._start(job)
+            except OSError as error:
+                self._unstarted.append(Ended(job, 1, f"its worker could not be started: {error}"))
+
+    def adopt(self, job: Path) -> bool:
+        return False
+
+    def _start(self, job: Path) -> None:
+        place = self._places.pop(0)
+        try:
+            with (job / LOG).open("ab") as log:
+                process = subprocess.Popen(
+                    [*self._command, str(job.resolve()), *worker_arguments(self._options, self._threads)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=os.environ | self.environment(place),
+                    start_new_session=True,
+                )
+        except OSError:
+            self._places.append(place)
+            raise
+        self._running.append(_Worker(job, process, place))
+
+    def environment(self, place: int) -> dict[str, str]:
+        """What the worker at a place, counted from 0, has in its environment."""
+        own = {"OMP_NUM_THREADS": str(self._threads)}
+        if self._gpus:
+            own["CUDA_VISIBLE_DEVICES"] = self._gpus[place % len(self._gpus)]
+        return own
+
+    def wait(self, seconds: float) -> list[Ended]:
+        limit = time.monotonic() + seconds
+        while True:
+            ended = [worker for worker in self._running if worker.process.poll() is not None]
+            if ended or self._unstarted or not self._running or time.monotonic() >= limit:
+                break
+            time.sleep(_GLANCE_SECONDS)
+        for worker in ended:
+            self._running.remove(worker)
+            self._places.append(worker.place)
+        unstarted, self._unstarted = self._unstarted, []
+        return unstarted + [Ended(worker.job, worker.process.returncode) for worker in ended]
+
+    def stop(self) -> int:
+        for worker in self._running:
+            worker.process.terminate()
+        limit = time.monotonic() + _PATIENCE_SECONDS
+        for worker in self._running:
+            try:
+                worker.process.wait(max(0.0, limit - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+            self._places.append(worker.place)
+        self._running.clear()
+        return 0
+
+
+def worker_arguments(options: ExecuteOptions, threads: int) -> list[str]:
+    """Options of the command that executes a job directory."""
+    arguments = ["--device", options.device, "--threads", str(threads), "--batch-tokens", str(options.batch_tokens)]
+    return [*arguments, "--skip-ambiguous"] if options.skip_ambiguous else arguments
+
+
+def available_cpus() -> int:
+    """CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def available_gpus(device: str) -> list[str]:
+    """GPUs that workers on ``device`` can have, as CUDA_VISIBLE_DEVICES names them."""
+    if device not in ("auto", "cuda"):
+        return []
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        return [gpu.strip() for gpu in given.split(",") if gpu.strip() not in ("", "-1")]
+    import torch
+
+    return [str(number) for number in range(torch.cuda.device_count())]

@@ -1,0 +1,328 @@
+"""Launching on a Slurm cluster, through submitit: what is ready at one moment becomes one array of jobs.
+
+What is known of a job's submission is kept in its directory (``slurm.json``), written before it is submitted, and
+Slurm's queue is asked for it by name. So a launcher that was killed at any moment loses nothing: the next one adopts
+what is in the queue. Two launchers on the same job directories do not submit a job twice: they take turns
+(``jobs/slurm/lock``).
+
+Whether a job is done its directory tells; the queue tells only whether it may still become so. While Slurm does not
+answer, nothing is concluded.
+"""
+
+import contextlib
+import fcntl
+import secrets
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+from mlv.compute.machine.options import ExecuteOptions
+from mlv.compute.running.execute import is_running
+from mlv.compute.running.local import Ended, worker_arguments
+from mlv.compute.running.slurm_settings import Resources, Settings
+from mlv.schema.errors import JobError, UsageError
+from mlv.schema.files import now, write_json
+from mlv.schema.jobs.directory import JobDirectory
+
+RECORD: Final = "slurm.json"
+"""File in a job directory: the name, task and number of its submission, while it is in the queue."""
+
+FOLDER: Final = "slurm"
+"""Folder beside the job directories with scripts, pickles and logs of submissions."""
+
+WAITING: Final = frozenset({"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT"})
+OVER: Final = frozenset(
+    {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED"}
+    | {"TIMEOUT"}
+)
+"""States of Slurm in which a job will not run any more; in all others it runs or is about to."""
+
+HINTS: Final = {
+    "OUT_OF_MEMORY": "give it more memory",
+    "TIMEOUT": "give it more time, or an earlier warning",
+    "CANCELLED": "somebody cancelled it",
+}
+
+_GLANCE_SECONDS = 0.05
+_LATE_FILES: Final = 4
+"""Questions to the queue that a job's last words may be late by: network file systems keep old files for a while."""
+
+
+class SilentError(JobError):
+    """Slurm does not answer."""
+
+
+class Task(NamedTuple):
+    """A job as the queue has it."""
+
+    number: str
+    """``ARRAY_TASK``, or the job's number."""
+
+    state: str
+    detail: str
+    """Why it waits, or the node that it runs on."""
+
+
+class Queue:
+    """This user's jobs in Slurm's queue, and those that left it a moment ago; asked at most every ``seconds``."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._asked = seconds, -float("inf")
+        self._tasks: dict[tuple[str, int | None], Task] = {}
+
+    def task(self, record: dict[str, Any]) -> Task | None:
+        """The job of a record; None where the queue has none. Raises SilentError where it cannot be told."""
+        if time.monotonic() - self._asked >= self._seconds:
+            self.ask()
+        return self._tasks.get((record.get("name", ""), record.get("task")))
+
+    def ask(self) -> None:
+        """Ask now. Raises SilentError where Slurm does not answer."""
+        listed = _slurm("squeue", "--me", "--states=all", "--array", "--noheader", "--format=%F|%K|%T|%r|%N|%j")
+        self._tasks, self._asked = dict(map(_task, listed.splitlines())), time.monotonic()
+
+
+def _task(line: str) -> tuple[tuple[str, int | None], Task]:
+    number, place, state, reason, node, name = line.split("|", 5)
+    task = int(place) if place.isdigit() else None
+    return (name, task), Task(number if task is None else f"{number}_{task}", state, node or reason)
+
+
+def _slurm(*command: str) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except FileNotFoundError as error:
+        raise SilentError(f"there is no {command[0]} on this machine") from error
+    except subprocess.CalledProcessError as error:
+        raise SilentError((error.stderr.strip().splitlines() or [f"{command[0]} failed"])[0]) from error
+    return done.stdout
+
+
+def activity(queue: Queue, job: JobDirectory) -> tuple[Literal["running", "submitted"], str] | None:
+    """Whether a job runs or waits, here or in Slurm, and what is to be said of it; None where it does neither."""
+    record = job.read_json(RECORD)
+    try:
+        task = queue.task(record) if record else None
+    except SilentError as error:
+        return "submitted", f"{error.message}; if it is not there any more: rm {job.path / RECORD}"
+    if task and task.state not in OVER:
+        said = f"Slurm job {task.number}: {task.state} ({task.detail})"
+        return ("submitted" if task.state in WAITING else "running"), said
+    return ("running", "") if is_running(job) else None
+
+
+def cancel(jobs: Iterable[JobDirectory]) -> list[str]:
+    """Take jobs out of the queue and end those that run; their numbers. Raises SilentError if Slurm does not answer."""
+    queue, numbers = Queue(0), []
+    for job in jobs:
+        task = queue.task(record) if (record := job.read_json(RECORD)) else None
+        if task and task.state not in OVER:
+            numbers.append(task.number)
+            _slurm("scancel", task.number)
+        (job.path / RECORD).unlink(missing_ok=True)
+    return numbers
+
+
+class SlurmLauncher:
+    """Submits job directories, and watches them and the queue. What it has submitted goes on without it."""
+
+    def __init__(self, worker: Sequence[str], options: ExecuteOptions, settings: Settings, jobs: Path) -> None:
+        """``worker`` is the command that executes the job directory that follows it; ``jobs`` is their folder.
+
+        Raises UsageError where Slurm would refuse such jobs.
+        """
+        self._command, self._options, self._settings = list(worker), options, settings
+        self._folder = (jobs / FOLDER).resolve()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._queue = Queue(settings.poll)
+        self._watched: dict[Path, float] = {}
+        self._unsubmitted: list[Path] = []
+        self._looked = -float("inf")
+        self.trouble = ""
+        self._try()
+
+    @property
+    def free(self) -> int:
+        return max(0, self._settings.queued - len(self._watched) - len(self._unsubmitted))
+
+    def start(self, jobs: Sequence[Path]) -> None:
+        self._unsubmitted += jobs
+        self._submit()
+
+    def adopt(self, job: Path) -> bool:
+        directory = JobDirectory(job)
+        record = directory.read_json(RECORD)
+        found = activity(self._queue, directory) if record else None
+        if found:
+            self._watched[job] = 0.0
+        return found is not None
+
+    def wait(self, seconds: float) -> list[Ended]:
+        limit = time.monotonic() + seconds
+        while self._watched or self._unsubmitted:
+            if time.monotonic() - self._looked >= self._settings.poll:
+                self._looked = time.monotonic()
+                self._submit()
+                ended = self._look()
+                if ended:
+                    return ended
+            if time.monotonic() >= limit:
+                break
+            time.sleep(_GLANCE_SECONDS)
+        return []
+
+    def stop(self) -> int:
+        left = len(self._watched)
+        self._watched.clear()
+        self._unsubmitted.clear()
+        return left
+
+    def _look(self) -> list[Ended]:
+        """Jobs that ended."""
+        try:
+            self._queue.ask()
+            self.trouble = ""
+        except SilentError as error:
+            self.trouble = f"Slurm does not answer: {error.message}"
+        ended = [one for job in self._watched if (one := self._ended(job))]
+        for one in ended:
+            del self._watched[one.job]
+            (one.job / RECORD).unlink(missing_ok=True)
+        return ended
+
+    def _ended(self, job: Path) -> Ended | None:
+        """How a job ended, if it did."""
+        directory = JobDirectory(job)
+        state, record = directory.state(), directory.read_json(RECORD)
+        if state == "done":
+            return Ended(job, 0)
+        if self.trouble:
+            return None
+        task = self._queue.task(record)
+        if task and task.state not in OVER:
+            self._watched[job] = 0.0
+            return None
+        self._watched[job] = self._watched[job] or time.monotonic()
+        if state != "failed" and time.monotonic() - self._watched[job] < _LATE_FILES * self._settings.poll:
+            return None
+        return Ended(job, 1, _why(record, task))
+
+    def _submit(self) -> None:
+        """Submit what is to be, unless Slurm takes nothing at the moment: then later."""
+        if not self._unsubmitted:
+            return
+        with self._turn():
+            try:
+                self._queue.ask()
+                for job in [job for job in self._unsubmitted if self.adopt(job)]:
+                    self._unsubmitted.remove(job)
+                for resources, jobs in self._grouped():
+                    self._submit_array(resources, jobs)
+                self.trouble = ""
+            except SilentError as error:
+                self.trouble = f"Slurm takes no jobs: {error.message}"
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Keep other launchers from submitting."""
+        with (self._folder / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _grouped(self) -> list[tuple[Resources, list[Path]]]:
+        """What is to be submitted, by what it is given."""
+        groups: dict[str, list[Path]] = defaultdict(list)
+        for job in self._unsubmitted:
+            groups[self._settings.of(JobDirectory(job).spec().kind).model_dump_json()].append(job)
+        return [(Resources.model_validate_json(resources), jobs) for resources, jobs in groups.items()]
+
+    def _submit_array(self, resources: Resources, jobs: list[Path]) -> None:
+        from submitit.core.utils import FailedJobError
+
+        from mlv.compute.running.slurm_worker import SlurmWorker
+
+        name = f"mlv-{secrets.token_hex(4)}"
+        executor = self._executor(resources, name)
+        records = {
+            job: {"name": name, "task": task if len(jobs) > 1 else None, "at": now().isoformat()}
+            for task, job in enumerate(jobs)
+        }
+        for job, record in records.items():
+            # what an earlier try left would be taken for what becomes of this one
+            JobDirectory(job).set_state("planned")
+            write_json(job / RECORD, record)
+        arguments = worker_arguments(self._options, resources.cpus)
+        workers = [
+            SlurmWorker([*self._command, str(job.resolve()), *arguments], job.resolve(), resources.requeues)
+            for job in jobs
+        ]
+        try:
+            submitted = executor.submit_array(workers)
+        except FailedJobError as error:
+            raise SilentError(str(error).strip().splitlines()[-1]) from error
+        for job, handed in zip(jobs, submitted, strict=True):
+            write_json(job / RECORD, records[job] | {"job": handed.job_id, "log": str(handed.paths.stdout)})
+            self._unsubmitted.remove(job)
+            self._watched[job] = 0.0
+
+    def _executor(self, resources: Resources, name: str) -> Any:
+        import submitit
+
+        try:
+            executor = submitit.SlurmExecutor(self._folder / name, max_num_timeout=resources.requeues)
+        except RuntimeError as error:
+            raise UsageError(
+                "There is no Slurm on this machine: srun is not found.",
+                "Run it on a login node of the cluster, or with --launcher local.",
+            ) from error
+        executor.update_parameters(**self._parameters(resources), job_name=name)
+        return executor
+
+    def _parameters(self, resources: Resources) -> dict[str, Any]:
+        """What submitit makes an sbatch script of."""
+        default_gpus = "0" if self._options.device == "cpu" else "1"
+        gpus = resources.gpus or default_gpus
+        words = ("partition", "account", "qos", "constraint", "time")
+        return {name: getattr(resources, name) for name in words} | {
+            "mem": resources.memory,
+            "gpus_per_node": None if gpus == "0" else gpus,
+            "cpus_per_task": resources.cpus,
+            # a step does not inherit them
+            "srun_args": ["--cpus-per-task", str(resources.cpus)],
+            "array_parallelism": resources.at_once,
+            "signal_delay_s": resources.warning,
+            "stderr_to_stdout": True,
+            "wckey": None,
+            "setup": [*resources.setup, f"export OMP_NUM_THREADS={resources.cpus}"],
+            "additional_parameters": {"requeue": True, **resources.sbatch},
+        }
+
+    def _try(self) -> None:
+        """Have Slurm judge a job of each kind without submitting it. Raises UsageError where it would refuse one."""
+        from mlv.compute.running.slurm_settings import KINDS
+
+        scripts = dict.fromkeys(
+            self._executor(self._settings.of(kind), "mlv-trial")._make_submission_file_text("true", "trial")
+            for kind in KINDS
+        )
+        for script in scripts:
+            judged = subprocess.run(
+                ["sbatch", "--test-only"], input=script, capture_output=True, text=True, check=False
+            )
+            if judged.returncode:
+                raise UsageError(
+                    f"Slurm would refuse such jobs: {judged.stderr.strip()}",
+                    "Correct slurm.toml beside the store, or --slurm KEY=VALUE.",
+                )
+
+
+def _why(record: dict[str, Any], task: Task | None) -> str:
+    """Why a job that is not done left the queue."""
+    said = f"its Slurm job {task.number if task else record.get('job', '')} "
+    said += f"ended as {task.state}" if task else "left the queue"
+    hint = HINTS.get(task.state, "") if task else ""
+    log = f"; Slurm's log: {record['log']}" if "log" in record else ""
+    return f"{said}{': ' if hint else ''}{hint}{log}"

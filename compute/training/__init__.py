@@ -1,0 +1,1 @@
+"""Training by span corruption, and training again without some of the examples."""

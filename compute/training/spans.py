@@ -1,0 +1,194 @@
+"""Fine-tuning by span corruption: the examples of a run, how they are corrupted and in which order they are met."""
+
+import math
+from collections.abc import Callable
+from itertools import compress
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from mlv.compute.machine.options import Progress
+from mlv.compute.models import files, loading
+from mlv.compute.models.loading import sentinel_ids
+from mlv.compute.training.corruption import BoolArray, Corrupted, SpanCorruption
+from mlv.compute.training.streams import IntArray, Purpose, Stream
+from mlv.schema.errors import JobError
+from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.parquet import read_table
+
+COLUMNS: Final = (
+    "position",
+    "split",
+    "source",
+    "language",
+    "edition",
+    "segment_position",
+    "parallel_key",
+    "text",
+)
+
+DEVELOPMENT_EPOCH: Final = 0
+"""Epoch whose corruption the development examples have, always."""
+
+
+class Examples(NamedTuple):
+    """One split, tokenised."""
+
+    positions: list[int]
+    tokens: list[IntArray]
+
+
+def corrupted_examples(job: JobDirectory, epoch: int, split: str = "train") -> list[Corrupted]:
+    """Exactly what the Trainer was fed in ``epoch`` (from 1), in the order of the examples' positions.
+
+    The epoch visited them in the order of :func:`epoch_order`. Raises NotFoundError where the start model is gone.
+    """
+    spec = finetune_spec(job)
+    return corrupted(job, spec, loading.load_tokenizer(files.locate(job, spec.model)), epoch, split)
+
+
+def corrupted(
+    job: JobDirectory, spec: FinetuneSpec, tokenizer: Any, epoch: int, split: str = "train"
+) -> list[Corrupted]:
+    """:func:`corrupted_examples` of the run ``spec``, for any job with the run's examples among its inputs."""
+    examples = read_splits(job, spec, tokenizer)[split]
+    corrupt = _corruption(spec, tokenizer)
+    epoch = epoch if split == "train" else DEVELOPMENT_EPOCH
+    return [
+        corrupt(tokens, epoch, position) for position, tokens in zip(examples.positions, examples.tokens, strict=True)
+    ]
+
+
+def read_splits(job: JobDirectory, spec: FinetuneSpec, tokenizer: Any) -> dict[str, Examples]:
+    """Training and development examples in the order of their positions. Raises JobError where there is no training.
+
+    ``job`` is any job with the examples of the run ``spec`` among its inputs.
+    """
+    frame = read_table(job.inputs / "examples.parquet", COLUMNS).sort("position")
+    splits = {
+        split: _tokenised(frame.filter(pl.col("split") == split), spec.max_tokens, tokenizer)
+        for split in ("train", "development")
+    }
+    if not splits["train"].positions:
+        raise JobError(f"{job.path.name} has no training examples", "Plan the job again with more sentences.")
+    return splits
+
+
+def epoch_order(seed: int, epoch: int, examples: int) -> IntArray:
+    """Order in which ``epoch`` (from 1) visits the training examples, as indices into them, [examples]."""
+    return Stream(seed, Purpose.ORDER, epoch).permutation(examples)
+
+
+def retrain(
+    job: JobDirectory,
+    spec: FinetuneSpec,
+    loaded: loading.LoadedModel,
+    splits: dict[str, Examples],
+    kept: BoolArray,
+    progress: Progress,
+    label: str,
+) -> None:
+    """Train ``loaded`` as ``spec`` says, but on the training examples that are ``kept`` [examples] alone; save nothing.
+
+    All else is the run's: how an example is corrupted in an epoch, the order (:func:`kept_order`), the settings. With
+    every example kept the weights are those of the run's last checkpoint, to the bit on one machine and its threads.
+    """
+    from mlv.compute.training import trainer as training
+
+    train, development = splits["train"], splits["development"]
+    chosen = {
+        "train": Examples(list(compress(train.positions, kept)), list(compress(train.tokens, kept))),
+        # an evaluation takes a random number, however small it is: without one, dropout would take another course
+        "development": Examples(development.positions[:1], development.tokens[:1]),
+    }
+    trainer = make_trainer(job, spec, loaded, chosen, lambda epoch: kept_order(spec.seed, epoch, kept), progress, None)
+    training.train(job, trainer, progress, label)
+    # bf16 is how the model is trained, not how it answers
+    trainer.accelerator.unwrap_model(loaded.model, keep_fp32_wrapper=False).eval()
+
+
+def kept_order(seed: int, epoch: int, kept: BoolArray) -> IntArray:
+    """:func:`epoch_order` without the examples that are not ``kept`` [examples], as indices into those that are."""
+    order = epoch_order(seed, epoch, len(kept))
+    return (np.cumsum(kept) - 1)[order[kept[order]]]
+
+
+def steps_per_epoch(examples: int, batch_size: int) -> int:
+    """Optimizer steps of an epoch; the last batch may be short."""
+    return math.ceil(examples / batch_size)
+
+
+def finetune_spec(job: JobDirectory) -> FinetuneSpec:
+    spec = job.spec()
+    if not isinstance(spec, FinetuneSpec):
+        raise JobError(f"{job.path} is a {spec.kind} job, not fine-tuning", "Name a finetune-... folder.")
+    return spec
+
+
+def _corruption(spec: FinetuneSpec, tokenizer: Any) -> SpanCorruption:
+    return SpanCorruption(
+        sentinel_ids(tokenizer),
+        tokenizer.eos_token_id,
+        spec.seed,
+        spec.noise_density,
+        spec.mean_span_length,
+    )
+
+
+def _tokenised(frame: pl.DataFrame, max_tokens: int, tokenizer: Any) -> Examples:
+    texts = frame["text"].to_list()
+    ids = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    tokens = [np.asarray(row[:max_tokens], dtype=np.int64) for row in ids]
+    return Examples(frame["position"].to_list(), tokens)
+
+
+def make_trainer(
+    job: JobDirectory,
+    spec: FinetuneSpec,
+    loaded: loading.LoadedModel,
+    splits: dict[str, Examples],
+    order: Callable[[int], IntArray],
+    progress: Progress,
+    publish: Callable[[int], None] | None,
+) -> Any:
+    """The Trainer of ``splits`` in ``order`` (by epoch); without ``publish`` it saves nothing."""
+    from mlv.compute.training import trainer as training
+
+    corrupt = _corruption(spec, loaded.tokenizer)
+    examples, development = (
+        training.CorruptedExamples(splits[split].tokens, splits[split].positions, corrupt, epoch)
+        for split, epoch in (("train", 1), ("development", DEVELOPMENT_EPOCH))
+    )
+    steps = steps_per_epoch(len(examples), spec.batch_size)
+    recorder = training.Recorder(job, examples, steps, progress, publish)
+    return training.OrderedTrainer(
+        order=training.EpochOrder(examples, order),
+        model=loaded.model,
+        args=_arguments(job, spec, loaded.device, steps, evaluate=len(development) > 0, save=publish is not None),
+        train_dataset=examples,
+        eval_dataset=development if len(development) else None,
+        data_collator=training.collate(loaded.tokenizer.pad_token_id),
+        callbacks=[recorder],
+    )
+
+
+def _arguments(job: JobDirectory, spec: FinetuneSpec, device: str, steps: int, *, evaluate: bool, save: bool) -> Any:
+    """The Trainer's arguments: the paper's settings (E appendix B), the library's defaults otherwise."""
+    from mlv.compute.training import trainer as training
+
+    return training.single_device_arguments(
+        job.work,
+        device,
+        num_train_epochs=spec.epochs,
+        per_device_train_batch_size=spec.batch_size,
+        per_device_eval_batch_size=spec.batch_size,
+        learning_rate=spec.learning_rate,
+        bf16=spec.precision == "bf16",
+        seed=spec.seed,
+        eval_strategy="epoch" if evaluate else "no",
+        save_strategy="epoch" if save else "no",
+        logging_strategy="steps",
+        logging_steps=max(1, steps // training.LOGS_PER_EPOCH),
+    )

@@ -1,0 +1,259 @@
+"""The part of training that fine-tuning and pretraining share: what the transformers Trainer is fed, saves and reports.
+
+Imports torch and transformers at its top: import this module inside functions.
+
+Two kinds of state are written. A *checkpoint* (``checkpoints/epoch-N``) is a result: model and tokenizer, written
+aside and renamed. A *training state* (``work/checkpoint-STEP``) is the Trainer's own, with optimizer, schedule and
+random states, and only the newest is kept. A state counts as finished once :class:`Recorder` has renamed it to
+``work/state-STEP``, so that a job killed while saving resumes from the state before.
+
+Training that is told to stop goes on to the next step at which the loss is recorded, a twentieth of an epoch at most,
+and ends when its state there is saved: what is recorded later is then what an unbroken run records.
+"""
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+import torch
+import transformers
+
+from mlv.compute.machine.options import Progress
+from mlv.compute.machine.stopping import StoppedError
+from mlv.compute.models.files import digest
+from mlv.compute.models.loading import LoadedModel
+from mlv.compute.training.corruption import Corrupted, SpanCorruption
+from mlv.compute.training.streams import IntArray
+from mlv.schema.errors import JobError
+from mlv.schema.files import folder_aside
+from mlv.schema.jobs.directory import JobDirectory
+
+IGNORED: Final = -100
+"""Label that the loss leaves out."""
+
+METRICS: Final = ("loss", "eval_loss", "examples_per_second")
+"""What is kept of the Trainer's log."""
+
+LOGS_PER_EPOCH: Final = 20
+"""How often the training loss is recorded in an epoch."""
+
+
+class CorruptedExamples(torch.utils.data.Dataset[Corrupted]):
+    """Examples corrupted when they are read, for the epoch that :attr:`epoch` says."""
+
+    def __init__(
+        self, tokens: Sequence[IntArray], positions: Sequence[int], corruption: SpanCorruption, epoch: int
+    ) -> None:
+        self._tokens = tokens
+        self._positions = positions
+        self._corruption = corruption
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def __getitem__(self, index: int) -> Corrupted:
+        return self._corruption(self._tokens[index], self.epoch, self._positions[index])
+
+
+class EpochOrder(torch.utils.data.Sampler[int]):
+    """The order of a dataset's examples in its present epoch."""
+
+    def __init__(self, examples: CorruptedExamples, order: Callable[[int], IntArray]) -> None:
+        self._examples = examples
+        self._order = order
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._order(self._examples.epoch).tolist())
+
+
+def collate(pad: int) -> Callable[[list[Corrupted]], dict[str, torch.Tensor]]:
+    """A collator that pads to the longest of a batch: ``input_ids, attention_mask, labels`` [batch, tokens]."""
+
+    def padded(examples: list[Corrupted]) -> dict[str, torch.Tensor]:
+        inputs = pad_rows([example.inputs for example in examples], pad)
+        lengths = torch.tensor([len(example.inputs) for example in examples])
+        return {
+            "input_ids": inputs,
+            "attention_mask": (torch.arange(inputs.shape[1]) < lengths[:, None]).long(),
+            "labels": pad_rows([example.targets for example in examples], IGNORED),
+        }
+
+    return padded
+
+
+def pad_rows(rows: Sequence[IntArray], value: int) -> torch.Tensor:
+    """Rows of different lengths as one tensor, [rows, longest]."""
+    padded = np.full((len(rows), max(map(len, rows))), value, dtype=np.int64)
+    for row, tokens in zip(padded, rows, strict=True):
+        row[: len(tokens)] = tokens
+    return torch.from_numpy(padded)
+
+
+def single_device_arguments(folder: Path, device: str, **settings: Any) -> transformers.TrainingArguments:
+    """The Trainer's defaults for one device, silent, with everything random keyed elsewhere."""
+    arguments = transformers.TrainingArguments(
+        output_dir=str(folder),
+        use_cpu=device == "cpu",
+        disable_tqdm=True,
+        report_to="none",
+        remove_unused_columns=False,
+        logging_nan_inf_filter=False,
+        save_total_limit=None,
+        **settings,
+    )
+    # the Trainer would spread batches over every visible GPU; several GPUs serve several jobs instead
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
+
+
+class OrderedTrainer(transformers.Trainer):  # type: ignore[misc]
+    """The transformers Trainer with a given order of the training examples."""
+
+    def __init__(self, *, order: EpochOrder, **settings: Any) -> None:
+        super().__init__(**settings)
+        # it prints the log to stdout, which is for data
+        self.remove_callback(transformers.PrinterCallback)
+        self._order = order
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
+        return self._order
+
+
+class Recorder(transformers.TrainerCallback):  # type: ignore[misc]
+    """Moves the corruption on with each epoch, publishes checkpoints, watches the loss and tells the progress.
+
+    ``publish`` is given the number of an epoch whose end was saved. Without it nothing is saved, and training that is
+    told to stop does so at once.
+    """
+
+    def __init__(
+        self,
+        job: JobDirectory,
+        examples: CorruptedExamples,
+        steps_per_epoch: int,
+        progress: Progress,
+        publish: Callable[[int], None] | None,
+    ) -> None:
+        self._job = job
+        self._examples = examples
+        self._steps_per_epoch = steps_per_epoch
+        self._progress = progress
+        self._publish = publish
+        self._epoch_started = 0.0
+        self._epoch_started_step = 0
+        self._loss = math.nan
+        self._stopped: StoppedError | None = None
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Corrupt the examples afresh."""
+        self._examples.epoch = state.global_step // self._steps_per_epoch + 1
+        self._epoch_started, self._epoch_started_step = time.monotonic(), state.global_step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Tell the progress, and have the state saved where the work is to stop."""
+        try:
+            self._progress.advance(1, loss=self._loss)
+        except StoppedError as stopped:
+            if self._publish is None:
+                raise
+            self._stopped = stopped
+            # at the end of an epoch it is saved anyway, and evaluated before
+            within = state.global_step % self._steps_per_epoch > 0
+            control.should_save = control.should_save or (control.should_log and within)
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Record the speed, and close the averaging of the loss so that it does not reach over epochs."""
+        examples = (state.global_step - self._epoch_started_step) * args.per_device_train_batch_size
+        speed = examples / max(time.monotonic() - self._epoch_started, 1e-9)
+        state.log_history.append({"examples_per_second": speed, "epoch": state.epoch, "step": state.global_step})
+        control.should_log = True
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
+        """Stop where the loss is no number any more: before such weights are saved."""
+        self._loss = logs.get("loss", self._loss)
+        if not math.isfinite(logs.get("loss", 0.0)):
+            raise JobError(
+                f"The training loss of {self._job.path.name} became {logs['loss']} at step {state.global_step}",
+                "Plan the job with a smaller learning rate or with `--precision fp32`.",
+            )
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Declare the newest training state finished, publish an epoch's checkpoint and drop the states before it.
+
+        Raises StoppedError where the work is to stop and is not all but done.
+        """
+        saved = self._job.work / f"checkpoint-{state.global_step}"
+        finished = self._job.work / f"state-{state.global_step}"
+        epoch, rest = divmod(state.global_step, self._steps_per_epoch)
+        if self._publish is not None and not rest:
+            self._publish(epoch)
+        shutil.rmtree(finished, ignore_errors=True)
+        saved.rename(finished)
+        for other in self._job.work.glob("*-*"):
+            if other != finished:
+                shutil.rmtree(other)
+        if self._stopped is not None and state.global_step < state.max_steps:
+            raise self._stopped
+
+
+def last_state(job: JobDirectory) -> Path | None:
+    """The newest finished training state of a job that was broken off."""
+    states = list(job.work.glob("state-*"))
+    return max(states, key=lambda state: int(state.name.partition("-")[2]), default=None)
+
+
+def publish(job: JobDirectory, loaded: LoadedModel, epoch: int) -> None:
+    """Write ``checkpoints/epoch-N`` with model and tokenizer."""
+    with folder_aside(job.checkpoints / f"epoch-{epoch}") as aside:
+        loaded.model.save_pretrained(aside)
+        loaded.tokenizer.save_pretrained(aside)
+    job.log("checkpoint", epoch=epoch)
+
+
+def train(job: JobDirectory, trainer: transformers.Trainer, progress: Progress, label: str) -> None:
+    """Train to the end, from the last finished state where there is one."""
+    if trainer.args.device.type == "cuda":
+        # the backward pass of fused attention is not deterministic on a GPU
+        trainer.model.set_attn_implementation("eager")
+    state = last_state(job)
+    done = int(state.name.partition("-")[2]) if state else 0
+    if state:
+        job.log("continued", step=done)
+    steps = trainer.args.max_steps
+    if steps <= 0:
+        steps = len(trainer.get_train_dataloader()) * int(trainer.args.num_train_epochs)
+    progress.start(steps - done, "step", label)
+    trainer.train(resume_from_checkpoint=str(state) if state else None)
+
+
+def metrics(history: list[dict[str, Any]]) -> pl.DataFrame:
+    """The Trainer's log as rows of (name, epoch, step, value)."""
+    rows = [
+        (name, float(entry["epoch"]), int(entry["step"]), float(entry[name]))
+        for entry in history
+        for name in METRICS
+        if name in entry
+    ]
+    schema = {"name": pl.String, "epoch": pl.Float64, "step": pl.Int64, "value": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def checkpoint_table(job: JobDirectory, rows: list[tuple[int, int, bool]]) -> pl.DataFrame:
+    """Checkpoints of a job: epoch, step, is_final, path relative to the job directory, digest."""
+    return pl.DataFrame(
+        [
+            (epoch, step, is_final, f"checkpoints/epoch-{epoch}", digest(job.checkpoints / f"epoch-{epoch}"))
+            for epoch, step, is_final in rows
+        ],
+        schema=["epoch", "step", "is_final", "path", "digest"],
+        orient="row",
+    )

@@ -1,0 +1,1 @@
+"""Readers of source formats. They know nothing of a store."""

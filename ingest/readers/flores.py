@@ -1,0 +1,38 @@
+"""FLORES-101 and FLORES-200: one sentence a line, line-aligned over all languages, in a file for each split.
+
+A file is called ``<code>.<split>`` (``pes_Arab.devtest``, ``fas.dev``), which says its language. The two splits of a
+language are one corpus with the keys ``dev:1`` and ``devtest:1``, so that they do not meet.
+"""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from mlv.ingest.readers.text import ReadCorpus, Segments, read_lines
+from mlv.ingest.reference.languages import first_language
+from mlv.schema.errors import DataError
+
+SENTENCES: Final = {"dev": 997, "devtest": 1012}
+"""Sentences of the published splits (Goyal et al. 2022, section 3)."""
+
+NAME: Final = re.compile(r"(?P<code>.+)\.(?P<split>dev|devtest)(\.gz)?")
+
+
+def read(path: Path) -> ReadCorpus:
+    """Read one split in one language. The edition is the file's language code.
+
+    Raises DataError where the file is not called as FLORES calls it, or has not as many lines as its split.
+    """
+    name = NAME.fullmatch(path.name)
+    if name is None:
+        raise DataError(f"{path} is not called CODE.dev or CODE.devtest.", "Keep the name it has in the release.")
+    split, lines = name["split"], read_lines(path)
+    if len(lines) != SENTENCES[split]:
+        raise DataError(
+            f"{path} has {len(lines):,} lines, the split {split} of FLORES {SENTENCES[split]:,}.",
+            "Fetch it again; other parallel text is read with --source lines.",
+        )
+    segments = Segments()
+    for number, text in enumerate(lines, start=1):
+        segments.add(number, f"{split}:{number}", text, empty="the line is empty")
+    return segments.finish(first_language(name["code"]), name["code"])

@@ -1,0 +1,191 @@
+"""What every reader of a text format shares: bytes to lines, lines to clean segments, and the reasons for rejects.
+
+Text is normalised in one way for all sources: Unicode NFC, every run of white space one space, none at the ends.
+Zero-width (non-)joiners stay, because Persian and Hindi spelling needs them. Control characters, byte order marks and
+characters from the private use areas are no text: they are removed, and the row counts as repaired.
+
+A line ends at a line feed and nowhere else. Other characters that Unicode calls line breaks occur inside sentences,
+and to split at them would shift every line after it against its translation.
+
+A file is read as a stream, and refused where a line has no end or where a gzip file unpacks to far more than it holds.
+"""
+
+import gzip
+import io
+import re
+import unicodedata
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import polars as pl
+
+from mlv.ingest.readers.archives import MAX_RATIO, RATIO_FREE_BYTES
+from mlv.ingest.readers.paths import what_is_at
+from mlv.ingest.readers.report import Rejected
+from mlv.schema.errors import DataError
+
+GZIP_MAGIC: Final = b"\x1f\x8b"
+UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+ARCHIVES: Final = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstandard"}
+"""First bytes of what would have to be unpacked, and its name."""
+
+TAR_MAGIC: Final = (257, b"ustar")
+"""Where a tar archive says that it is one, and how."""
+
+LONGEST_LINE: Final = 64 << 20
+"""Bytes of a line at most; a whole Bible in one line has 10 MiB."""
+
+NO_TEXT: Final = re.compile("[\x00-\x08\x0e-\x1b\x7f\x80-\x84\x86-\x9f\ufeff\ue000-\uf8ff]|[\U000f0000-\U0010ffff]")
+"""Control characters that are no white space, byte order marks, and the private use areas."""
+
+SCHEMA: Final = {"line": pl.Int64, "position": pl.Int64, "parallel_key": pl.String, "text": pl.String}
+
+
+@dataclass(frozen=True)
+class ReadCorpus:
+    """What a reader took from one file."""
+
+    language: str | None
+    """ISO code as the file's content or name gives it; None where neither does."""
+
+    edition: str
+    """Edition or translation, e.g. ``fa.makarem``."""
+
+    segments: pl.DataFrame
+    """``[line, position, parallel_key, text]``: line in the file from 1, position from 0 without gaps, unique keys."""
+
+    rejected: list[Rejected]
+    rows_read: int
+    """Rows in the file: the segments, and the rejected rows. Not the places where a text has no verse."""
+
+    rows_repaired: int
+    """Segments from which something that is no text was removed."""
+
+
+@dataclass
+class Segments:
+    """Collects the rows of one file in their order, and rejects what is no segment."""
+
+    rows: list[tuple[int, int, str, str]] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    repaired: int = 0
+    _lines: dict[str, int] = field(default_factory=dict)
+
+    def add(self, line: int, key: str, raw: str, empty: str = "it is empty") -> None:
+        """Take a row, or reject it: without text (for the reason ``empty``), without a letter, or its key taken."""
+        text, repaired = clean(raw)
+        if not text:
+            self.reject(line, key, empty, raw)
+        elif not any(map(str.isalnum, text)):
+            self.reject(line, key, "it has no letter and no digit", raw)
+        elif key in self._lines:
+            self.reject(line, key, f"its key occurs before, in line {self._lines[key]}", raw)
+        else:
+            self._lines[key] = line
+            self.rows.append((line, len(self.rows), key, text))
+            self.repaired += repaired
+
+    def reject(self, line: int, item: str, reason: str, content: str = "") -> None:
+        """Keep a row that is not taken, with the reason."""
+        self.rejected.append(Rejected(line, reason, item, content.strip()))
+
+    def finish(self, language: str | None, edition: str) -> ReadCorpus:
+        """All that was collected."""
+        frame = pl.DataFrame(self.rows, schema=SCHEMA, orient="row")
+        rows_read = len(self.rows) + len(self.rejected)
+        return ReadCorpus(language, edition, frame, self.rejected, rows_read, self.repaired)
+
+
+def clean(raw: str) -> tuple[str, bool]:
+    """Normalised text, and whether something that is no text was removed from it."""
+    text, removed = NO_TEXT.subn("", raw)
+    return unicodedata.normalize("NFC", " ".join(text.split())), removed > 0
+
+
+def stem(path: Path) -> str:
+    """A file's name without ``.gz`` and without the ending before it: ``pes-opv`` of ``pes-opv.txt.gz``."""
+    return Path(path.name.removesuffix(".gz")).stem
+
+
+def slug(name: str) -> str:
+    """A name in small letters and hyphens: ``new-york-times`` of ``New York Times``."""
+    return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")
+
+
+def read_lines(path: Path) -> list[str]:
+    """All lines of a UTF-8 file, gzipped or not. See ``stream_lines`` for the errors."""
+    return list(stream_lines(path))
+
+
+def stream_lines(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 file one by one, without their ends and without a byte order mark.
+
+    A file is taken as gzip by its first bytes, whatever its name. Raises DataError where it is empty, cut off, or not
+    UTF-8.
+    """
+    offset = 0
+    for number, line in enumerate(_raw_lines(path), start=1):
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise _not_utf8(path, number, offset + error.start, line) from error
+        offset += len(line)
+        yield text.removesuffix("\n").removesuffix("\r")
+    if offset == 0:
+        raise DataError(f"{path} is empty.", "Fetch it again, or leave it out.")
+
+
+def _raw_lines(path: Path) -> Iterator[bytes]:
+    """Undecoded lines."""
+    what_is_at(path)
+    try:
+        with path.open("rb") as opened:
+            packed = opened.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+            opened.seek(0)
+            unpacked = io.BufferedReader(gzip.GzipFile(fileobj=opened)) if packed else opened
+            _refuse_archive(path, unpacked.peek(512))
+            yield from _bounded(path, unpacked, path.stat().st_size)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(
+            f"{path} is no whole gzip file ({error}): most likely its download was interrupted.",
+            "Fetch it again.",
+        ) from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.", "Check its name and permissions.") from error
+
+
+def _refuse_archive(path: Path, start: bytes) -> None:
+    """Raise DataError where a file begins as an archive does."""
+    at, mark = TAR_MAGIC
+    names = [name for magic, name in ARCHIVES.items() if start.startswith(magic)]
+    names += ["tar"] * start.startswith(mark, at)
+    if names:
+        raise DataError(
+            f"{path} is a {names[0]} archive, not a text.", "Unpack it, and name the files or their folder."
+        )
+
+
+def _bounded(path: Path, unpacked: BinaryIO, size: int) -> Iterator[bytes]:
+    """The lines of a file that has ``size`` bytes on disk. Raises DataError where they come to too much."""
+    total, most = 0, max(RATIO_FREE_BYTES, MAX_RATIO * size)
+    while line := unpacked.readline(LONGEST_LINE + 1):
+        total += len(line)
+        if len(line) > LONGEST_LINE or total > most:
+            what = f"unpacks {size:,} bytes to more than {most:,}" if total > most else "has a line of more than 64 MiB"
+            raise DataError(f"{path} {what}: it is no text.", "Fetch it again from its origin.")
+        yield line
+
+
+def _not_utf8(path: Path, number: int, offset: int, line: bytes) -> DataError:
+    """The error for a line that is not UTF-8, with how to convert the file."""
+    utf16 = number == 1 and line.startswith(UTF16_MARKS)
+    encoding = "UTF-16" if utf16 else "ENCODING"
+    likely = "it looks like UTF-16" if utf16 else "most likely an older encoding such as Windows-1256 or KOI8-R"
+    plain = path.name.removesuffix(".gz")
+    return DataError(
+        f"{path} is not UTF-8: line {number}, byte {offset}; {likely}.",
+        f"Convert it: iconv -f {encoding} -t UTF-8 {plain} > utf8-{plain}",
+    )

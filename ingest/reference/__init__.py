@@ -1,0 +1,1 @@
+"""Languages, countries, questions and categories: what every store begins with."""

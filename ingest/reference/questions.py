@@ -1,0 +1,78 @@
+"""The numbering of World Values Survey wave 7, and the packaged tables that join probes with survey answers.
+
+Probe files and survey files name a question differently: ``106a`` and ``106b`` are two poles of the survey variable
+``Q106``. The category follows from the number (``mlv.schema.papers.echoes.CATEGORIES``). Which response codes stand for
+which of a probe's answers, and which probes depart from that, is in ``data/answer_sides.csv`` and
+``data/probe_polarity.csv``; ``docs/survey-mapping.md`` argues every row.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from io import BytesIO
+
+import duckdb
+import polars as pl
+
+from mlv.schema.papers.echoes import CATEGORIES, CategoryRange
+from mlv.schema.store.rows import ensure
+
+_CODE = re.compile(r"([1-9][0-9]{0,2})[a-z]?")
+
+
+def number_of(code: str) -> int | None:
+    """Question number of a probe's identifier (``106a`` is 106); None where it is not of WVS wave 7."""
+    match = _CODE.fullmatch(code)
+    if match is None or category_of(int(match[1])) is None:
+        return None
+    return int(match[1])
+
+
+def category_of(number: int) -> CategoryRange | None:
+    """The category of a question number (Echoes section 3.1); None beyond the 259 questions on values."""
+    return next((category for category in CATEGORIES if category.first <= number <= category.last), None)
+
+
+@cache
+def answer_sides() -> pl.DataFrame:
+    """Which answer of a question's probes a response code counts for.
+
+    Returns:
+        ``question, variable, response_code, side, label``; ``side`` is first, second or missing.
+    """
+    return _packaged("answer_sides.csv").select(
+        question="question_id",
+        variable=pl.format("Q{}", pl.col("question_id").str.extract(r"^(\d+)")),
+        response_code=pl.col("response_code").cast(pl.Int64),
+        side="side",
+        label="label",
+    )
+
+
+@cache
+def probe_polarity() -> dict[tuple[str, str], str]:
+    """The probes of Arora et al. whose answers do not stand as ``answer_sides`` says: (question, language)."""
+    rows = _packaged("probe_polarity.csv").select("question_id", "language", "polarity").iter_rows()
+    return {(question, language): polarity for question, language, polarity in rows}
+
+
+def _packaged(name: str) -> pl.DataFrame:
+    """A table of the package, all text."""
+    content = files("mlv.ingest.reference").joinpath("data", name).read_bytes()
+    return pl.read_csv(BytesIO(content), infer_schema=False)
+
+
+def ensure_questions(connection: duckdb.DuckDBPyConnection, codes: Iterable[str]) -> dict[str, int]:
+    """Make the questions that are new; return the key of each. Every code has a ``number_of``."""
+    rows = [(code, number_of(code)) for code in codes]
+    frame = pl.DataFrame(rows, schema={"code": pl.String, "number": pl.Int64}, orient="row").with_columns(
+        variable=pl.format("Q{}", "number"),
+        category_id=pl.col("number").map_elements(_category_number, return_dtype=pl.Int64),
+    )
+    return dict(ensure(connection, "question", frame, ["code"]).select("code", "question_id").iter_rows())
+
+
+def _category_number(number: int) -> int | None:
+    category = category_of(number)
+    return None if category is None else category.number

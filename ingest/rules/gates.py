@@ -1,0 +1,83 @@
+"""Quality gates: what must hold of rows before they enter the store, checked with Great Expectations.
+
+A gate is a rule with an expectation (``mlv.ingest.rules.rulebook``), turned into the library's own when it is checked,
+because Great Expectations takes seconds to import. All gates are checked, and all that fail are reported in one error.
+What a reader can mend or reject it does before; a gate that fails means that the file as a whole is not what it claims.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
+
+import polars as pl
+
+from mlv.ingest.rules.rulebook import EXAMPLES, Rule, gates
+from mlv.schema.errors import DataError
+
+
+def check_corpus(frame: pl.DataFrame, what: str) -> None:
+    """Check segments ``[position, parallel_key, text]``. Raises DataError, see ``validate``."""
+    validate(frame, what, gates("segment"))
+
+
+def validate(frame: pl.DataFrame, what: str, rules: Sequence[Rule]) -> None:
+    """Check rules with expectations on a frame; ``what`` names it in the error, e.g. ``pbc/fa/Farsi``.
+
+    Raises DataError that lists every rule that is not kept, with the number of rows and examples.
+    """
+    problems = list(_problems(frame, rules))
+    if problems:
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        raise DataError(
+            f"{what} does not pass the quality gates ({len(problems)} of {len(rules)} fail):{listed}",
+            "Nothing was written. Correct the file, or fetch it again, and ingest it once more.",
+        )
+
+
+def _problems(frame: pl.DataFrame, rules: Sequence[Rule]) -> Iterator[str]:
+    """One sentence for each rule that is not kept."""
+    if frame.is_empty():
+        yield "there is at least one row: it has none"
+        return
+    for place, outcome in sorted(outcomes(frame, rules).items()):
+        if not outcome.success:
+            yield f"{rules[place].says}: {_found(rules[place], outcome.result)}"
+
+
+def outcomes(frame: pl.DataFrame, rules: Sequence[Rule]) -> dict[int, Any]:
+    """What Great Expectations says of each rule, by its place; its own order is another."""
+    batches = _batches()
+    from great_expectations import ExpectationSuite
+    from great_expectations import expectations as known
+
+    suite = ExpectationSuite(
+        name="gates",
+        expectations=[
+            getattr(known, rule.expectation)(**rule.arguments, meta={"place": place})
+            for place, rule in enumerate(rules)
+        ],
+    )
+    found = batches.get_batch({"dataframe": frame.to_pandas()}).validate(suite)
+    return {outcome.expectation_config.meta["place"]: outcome for outcome in found.results}
+
+
+def _found(rule: Rule, result: dict[str, Any]) -> str:
+    """What was found where a rule is not kept. One that cannot be checked is a mistake in the program."""
+    if "unexpected_count" not in result:
+        raise ValueError(f"the rule {rule.name} does not fit the frame")
+    examples = ", ".join(repr(value) for value in result["partial_unexpected_list"][:EXAMPLES])
+    return f"{result['unexpected_count']} of {result['element_count']} rows do not, e.g. {examples}"
+
+
+@cache
+def _batches() -> Any:
+    """The batch definition of a data frame, in a context that lives in memory and reports to nobody."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    asset = context.data_sources.add_pandas("frames").add_dataframe_asset("rows")
+    return asset.add_batch_definition_whole_dataframe("all")

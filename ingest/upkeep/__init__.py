@@ -1,0 +1,1 @@
+"""Keeping a store: checking, comparing, deleting from and rebuilding it."""

@@ -1,0 +1,161 @@
+"""Whether a store is in order: all rules (``mlv.ingest.rules.rulebook``) over its rows, its schema and its files."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from mlv.ingest.jobs.influence import RUN_RULES, SUM_RULES, TARGET_RULES, Rules
+from mlv.ingest.jobs.pca_commit import PLANE_RULES
+from mlv.ingest.journal import Ingest, SourceFile, journal_path, read_journal
+from mlv.ingest.rules.rulebook import Outcome, Rule, evaluate, packaged
+from mlv.ingest.upkeep.source_files import hashes
+from mlv.schema.derived.ranking_sums import FIRST_KEY, parts
+from mlv.schema.errors import MlvError
+from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.identity import spec_hash
+from mlv.schema.jobs.kinds import OUTPUTS, read_spec
+from mlv.schema.store.opening import seal
+
+_MADE = ("named_file", "schema_difference")
+"""Tables that rules speak of and that a check makes."""
+
+
+@dataclass(frozen=True)
+class NamedFile:
+    """Something on disk that the store or its journal names."""
+
+    what: str
+    """checkpoint, job, output, source or specification; the last is in the store itself."""
+
+    name: str
+    """Run, or kind of ingest."""
+
+    path: str
+    there: bool
+    recorded: str
+    """Checksum that it was committed or ingested with; empty where none is kept."""
+
+    found: str | None
+    """Checksum that it has; None where it was not computed."""
+
+
+def store_rules() -> list[Rule]:
+    """The rules of mlv that a store is checked by, those included that commits are refused by."""
+    return [
+        *packaged(),
+        *_counted("influence_run", RUN_RULES, "influence.toml"),
+        *_counted("influence_target", TARGET_RULES, "influence.toml"),
+        *_counted("influence_ranking", SUM_RULES, "influence.toml"),
+        *_counted("projection_run", PLANE_RULES, "projections.toml"),
+    ]
+
+
+def _counted(table: str, rules: Rules, origin: str) -> list[Rule]:
+    """Rules that commits are refused by, over all rows."""
+    found = []
+    for number, (what, statement) in enumerate(rules, start=1):
+        in_parts = "{ceiling}" in statement
+        query = statement if in_parts else statement.format(floor=FIRST_KEY)
+        name, ranges = f"{table}-{number}", parts() if in_parts else ""
+        found.append(Rule(name, f"no {what}", what, table, query, counts=True, parts=ranges, origin=origin))
+    return found
+
+
+def violations(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Sentences about what does not hold of the rows; empty where all is in order."""
+    rules = [rule for rule in store_rules() if rule.table not in _MADE]
+    return [outcome.sentence for outcome in evaluate(connection, rules) if not outcome.ok]
+
+
+def check(
+    connection: duckdb.DuckDBPyConnection,
+    differences: Sequence[str],
+    named: Iterable[NamedFile],
+    own_rules: Sequence[Rule] = (),
+) -> list[Outcome]:
+    """Check all rules: what the schema differs in and the files that are named are rows to them."""
+    _make(connection, "schema_difference", ["difference"], [(text,) for text in differences])
+    _make(connection, "named_file", list(NamedFile.__annotations__), [astuple(file) for file in named])
+    # rules may come from elsewhere: they reach nothing but the open store
+    seal(connection)
+    return evaluate(connection, (*store_rules(), *own_rules))
+
+
+def _make(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: list[str], rows: list[tuple[object, ...]]
+) -> None:
+    """Make a temporary table; a store that is open for reading has room for some."""
+    schema = {name: pl.Boolean if name == "there" else pl.String for name in columns}
+    connection.register("_rows", pl.DataFrame(rows, schema=schema, orient="row"))
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS FROM _rows")
+    connection.unregister("_rows")
+
+
+def named_files(
+    connection: duckdb.DuckDBPyConnection,
+    store: Path,
+    jobs: Path,
+    digest: Callable[[Path], str] | None = None,
+) -> Iterator[NamedFile]:
+    """The files that a store names; with ``digest``, which gives a checkpoint's, the checksums of large ones, too."""
+    runs = connection.execute("SELECT name, kind, spec, spec_hash FROM run WHERE status = 'committed' ORDER BY run_id")
+    for name, kind, spec, recorded in runs.fetchall():
+        yield NamedFile("specification", name, "", True, recorded, _hash_of(spec))
+        yield from _job_files(jobs / name, kind, recorded)
+    checkpoints = connection.execute(
+        "SELECT r.name, k.path, k.digest FROM checkpoint k JOIN run r USING (run_id) ORDER BY k.checkpoint_id"
+    )
+    for name, path, recorded in checkpoints.fetchall():
+        folder = store.resolve().parent / path
+        there = folder.is_dir()
+        found = _digest(folder, digest) if digest and there else None
+        yield NamedFile("checkpoint", name, path, there, recorded, found)
+    if digest:
+        yield from _sources(store)
+
+
+def _digest(folder: Path, digest: Callable[[Path], str]) -> str:
+    """Checksum of a checkpoint; empty where it is none."""
+    try:
+        return digest(folder)
+    except (OSError, MlvError):
+        return ""
+
+
+def _hash_of(spec: str) -> str:
+    """Hash of a specification; empty where it is none."""
+    try:
+        return spec_hash(read_spec(spec))
+    except ValueError:
+        return ""
+
+
+def _job_files(folder: Path, kind: str, recorded: str) -> Iterator[NamedFile]:
+    """A run's job directory, and what a commit read of it."""
+    shown = f"jobs/{folder.name}"
+    try:
+        found, there = spec_hash(JobDirectory(folder).spec()), True
+    except MlvError:
+        found, there = "", (folder / "job.json").exists()
+    yield NamedFile("job", folder.name, shown, there, recorded, found)
+    for name in OUTPUTS[kind]:
+        path = folder / "outputs" / name
+        yield NamedFile("output", folder.name, f"{shown}/outputs/{name}", path.exists(), "", None)
+
+
+def _sources(store: Path) -> Iterator[NamedFile]:
+    """The files that ingests read, as the journal has them."""
+    entries, _ = read_journal(journal_path(store))
+    for entry in entries:
+        if isinstance(entry, Ingest):
+            yield from (_source(entry, file) for file in entry.files)
+
+
+def _source(entry: Ingest, file: SourceFile) -> NamedFile:
+    path = Path(file.path)
+    found = hashes(entry, path).get(file.member) if path.exists() else None
+    shown = f"{path}/{file.member}" if file.member else str(path)
+    return NamedFile("source", entry.kind, shown, path.exists(), file.sha256, found or ("" if path.exists() else None))

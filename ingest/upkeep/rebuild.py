@@ -1,0 +1,385 @@
+"""Making a store again from the job directories and the sources.
+
+What was ingested, committed and deleted, and in which order, is in the journal (``mlv.ingest.journal``), and, where it
+still opens, in the old store: each completes the other. Finished jobs that neither knows are committed last.
+Everything that is needed is looked for before anything is written, and all that is missing is named together. The new
+store is made aside; the old one is kept beside it. A store of an older schema is made again in the newest.
+"""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from mlv.ingest.jobs.committing import commit_job
+from mlv.ingest.journal import Entry, Ingest, RunEvent, SourceFile, journal_path, read_journal, write_journal
+from mlv.ingest.reference.languages import ensure_reference
+from mlv.ingest.upkeep.fingerprint import differing
+from mlv.ingest.upkeep.source_files import SourceFinder, placed
+from mlv.ingest.writing.corpora import ingest_corpus
+from mlv.ingest.writing.probes import ingest_probes
+from mlv.ingest.writing.surveys import ingest_survey
+from mlv.migrations import upgrade
+from mlv.schema.errors import DataError, MlvError, StoreError, StoreLockedError, UsageError
+from mlv.schema.files import now
+from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.store.opening import connect, open_store, transaction
+from mlv.schema.store.rows import number
+from mlv.schema.store.wal import log
+
+NEWS_NAME = "All-The-News: "
+"""What the name of a news source begins with, before the outlet's."""
+
+ORDER = ("pretrain", "finetune", "probe", "influence", "validate", "project")
+"""Kinds of jobs, those that others start from first."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something to do again."""
+
+    entry: Entry
+    files: Mapping[SourceFile, Path] = field(default_factory=dict)
+    """Where the files of an ingest are now."""
+
+    known: bool = True
+    """Whether the journal or the old store has it; a finished job that neither knows may be left out."""
+
+    @property
+    def says(self) -> str:
+        """What is done, in words."""
+        if isinstance(self.entry, Ingest):
+            targets = dict.fromkeys(file.target for file in self.entry.files if file.target)
+            shown = ", ".join(list(targets)[:3]) + (f" and {len(targets) - 3} more" if len(targets) > 3 else "")
+            return f"ingest {self.entry.kind} {shown}"
+        return f"commit {self.entry.run}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a store is made again."""
+
+    store: Path
+    jobs: Path
+    steps: list[Step]
+    remarks: list[str]
+    """What should be known of it."""
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """A store that was made again."""
+
+    path: Path
+    kept: Path | None
+    """Where the store that was there before is now; None where there was none."""
+
+    remarks: list[str]
+    differing: dict[str, tuple[int, int]] | None
+    """Rows before and after of tables that differ from the old store's (``mlv.ingest.upkeep.fingerprint``); None where
+    it cannot be read."""
+
+
+@contextlib.contextmanager
+def held(store: Path) -> Iterator[None]:
+    """Keep other processes from writing a store until the block ends, where it can be opened at all.
+
+    Raises StoreLockedError where one writes it already.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(contextlib.closing(connect(store)))
+        except StoreLockedError:
+            raise
+        except StoreError:
+            pass
+        yield
+
+
+def plan_rebuild(store: Path, jobs: Path, folders: Sequence[Path] = ()) -> Plan:
+    """Find everything that the store was made from.
+
+    Args:
+        store: The store; it may be gone or damaged.
+        jobs: Folder of the job directories.
+        folders: Where sources are looked for, by content, that are not where they were.
+
+    Raises:
+        StoreError: Neither the journal nor a store that can be read says what it was made from.
+        DataError: Sources or job directories are gone, changed or unfinished; all are named.
+        StoreLockedError: Another process writes the store.
+    """
+    entries, damaged = read_journal(journal_path(store))
+    remarks = [f"line {line} of {journal_path(store)} is damaged and left out" for line in damaged]
+    old, why = _read_old(store)
+    if old is None:
+        remarks.append(f"the old store cannot be read, its journal is all there is: {why}")
+    if not entries and (old is None or old.is_empty):
+        raise StoreError(
+            f"Nothing says what {store} was made from: there is no {journal_path(store)}, and {why or 'it is empty'}",
+            "Make a new store (mlv db upgrade), ingest the sources, then commit the finished jobs: mlv runs resume",
+        )
+    steps, problems = _steps(_history(entries, old, jobs), jobs, SourceFinder(folders))
+    if problems:
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        raise DataError(
+            f"{store} cannot be made again, {len(problems)} things are missing; nothing was written:{listed}",
+            "Put them back, or name folders where sources are now (found by content): mlv db rebuild --sources FOLDER",
+        )
+    return Plan(store, jobs, [*steps, *_unknown_jobs(steps, entries, old, jobs)], remarks)
+
+
+@dataclass(frozen=True)
+class _Old:
+    """What a store says of its making."""
+
+    ingests: list[Ingest]
+    committed: dict[str, datetime]
+    """Runs in order, and when they were committed."""
+
+    deleting: set[str]
+    """Runs whose deletion was interrupted."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.ingests or self.committed)
+
+
+def _read_old(store: Path) -> tuple[_Old | None, str]:
+    """What the store says; None, and why, where it cannot be read. Raises StoreLockedError."""
+    try:
+        with contextlib.closing(connect(store)) as connection:
+            runs = connection.execute("SELECT name, committed_at, status FROM run ORDER BY run_id").fetchall()
+            committed = {name: at for name, at, status in runs if status == "committed"}
+            return _Old(_ingests(connection), committed, {name for name, _, status in runs if status == "deleting"}), ""
+    except StoreLockedError:
+        raise
+    except StoreError as error:
+        return None, error.message
+    except duckdb.Error as error:
+        return None, str(error).splitlines()[0]
+
+
+def _ingests(connection: duckdb.DuckDBPyConnection) -> list[Ingest]:
+    """The ingests that a store's files came with, one for each survey, corpus, and archive or folder of probes."""
+    options = _options(connection)
+    rows = connection.execute(
+        "SELECT kind, target, name, sha256, ingested_at FROM ingest_file ORDER BY ingest_file_id"
+    ).fetchall()
+    found = []
+    for (kind, name), group in groupby(sorted(rows, key=_unit), key=_unit):
+        files, times = [], []
+        for _, target, file_name, sha256, at in group:
+            path, _, member = file_name.partition("/")
+            files.append(SourceFile(path, sha256, member, target))
+            times.append(at)
+        of_unit = options[kind, name[0]]
+        if kind == "probes" and not files[0].member:
+            of_unit = {**of_unit, "language": files[0].target.rpartition("/")[2]}
+        found.append(Ingest(kind, of_unit, tuple(files), min(times)))
+    return sorted(found, key=lambda ingest: ingest.at)
+
+
+def _unit(row: tuple[Any, ...]) -> tuple[str, tuple[str, str]]:
+    """Kind of a row of ``ingest_file``, and what was read as one: with probes, collection and archive."""
+    kind, target, name = row[:3]
+    return (kind, (target.partition("/")[0], name.partition("/")[0])) if kind == "probes" else (kind, (target, ""))
+
+
+def _options(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], dict[str, Any]]:
+    """Options that give the same again, by kind and what was read into."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for code, citation in connection.execute("SELECT code, citation FROM probe_collection").fetchall():
+        found["probes", code] = {"collection": code, "language": None, "citation": citation}
+    for code, citation, illustrative in connection.execute(
+        "SELECT code, citation, illustrative FROM survey"
+    ).fetchall():
+        found["survey", code] = {"name": code, "citation": citation, "illustrative": illustrative}
+    corpora = connection.execute(
+        "SELECT s.code, s.name, l.code, c.edition, c.licence FROM corpus c JOIN source s USING (source_id) "
+        'JOIN "language" l USING (language_id)'
+    )
+    for source, name, language, edition, licence in corpora.fetchall():
+        reader, _, publication = source.partition("-")
+        found["corpus", f"{source}/{language}/{edition}"] = {
+            "source": reader,
+            "language": language,
+            "edition": edition,
+            "publication": name.removeprefix(NEWS_NAME) if publication else None,
+            "licence": licence,
+        }
+    return found
+
+
+def _history(entries: Sequence[Entry], old: _Old | None, jobs: Path) -> list[Entry]:
+    """What is to be done again, in order: ingests, and commits of runs that were not deleted after."""
+    ingests: list[Entry] = []
+    runs: dict[str, datetime] = {}
+    latest = datetime.min
+    for entry in entries:
+        # a clock that was set back does not change the order of the journal
+        latest = max(latest, entry.at)
+        if isinstance(entry, Ingest):
+            ingests.append(replace(entry, at=latest))
+        elif entry.event == "committed":
+            runs[entry.run] = latest
+        else:
+            runs.pop(entry.run, None)
+    if old is not None:
+        noted = {(e.kind, file.sha256, file.target) for e in ingests if isinstance(e, Ingest) for file in e.files}
+        ingests += [e for e in old.ingests if any((e.kind, f.sha256, f.target) not in noted for f in e.files)]
+        # a run that only the journal knows, and whose job directory is gone, was deleted
+        runs = {run: at for run, at in runs.items() if run in old.committed or (jobs / run).exists()}
+        runs = {run: at for run, at in {**runs, **old.committed}.items() if run not in old.deleting}
+    commits: list[Entry] = [RunEvent("committed", run, at) for run, at in runs.items()]
+    return sorted(ingests + commits, key=lambda entry: entry.at)
+
+
+def _steps(history: Sequence[Entry], jobs: Path, finder: SourceFinder) -> tuple[list[Step], list[str]]:
+    """The steps of a history, and what is missing for them."""
+    steps: list[Step] = []
+    problems: list[str] = []
+    for entry in history:
+        if isinstance(entry, Ingest):
+            found = finder.find(entry)
+            problems += _gone(entry, [file for file, path in found.items() if path is None])
+            steps.append(Step(entry, {file: path for file, path in found.items() if path}))
+        else:
+            steps.append(Step(entry))
+            problems += _job_problem(jobs / entry.run)
+    return steps, list(dict.fromkeys(problems))
+
+
+def _gone(ingest: Ingest, files: Sequence[SourceFile]) -> list[str]:
+    """What is missing of an ingest: each file, but an archive or folder of probes as one."""
+    if ingest.kind == "probes" and files and files[0].member:
+        state = "has changed" if Path(files[0].path).exists() else "is gone"
+        members = ", ".join(f"{file.member} {file.sha256}" for file in files if file.target.count("/") == 1)
+        return [f"the source {files[0].path} {state}, of which these were read (SHA-256): {members}"]
+    return [_file_gone(file) for file in files]
+
+
+def _file_gone(file: SourceFile) -> str:
+    state = "has changed" if Path(file.path).exists() else "is gone"
+    use = f"read into {file.target}" if file.target else "read beside others"
+    return f"the source {file.path} {state} (SHA-256 {file.sha256}, {use})"
+
+
+def _job_problem(path: Path) -> list[str]:
+    """What keeps a job that was committed from being committed again, if anything does."""
+    try:
+        job = JobDirectory(path)
+        job.spec()
+        state = job.state()
+    except MlvError as error:
+        return [f"the job directory of a committed run: {error.message}"]
+    return [] if state == "done" else [f"the job directory {path} is {state}: mlv runs resume {path.name}"]
+
+
+def _unknown_jobs(steps: Sequence[Step], entries: Sequence[Entry], old: _Old | None, jobs: Path) -> list[Step]:
+    """Finished jobs that neither journal nor store knows of, those that others start from first."""
+    known = {step.entry.run for step in steps if isinstance(step.entry, RunEvent)}
+    known |= {entry.run for entry in entries if isinstance(entry, RunEvent)} | (old.deleting if old else set())
+    found = []
+    for path in sorted(jobs.glob("*/job.json")):
+        job = JobDirectory(path.parent)
+        with contextlib.suppress(MlvError):
+            if path.parent.name not in known and job.state() == "done":
+                kind = ORDER.index(job.spec().kind)
+                found.append((kind, str(job.read_json("status.json").get("at", "")), path.parent.name))
+    return [Step(RunEvent("committed", name, now()), known=False) for _, _, name in sorted(found)]
+
+
+def rebuild(plan: Plan, output: Path, narrate: Callable[[str], None] = lambda _: None) -> Rebuilt:
+    """Make the store again at ``output``: in place of the old one, which is kept beside it, or elsewhere.
+
+    Raises UsageError where another file is at ``output``, and what ingest and commit raise, where the old store stays.
+    """
+    if output.exists() and output.resolve() != plan.store.resolve():
+        raise UsageError(f"{output} exists already.", "Name another file, or delete it first.")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".rebuild-") as folder:
+        aside = Path(folder) / output.name
+        steps, remarks = _repeat_all(plan, aside, output, narrate)
+        differences = _compare(plan.store, aside, output.parent)
+        kept = _set_aside(output) if output.exists() else None
+        aside.replace(output)
+    write_journal(journal_path(output), [_as_done(step) for step in steps])
+    return Rebuilt(output, kept, [*plan.remarks, *remarks], differences)
+
+
+def _repeat_all(plan: Plan, aside: Path, output: Path, narrate: Callable[[str], None]) -> tuple[list[Step], list[str]]:
+    """Take all steps in a new store; those that were taken, and remarks on finished jobs that were left out."""
+    upgrade(aside)
+    done: list[Step] = []
+    remarks: list[str] = []
+    with open_store(aside, read_only=False) as connection:
+        with transaction(connection):
+            ensure_reference(connection)
+        for step in plan.steps:
+            narrate(step.says)
+            try:
+                _repeat(connection, step, plan.jobs, output, aside.parent / "sources" / str(len(done)))
+                done.append(step)
+            except MlvError as error:
+                if step.known:
+                    raise type(error)(f"Could not {step.says} again: {error.message}", error.hint) from error
+                remarks.append(f"left out: {step.entry.run}, {error.line}" if isinstance(step.entry, RunEvent) else "")
+    return done, remarks
+
+
+def _repeat(connection: duckdb.DuckDBPyConnection, step: Step, jobs: Path, output: Path, sources: Path) -> None:
+    """Take a step, and keep the time at which it was taken first."""
+    entry = step.entry
+    if isinstance(entry, RunEvent):
+        commit_job(connection, JobDirectory(jobs / entry.run), output)
+        connection.execute("UPDATE run SET committed_at = ? WHERE name = ?", [entry.at, entry.run])
+        return
+    before = number(connection, "SELECT coalesce(max(ingest_file_id), 0) FROM ingest_file")
+    paths = placed(dict(step.files), sources)
+    options = dict(entry.options)
+    if entry.kind == "probes":
+        ingest_probes(connection, paths[0], **options)
+    elif entry.kind == "survey":
+        ingest_survey(connection, paths[0], **options)
+    else:
+        ingest_corpus(connection, options.pop("source"), paths, **options)
+    connection.execute("UPDATE ingest_file SET ingested_at = ? WHERE ingest_file_id > ?", [entry.at, before])
+
+
+def _as_done(step: Step) -> Entry:
+    """A step for the new journal, with its files where they are now."""
+    if isinstance(step.entry, RunEvent):
+        return step.entry
+    files = tuple(replace(file, path=str(path.absolute())) for file, path in step.files.items())
+    return replace(step.entry, files=files)
+
+
+def _compare(store: Path, aside: Path, folder: Path) -> dict[str, tuple[int, int]] | None:
+    """How the new store differs from the old one, where that can be read: paths are relative to a store's folder."""
+    but = () if folder.resolve() == store.parent.resolve() else ("path",)
+    try:
+        with contextlib.closing(connect(store)) as before, contextlib.closing(connect(aside)) as after:
+            return differing(before, after, but)
+    except StoreLockedError:
+        raise
+    except (StoreError, duckdb.Error):
+        return None
+
+
+def _set_aside(store: Path) -> Path:
+    """Give the old store, its log and its journal another name; return the store's."""
+    kept = store.with_name(f"{store.stem}.{now():%Y%m%dT%H%M%S%f}.before-rebuild.duckdb")
+    with contextlib.suppress(FileNotFoundError):
+        shutil.copyfile(journal_path(store), journal_path(kept))
+    with contextlib.suppress(FileNotFoundError):
+        log(store).rename(log(kept))
+    store.rename(kept)
+    return kept

@@ -1,0 +1,1 @@
+"""Writing what readers give into a store."""

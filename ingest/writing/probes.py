@@ -1,0 +1,205 @@
+"""Writing probes: collections, their questions, and the probe sets that analyses are restricted to.
+
+All files of a call enter the store in one transaction, or none does. A collection holds one version of each language:
+the same content again changes nothing, other content under the same name is refused.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from mlv.ingest.journal import note_ingest
+from mlv.ingest.readers.probes import ReadProbes, read_archive
+from mlv.ingest.readers.report import FileReport, check_name
+from mlv.ingest.reference.languages import ensure_language, ensure_reference
+from mlv.ingest.reference.questions import ensure_questions, probe_polarity
+from mlv.ingest.rules.gates import validate
+from mlv.ingest.rules.rulebook import gates
+from mlv.ingest.writing.reports import record
+from mlv.schema.derived.resampling import draw_resamples
+from mlv.schema.errors import DataError, UsageError
+from mlv.schema.papers.echoes import ECHOES_EXCLUDED_QUESTIONS
+from mlv.schema.store.opening import transaction
+from mlv.schema.store.rows import append, ensure
+
+ARORA = "arora-2023"
+"""The collection that ``probe_polarity`` and the probe set ``echoes-2024`` speak of."""
+
+CITATIONS = {
+    ARORA: "Arnav Arora, Lucie-Aimée Kaffee, Isabelle Augenstein (2023): Probing Pre-Trained Language Models for "
+    "Cross-Cultural Differences in Values. C3NLP at EACL. https://github.com/copenlu/value-probing"
+}
+"""How to cite the collections that are known by name."""
+
+_CONTENT = ("question", "template", "answer_first", "answer_second")
+
+
+def ingest_probes(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    *,
+    collection: str = ARORA,
+    language: str | None = None,
+    citation: str | None = None,
+) -> list[FileReport]:
+    """Read probe files and write them, all or none; content that is there already is left alone.
+
+    Args:
+        path: Zip archive, folder, or single file.
+        collection: Name of the probe collection.
+        language: Language of a single file, where its name does not say it.
+        citation: How to cite the probes; not needed for a collection in ``CITATIONS``.
+
+    Returns:
+        One report per file, those that were not read included.
+
+    Raises:
+        DataError: A file cannot be read, or differs from what the collection has in its language.
+        UsageError: ``language`` or ``collection`` does not fit.
+    """
+    check_name("a probe collection", collection)
+    read = read_archive(path, language)
+    with transaction(connection):
+        there = _languages_there(connection, collection, read)
+        fresh = [file for file in read if file.language and file.language not in there]
+        reports = [_report(file, path, collection, not fresh or file.language in there) for file in read]
+        if fresh:
+            _write(connection, collection, citation or CITATIONS.get(collection, ""), fresh)
+            for report in reports:
+                if not report.already_there:
+                    record(connection, report)
+    note_ingest(connection, "probes", {"collection": collection, "language": language, "citation": citation}, reports)
+    return reports
+
+
+def _languages_there(connection: duckdb.DuckDBPyConnection, collection: str, read: Sequence[ReadProbes]) -> set[str]:
+    """Languages whose probes the collection has just so. Raises DataError where it has others."""
+    there, problems = set(), []
+    for file in read:
+        stored = connection.execute(
+            f"SELECT {', '.join(_CONTENT)} FROM v_probe WHERE collection = ? AND language = ?",
+            [collection, file.language],
+        ).fetchall()
+        given = [(p.question, p.template, p.answer_first, p.answer_second) for p in file.probes]
+        differing = {row[0] for row in set(stored) ^ set(given)}
+        if stored and differing:
+            example = min(differing, key=lambda code: (len(code), code))
+            problems.append(f"{file.name} ({file.language}): {len(differing)} questions, e.g. {example}")
+        elif stored:
+            there.add(file.language)
+    if problems:
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        raise DataError(
+            f"The collection {collection} has other probes than these files:{listed}",
+            "Nothing was written. Keep both by naming these: mlv ingest probes PATH --collection NAME",
+        )
+    return there
+
+
+def _report(file: ReadProbes, path: Path, collection: str, already_there: bool) -> FileReport:
+    single = file.name == path.name
+    return FileReport(
+        kind="probes",
+        target=f"{collection}/{file.language or file.name}",
+        path=path,
+        name=file.name if single else f"{path.name}/{file.name}",
+        sha256=file.sha256,
+        rows_read=file.rows_read,
+        rows_kept=len(file.probes),
+        rows_repaired=sum(probe.repaired for probe in file.probes),
+        rejected=file.rejected,
+        already_there=already_there,
+    )
+
+
+def _write(connection: duckdb.DuckDBPyConnection, collection: str, citation: str, files: Sequence[ReadProbes]) -> None:
+    """Enter probes in languages that are new to the collection."""
+    ensure_reference(connection)
+    row = pl.DataFrame({"code": [collection], "citation": [citation], "sha256": [""]})
+    collection_id = int(ensure(connection, "probe_collection", row, ["code"])["probe_collection_id"][0])
+    codes = list(dict.fromkeys(probe.question for file in files for probe in file.probes))
+    questions = ensure_questions(connection, codes)
+    frame = pl.concat(
+        [_frame(file, ensure_language(connection, file.language), collection, questions) for file in files]
+    )
+    validate(frame, f"The probes of {collection}", gates("v_probe"))
+    rows = frame.drop("language", "question").with_columns(probe_collection_id=pl.lit(collection_id))
+    ensure(connection, "probe", rows, ["probe_collection_id", "question_id", "language_id"])
+    _ensure_sets(connection, collection, collection_id)
+    _seal(connection, collection)
+
+
+def _frame(file: ReadProbes, language_id: int, collection: str, questions: dict[str, int]) -> pl.DataFrame:
+    """A file's probes as rows of ``probe``, with ``language`` and ``question`` as the quality gates name them."""
+    departing = probe_polarity() if collection == ARORA else {}
+    rows = [
+        {
+            "language": file.language,
+            "question": probe.question,
+            "question_id": questions[probe.question],
+            "language_id": language_id,
+            "template": probe.template,
+            "answer_first": probe.answer_first,
+            "answer_second": probe.answer_second,
+            "mask_prefix": probe.mask_prefix,
+            "mask_suffix": probe.mask_suffix,
+            "polarity": departing.get((probe.question, file.language), "canonical"),
+        }
+        for probe in file.probes
+    ]
+    return pl.DataFrame(rows)
+
+
+def _seal(connection: duckdb.DuckDBPyConnection, collection: str) -> None:
+    """Keep the hash of all that the collection holds now."""
+    rows = connection.execute(
+        f"SELECT language, {', '.join(_CONTENT)} FROM v_probe WHERE collection = ? ORDER BY ALL", [collection]
+    ).fetchall()
+    digest = hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()
+    connection.execute("UPDATE probe_collection SET sha256 = ? WHERE code = ?", [digest, collection])
+
+
+def _ensure_sets(connection: duckdb.DuckDBPyConnection, collection: str, collection_id: int) -> None:
+    """Make the collection's probe sets, or add the questions that came with a further language, and resample them."""
+    questions = connection.execute(
+        "SELECT DISTINCT question_id, q.code, q.number, c.in_study "
+        "FROM probe JOIN question q USING (question_id) JOIN category c USING (category_id) "
+        "WHERE probe_collection_id = ? ORDER BY q.number, q.code",
+        [collection_id],
+    ).pl()
+    everything = "wvs7-all" if collection == ARORA else f"{collection}-all"
+    description = f"Every question with a usable probe of {collection} in at least one language."
+    _ensure_set(connection, everything, collection_id, description, questions)
+    if collection == ARORA:
+        studied = pl.col("in_study") & ~pl.col("code").is_in(ECHOES_EXCLUDED_QUESTIONS)
+        description = (
+            "The 237 questions of Choenni et al. (2024): those with two answers in the categories of the study, "
+            f"but for {', '.join(ECHOES_EXCLUDED_QUESTIONS)}. An inference from the counts per category in "
+            "dissertation Table 7.1, which the paper does not spell out."
+        )
+        _ensure_set(connection, "echoes-2024", collection_id, description, questions.filter(studied))
+
+
+def _ensure_set(
+    connection: duckdb.DuckDBPyConnection, code: str, collection_id: int, description: str, questions: pl.DataFrame
+) -> None:
+    row = pl.DataFrame({"code": [code], "probe_collection_id": [collection_id], "description": [description]})
+    set_id = int(ensure(connection, "probe_set", row, ["code"])["probe_set_id"][0])
+    owner, members = connection.execute(
+        "SELECT any_value(probe_collection_id), coalesce(list(question_id) FILTER (question_id IS NOT NULL), []) "
+        "FROM probe_set LEFT JOIN probe_set_member USING (probe_set_id) WHERE probe_set_id = ?",
+        [set_id],
+    ).fetchall()[0]
+    if owner != collection_id:
+        raise UsageError(
+            f"The probe set {code} belongs to another collection.", "Choose another name with --collection."
+        )
+    new = questions.filter(~pl.col("question_id").is_in(members)).select(
+        pl.lit(set_id).alias("probe_set_id"), "question_id"
+    )
+    if append(connection, "probe_set_member", new):
+        draw_resamples(connection, set_id)

@@ -1,0 +1,123 @@
+"""Answers and cultural profiles, derived from what is stored: SQL over scores and survey shares (Echoes section 3.5).
+
+A profile has one number a question in [0, 1]: how far its owner stands on the side that ``answer_side`` calls first.
+For a checkpoint in a language it is the softmax over the two candidate answers, for a country the share of people on
+the first side among those on either. Every function writes within the caller's transaction and leaves rows that are
+there already as they are, but for a checkpoint's profiles, which are made anew from its answers whenever these change.
+"""
+
+from collections.abc import Sequence
+
+import duckdb
+import polars as pl
+
+from mlv.schema.errors import JobError
+from mlv.schema.store.rows import append, ensure, number
+
+_UNPAIRED = """
+SELECT count(*) FROM (
+    SELECT probe_id FROM probe_logit WHERE run_id = ? AND checkpoint_id = ?
+    GROUP BY probe_id HAVING count(*) <> 2 OR count(DISTINCT answer) <> 2
+)
+"""
+
+# exp() of minus the magnitude cannot overflow, whatever the margin.
+_ANSWERS = """
+INSERT INTO probe_answer (run_id, checkpoint_id, probe_id, score, answer, margin, p_first)
+WITH scored AS (
+    SELECT run_id, checkpoint_id, probe_id, answer,
+           unnest(['sum', 'mean', 'first']) AS score,
+           unnest([logprob_sum, logprob_sum / tokens, logprob_first]) AS value
+    FROM probe_logit
+    WHERE run_id = ? AND checkpoint_id = ?
+), compared AS (
+    SELECT a.run_id, a.checkpoint_id, a.probe_id, a.score, a.value - b.value AS margin
+    FROM scored a JOIN scored b USING (probe_id, score)
+    WHERE a.answer = 1 AND b.answer = 2
+)
+SELECT run_id, checkpoint_id, probe_id, score, CASE WHEN margin >= 0 THEN 1 ELSE 2 END, margin,
+       CASE WHEN margin >= 0 THEN 1 ELSE exp(-abs(margin)) END / (1 + exp(-abs(margin)))
+FROM compared
+ORDER BY probe_id, score
+"""
+
+_MODEL_VALUES = """
+SELECT p.language_id, p.probe_collection_id, a.score, p.question_id,
+       CASE p.polarity WHEN 'reversed' THEN 1 - a.p_first ELSE a.p_first END AS p_first
+FROM probe_answer a JOIN probe p USING (probe_id)
+WHERE a.checkpoint_id = ?
+ORDER BY ALL
+"""
+
+_COUNTRY_VALUES = """
+WITH shares AS (
+    SELECT country_id, variable, response_code,
+           unnest(['unweighted', 'weighted']) AS weighting, unnest([share, weighted_share]) AS share
+    FROM survey_response
+    WHERE survey_id = ?
+), sides AS (
+    SELECT country_id, weighting, question_id,
+           -- in one order, so that the last digit is the same in every store
+           coalesce(sum(share ORDER BY response_code) FILTER (side = 'first'), 0) AS first,
+           coalesce(sum(share ORDER BY response_code) FILTER (side = 'second'), 0) AS second
+    FROM shares
+    JOIN question USING (variable)
+    JOIN answer_side USING (question_id, response_code)
+    GROUP BY ALL
+)
+SELECT country_id, weighting, question_id, first / (first + second) AS p_first
+FROM sides
+WHERE first + second > 0
+ORDER BY ALL
+"""
+
+
+def answer_probes(connection: duckdb.DuckDBPyConnection, run_id: int, checkpoint_id: int) -> int:
+    """Answers to the probes that a run asked a checkpoint, by each way of scoring; return the rows written.
+
+    The margin is score(first) - score(second) in nats; equal scores count for the first answer. Raises JobError
+    where a probe has not exactly one score for each of its answers.
+    """
+    unpaired = number(connection, _UNPAIRED, [run_id, checkpoint_id])
+    if unpaired:
+        raise JobError(
+            f"{unpaired} probes do not have one score for each of their two answers: the job's output is incomplete.",
+            "Delete the job's outputs folder, then: mlv runs resume",
+        )
+    return number(connection, _ANSWERS, [run_id, checkpoint_id])
+
+
+def build_model_profiles(connection: duckdb.DuckDBPyConnection, checkpoint_id: int) -> int:
+    """Profiles of a checkpoint from all its answers, in place of those it had; return the values written.
+
+    One for each language, collection and way of scoring. A probe whose answers stand the other way round counts with
+    1 - p_first; one whose polarity cannot be told counts as it is.
+    """
+    connection.execute(
+        "DELETE FROM profile_value WHERE profile_id IN (SELECT profile_id FROM profile WHERE checkpoint_id = ?)",
+        [checkpoint_id],
+    )
+    values = connection.execute(_MODEL_VALUES, [checkpoint_id]).pl().with_columns(checkpoint_id=pl.lit(checkpoint_id))
+    return _store(connection, values, ["checkpoint_id", "language_id", "probe_collection_id", "score"])
+
+
+def build_country_profiles(connection: duckdb.DuckDBPyConnection, survey_id: int) -> int:
+    """Profiles of a survey's countries, weighted and unweighted where it has both; return the values written.
+
+    A question is left out where nobody is on either side.
+    """
+    values = connection.execute(_COUNTRY_VALUES, [survey_id]).pl()
+    values = values.with_columns(survey_id=pl.lit(survey_id))
+    return _store(connection, values, ["survey_id", "country_id", "weighting"])
+
+
+def _store(connection: duckdb.DuckDBPyConnection, values: pl.DataFrame, key: Sequence[str]) -> int:
+    """Write profiles named by ``key``, and those of their values that are new."""
+    profiles = values.drop("question_id", "p_first").unique(subset=key, maintain_order=True)
+    ids = ensure(connection, "profile", profiles, key)
+    rows = values.join(ids, on=key, maintain_order="left").select("profile_id", "question_id", "p_first")
+    there = connection.execute(
+        "SELECT profile_id, question_id FROM profile_value WHERE profile_id IN (SELECT unnest(?))",
+        [ids["profile_id"].to_list()],
+    ).pl()
+    return append(connection, "profile_value", rows.join(there, on=["profile_id", "question_id"], how="anti"))

@@ -1,0 +1,1 @@
+"""Specifications of jobs, one file per kind, and job directories."""

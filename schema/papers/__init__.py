@@ -1,0 +1,1 @@
+"""The papers' constants, one file per paper, each with its place."""

@@ -1,0 +1,1 @@
+"""Opening a store, waiting for it, repairing it, and writing rows into it."""

@@ -1,0 +1,62 @@
+"""Writing rows into an open store: dimension rows by natural key, fact rows in bulk.
+
+Every function expects a transaction of the caller, so that a file or a job enters the store whole or not at all.
+"""
+
+from collections.abc import Sequence
+
+import duckdb
+import polars as pl
+
+from mlv.schema.store.sql import quoted
+
+
+def ensure(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
+    """Insert the rows of ``frame`` whose natural key is new; return ``frame``'s keys with their ids.
+
+    ``frame`` has the table's columns but for its integer key ``<table>_id``. Rows that are there already stay as
+    they are.
+
+    Returns:
+        ``key`` columns and ``<table>_id``, one row per row of ``frame``, in its order.
+    """
+    identifier = f"{table}_id"
+    columns = ", ".join(quoted(name) for name in frame.columns)
+    same = " AND ".join(f"t.{quoted(name)} = f.{quoted(name)}" for name in key)
+    keys = ", ".join(f"f.{quoted(name)}" for name in key)
+    connection.register("_frame", frame.with_row_index("_order"))
+    try:
+        connection.execute(
+            f"INSERT INTO {quoted(table)} ({identifier}, {columns}) "
+            f"SELECT (SELECT coalesce(max({identifier}), 0) FROM {quoted(table)}) "
+            f"       + row_number() OVER (ORDER BY _order), {columns} "
+            f"FROM _frame f WHERE NOT EXISTS (SELECT 1 FROM {quoted(table)} t WHERE {same}) "
+            f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY _order) = 1"
+        )
+        return connection.execute(
+            f"SELECT {keys}, t.{identifier} FROM _frame f JOIN {quoted(table)} t ON {same} ORDER BY f._order"
+        ).pl()
+    finally:
+        connection.unregister("_frame")
+
+
+def append(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> int:
+    """Insert all rows of ``frame`` into a fact table; return their number."""
+    columns = ", ".join(quoted(name) for name in frame.columns)
+    connection.register("_frame", frame)
+    try:
+        connection.execute(f"INSERT INTO {quoted(table)} ({columns}) SELECT {columns} FROM _frame")
+    finally:
+        connection.unregister("_frame")
+    return frame.height
+
+
+def number(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[object] = ()) -> int:
+    """The one number that a statement answers: of a count, or of an insert's rows."""
+    row = connection.execute(statement, list(parameters)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def next_id(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    """The lowest integer above all keys of a table."""
+    return number(connection, f"SELECT coalesce(max({table}_id), 0) + 1 FROM {quoted(table)}")

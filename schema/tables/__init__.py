@@ -1,0 +1,1 @@
+"""The tables of the store, declared with SQLModel, one file per subject."""

@@ -1,0 +1,88 @@
+"""Corpora: sources, their texts in a language, and the segments that share a parallel key."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import SQLModel
+
+from mlv.schema.tables.columns import column, fact, table, unique
+
+
+class Source(SQLModel, table=True):
+    """A fine-tuning data source."""
+
+    __tablename__ = "source"
+    __table_args__ = table("A data source such as pbc, tanzil, flores or a news outlet (Echoes section 4.1).")
+
+    source_id: int = column("Key.", key=True)
+    code: str = column("Short name, as --corpus takes it.", unique=True)
+    name: str = column("Full name.")
+    domain: str = column("religious, encyclopedic, news or other.")
+    citation: str = column("How to cite the source.")
+
+
+class Corpus(SQLModel, table=True):
+    """A source's text in one language."""
+
+    __tablename__ = "corpus"
+    __table_args__ = table(
+        "The text of a source in one language and edition.", unique("source_id", "language_id", "edition")
+    )
+
+    corpus_id: int = column("Key.", key=True)
+    source_id: int = column("The source.", references="source.source_id")
+    language_id: int = column("Language of the text.", references="language.language_id")
+    edition: str = column("Edition or translation, from the file name unless given, e.g. fa.makarem.")
+    licence: str = column("Licence as the origin states it; empty where it states none.")
+    origin: str = column("Name of the ingested file or its address.")
+    sha256: str = column("SHA-256 of the ingested keys and texts, in order.")
+
+
+class Segment(SQLModel, table=True):
+    """A sentence, verse or aya."""
+
+    __tablename__ = "segment"
+    __table_args__ = table(
+        "A sentence, verse or aya. Segments of one source with the same parallel key are translations of each other."
+    )
+    __mapper_args__ = fact("segment_id")
+
+    segment_id: int = column("Key, unique over all corpora.")
+    corpus_id: int = column("The corpus.")
+    position: int = column("Place in the corpus from 0, in the order of the source.")
+    parallel_key: str = column("Key shared by translations, e.g. MAT 5:3 (verse), 2:255 (aya), 17 (line).")
+    text: str = column("The text, white space collapsed, Unicode NFC.")
+
+
+class IngestFile(SQLModel, table=True):
+    """A file that was read."""
+
+    __tablename__ = "ingest_file"
+    __table_args__ = table(
+        "A file that was ingested, with what was kept and rejected.", unique("kind", "sha256", "target")
+    )
+
+    ingest_file_id: int = column("Key.", key=True)
+    kind: str = column("probes, survey or corpus.")
+    target: str = column("What the file was read into, e.g. pbc/fa/Farsi or arora-2023/fa.")
+    name: str = column("File name; for an archive, archive and member.")
+    sha256: str = column("SHA-256 of the file's bytes.")
+    rows_read: int = column("Rows, verses or sentences in the file.")
+    rows_kept: int = column("Rows that are in the store because of it.")
+    rows_rejected: int = column("Rows that are in reject.")
+    rows_repaired: int = column("Rows kept after a repair (entities, stray punctuation and the like).")
+    ingested_at: datetime = column("When, UTC.", sql_type=sa.DateTime)
+
+
+class Reject(SQLModel, table=True):
+    """A row that was not taken."""
+
+    __tablename__ = "reject"
+    __table_args__ = table("A row that ingest did not take, kept with the reason.")
+    __mapper_args__ = fact("ingest_file_id", "line", "reason")
+
+    ingest_file_id: int = column("The file.")
+    line: int = column("Line in the file, from 1; 0 where the whole file is meant.")
+    item: str = column("What the row is about, e.g. question 130d or MAT 18:11; may be empty.")
+    reason: str = column("Why it was not taken.")
+    content: str = column("The row as it was, at most 500 characters.")

@@ -1,0 +1,472 @@
+"""Validation: scores of known worth against models whose answers are known, and real models end to end."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from scipy.stats import spearmanr
+
+from mlv.compute.attribution import baselines
+from mlv.compute.jobs import finetune, validate
+from mlv.compute.jobs.validate import Study
+from mlv.compute.machine.options import SILENT, ExecuteOptions
+from mlv.compute.models import files, loading, scoring
+from mlv.compute.training import retraining
+from mlv.compute.training.retraining import Retraining
+from mlv.compute.training.streams import FloatArray
+from mlv.schema.errors import JobError, MlvError
+from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.influence import Attribution, Gradients
+from mlv.schema.jobs.spec import ModelRef
+from mlv.schema.jobs.validate import ValidationSpec
+
+Plan = Callable[..., JobDirectory]
+TRAK = Attribution(gradients=Gradients(projection="random", dimensions=4, output="log_odds"))
+TRACIN = Attribution(method="tracin", gradients=Gradients(projection="none"))
+TABLES = ("validation", "retrainings", "halves", "removals")
+
+
+def refer(name: str, digest: str = "0") -> ModelRef:
+    return ModelRef(name=name, digest=digest)
+
+
+def toy_spec(**settings: Any) -> ValidationSpec:
+    """A validation whose models are never looked at."""
+    training = FinetuneSpec(
+        model=refer("start"), source="made-up", languages=("en",), sentences=50, corpora=(), inputs_digest="0", seed=5
+    )
+    chosen = {"halves": 12, "other_seed_halves": 6, "removal_targets": 2, "removal_k": (3, 10), **settings}
+    return ValidationSpec(
+        model=refer("epoch-2"),
+        training=training,
+        checkpoints=(refer("epoch-1"), refer("epoch-2")),
+        attributions=chosen.pop("attributions", (TRAK, TRACIN)),
+        collection="made-up",
+        probe_set="all",
+        languages=("en", "ko"),
+        inputs_digest="0",
+        **chosen,
+    )
+
+
+def toy_targets(count: int = 4) -> pl.DataFrame:
+    """Targets of both answers and both directions."""
+    rows = [
+        (n, ("en", "ko")[n % 2], f"q{n}", f"so [MASK] {n}", "yes", "no", 1 + n // 2 % 2, (-1) ** n)
+        for n in range(count)
+    ]
+    columns = ["target", "language", "question", "template", "answer_first", "answer_second", "answer", "moved"]
+    return pl.DataFrame(rows, schema=columns, orient="row")
+
+
+def toy_examples(count: int = 41) -> pl.DataFrame:
+    """Training examples at every other position, and development examples between them, in no order."""
+    rows = [(n, "development" if n % 2 else "train", f"text {n}") for n in range(2 * count)]
+    return pl.DataFrame(rows, schema=["position", "split", "text"], orient="row").sample(
+        fraction=1.0, shuffle=True, seed=2
+    )
+
+
+def toy_job(folder: Path, **settings: Any) -> tuple[JobDirectory, Study]:
+    """A planned validation of the toy."""
+    job = JobDirectory.create(folder, toy_spec(**settings), {})
+    toy_targets().sample(fraction=1.0, shuffle=True, seed=1).write_parquet(job.inputs / "targets.parquet")
+    toy_examples().write_parquet(job.inputs / "examples.parquet")
+    return job, validate.read_study(job, toy_spec(**settings))
+
+
+class Linear:
+    """Stands for training: every example adds its own effect to the mean log-probability of each answer."""
+
+    def __init__(self, targets: int = 4, examples: int = 41) -> None:
+        self.effects = np.random.default_rng(3).normal(size=(targets, 2, examples)) * 0.1
+        self.trained: list[str] = []
+
+    def __call__(self, plan: Retraining, label: str) -> FloatArray:
+        """Mean log-probabilities, [targets, 2]."""
+        self.trained.append(plan.id)
+        means: FloatArray = self.effects[:, :, plan.kept].sum(axis=2) - 5.0
+        return means
+
+    def margins(self) -> FloatArray:
+        """Effects on the margin, [targets, examples]."""
+        effects: FloatArray = self.effects[:, 0] - self.effects[:, 1]
+        return effects
+
+
+def measured(job: JobDirectory, study: Study, scores: Mapping[str, FloatArray], world: Linear) -> pl.DataFrame:
+    """``outputs/validation.parquet``."""
+    validate.measure(job, study, scores, world)
+    return pl.read_parquet(job.outputs / "validation.parquet")
+
+
+@pytest.mark.parametrize("quantity", ["margin", "shift", "answer"])
+def test_true_effects_predict_every_half_and_baselines_predict_none(tmp_path: Path, quantity: str) -> None:
+    job, study = toy_job(tmp_path, quantity=quantity, halves=40, removal_targets=0)
+    world = Linear()
+    moved, answer = study.targets["moved"].to_numpy(), study.targets["answer"].to_numpy()
+    effects = {
+        "margin": world.margins(),
+        "shift": world.margins() * moved[:, None],
+        "answer": world.effects[np.arange(4), answer - 1],
+    }[quantity]
+    found = measured(job, study, {"oracle": effects, "opposite": -effects}, world)
+    oracle = found.filter(pl.col("scores") == "oracle")
+    assert oracle.select("question", "language", "seeds", "n", "draw").rows() == [
+        (f"q{n}", ("en", "ko")[n % 2], seeds, models, 0)
+        for seeds, models in (("same", 40), ("other", 6))
+        for n in range(4)
+    ]
+    assert oracle["value"].to_list() == pytest.approx([1.0] * 8)
+    assert found.filter(pl.col("scores") == "opposite")["value"].to_list() == pytest.approx([-1.0] * 8)
+    for baseline in ("random", "permuted-examples", "shuffled-probes"):
+        rows = found.filter((pl.col("scores") == baseline) & (pl.col("seeds") == "same"))
+        assert sorted(rows["draw"].unique()) == list(range(20))
+        assert rows.height == 80
+        # a rho of 40 models has a standard deviation of 0.16 by chance, a mean of 20 draws and 4 targets about 0.04;
+        # other probes have effects of their own, each of which is met about 7 times
+        assert abs(rows["value"].to_numpy().mean()) < 0.2
+    assert set(found["test"]) == {"lds"}
+    assert found.select(pl.col("direction", "k").is_null().all()).row(0) == (True, True)
+
+
+def test_the_removal_test_leaves_out_the_strongest_and_compares_probabilities(tmp_path: Path) -> None:
+    job, study = toy_job(tmp_path, quantity="shift")
+    world = Linear()
+    scores = np.random.default_rng(8).normal(size=(4, 41))
+    found = measured(job, study, {"first": scores, "second": -scores}, world).filter(pl.col("test") == "removal")
+    assert set(found["scores"]) == {"first", "random"}
+    assert set(found["n"]) == {1}
+    left_out = pl.read_parquet(job.outputs / "removals.parquet")
+    for row in found.filter(pl.col("scores") == "first").iter_rows(named=True):
+        target, k = int(row["question"][1:]), row["k"]
+        ranked = sorted(range(41), key=lambda index: scores[target, index], reverse=row["direction"] == "positive")
+        positions = left_out.filter(pl.col("id") == f"removal-{target}-{row['direction']}-{k}")["position"]
+        assert positions.to_list() == sorted(2 * index for index in ranked[:k])
+        # p of the first answer where the margin moved up, of the second where it moved down
+        traced, other = (0, 1) if study.targets["moved"][target] == 1 else (1, 0)
+        before, after = (
+            np.exp(sums[traced]) / (np.exp(sums[traced]) + np.exp(sums[other]))
+            for sums in (world.effects[target].sum(axis=1), world.effects[target][:, ranked[k:]].sum(axis=1))
+        )
+        assert row["value"] == pytest.approx(after - before)
+        assert (row["seeds"], row["draw"]) == ("same", 0)
+    keys = ["question", "direction", "k"]
+    assert found.filter(pl.col("scores") == "first").select(keys).sort(keys).rows() == [
+        (f"q{target}", direction, k) for target in (0, 1) for direction in ("negative", "positive") for k in (3, 10)
+    ]
+
+
+def test_random_removals_are_shared_by_the_targets(tmp_path: Path) -> None:
+    job, study = toy_job(tmp_path)
+    world = Linear()
+    found = measured(job, study, {"first": world.margins()}, world)
+    random = found.filter((pl.col("scores") == "random") & (pl.col("test") == "removal"))
+    assert random.select("draw", "k", "question").rows() == [
+        (draw, k, question) for draw in range(3) for k in (3, 10) for question in ("q0", "q1")
+    ]
+    assert random["direction"].is_null().all()
+    left_out = pl.read_parquet(job.outputs / "removals.parquet").group_by("id").agg("position")
+    by_id = {row["id"]: set(row["position"]) for row in left_out.iter_rows(named=True)}
+    drawn = [by_id[f"removal-random-{draw}-10"] for draw in range(3)]
+    assert all(len(some) == 10 and all(position % 2 == 0 for position in some) for some in drawn)
+    assert len({frozenset(some) for some in drawn}) == 3
+    for row in random.iter_rows(named=True):
+        target = int(row["question"][1:])
+        gone = sorted(position // 2 for position in by_id[f"removal-random-{row['draw']}-{row['k']}"])
+        margin, lost = world.margins()[target].sum(), world.margins()[target][gone].sum()
+        assert row["value"] == pytest.approx(1 / (1 + np.exp(lost - margin)) - 1 / (1 + np.exp(-margin)))
+
+
+def test_removals_that_leave_nothing_are_skipped_and_logged(tmp_path: Path) -> None:
+    job, study = toy_job(tmp_path, removal_k=(40, 41, 100), removal_targets=9)
+    found = measured(job, study, {"first": Linear().margins()}, Linear()).filter(pl.col("test") == "removal")
+    assert set(found["k"]) == {40}
+    assert found.filter(pl.col("scores") == "first").height == 4 * 2
+    assert [event["k"] for event in job.events() if event["event"] == "skipped"] == [41, 100]
+
+
+def test_halves_are_halves_with_the_runs_seed_or_others(tmp_path: Path) -> None:
+    job, study = toy_job(tmp_path, removal_targets=0)
+    world = Linear()
+    measured(job, study, {"first": world.margins()}, world)
+    halves = pl.read_parquet(job.outputs / "halves.parquet").group_by("id", maintain_order=True).agg("position")
+    # 41 examples at even positions
+    assert halves["id"].to_list() == [f"same-{n}" for n in range(12)] + [f"other-{n}" for n in range(6)]
+    assert all(len(set(some)) == 20 and set(some) <= set(range(0, 82, 2)) for some in halves["position"])
+    assert halves["position"].n_unique() == 18
+    answers = pl.read_parquet(job.outputs / "retrainings.parquet")
+    models = answers.unique("id", maintain_order=True).select("id", "kind", "seed", "left_out").rows()
+    assert models[0] == ("full", "full", 5, 0)
+    assert models[1:13] == [(f"same-{n}", "half", 5, 21) for n in range(12)]
+    assert models[13:] == [(f"other-{n}", "half", 6 + n, 21) for n in range(6)]
+    share = halves["position"].explode().value_counts()["count"].to_numpy() / 18
+    # every example is as likely as any other: 18 draws of one half have a standard deviation of 0.12
+    assert 0.05 < share.min() < share.max() < 0.95
+    again, _ = toy_job(tmp_path / "again", removal_targets=0)
+    measured(again, study, {"first": world.margins()}, world)
+    assert_frame_equal(
+        pl.read_parquet(again.outputs / "halves.parquet"), pl.read_parquet(job.outputs / "halves.parquet")
+    )
+    other, other_study = toy_job(tmp_path / "other", removal_targets=0, seed=1)
+    measured(other, other_study, {"first": world.margins()}, world)
+    changed = pl.read_parquet(other.outputs / "halves.parquet")
+    assert not changed.equals(pl.read_parquet(job.outputs / "halves.parquet"))
+
+
+def test_spearman_takes_ties_at_their_mean_rank_and_says_nothing_of_constants() -> None:
+    random = np.random.default_rng(0)
+    one, other = random.integers(0, 5, size=(2, 30, 9)).astype(float)
+    expected = [spearmanr(a, b).statistic for a, b in zip(one, other, strict=True)]
+    np.testing.assert_allclose(validate.spearman(one, other), expected, atol=1e-12)
+    constant = validate.spearman(np.array([[1.0, 2, 3], [2, 2, 2]]), np.array([[4.0, 4, 4], [1, 2, 3]]))
+    assert np.isnan(constant).all()
+
+
+def test_undefined_correlations_have_no_row_and_are_counted(tmp_path: Path) -> None:
+    job, study = toy_job(tmp_path, removal_targets=0)
+    world = Linear()
+    silent = world.margins().copy()
+    silent[1:3] = 0.0
+    found = measured(job, study, {"first": world.margins(), "silent": silent}, world)
+    assert found.filter(pl.col("scores") == "silent")["question"].to_list() == ["q0", "q3"] * 2
+    assert found["value"].is_finite().all()
+    logged = [event for event in job.events() if event["event"] == "undefined"]
+    assert [(event["scores"], event["seeds"], event["rows"]) for event in logged] == [
+        ("silent", "same", 2),
+        ("silent", "other", 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "answers", "values"),
+    [
+        # target: answer, moved: (1, +), (1, -), (2, +), (2, -); means -1 and -3 each
+        ("answer", [1, 1, 2, 2], [-1.0, -1.0, -3.0, -3.0]),
+        ("margin", [1, 1, 1, 1], [2.0, 2.0, 2.0, 2.0]),
+        ("shift", [1, 2, 1, 2], [2.0, -2.0, 2.0, -2.0]),
+    ],
+)
+def test_what_is_traced_by_hand(quantity: Any, answers: list[int], values: list[float]) -> None:
+    targets = toy_targets()
+    assert validate.traced_answers(targets, quantity).tolist() == answers
+    means = np.tile([-1.0, -3.0], (5, 4, 1))
+    found = validate.traced_values(means, targets, quantity)
+    assert found.tolist() == [values] * 5
+
+
+def recording(calls: list[tuple[Any, ...]]) -> validate.Scorer:
+    """A scorer that notes what it is asked, and scores at random but always alike."""
+
+    def scorer(
+        job: JobDirectory,
+        training: FinetuneSpec,
+        checkpoints: tuple[ModelRef, ...],
+        attribution: Attribution,
+        targets: pl.DataFrame,
+        options: ExecuteOptions,
+    ) -> FloatArray:
+        calls.append(([checkpoint.name for checkpoint in checkpoints], attribution))
+        positions = pl.read_parquet(job.inputs / "examples.parquet").filter(pl.col("split") == "train").height
+        return np.random.default_rng(len(attribution.method + attribution.similarity)).normal(
+            size=(targets.height, positions)
+        )
+
+    return scorer
+
+
+def test_each_attribution_is_given_its_checkpoints(tmp_path: Path, options: ExecuteOptions) -> None:
+    job, study = toy_job(tmp_path, quantity="shift")
+    calls: list[tuple[Any, ...]] = []
+    scores = validate.score_all(job, study, recording(calls), options)
+    plain = TRAK.gradients.model_copy(update={"output": "loss"})
+    assert calls == [
+        (["epoch-2"], TRAK),
+        (["epoch-1", "epoch-2"], TRACIN),
+        (["epoch-2"], Attribution(method="tracin", similarity="dot", gradients=plain)),
+        (["epoch-2"], Attribution(method="tracin", similarity="cosine", gradients=plain)),
+    ]
+    names = ["trak-random-4", "tracin-exact", "gradient-dot", "gradient-cosine", "character-ngrams"]
+    assert list(scores) == names
+    # the traced answer is in the mask's place: the second where the margin moved down
+    filled = ["so yes 0", "so no 1", "so yes 2", "so no 3"]
+    texts = [f"text {n}" for n in range(0, 82, 2)]
+    np.testing.assert_array_equal(scores["character-ngrams"], baselines.character_ngrams(filled, texts))
+    again = validate.score_all(job, study, recording(calls), options)
+    assert len(calls) == 4
+    for name in names:
+        np.testing.assert_array_equal(again[name], scores[name])
+
+
+def test_attributions_of_one_name_are_refused(tmp_path: Path, options: ExecuteOptions) -> None:
+    alike = (TRAK, TRAK.model_copy(update={"damping": 0.1}))
+    for number, attributions in enumerate((alike, ())):
+        job, study = toy_job(tmp_path / str(number), attributions=attributions)
+        with pytest.raises(JobError, match="differ in name"):
+            validate.score_all(job, study, recording([]), options)
+
+
+def test_scores_that_are_no_numbers_are_refused_and_not_kept(tmp_path: Path, options: ExecuteOptions) -> None:
+    job, study = toy_job(tmp_path)
+    with pytest.raises(JobError, match=r"trak-random-4 of validate-.* are no numbers"):
+        validate.score_all(job, study, lambda *_: np.full((4, 41), np.nan), options)
+    assert not job.work.exists()
+
+
+@pytest.mark.parametrize(
+    ("damage", "fault"),
+    [
+        ({"target": pl.col("target") + 1}, "numbers that do not count from 0"),
+        ({"answer": pl.lit(3)}, "answers other than 1 and 2"),
+        ({"answer": pl.lit(None, dtype=pl.Int8)}, "answers other than 1 and 2"),
+        ({"moved": pl.lit(0)}, "moves other than 1 and -1"),
+        ({"question": pl.lit("q")}, "a probe twice"),
+    ],
+)
+def test_damaged_targets_are_told_apart(tmp_path: Path, damage: dict[str, pl.Expr], fault: str) -> None:
+    job, study = toy_job(tmp_path)
+    path = job.inputs / "targets.parquet"
+    pl.read_parquet(path).with_columns(**damage).write_parquet(path)
+    with pytest.raises(JobError, match=rf"targets\.parquet has .*{fault}"):
+        validate.read_study(job, study.spec)
+
+
+def test_inputs_that_cannot_be_used_are_errors_that_name_the_file(tmp_path: Path, options: ExecuteOptions) -> None:
+    job, study = toy_job(tmp_path)
+    examples = job.inputs / "examples.parquet"
+    toy_examples(1).write_parquet(examples)
+    with pytest.raises(JobError, match="too few training examples"):
+        validate.read_study(job, study.spec)
+    examples.write_bytes(b"PAR1 no parquet")
+    with pytest.raises(JobError, match=r"examples\.parquet is not a readable parquet"):
+        validate.read_study(job, study.spec)
+    (job.inputs / "targets.parquet").unlink()
+    with pytest.raises(JobError, match=r"targets\.parquet is missing"):
+        validate.validate(job, options, SILENT, recording([]))
+
+
+def test_only_validation_jobs_are_run(finetune_job: Plan, options: ExecuteOptions, tmp_path: Path) -> None:
+    with pytest.raises(JobError, match="is a finetune job, not validation"):
+        validate.validate(finetune_job(tmp_path), options, SILENT, recording([]))
+
+
+@pytest.fixture(scope="module")
+def finetuned(finetune_job: Plan, options: ExecuteOptions, tmp_path_factory: pytest.TempPathFactory) -> JobDirectory:
+    """A run of one epoch. Tests do not change it."""
+    job = finetune_job(tmp_path_factory.mktemp("finetuned"), epochs=1)
+    finetune.run(job, options)
+    return job
+
+
+@pytest.fixture(scope="module")
+def validate_job(finetuned: JobDirectory, probe_frame: pl.DataFrame) -> Plan:
+    """Plans two halves and one removal of :func:`finetuned`."""
+
+    def plan(folder: Path) -> JobDirectory:
+        training = finetuned.spec()
+        assert isinstance(training, FinetuneSpec)
+        last = files.resolve(str(finetuned.checkpoints / "epoch-1"))
+        spec = toy_spec(halves=2, other_seed_halves=1, removal_targets=1, removal_k=(4,), attributions=(TRAK,))
+        spec = spec.model_copy(update={"model": last, "training": training, "checkpoints": (last,)})
+        start = finetuned.read_json("provenance.json")["model_path"]
+        paths = {last.name: last.path, training.model.name: start}
+        job = JobDirectory.create(folder, spec, {"model_path": last.path, "model_paths": paths})
+        targets = probe_frame[[0, 14, 3, 20]].with_columns(
+            target=pl.int_range(4, dtype=pl.Int32), answer=pl.Series([1, 2, 1, 2]), moved=pl.Series([1, 1, -1, -1])
+        )
+        targets.write_parquet(job.inputs / "targets.parquet")
+        (job.inputs / "examples.parquet").write_bytes((finetuned.inputs / "examples.parquet").read_bytes())
+        return job
+
+    return plan
+
+
+@pytest.fixture(scope="module")
+def unbroken(validate_job: Plan, options: ExecuteOptions, tmp_path_factory: pytest.TempPathFactory) -> JobDirectory:
+    """A validation without incident. Tests do not change it."""
+    job = validate_job(tmp_path_factory.mktemp("unbroken"))
+    validate.validate(job, options, SILENT, recording([]))
+    return job
+
+
+def test_a_broken_off_job_goes_on_with_the_next_model(
+    validate_job: Plan,
+    unbroken: JobDirectory,
+    options: ExecuteOptions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken = validate_job(tmp_path)
+    calls: list[tuple[Any, ...]] = []
+    retrain, trained = retraining.Retrainer.__call__, []
+
+    def breaks_at_the_fourth(self: Any, plan: Retraining, label: str) -> FloatArray:
+        trained.append(plan.id)
+        if len(trained) == 4:
+            raise KeyboardInterrupt
+        return retrain(self, plan, label)
+
+    monkeypatch.setattr(retraining.Retrainer, "__call__", breaks_at_the_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        validate.validate(broken, options, SILENT, recording(calls))
+    assert not broken.outputs.exists()
+    validate.validate(broken, options, SILENT, recording(calls))
+    random = [f"removal-random-{draw}-4" for draw in range(3)]
+    removals = ["removal-0-positive-4", "removal-0-negative-4", *random]
+    assert trained == ["full", "same-0", "same-1", "other-0", "other-0", *removals]
+    assert len(calls) == 3
+    for name in TABLES:
+        one, other = (pl.read_parquet(job.outputs / f"{name}.parquet") for job in (unbroken, broken))
+        assert_frame_equal(one, other, check_exact=True)
+    for name in ("model.json", "run.json"):
+        assert broken.read_json(f"outputs/{name}") == unbroken.read_json(f"outputs/{name}")
+
+
+def test_real_models_are_compared_with_the_runs_last_checkpoint(
+    unbroken: JobDirectory, finetuned: JobDirectory, options: ExecuteOptions
+) -> None:
+    last = loading.load(finetuned.checkpoints / "epoch-1")
+    targets = pl.read_parquet(unbroken.inputs / "targets.parquet")
+    scores = scoring.score(last, scoring.tokenise(targets, last.tokenizer), options.batch_tokens)
+    means = (scores["logprob_sum"] / scores["tokens"]).to_numpy().reshape(-1, 2)
+    answers = pl.read_parquet(unbroken.outputs / "retrainings.parquet")
+    assert answers.columns == list(retraining.ANSWERS)
+    assert answers.height == 9 * 4
+    full = answers.filter(pl.col("id") == "full")
+    np.testing.assert_array_equal(full.select("mean_first", "mean_second").to_numpy(), means)
+    reproduced = next(event for event in unbroken.events() if event["event"] == "reproduced")
+    assert reproduced["largest_difference_of_margins"] == 0
+    halved = answers.filter((pl.col("id") == "same-0") | (pl.col("id") == "other-0"))
+    assert halved["margin"].n_unique() == 8
+    found = pl.read_parquet(unbroken.outputs / "validation.parquet")
+    assert dict(found.schema) == validate.RESULTS
+    removed = answers.filter(pl.col("id") == "removal-0-negative-4").row(0, named=True)
+    value = found.filter(pl.col("direction") == "negative").row(0, named=True)
+    before = 1 / (1 + np.exp(means[0, 1] - means[0, 0]))
+    assert (value["test"], value["question"], value["k"]) == ("removal", removed["question"], 4)
+    assert value["value"] == pytest.approx(removed["p_first"] - before, abs=1e-12)
+    assert value["value"] != 0
+    assert unbroken.read_json("outputs/run.json") == {"examples": 23}
+    written = unbroken.read_json("outputs/model.json")
+    assert written.pop("model")["name"] == f"{finetuned.path.name}/epoch-1"
+    assert written == last.describe()
+
+
+def test_targets_that_cannot_be_asked_stop_the_job_before_scores_are_made(
+    validate_job: Plan, options: ExecuteOptions, tmp_path: Path
+) -> None:
+    job = validate_job(tmp_path)
+    path = job.inputs / "targets.parquet"
+    calls: list[tuple[Any, ...]] = []
+    for damage in ({"template": pl.lit("no mask")}, {"answer_second": pl.col("answer_first")}):
+        intact = pl.read_parquet(path)
+        intact.with_columns(**damage).write_parquet(path)
+        with pytest.raises(MlvError):
+            validate.validate(job, options, SILENT, recording(calls))
+        intact.write_parquet(path)
+    assert not calls

@@ -1,0 +1,362 @@
+"""Planning, committing, finding and deleting runs, with workers' outputs written by hand."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from finished_jobs import FARSI, MODEL, dump, finetuned, probed
+
+from mlv.ingest.jobs.committing import commit_job
+from mlv.ingest.jobs.lookup import canonical_name, find_model, find_run
+from mlv.ingest.jobs.planning import Jobs, Training, default_probe_set, plan_finetune, plan_pretrain, plan_probe
+from mlv.ingest.upkeep.check import violations
+from mlv.ingest.upkeep.deletion import delete_run, dependants
+from mlv.schema.derived.resampling import draw_resamples
+from mlv.schema.errors import DataError, JobError, NotFoundError, StoreError, UsageError
+from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.spec import ModelRef
+
+
+def _where(jobs: Jobs) -> Path:
+    return jobs.folder.parent / "store.duckdb"
+
+
+def test_a_monolingual_run_gets_consecutive_sentences_split_80_to_20(
+    study: duckdb.DuckDBPyConnection, jobs: Jobs
+) -> None:
+    job = plan_finetune(study, jobs, MODEL, FARSI)
+    examples = pl.read_parquet(job.inputs / "examples.parquet")
+    assert examples["position"].to_list() == list(range(20))
+    assert examples["segment_position"].to_list() == list(range(20))
+    assert examples["split"].value_counts(sort=True).rows() == [("train", 16), ("development", 4)]
+    assert job.read_json("provenance.json") == {"arguments": ["test"], "model_path": "/models/nano"}
+
+
+def test_a_sentence_and_its_translation_fall_on_the_same_side(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    job = plan_finetune(study, jobs, MODEL, Training("lines", ("fa", "ko"), 40, {}))
+    examples = pl.read_parquet(job.inputs / "examples.parquet")
+    sides = examples.group_by("parallel_key").agg(pl.col("split").n_unique(), pl.col("language").n_unique())
+    assert sides["split"].unique().to_list() == [1]
+    assert sides["language"].unique().to_list() == [2]
+    assert examples.filter(split="development").height == 8
+
+
+def test_the_same_request_is_the_same_job_and_another_seed_another(
+    study: duckdb.DuckDBPyConnection, jobs: Jobs
+) -> None:
+    first = plan_finetune(study, jobs, MODEL, FARSI)
+    assert plan_finetune(study, jobs, MODEL, FARSI).path == first.path
+    other = plan_finetune(study, jobs, MODEL, FARSI, seed=2)
+    assert other.path != first.path
+    splits = [pl.read_parquet(job.inputs / "examples.parquet")["split"].to_list() for job in (first, other)]
+    assert splits[0] != splits[1]
+
+
+def test_pretraining_takes_what_is_selected_and_says_what_is_missing(
+    study: duckdb.DuckDBPyConnection, jobs: Jobs
+) -> None:
+    settings = {"name": "n", "preset": "nano", "vocabulary": 500, "steps": 1, "batch_size": 2, "learning_rate": 0.1}
+    job = plan_pretrain(study, jobs, sources=[], languages=["ko"], limit=7, **settings)
+    segments = pl.read_parquet(job.inputs / "segments.parquet")
+    assert segments.select("source", "language").unique().rows() == [("lines", "ko")]
+    assert segments["position"].to_list() == list(range(7))
+    with pytest.raises(NotFoundError, match="no corpus of pbc in any language"):
+        plan_pretrain(study, jobs, sources=["pbc"], languages=[], limit=None, **settings)
+
+
+def test_probing_asks_only_what_was_not_answered(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    probe_set = default_probe_set(study)
+    job = probed(plan_probe(study, jobs, MODEL, probe_set=probe_set, languages=["fa"]))
+    commit_job(study, job, _where(jobs))
+    rest = plan_probe(study, jobs, MODEL, probe_set=probe_set)
+    assert rest is not None
+    assert "fa" not in pl.read_parquet(rest.inputs / "probes.parquet")["language"].to_list()
+    commit_job(study, probed(rest), _where(jobs))
+    assert plan_probe(study, jobs, MODEL, probe_set=probe_set) is None
+    assert violations(study) == []
+
+
+def test_unknown_probe_sets_and_languages_are_named_with_those_there_are(
+    study: duckdb.DuckDBPyConnection, jobs: Jobs
+) -> None:
+    with pytest.raises(NotFoundError, match=r"no probe set wvs; it has demo-all"):
+        plan_probe(study, jobs, MODEL, probe_set="wvs")
+    with pytest.raises(DataError, match=r"No probes in bn, de") as caught:
+        plan_probe(study, jobs, MODEL, probe_set="demo-all", languages=["fa", "de", "bn"])
+    assert "fa, hi, ko, ru" in caught.value.hint
+
+
+def test_a_committed_run_leads_back_to_everything(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    job = finetuned(study, jobs)
+    done = commit_job(study, job, _where(jobs))
+    assert done.rows == {"run_event": 2, "metric": 1, "run_corpus": 1, "checkpoint": 2, "training_example": 20}
+    assert study.execute("SELECT kind, source, ft_languages, strategy, sentences, seed FROM v_run").fetchall() == [
+        ("finetune", "lines", "fa", "monolingual", 20, 1)
+    ]
+    assert study.execute(
+        "SELECT model, strategy, epoch, is_final, base_checkpoint_id, path FROM v_checkpoint ORDER BY checkpoint_id"
+    ).fetchall() == [
+        ("nano", "pretrained", 0, True, 1, "nano"),
+        ("nano", "monolingual", 1, False, 1, f"jobs/{job.path.name}/checkpoints/epoch-1"),
+        ("nano", "monolingual", 2, True, 1, f"jobs/{job.path.name}/checkpoints/epoch-2"),
+    ]
+    assert study.execute("SELECT architecture, parameters, vocabulary FROM base_model").fetchall() == [("mt5", 5, 7)]
+    texts = study.execute("SELECT position, text FROM v_training_example ORDER BY position").fetchall()
+    assert texts == pl.read_parquet(job.inputs / "examples.parquet").select("position", "text").rows()
+
+
+def test_committing_twice_changes_nothing(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    job = finetuned(study, jobs)
+    first = commit_job(study, job, _where(jobs))
+    before = dump(study)
+    again = commit_job(study, job, _where(jobs))
+    assert again.already_there
+    assert again.run_id == first.run_id
+    assert dump(study) == before
+
+
+def test_answers_and_profiles_follow_from_the_logits(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    commit_job(study, probed(plan_probe(study, jobs, MODEL, probe_set="demo-all")), _where(jobs))
+    margins = study.execute(
+        "SELECT score, answer, margin FROM v_answer WHERE language = 'fa' AND question IN ('1', '2') ORDER BY ALL"
+    ).fetchall()
+    # Farsi is first: its first two rows have margins -2 and -1 in sums, half of that per token, 0 in first tokens.
+    assert margins == [
+        ("first", 1, 0.0),
+        ("first", 1, 0.0),
+        ("mean", 2, -1.0),
+        ("mean", 2, -0.5),
+        ("sum", 2, -2.0),
+        ("sum", 2, -1.0),
+    ]
+    assert study.execute("SELECT count(*) FROM v_model_profile WHERE score = 'mean'").fetchone() == (96,)
+
+
+def test_shifts_compare_with_the_checkpoint_that_the_run_started_from(
+    study: duckdb.DuckDBPyConnection, jobs: Jobs
+) -> None:
+    commit_job(study, probed(plan_probe(study, jobs, MODEL, probe_set="demo-all")), _where(jobs))
+    tuned = commit_job(study, finetuned(study, jobs), _where(jobs))
+    last = ModelRef(name=f"{tuned.run}/epoch-2", digest=f"{tuned.run}-2")
+    commit_job(study, probed(plan_probe(study, jobs, last, probe_set="demo-all"), shift=1.0), _where(jobs))
+    shifted = study.execute("SELECT count(*) FROM v_shift WHERE shifted AND score = 'sum'").fetchone()
+    total = study.execute("SELECT count(*) FROM v_shift WHERE score = 'sum'").fetchone()
+    # margins -2 to 2 become -1 to 3: one row in five, that of -1, passes 0
+    probes = pl.read_parquet(next(jobs.folder.glob("probe-*")) / "inputs" / "probes.parquet").height
+    assert total == (probes,) == (96,)
+    assert shifted == (len([row for row in range(96) if row % 5 == 1]),)
+
+
+def test_a_checkpoint_has_to_be_in_the_store_before_its_answers(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    last = ModelRef(name="finetune-0123456789ab/epoch-2", digest="unknown")
+    job = probed(plan_probe(study, jobs, last, probe_set="demo-all"))
+    before = dump(study)
+    with pytest.raises(JobError) as caught:
+        commit_job(study, job, _where(jobs))
+    assert caught.value.hint.endswith("mlv runs resume finetune-0123456789ab")
+    assert dump(study) == before
+
+
+def test_a_job_that_is_not_done_is_not_committed(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    job = plan_finetune(study, jobs, MODEL, FARSI)
+    with pytest.raises(JobError, match="is planned, not done"):
+        commit_job(study, job, _where(jobs))
+
+
+def _corrupt(path: Path) -> None:
+    path.write_bytes(b"PAR1 this is no parquet file PAR1")
+
+
+def _lack_corpus(path: Path) -> None:
+    frame = pl.read_parquet(path).with_columns(segment_position=pl.col("segment_position") + 10_000)
+    frame.write_parquet(path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "name", "message"),
+    [
+        (_corrupt, "outputs/metrics.parquet", "is not a readable parquet file"),
+        (_corrupt, "outputs/checkpoints.parquet", "is not a readable parquet file"),
+        (Path.unlink, "outputs/checkpoints.parquet", "is missing although the job is done"),
+        (_lack_corpus, "inputs/examples.parquet", "20 training examples"),
+    ],
+)
+def test_damaged_outputs_leave_the_store_as_it_was(
+    study: duckdb.DuckDBPyConnection, jobs: Jobs, spoil: object, name: str, message: str
+) -> None:
+    job = finetuned(study, jobs)
+    assert callable(spoil)
+    spoil(job.path / name)
+    before = dump(study)
+    with pytest.raises(JobError, match=message):
+        commit_job(study, job, _where(jobs))
+    assert dump(study) == before
+
+
+def test_logits_of_probes_that_the_store_lacks_are_refused(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    job = probed(plan_probe(study, jobs, MODEL, probe_set="demo-all"))
+    path = job.outputs / "probe_logits.parquet"
+    pl.read_parquet(path).with_columns(question=pl.lit("999")).write_parquet(path)
+    before = dump(study)
+    with pytest.raises(JobError, match="belong to probes that the store lacks"):
+        commit_job(study, job, _where(jobs))
+    assert dump(study) == before
+
+
+@pytest.fixture
+def tuned_and_probed(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> Iterator[tuple[str, str]]:
+    """Names of a committed fine-tuning run and of the probing of its last checkpoint."""
+    tuned = commit_job(study, finetuned(study, jobs), _where(jobs))
+    last = ModelRef(name=f"{tuned.run}/epoch-2", digest=f"{tuned.run}-2")
+    asked = commit_job(study, probed(plan_probe(study, jobs, last, probe_set="demo-all")), _where(jobs))
+    yield tuned.run, asked.run
+
+
+def test_models_are_found_by_the_names_the_store_has_for_them(
+    study: duckdb.DuckDBPyConnection, jobs: Jobs, tuned_and_probed: tuple[str, str]
+) -> None:
+    run, _ = tuned_and_probed
+    store = _where(jobs)
+    assert find_model(study, store, run) == jobs.folder / run / "checkpoints" / "epoch-2"
+    assert find_model(study, store, f"{run}/epoch-1") == jobs.folder / run / "checkpoints" / "epoch-1"
+    assert find_model(study, store, "google/mt5-small") is None
+    assert canonical_name(study, ModelRef(name="a copy", digest=f"{run}-1")) == f"{run}/epoch-1"
+    assert canonical_name(study, ModelRef(name="a copy", digest="digest-0")) == "nano"
+    assert canonical_name(study, ModelRef(name="new", digest="other")) == "new"
+
+
+def test_a_checkpoint_whose_folder_is_gone_is_named(
+    study: duckdb.DuckDBPyConnection, jobs: Jobs, tuned_and_probed: tuple[str, str]
+) -> None:
+    run, _ = tuned_and_probed
+    (jobs.folder / run / "checkpoints" / "epoch-2").rmdir()
+    with pytest.raises(NotFoundError, match=f"{run}/checkpoints/epoch-2"):
+        find_model(study, _where(jobs), run)
+
+
+def test_a_run_is_found_by_the_beginning_of_its_name(
+    study: duckdb.DuckDBPyConnection, tuned_and_probed: tuple[str, str]
+) -> None:
+    run, probe = tuned_and_probed
+    assert find_run(study, run[:12])[1] == run
+    assert find_run(study, probe)[1] == probe
+    with pytest.raises(NotFoundError, match="no run nothing"):
+        find_run(study, "nothing")
+
+
+def test_deleting_takes_dependants_first_and_everything_with_it(
+    study: duckdb.DuckDBPyConnection, jobs: Jobs, tuned_and_probed: tuple[str, str]
+) -> None:
+    run, probe = tuned_and_probed
+    tuned_id, _ = find_run(study, run)
+    assert dependants(study, tuned_id) == [probe]
+    with pytest.raises(DataError, match=f"{probe} depend on it"):
+        delete_run(study, tuned_id, run, jobs.folder)
+    for name in (probe, run):
+        delete_run(study, find_run(study, name)[0], name, jobs.folder)
+    left = {table: rows for table, rows in dump(study).items() if rows}
+    assert left.keys().isdisjoint(
+        {"run", "run_corpus", "run_event", "metric", "training_example", "probe_logit", "probe_answer", "profile"}
+    )
+    assert [row[-2] for row in left["checkpoint"]] == ["digest-0"]
+    assert list(jobs.folder.iterdir()) == []
+    assert violations(study) == []
+
+
+@pytest.mark.parametrize("deleted", [0, 1])
+def test_deleting_one_of_two_probing_runs_leaves_the_profiles_of_the_other(
+    study: duckdb.DuckDBPyConnection, jobs: Jobs, deleted: int
+) -> None:
+    study.execute("INSERT INTO probe_set VALUES (99, 'few', 1, 'three questions')")
+    study.execute("INSERT INTO probe_set_member SELECT 99, question_id FROM question WHERE code IN ('1', '2', '46')")
+    draw_resamples(study, 99)
+    names = []
+    for probe_set in ("few", "demo-all"):
+        job = probed(plan_probe(study, jobs, MODEL, probe_set=probe_set, languages=["fa"]))
+        names.append(commit_job(study, job, _where(jobs)).run)
+    delete_run(study, find_run(study, names[deleted])[0], names[deleted], jobs.folder)
+    left = "SELECT question FROM {} WHERE score = 'mean' ORDER BY question"
+    answers = study.execute(left.format("v_answer")).fetchall()
+    assert len(answers) == (21, 3)[deleted]
+    assert study.execute(left.format("v_model_profile")).fetchall() == answers
+    assert violations(study) == []
+
+
+def test_two_runs_may_end_with_the_same_weights(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    runs = []
+    for seed in (1, 2):
+        job = finetuned(study, jobs, seed=seed)
+        path = job.outputs / "checkpoints.parquet"
+        pl.read_parquet(path).with_columns(digest=pl.lit("same")).write_parquet(path)
+        done = commit_job(study, job, _where(jobs))
+        assert done.rows["checkpoint"] == 2
+        runs.append(done.run)
+    for run in runs:
+        last = ModelRef(name=f"{run}/epoch-2", digest="same")
+        assert canonical_name(study, last) == last.name
+        commit_job(study, probed(plan_probe(study, jobs, last, probe_set="demo-all")), _where(jobs))
+    rows = study.execute(
+        "SELECT run, count(*) FROM v_answer JOIN v_checkpoint USING (checkpoint_id) WHERE score = 'sum' GROUP BY ALL"
+    ).fetchall()
+    assert sorted(rows) == sorted((run, 96) for run in runs)
+    assert violations(study) == []
+
+
+def test_two_models_of_one_name_are_told_apart(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    for digest in ("digest-0", "digest-1"):
+        model = ModelRef(name="nano", digest=digest)
+        commit_job(study, probed(plan_probe(study, jobs, model, probe_set="demo-all")), _where(jobs))
+    assert study.execute("SELECT model FROM v_checkpoint ORDER BY ALL").fetchall() == [("nano",), ("nano@digest-1",)]
+
+
+def test_a_pretrained_model_needs_a_name_of_its_own(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    commit_job(study, probed(plan_probe(study, jobs, MODEL, probe_set="demo-all")), _where(jobs))
+    settings = {"preset": "nano", "vocabulary": 500, "steps": 1, "batch_size": 2, "learning_rate": 0.1}
+    with pytest.raises(UsageError, match="another model called nano"):
+        plan_pretrain(study, jobs, sources=[], languages=[], limit=1, name="nano", **settings)
+
+
+def test_probes_that_were_left_out_are_not_planned_again(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    job = plan_probe(study, jobs, MODEL, probe_set="demo-all", languages=["fa"])
+    assert job is not None
+    done = probed(job)
+    path = done.outputs / "probe_logits.parquet"
+    pl.read_parquet(path).filter(pl.col("question") != "1").write_parquet(path)
+    done.log("skipped", probes=[{"language": "fa", "question": "1", "reason": "alike"}])
+    commit_job(study, done, _where(jobs))
+    assert plan_probe(study, jobs, MODEL, probe_set="demo-all", languages=["fa"]) is None
+
+
+def test_a_deletion_that_was_interrupted_hides_the_run_and_can_be_finished(
+    study: duckdb.DuckDBPyConnection, jobs: Jobs, tuned_and_probed: tuple[str, str]
+) -> None:
+    run, probe = tuned_and_probed
+    study.execute("UPDATE run SET status = 'deleting' WHERE name = ?", [probe])
+    assert study.execute("SELECT count(*) FROM v_run WHERE run = ?", [probe]).fetchone() == (0,)
+    assert violations(study) == ["1 runs whose deletion was interrupted"]
+    with pytest.raises(StoreError, match="was interrupted") as caught:
+        commit_job(study, JobDirectory(jobs.folder / probe), _where(jobs))
+    assert caught.value.hint == f"Finish it: mlv runs delete {probe} --yes"
+    delete_run(study, find_run(study, probe)[0], probe, jobs.folder)
+    assert violations(study) == []
+    assert find_run(study, run)[1] == run
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("INSERT INTO metric VALUES (99, 'loss', 1, 1, 1)", "1 rows of metric have a run_id that run lacks"),
+        ("INSERT INTO probe_logit FROM probe_logit LIMIT 1", r"\(checkpoint_id, probe_id, answer\) occur more than"),
+        ("UPDATE probe_logit SET logprob_sum = -1 WHERE answer = 1", "answers that do not follow from the logits"),
+        ("DELETE FROM probe_answer WHERE probe_id = 1", "whose answers are incomplete"),
+    ],
+)
+@pytest.mark.usefixtures("tuned_and_probed")
+def test_what_must_not_be_is_found(study: duckdb.DuckDBPyConnection, statement: str, message: str) -> None:
+    assert violations(study) == []
+    study.execute(statement)
+    found = violations(study)
+    assert any(re.search(message, line) for line in found), found

@@ -1,0 +1,295 @@
+"""Projections in the store: which profiles are planned, what a commit enters, and what deletion leaves."""
+
+import json
+from collections.abc import Callable
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from finished_jobs import MODEL, dump, finetuned, probed
+
+from mlv.compute.machine.options import ExecuteOptions
+from mlv.compute.running.execute import execute
+from mlv.ingest.jobs.committing import commit_job
+from mlv.ingest.jobs.lookup import find_run
+from mlv.ingest.jobs.pca import CountryProfiles, ModelProfiles, plan_projection
+from mlv.ingest.jobs.planning import Jobs, Training, plan_probe
+from mlv.ingest.upkeep.check import violations
+from mlv.ingest.upkeep.deletion import delete_run, dependants
+from mlv.ingest.writing.surveys import ingest_survey
+from mlv.queries import run as query
+from mlv.schema.errors import DataError, JobError, NotFoundError
+from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.pca import ProjectSpec
+from mlv.schema.jobs.spec import ModelRef
+
+Store = duckdb.DuckDBPyConnection
+
+
+def _commit(study: Store, jobs: Jobs, job: JobDirectory) -> str:
+    return commit_job(study, job, jobs.folder.parent / "store.duckdb").run
+
+
+def _last(run: str, digest: str) -> ModelRef:
+    return ModelRef(name=f"{run}/epoch-2", digest=digest, path="")
+
+
+@pytest.fixture
+def trained(study: Store, jobs: Jobs) -> str:
+    """The study with its base model and a fine-tuned one, both probed in all languages; the name of the run."""
+    _commit(study, jobs, probed(plan_probe(study, jobs, MODEL, probe_set="demo-all")))
+    run = _commit(study, jobs, finetuned(study, jobs))
+    after = plan_probe(study, jobs, _last(run, f"{run}-2"), probe_set="demo-all")
+    _commit(study, jobs, probed(after, shift=0.75))
+    return run
+
+
+@pytest.fixture
+def people(study: Store) -> None:
+    """The demo's survey."""
+    with as_file(files("mlv.ingest") / "demo") as demo:
+        ingest_survey(study, demo / "survey.csv", name="illustrative", illustrative=True)
+
+
+def _done(study: Store, jobs: Jobs, models: ModelProfiles | None = None, who: CountryProfiles | None = None) -> str:
+    """Plan, run and commit a projection; its name."""
+    job = plan_projection(study, jobs, models if models or who else ModelProfiles(), who)
+    execute(job.path, ExecuteOptions("cpu", 1))
+    return _commit(study, jobs, job)
+
+
+def _inputs(job: JobDirectory) -> pl.DataFrame:
+    return pl.read_parquet(job.inputs / "profiles.parquet")
+
+
+def test_base_and_last_checkpoints_are_compared_by_natural_key(study: Store, jobs: Jobs, trained: str) -> None:
+    job = plan_projection(study, jobs, ModelProfiles(), None)
+    spec, frame = job.spec(), _inputs(job)
+    assert isinstance(spec, ProjectSpec)
+    assert spec.checkpoints == ("digest-0", f"{trained}/epoch-2")
+    assert (spec.languages, spec.score, spec.survey, spec.countries) == (("fa", "hi", "ko", "ru"), "mean", "", ())
+    assert frame["profile"].n_unique() == 8
+    questions = frame.group_by("profile").agg(pl.col("question").sort())["question"]
+    assert questions.n_unique() == 1
+    # the values are those of the view
+    value = study.execute(
+        "SELECT p_first FROM v_model_profile JOIN v_checkpoint USING (checkpoint_id) "
+        "WHERE run = ? AND is_final AND language = 'ko' AND score = 'mean' ORDER BY question",
+        [trained],
+    ).fetchall()
+    kept = frame.filter(checkpoint=f"{trained}/epoch-2", language="ko").sort("question")["p_first"]
+    assert kept.to_list() == [row[0] for row in value]
+
+
+def test_the_same_request_is_the_same_job_whatever_the_model_is_called(
+    study: Store, jobs: Jobs, trained: str, tmp_path: Path
+) -> None:
+    first = plan_projection(study, jobs, ModelProfiles(), None)
+    assert plan_projection(study, jobs, ModelProfiles(), None).path == first.path
+    study.execute("UPDATE base_model SET name = 'another'")
+    assert plan_projection(study, jobs, ModelProfiles(model="another"), None).path == first.path
+    others = [ModelProfiles(score="sum"), ModelProfiles(languages=("fa", "ko"))]
+    assert len({plan_projection(study, jobs, other, None).path for other in others} | {first.path}) == 3
+
+
+def test_runs_bring_what_they_started_from(study: Store, jobs: Jobs, trained: str) -> None:
+    ko = _commit(study, jobs, finetuned(study, jobs, Training("lines", ("ko",), 20, {}), seed=2))
+    _commit(study, jobs, probed(plan_probe(study, jobs, _last(ko, f"{ko}-2"), probe_set="demo-all"), shift=1.5))
+
+    def checkpoints(models: ModelProfiles) -> set[str]:
+        return set(_inputs(plan_projection(study, jobs, models, None))["checkpoint"])
+
+    assert checkpoints(ModelProfiles(seed=2)) == {"digest-0", f"{ko}/epoch-2"}
+    assert checkpoints(ModelProfiles(source="lines")) == {"digest-0", f"{ko}/epoch-2", f"{trained}/epoch-2"}
+
+
+@pytest.mark.parametrize(
+    "models",
+    [ModelProfiles(model="none"), ModelProfiles(source="none"), ModelProfiles(sentences=3), ModelProfiles(seed=9)],
+)
+def test_what_the_store_lacks_is_said(study: Store, jobs: Jobs, trained: str, models: ModelProfiles) -> None:
+    with pytest.raises(NotFoundError, match="The store has no checkpoint of"):
+        plan_projection(study, jobs, models, None)
+
+
+def test_languages_and_countries_without_profiles_are_named(
+    study: Store, jobs: Jobs, trained: str, people: None
+) -> None:
+    with pytest.raises(NotFoundError, match="No profile is of language de, el") as caught:
+        plan_projection(study, jobs, ModelProfiles(languages=("fa", "de", "el")), None)
+    assert "There are: fa, hi, ko, ru." in caught.value.hint
+    with pytest.raises(NotFoundError, match="No profile is of country XX"):
+        plan_projection(study, jobs, None, CountryProfiles(("XX",)))
+    with pytest.raises(NotFoundError, match="no weighted profiles of illustrative"):
+        plan_projection(study, jobs, None, CountryProfiles(survey="illustrative", weighting="weighted"))
+    with pytest.raises(NotFoundError, match="no probe set none"):
+        plan_projection(study, jobs, ModelProfiles(), None, "none")
+
+
+def test_fewer_than_three_profiles_make_no_plane(study: Store, jobs: Jobs, trained: str) -> None:
+    with pytest.raises(DataError, match="2 profiles over demo-all are too few for a plane, which needs 3"):
+        plan_projection(study, jobs, ModelProfiles(languages=("fa",)), None)
+
+
+def _forget(study: Store, language: str, keep: str, gone: str) -> None:
+    """Delete values of the base model's profile in a language: for all questions but ``keep``, or for ``gone``."""
+    study.execute(
+        "DELETE FROM profile_value WHERE profile_id IN (SELECT profile_id FROM profile JOIN checkpoint USING "
+        '(checkpoint_id) JOIN "language" USING (language_id) WHERE epoch = 0 AND code = $language) '
+        "AND question_id IN (SELECT question_id FROM question WHERE code <> $keep AND code = coalesce($gone, code))",
+        {"language": language, "keep": keep, "gone": gone or None},
+    )
+
+
+def test_questions_that_one_profile_lacks_are_left_out_of_all(study: Store, jobs: Jobs, trained: str) -> None:
+    everything = _inputs(plan_projection(study, jobs, ModelProfiles(), None))
+    first, second, *_ = sorted(set(everything["question"]))
+    _forget(study, "fa", keep="", gone=first)
+    left = _inputs(plan_projection(study, jobs, ModelProfiles(), None))
+    assert left.equals(everything.filter(pl.col("question") != first))
+    _forget(study, "fa", keep=second, gone="")
+    assert set(_inputs(plan_projection(study, jobs, ModelProfiles(), None))["question"]) == {second}
+    _forget(study, "ko", keep="", gone=second)
+    with pytest.raises(DataError, match="The 8 profiles have no question of demo-all in common") as caught:
+        plan_projection(study, jobs, ModelProfiles(), None)
+    assert "That of digest-0 fa mean has 1: probe it anew" in caught.value.hint
+
+
+def test_a_commit_enters_every_profile_once(study: Store, jobs: Jobs, trained: str) -> None:
+    run = _done(study, jobs)
+    frame = query(study, "profile_projection").frame
+    assert frame.height == 8
+    assert frame["run"].unique().to_list() == [run]
+    points = pl.read_parquet(jobs.folder / run / "outputs" / "points.parquet")
+    tuned, base = (points.filter(pl.col("checkpoint").str.contains("/") == made) for made in (True, False))
+    shown = frame.filter(strategy="monolingual").sort("language")
+    assert shown.select("x", "y").rows() == tuned.sort("language").select("x", "y").rows()
+    assert shown.select("base_x", "base_y").rows() == base.sort("language").select("x", "y").rows()
+    facts = json.loads((jobs.folder / run / "outputs" / "run.json").read_text())
+    assert frame.select("questions", "explained_x", "explained_y").unique().row(0) == (
+        facts["questions"],
+        facts["explained_x"],
+        facts["explained_y"],
+    )
+    before = dump(study)
+    again = commit_job(study, JobDirectory(jobs.folder / run), jobs.folder.parent / "store.duckdb")
+    assert again.already_there
+    assert dump(study) == before
+    assert violations(study) == []
+
+
+def test_countries_alone_and_with_models(study: Store, jobs: Jobs, trained: str, people: None) -> None:
+    alone = _done(study, jobs, who=CountryProfiles())
+    countries = study.execute("SELECT DISTINCT country FROM v_country_profile ORDER BY 1").fetchall()
+    frame = query(study, "profile_projection", parameters={"run": alone}).frame
+    assert [(country,) for country in frame["country"]] == countries
+    assert frame["checkpoint_id"].null_count() == frame["base_x"].null_count() == frame.height
+    assert study.execute("SELECT DISTINCT score FROM projection_run").fetchall() == [(None,)]
+    both = _done(study, jobs, ModelProfiles(languages=("fa",)), CountryProfiles(tuple(row[0] for row in countries[:2])))
+    frame = query(study, "profile_projection", parameters={"run": both}).frame
+    assert frame["country"].drop_nulls().to_list() == [row[0] for row in countries[:2]]
+    assert frame["language"].drop_nulls().to_list() == ["fa", "fa"]
+    assert violations(study) == []
+
+
+def test_what_a_projection_is_of_is_not_deleted_before_it(study: Store, jobs: Jobs, trained: str) -> None:
+    base, after = (
+        row[0] for row in study.execute("SELECT run FROM v_run WHERE kind = 'probe' ORDER BY run_id").fetchall()
+    )
+    run = _done(study, jobs)
+    before = dump(study)
+    for name in (base, after, trained):
+        with pytest.raises(DataError, match=f"cannot be deleted: .*{run}"):
+            delete_run(study, *find_run(study, name), jobs.folder)
+    assert dump(study) == before
+    delete_run(study, *find_run(study, run), jobs.folder)
+    assert not (jobs.folder / run).exists()
+    assert study.execute("SELECT count(*) FROM projected_profile, projection_run").fetchone() == (0,)
+    assert violations(study) == []
+    for name in (after, trained, base):
+        delete_run(study, *find_run(study, name), jobs.folder)
+
+
+def test_a_probing_run_in_other_languages_can_go(study: Store, jobs: Jobs, trained: str) -> None:
+    probes = {row[0] for row in study.execute("SELECT run FROM v_run WHERE kind = 'probe'").fetchall()}
+    ko = _commit(study, jobs, finetuned(study, jobs, seed=3))
+    for language in ("fa", "ko", "ru"):
+        planned = plan_probe(study, jobs, _last(ko, f"{ko}-2"), probe_set="demo-all", languages=[language])
+        _commit(study, jobs, probed(planned, shift=len(language)))
+    run = _done(study, jobs, ModelProfiles(languages=("fa", "ko")))
+    depending = {
+        name
+        for (name,) in study.execute("SELECT run FROM v_run WHERE kind = 'probe'").fetchall()
+        if run in dependants(study, find_run(study, name)[0])
+    }
+    in_ru = study.execute(
+        "SELECT DISTINCT r.name FROM probe_logit g JOIN v_probe USING (probe_id) JOIN run r USING (run_id) "
+        "GROUP BY r.name HAVING list(DISTINCT language) = ['ru']"
+    ).fetchall()
+    assert len(in_ru) == 1
+    assert in_ru[0][0] not in depending
+    assert depending > probes
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (lambda points: points.with_columns(x=pl.col("x") + 1), "not finite and centred"),
+        (lambda points: points.with_columns(y=pl.lit(float("nan"))), "not finite and centred"),
+        (lambda points: points.head(2).with_columns(x=0.0, y=0.0), "fewer than 3 profiles"),
+        (lambda points: points.with_columns(language=pl.lit("de")), "profiles that the store lacks"),
+    ],
+)
+def test_coordinates_that_cannot_be_are_not_committed(
+    study: Store, jobs: Jobs, trained: str, damage: Callable[[pl.DataFrame], pl.DataFrame], complaint: str
+) -> None:
+    job = plan_projection(study, jobs, ModelProfiles(), None)
+    execute(job.path, ExecuteOptions("cpu", 1))
+    path = job.outputs / "points.parquet"
+    damage(pl.read_parquet(path)).write_parquet(path)
+    before = dump(study)
+    with pytest.raises(JobError, match=complaint):
+        _commit(study, jobs, job)
+    assert dump(study) == before
+
+
+def test_a_missing_output_is_named(study: Store, jobs: Jobs, trained: str) -> None:
+    job = plan_projection(study, jobs, ModelProfiles(), None)
+    execute(job.path, ExecuteOptions("cpu", 1))
+    (job.outputs / "points.parquet").unlink()
+    with pytest.raises(JobError, match=r"points.parquet is missing although the job is done"):
+        _commit(study, jobs, job)
+    # the worker makes it again
+    assert execute(job.path, ExecuteOptions("cpu", 1))
+    _commit(study, jobs, job)
+
+
+def test_a_checkpoint_that_is_not_there_is_asked_for(study: Store, jobs: Jobs, trained: str) -> None:
+    job = plan_projection(study, jobs, ModelProfiles(), None)
+    execute(job.path, ExecuteOptions("cpu", 1))
+    for name in [*dependants(study, find_run(study, trained)[0]), trained]:
+        delete_run(study, *find_run(study, name), jobs.folder)
+    with pytest.raises(JobError, match=f"projects profiles of {trained}/epoch-2, which is not in the store") as caught:
+        _commit(study, jobs, job)
+    assert f"mlv runs resume {trained}" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("statement", "complaint"),
+    [
+        ("DELETE FROM projection_run", "projection runs without a row in projection_run"),
+        ("DELETE FROM projected_profile", "projections of fewer than 3 profiles"),
+        ("UPDATE projection_run SET explained_y = 2", "shares of variance"),
+        ("UPDATE projected_profile SET profile_id = 999 + profile_id", "have a profile_id that profile lacks"),
+        ("INSERT INTO projected_profile SELECT * FROM projected_profile", "occur more than once in projected_profile"),
+    ],
+)
+def test_a_check_of_the_store_finds_what_is_wrong(
+    study: Store, jobs: Jobs, trained: str, statement: str, complaint: str
+) -> None:
+    _done(study, jobs)
+    assert violations(study) == []
+    study.execute(statement)
+    assert any(complaint in sentence for sentence in violations(study))

@@ -1,0 +1,113 @@
+"""Languages and countries by every name that files and people give them."""
+
+import duckdb
+import pytest
+
+from mlv.ingest.reference.languages import (
+    country,
+    ensure_country,
+    ensure_language,
+    ensure_reference,
+    first_language,
+    language,
+)
+from mlv.schema.errors import UsageError
+from mlv.schema.papers import echoes
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        (("fa", "FA", "fas", "per", "pes", "pes_Arab", "Farsi", "persian", "Iranian Persian"), "fa"),
+        (("ms", "msa", "zsm", "zsm_Latn", "Malay", "may"), "ms"),
+        (("tl", "tgl", "tgl_Latn", "Tagalog"), "tl"),
+        (("sr", "srp", "srp_Cyrl", "Serbian"), "sr"),
+        (("el", "ell", "ell_Grek", "gre", "Greek", "Modern Greek"), "el"),
+        (("ro", "ron", "rum", "ron_Latn"), "ro"),
+        (("sw", "swh", "swa", "Swahili"), "sw"),
+        (("zh", "cmn", "zho_simpl", "zho_Hant", "Chinese", "Mandarin"), "zh"),
+        (("sq", "alb", "als"), "sq"),
+        (("pt", "pt-BR", "pt_BR"), "pt"),
+        (("gd", "gla", "Gaelic"), "gd"),
+        (("en", "eng", "English"), "en"),
+        (("ko", "kor", "kor_Hang"), "ko"),
+        (("ru", "rus"), "ru"),
+        (("hi", "hin"), "hi"),
+        (("de", "deu", "ger"), "de"),
+        (("vi", "vie"), "vi"),
+    ],
+)
+def test_every_name_of_a_language_leads_to_one_code(names: tuple[str, ...], code: str) -> None:
+    assert {language(name).code for name in names} == {code}
+
+
+def test_a_language_without_two_letters_keeps_its_three() -> None:
+    assert language("cak") == language("Kaqchikel") == ("cak", "cak", "Kaqchikel")
+
+
+def test_an_individual_language_is_named_as_its_macrolanguage() -> None:
+    assert language("pes") == ("fa", "fas", "Persian")
+    assert language("zsm_Latn") == ("ms", "msa", "Malay")
+
+
+@pytest.mark.parametrize("name", ["farsii", "xx", "", "the_guardian", "fa_Arabic"])
+def test_an_unknown_language_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="There is no language"):
+        language(name)
+
+
+def test_an_unknown_language_is_refused_with_near_matches() -> None:
+    with pytest.raises(UsageError) as caught:
+        language("farsii")
+    assert "Did you mean farsi" in caught.value.hint
+
+
+def test_the_first_name_that_means_a_language_wins() -> None:
+    assert first_language("nonsense", "", "swh", "fa") == "sw"
+    assert first_language("nonsense") is None
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        (("IR", "irn", "Iran", 364, "364", "Iran, Islamic Republic of"), "IR"),
+        (("AF", 4, "4", "004"), "AF"),
+        (("RU", "Russia", "Russian Federation"), "RU"),
+        (("TR", "Turkey", "Türkiye"), "TR"),
+        (("KR", "South Korea"), "KR"),
+        (("GB", "Great Britain"), "GB"),
+        (("HK", "Hong Kong SAR"), "HK"),
+        (("MO", "Macau SAR"), "MO"),
+        (("TW", "Taiwan ROC"), "TW"),
+        (("BA", "Bosnia Herzegovina"), "BA"),
+        (("CZ", "Czechia"), "CZ"),
+        (("VN", "Vietnam", "Viet Nam"), "VN"),
+    ],
+)
+def test_every_name_of_a_country_leads_to_one_code(names: tuple[str | int, ...], code: str) -> None:
+    assert {country(name).code for name in names} == {code}
+
+
+@pytest.mark.parametrize("name", ["Northern Ireland", "Germny", 999])
+def test_an_unknown_country_is_refused(name: str | int) -> None:
+    with pytest.raises(UsageError, match="There is no country"):
+        country(name)
+
+
+def test_reference_is_added_once(store: duckdb.DuckDBPyConnection) -> None:
+    for _ in range(2):
+        ensure_reference(store)
+    pairs = store.execute(
+        'SELECT l.code, c.code FROM language_country x JOIN "language" l USING (language_id) '
+        "JOIN country c USING (country_id)"
+    ).fetchall()
+    assert dict(pairs) == echoes.LANGUAGE_COUNTRY and len(pairs) == 14
+    categories = store.execute("SELECT * FROM category ORDER BY category_id").fetchall()
+    assert categories == [tuple(category) for category in echoes.CATEGORIES]
+    languages = {code for (code,) in store.execute('SELECT code FROM "language"').fetchall()}
+    assert languages == {*echoes.LANGUAGE_COUNTRY, *echoes.FINETUNING_LANGUAGES}
+
+
+def test_names_of_one_language_share_a_key(store: duckdb.DuckDBPyConnection) -> None:
+    assert ensure_language(store, "pes_Arab") == ensure_language(store, "fa") != ensure_language(store, "ko")
+    assert ensure_country(store, "IRN") == ensure_country(store, 364) != ensure_country(store, "KR")
