@@ -3,8 +3,9 @@
 from setuptools import find_packages, setup
 
 ROOMS = ("schema", "migrations", "ingest", "compute", "queries", "cli")
+INNER = [f"{room}.{name}" for room in ROOMS for name in find_packages(room)]
 
 setup(
-    packages=[f"mlv.{name}" for room in ROOMS for name in (room, *(f"{room}.{inner}" for inner in find_packages(room)))],
+    packages=[f"mlv.{name}" for name in (*ROOMS, *INNER)],
     package_dir={f"mlv.{room}": room for room in ROOMS},
 )

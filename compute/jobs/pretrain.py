@@ -26,7 +26,7 @@ import polars as pl
 
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
-from mlv.compute.models import files, loading
+from mlv.compute.models import loading
 from mlv.compute.training.corruption import SpanCorruption
 from mlv.compute.training.streams import IntArray, Purpose, Stream
 from mlv.schema.errors import DataError, JobError, UsageError

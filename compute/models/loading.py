@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from mlv.compute.models.files import read_json, shortened, check_tokenizer
+from mlv.compute.models.files import check_tokenizer, read_json, shortened
 from mlv.schema.errors import DataError
 from mlv.schema.jobs.spec import Precision
 
