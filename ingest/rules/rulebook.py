@@ -302,8 +302,8 @@ def _reference_rule(child: str, parent: str, origin: str) -> Rule:
 @cache
 def packaged() -> tuple[Rule, ...]:
     """The rules of mlv."""
-    folder = files("mlv.ingest.rules")
-    return tuple(_read_all(sorted(folder.iterdir(), key=lambda file: file.name)))
+    tables = [entry for entry in files("mlv.ingest.rules").iterdir() if entry.name.endswith(".toml")]
+    return tuple(_read_all(sorted(tables, key=lambda file: file.name)))
 
 
 def gates(table: str) -> list[Rule]:
