@@ -26,7 +26,7 @@ from torch import Tensor
 from mlv.compute.attribution.gradients import Directions, Parameter, Sink, unpacked
 from mlv.compute.training.streams import Purpose, Stream
 from mlv.schema.errors import JobError
-from mlv.schema.jobs.influence import VOCABULARY_DIRECTIONS
+from mlv.schema.jobs.attribution import VOCABULARY_DIRECTIONS
 
 LONG_SIDE: Final = 2048
 """Length above which a side's covariance is not formed."""

@@ -35,7 +35,7 @@ from mlv.compute.machine.options import Progress
 from mlv.compute.models.scoring import batches
 from mlv.schema.errors import JobError, UsageError
 from mlv.schema.files import write_json, written_aside
-from mlv.schema.jobs.influence import Gradients
+from mlv.schema.jobs.attribution import Gradients
 
 SHARD_BYTES: Final = 3 * 2**23
 """Memory for the features of a shard, about; of exact gradients and before a dense projection, 64 times that."""

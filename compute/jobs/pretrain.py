@@ -29,7 +29,7 @@ from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.models import loading
 from mlv.compute.training.corruption import SpanCorruption
 from mlv.compute.training.streams import IntArray, Purpose, Stream
-from mlv.schema.errors import DataError, JobError, UsageError
+from mlv.schema.errors import DataError, UsageError
 from mlv.schema.files import folder_aside, write_json
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.parquet import read_table, write_table
@@ -103,14 +103,11 @@ PRESETS: Final = {
 """nano: 2.7 million parameters, minutes on 2 cores. tiny: 12 million. small: mT5-small but for its vocabulary."""
 
 
-def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT) -> None:
-    """Run a pretraining job to its end, from where it was broken off.
+def run(job: JobDirectory, spec: PretrainSpec, options: ExecuteOptions, progress: Progress = SILENT) -> None:
+    """Run a pretraining job to its end, from where it was interrupted.
 
     Raises JobError for damaged inputs, UsageError for an unknown preset, DataError for too little text.
     """
-    spec = job.spec()
-    if not isinstance(spec, PretrainSpec):
-        raise JobError(f"{job.path} is a {spec.kind} job, not pretraining", "Name a pretrain-... folder.")
     preset(spec.preset)
     device = runtime.prepare(options.device, options.threads, spec.seed)
     runtime.check_precision(spec.precision, device)

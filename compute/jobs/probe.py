@@ -8,21 +8,18 @@ from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.models import files, loading
 from mlv.compute.models.scoring import COLUMNS, SCORES, Ambiguous, Probe, find_ambiguous, score, tokenise
-from mlv.schema.errors import DataError, JobError
+from mlv.schema.errors import DataError
 from mlv.schema.files import write_json
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.parquet import read_table, write_table
 from mlv.schema.jobs.probe import ProbeSpec
 
 
-def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT) -> None:
+def run(job: JobDirectory, spec: ProbeSpec, options: ExecuteOptions, progress: Progress = SILENT) -> None:
     """Run a probing job to its end; languages that are finished already are not asked again.
 
     Raises DataError, before weights are loaded, where answers tokenise alike and ``skip_ambiguous`` is off.
     """
-    spec = job.spec()
-    if not isinstance(spec, ProbeSpec):
-        raise JobError(f"{job.path} is a {spec.kind} job, not probing", "Name a probe-... folder.")
     device = runtime.prepare(options.device, options.threads, spec.seed)
     runtime.check_precision(spec.precision, device)
     folder = files.locate(job, spec.model)

@@ -40,12 +40,12 @@ from mlv.compute.training.retraining import Retrain, Retrainer, Retraining, ask,
 from mlv.compute.training.streams import FloatArray, IntArray, Purpose, Stream
 from mlv.schema.errors import JobError
 from mlv.schema.files import write_json
+from mlv.schema.jobs.attribution import Attribution, attribution_name
 from mlv.schema.jobs.directory import JobDirectory
-from mlv.schema.jobs.finetune import FinetuneSpec
-from mlv.schema.jobs.influence import Attribution, Quantity, attribution_name
 from mlv.schema.jobs.parquet import read_parquet, read_table, write_table
 from mlv.schema.jobs.spec import ModelRef
-from mlv.schema.jobs.validate import ValidationSpec
+from mlv.schema.jobs.tracing import Quantity
+from mlv.schema.jobs.validate import ValidateSpec
 
 RESULTS: Final = {
     "test": pl.String,
@@ -69,7 +69,7 @@ HINT: Final = "Delete the job directory and plan the job again."
 Seeds = Literal["same", "other"]
 Direction = Literal["positive", "negative"]
 Scorer = Callable[
-    [JobDirectory, FinetuneSpec, tuple[ModelRef, ...], Attribution, pl.DataFrame, ExecuteOptions], FloatArray
+    [JobDirectory, ValidateSpec, tuple[ModelRef, ...], Attribution, pl.DataFrame, ExecuteOptions], FloatArray
 ]
 """Scores of all training examples for all targets, [targets, training examples in the order of their positions], from
 some checkpoints of the run."""
@@ -78,7 +78,7 @@ some checkpoints of the run."""
 class Study(NamedTuple):
     """What is to be predicted, and from what."""
 
-    spec: ValidationSpec
+    spec: ValidateSpec
     targets: pl.DataFrame
     """In the order of their numbers."""
 
@@ -98,20 +98,21 @@ class Removal(NamedTuple):
     """Whose answers are compared: indices of targets."""
 
 
-def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT) -> None:
+def run(job: JobDirectory, spec: ValidateSpec, options: ExecuteOptions, progress: Progress = SILENT) -> None:
     """Run a validation job to its end; retrainings that are finished already are not repeated.
 
     Raises JobError for damaged inputs, NotFoundError for a missing model.
     """
     from mlv.compute.jobs.influence import check_examples, score_matrix
 
-    check_examples(job, _spec(job).training)
-    validate(job, options, progress, score_matrix)
+    check_examples(job, spec.training)
+    validate(job, spec, options, progress, score_matrix)
 
 
-def validate(job: JobDirectory, options: ExecuteOptions, progress: Progress, scorer: Scorer) -> None:
+def validate(
+    job: JobDirectory, spec: ValidateSpec, options: ExecuteOptions, progress: Progress, scorer: Scorer
+) -> None:
     """:func:`run` with the scores of ``scorer``."""
-    spec = _spec(job)
     device = runtime.prepare(options.device, options.threads, spec.seed)
     runtime.check_precision(spec.training.precision, device)
     study = read_study(job, spec)
@@ -126,7 +127,7 @@ def validate(job: JobDirectory, options: ExecuteOptions, progress: Progress, sco
     write_json(job.outputs / "model.json", {**start.describe(), "model": spec.model.model_dump(mode="json")})
 
 
-def read_study(job: JobDirectory, spec: ValidationSpec) -> Study:
+def read_study(job: JobDirectory, spec: ValidateSpec) -> Study:
     """The inputs of a job. Raises JobError where they are damaged."""
     targets = read_table(job.inputs / "targets.parquet", ["target", *COLUMNS, "answer", "moved"]).sort("target")
     examples = read_table(job.inputs / "examples.parquet", ["position", "split", "text"])
@@ -158,7 +159,7 @@ def score_all(job: JobDirectory, study: Study, scorer: Scorer, options: ExecuteO
     for name, (attribution, checkpoints) in _attributions(study.spec).items():
         path = job.work / f"scores-{name}.parquet"
         if not path.exists():
-            scores = scorer(job, study.spec.training, checkpoints, attribution, study.targets, options)
+            scores = scorer(job, study.spec, checkpoints, attribution, study.targets, options)
             if not np.isfinite(scores).all():
                 raise JobError(f"Scores {name} of {job.path.name} are no numbers", "Look at the losses of the run.")
             write_table(path, pl.DataFrame(scores.T, schema=columns))
@@ -216,14 +217,7 @@ def spearman(one: FloatArray, other: FloatArray) -> FloatArray:
     return rho
 
 
-def _spec(job: JobDirectory) -> ValidationSpec:
-    spec = job.spec()
-    if not isinstance(spec, ValidationSpec):
-        raise JobError(f"{job.path} is a {spec.kind} job, not validation", "Name a validate-... folder.")
-    return spec
-
-
-def _attributions(spec: ValidationSpec) -> dict[str, tuple[Attribution, tuple[ModelRef, ...]]]:
+def _attributions(spec: ValidateSpec) -> dict[str, tuple[Attribution, tuple[ModelRef, ...]]]:
     """Attributions with their checkpoints by name, plain gradients at the end."""
     last = (spec.model,)
     chosen = {

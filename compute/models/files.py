@@ -21,8 +21,6 @@ from typing import Any, Final
 from mlv.schema.errors import DataError, JobError, NotFoundError, excerpt
 from mlv.schema.files import written_aside
 from mlv.schema.jobs.directory import JobDirectory
-from mlv.schema.jobs.pca import ProjectSpec
-from mlv.schema.jobs.pretrain import PretrainSpec
 from mlv.schema.jobs.spec import ModelRef
 
 SHOWN: Final = 500
@@ -128,11 +126,11 @@ def locate(job: JobDirectory, reference: ModelRef) -> Path:
 
     Raises NotFoundError where it is gone, JobError where its content is not the one that was planned.
     """
-    folder = Path(_recorded(job, reference) or "missing model_path")
+    folder = Path(_recorded(job, reference) or "an unknown place")
     if not folder.is_dir():
         raise NotFoundError(
             f"Model {reference.name} of {job.path.name} is not at {folder}",
-            "Put it back, or set its path in provenance.json (model_paths or model_path) to where it is now.",
+            "Put it back, or set its path in provenance.json (model_paths) to where it is now.",
         )
     _check_folder(folder)
     if digest(folder) != reference.digest:
@@ -145,11 +143,8 @@ def locate(job: JobDirectory, reference: ModelRef) -> Path:
 
 
 def _recorded(job: JobDirectory, reference: ModelRef) -> str:
-    """Where the provenance says that a model is: in ``model_paths`` by name, in ``model_path`` the job's own."""
-    provenance, spec = job.read_json("provenance.json"), job.spec()
-    path: str = provenance.get("model_paths", {}).get(reference.name, "")
-    if not path and not isinstance(spec, PretrainSpec | ProjectSpec) and spec.model.name == reference.name:
-        path = provenance.get("model_path", "")
+    """Where the provenance says that a model is, by its name."""
+    path: str = job.read_json("provenance.json").get("model_paths", {}).get(reference.name, "")
     return path or reference.path
 
 

@@ -197,7 +197,7 @@ class SlurmLauncher:
         """How a job ended, if it did."""
         directory = JobDirectory(job)
         state, record = directory.state(), directory.read_json(RECORD)
-        if state == "done":
+        if state == "finished":
             return Ended(job, 0)
         if self.trouble:
             return None

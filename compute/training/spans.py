@@ -40,12 +40,11 @@ class Examples(NamedTuple):
     tokens: list[IntArray]
 
 
-def corrupted_examples(job: JobDirectory, epoch: int, split: str = "train") -> list[Corrupted]:
+def corrupted_examples(job: JobDirectory, spec: FinetuneSpec, epoch: int, split: str = "train") -> list[Corrupted]:
     """Exactly what the Trainer was fed in ``epoch`` (from 1), in the order of the examples' positions.
 
     The epoch visited them in the order of :func:`epoch_order`. Raises NotFoundError where the start model is gone.
     """
-    spec = finetune_spec(job)
     return corrupted(job, spec, loading.load_tokenizer(files.locate(job, spec.model)), epoch, split)
 
 
@@ -118,13 +117,6 @@ def kept_order(seed: int, epoch: int, kept: BoolArray) -> IntArray:
 def steps_per_epoch(examples: int, batch_size: int) -> int:
     """Optimizer steps of an epoch; the last batch may be short."""
     return math.ceil(examples / batch_size)
-
-
-def finetune_spec(job: JobDirectory) -> FinetuneSpec:
-    spec = job.spec()
-    if not isinstance(spec, FinetuneSpec):
-        raise JobError(f"{job.path} is a {spec.kind} job, not fine-tuning", "Name a finetune-... folder.")
-    return spec
 
 
 def _corruption(spec: FinetuneSpec, tokenizer: Any) -> SpanCorruption:

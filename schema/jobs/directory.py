@@ -4,7 +4,7 @@ A job directory holds everything a worker needs and everything it found, so that
 store can be rebuilt from job directories:
 
     job.json             the specification; its hash is the identity of the job
-    status.json          planned, running, done or failed, and since when
+    status.json          planned, running, finished or failed, and since when
     provenance.json      versions, hardware, arguments; does not enter the identity
     log.jsonl            events
     inputs/*.parquet     what the job reads
@@ -24,18 +24,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from pydantic import ValidationError
-
 from mlv.schema.errors import JobError, excerpt
 from mlv.schema.files import now, write_json
 from mlv.schema.jobs.identity import canonical_json, job_name
-from mlv.schema.jobs.kinds import SPEC, JobSpec
+from mlv.schema.jobs.kinds import parse_spec
 from mlv.schema.jobs.parquet import SHOWN
+from mlv.schema.jobs.spec import Spec
 
 LISTED = 5
 """Links that an error names."""
 
-JobState = Literal["planned", "running", "done", "failed"]
+JobState = Literal["planned", "running", "finished", "failed"]
 
 
 class JobDirectory:
@@ -61,11 +60,11 @@ class JobDirectory:
 
     @property
     def work(self) -> Path:
-        """Folder of half-finished work; may be deleted once the job is done."""
+        """Folder of half-finished work; may be deleted once the job is finished."""
         return self.path / "work"
 
     @classmethod
-    def create(cls, jobs: Path, spec: JobSpec, provenance: dict[str, Any]) -> "JobDirectory":
+    def create(cls, jobs: Path, spec: Spec, provenance: dict[str, Any]) -> "JobDirectory":
         """Make the directory for ``spec`` below ``jobs``; one that is there already is left as it is."""
         job = cls(jobs / job_name(spec))
         if not (job.path / "job.json").exists():
@@ -75,7 +74,7 @@ class JobDirectory:
             job.set_state("planned")
         return job
 
-    def spec(self) -> JobSpec:
+    def spec(self) -> Spec:
         """The specification. Raises JobError where ``job.json`` is missing or invalid."""
         if not (self.path / "job.json").is_file():
             raise JobError(
@@ -83,8 +82,8 @@ class JobDirectory:
                 "Name a folder that `mlv compute ... --plan-only` made.",
             )
         try:
-            return SPEC.validate_python(self.read_json("job.json"))
-        except ValidationError as error:
+            return parse_spec(self.read_json("job.json"))
+        except ValueError as error:
             raise self._damaged("job.json", error) from error
 
     def read_json(self, name: str) -> dict[str, Any]:

@@ -1,13 +1,17 @@
 """The specification of a pretraining job."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from mlv.schema.jobs.spec import CorpusRef, Precision, Seed, Spec
+from mlv.schema.jobs.spec import CorpusRef, Objective, Precision, Seed, Spec
 from mlv.schema.papers import echoes
 
 
 class PretrainSpec(Spec):
-    """Train a tokenizer and a small mT5 from scratch by span corruption."""
+    """Train a tokenizer and a small mT5 from scratch on ``inputs/segments.parquet``."""
+
+    OUTPUTS: ClassVar = ("model.json", "checkpoints.parquet", "metrics.parquet")
+    MAKES_CHECKPOINTS: ClassVar = True
+    LABELS: ClassVar = frozenset({"name"})
 
     kind: Literal["pretrain"] = "pretrain"
     name: str
@@ -17,9 +21,6 @@ class PretrainSpec(Spec):
     """nano, tiny or small: the architecture, see ``mlv.compute.jobs.pretrain.PRESETS``."""
 
     corpora: tuple[CorpusRef, ...]
-    inputs_digest: str
-    """SHA-256 of ``inputs/segments.parquet`` by content."""
-
     vocabulary: int
     """Entries of the Unigram vocabulary, the 100 sentinels included."""
 
@@ -31,6 +32,7 @@ class PretrainSpec(Spec):
     max_tokens: int = 64
     """Length at which a segment is cut off, in tokens."""
 
+    objective: Objective = "span_corruption"
     noise_density: float = echoes.NOISE_DENSITY
     mean_span_length: float = echoes.MEAN_SPAN_LENGTH
     seed: Seed = 1
