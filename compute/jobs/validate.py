@@ -45,7 +45,7 @@ from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.parquet import read_parquet, read_table, write_table
 from mlv.schema.jobs.spec import ModelRef
 from mlv.schema.jobs.tracing import Quantity
-from mlv.schema.jobs.validate import ValidateSpec
+from mlv.schema.jobs.validate import REMOVAL_DRAWS, ValidateSpec
 
 RESULTS: Final = {
     "test": pl.String,
@@ -60,9 +60,6 @@ RESULTS: Final = {
     "value": pl.Float64,
 }
 """Columns of ``outputs/validation.parquet``; a rho that is undefined has no row."""
-
-REMOVAL_DRAWS: Final = 3
-"""Draws of k random examples in the removal test: each costs a retraining for every k."""
 
 HINT: Final = "Delete the job directory and plan the job again."
 

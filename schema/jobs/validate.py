@@ -1,10 +1,13 @@
 """The specification of a validation job."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from mlv.schema.jobs.attribution import Attribution
 from mlv.schema.jobs.tracing import Quantity, TracingSpec
 from mlv.schema.papers import echoes
+
+REMOVAL_DRAWS: Final = 3
+"""Draws of k random examples in the removal test: each costs a retraining for every k."""
 
 
 class ValidateSpec(TracingSpec):
