@@ -182,7 +182,7 @@ def named(name: str, seed: int) -> Attribution:
 
 
 def named_all(names: Sequence[str], seed: int) -> tuple[Attribution, ...]:
-    """The attributions of some names, in their order and each once. Raises ValueError if two have one name in tables."""
+    """The attributions of some names, in their order and each once. Raises ValueError if two have one name."""
     chosen: dict[str, Attribution] = {}
     for name in names:
         one = named(name, seed)

@@ -18,10 +18,6 @@ def _always(*_: Any) -> bool:
     return True
 
 
-def _nothing(*_: Any) -> int:
-    return 0
-
-
 @dataclass(frozen=True)
 class Cost:
     """What the jobs of a kind take. Seconds and rows are proportional to ``units``."""
@@ -38,8 +34,9 @@ class Cost:
     checkpoints: Callable[[Any], int] = _no_checkpoints
     """Model states that the job of a request writes."""
 
-    kept_bytes: Callable[[Path, Any], int] = _nothing
-    """Bytes that a job with a specification left in the folder of jobs beside its own directory."""
+    kept_bytes: Callable[[Path, Any], int] | None = None
+    """Bytes that a job with a specification left in the folder of jobs beside its own directory; None if it leaves
+    nothing there."""
 
     alike: Callable[[Spec, Any], bool] = _always
     """Whether a committed run takes as long, per unit, as the job of a request."""

@@ -25,10 +25,22 @@ class Option(NamedTuple):
     """Whether the values of a tuple are given by repeating the option, instead of in one comma-separated text."""
 
 
+_NAMES_A_MODEL = "names a model"
+
+
 class Request(BaseModel):
     """Base of all requests: immutable, without unknown fields, NaN and infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def model_names(cls) -> list[str]:
+        """Fields that name a model."""
+        return [name for name, field in cls.model_fields.items() if _NAMES_A_MODEL in field.metadata]
+
+    def named_models(self) -> list[str]:
+        """The models that it names."""
+        return [str(getattr(self, name)) for name in self.model_names()]
 
     @classmethod
     def option(cls, field: str) -> Option:
@@ -61,6 +73,7 @@ Languages = Annotated[
 
 ModelName = Annotated[
     Name,
+    _NAMES_A_MODEL,
     Field(
         description="Hub name (NAME@REVISION for a revision), folder, a run or RUN/epoch-N of the store, or a "
         "pretrained model's name."
