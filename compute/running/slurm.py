@@ -302,7 +302,7 @@ class SlurmLauncher:
 
     def _try(self) -> None:
         """Have Slurm judge a job of each kind without submitting it. Raises UsageError where it would refuse one."""
-        from mlv.compute.running.slurm_settings import KINDS
+        from mlv.schema.jobs.kinds import KINDS
 
         scripts = dict.fromkeys(
             self._executor(self._settings.of(kind), "mlv-trial")._make_submission_file_text("true", "trial")
