@@ -8,10 +8,11 @@ import duckdb
 import polars as pl
 import pytest
 from finished_jobs import FARSI, MODEL, dump, finetuned, probed
+from planned import Jobs, plan_finetune, plan_pretrain, plan_probe
 
 from mlv.ingest.jobs.committing import commit_job
 from mlv.ingest.jobs.lookup import canonical_name, find_model, find_run
-from mlv.ingest.jobs.planning import Jobs, Training, default_probe_set, plan_finetune, plan_pretrain, plan_probe
+from mlv.ingest.jobs.probe import widest_probe_set
 from mlv.ingest.upkeep.check import violations
 from mlv.ingest.upkeep.deletion import delete_run, dependants
 from mlv.schema.derived.resampling import draw_resamples
@@ -32,11 +33,11 @@ def test_a_monolingual_run_gets_consecutive_sentences_split_80_to_20(
     assert examples["position"].to_list() == list(range(20))
     assert examples["segment_position"].to_list() == list(range(20))
     assert examples["split"].value_counts(sort=True).rows() == [("train", 16), ("development", 4)]
-    assert job.read_json("provenance.json") == {"arguments": ["test"], "model_path": "/models/nano"}
+    assert job.read_json("provenance.json") == {"arguments": ["test"], "model_paths": {"nano": "/models/nano"}}
 
 
 def test_a_sentence_and_its_translation_fall_on_the_same_side(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
-    job = plan_finetune(study, jobs, MODEL, Training("lines", ("fa", "ko"), 40, {}))
+    job = plan_finetune(study, jobs, MODEL, ("fa", "ko"))
     examples = pl.read_parquet(job.inputs / "examples.parquet")
     sides = examples.group_by("parallel_key").agg(pl.col("split").n_unique(), pl.col("language").n_unique())
     assert sides["split"].unique().to_list() == [1]
@@ -59,16 +60,16 @@ def test_pretraining_takes_what_is_selected_and_says_what_is_missing(
     study: duckdb.DuckDBPyConnection, jobs: Jobs
 ) -> None:
     settings = {"name": "n", "preset": "nano", "vocabulary": 500, "steps": 1, "batch_size": 2, "learning_rate": 0.1}
-    job = plan_pretrain(study, jobs, sources=[], languages=["ko"], limit=7, **settings)
+    job = plan_pretrain(study, jobs, sources=[], languages=["ko"], segments=7, **settings)
     segments = pl.read_parquet(job.inputs / "segments.parquet")
     assert segments.select("source", "language").unique().rows() == [("lines", "ko")]
     assert segments["position"].to_list() == list(range(7))
     with pytest.raises(NotFoundError, match="no corpus of pbc in any language"):
-        plan_pretrain(study, jobs, sources=["pbc"], languages=[], limit=None, **settings)
+        plan_pretrain(study, jobs, sources=["pbc"], languages=[], **settings)
 
 
 def test_probing_asks_only_what_was_not_answered(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
-    probe_set = default_probe_set(study)
+    probe_set = widest_probe_set(study)
     job = probed(plan_probe(study, jobs, MODEL, probe_set=probe_set, languages=["fa"]))
     commit_job(study, job, _where(jobs))
     rest = plan_probe(study, jobs, MODEL, probe_set=probe_set)
