@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import duckdb
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from mlv.schema.errors import DataError
+from mlv.schema.errors import DataError, format_validation_errors, listed
 from mlv.schema.store.rows import number
 from mlv.schema.store.sql import literal, quoted
 
@@ -274,11 +274,11 @@ def _pattern(arguments: Mapping[str, Any]) -> str:
 
 
 def _unique_rule(table: str, columns: Sequence[str], origin: str) -> Rule:
-    listed = ", ".join(columns)
+    key = ", ".join(columns)
     return Rule(
         name=f"{table}-unique-{'-'.join(columns)}",
-        says=f"no two rows of {table} have the same ({listed})",
-        broken=f"rows whose ({listed}) occur more than once in {table}",
+        says=f"no two rows of {table} have the same ({key})",
+        broken=f"rows whose ({key}) occur more than once in {table}",
         table=table,
         query=_repeated(table, columns),
         origin=origin,
@@ -333,11 +333,14 @@ def _read_all(found: Iterable["Traversable"]) -> list[Rule]:
     for file in found:
         try:
             rules += _read(file)
+        except ValidationError as error:
+            problems += [f"{file}: {line}" for line in format_validation_errors(error, _RuleFile)]
         except (OSError, ValueError) as error:
-            problems += [f"{file}: {line}" for line in _complaints(error)]
+            problems.append(f"{file}: {error}")
     if problems:
-        listed = "".join(f"\n  - {problem}" for problem in problems)
-        raise DataError(f"These rules cannot be read:{listed}", "See docs/checks.md for how a rule is written.")
+        raise DataError(
+            f"These rules cannot be read:{listed(problems)}", "See docs/checks.md for how a rule is written."
+        )
     return rules
 
 
@@ -351,13 +354,6 @@ def _read(file: "Traversable") -> Iterator[Rule]:
         if child.count(".") != 1 or parent.count(".") != 1:
             raise ValueError(f'references: "table.column" = "parent.column" is meant, not "{child}" = "{parent}"')
         yield _reference_rule(child, parent, file.name)
-
-
-def _complaints(error: Exception) -> list[str]:
-    """What is wrong with a file, in lines."""
-    if not isinstance(error, ValidationError):
-        return [str(error)]
-    return [f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors()]
 
 
 def evaluate(connection: duckdb.DuckDBPyConnection, rules: Iterable[Rule]) -> list[Outcome]:
