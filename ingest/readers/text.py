@@ -150,7 +150,7 @@ def _raw_lines(path: Path) -> Iterator[bytes]:
             yield from _bounded(path, unpacked, path.stat().st_size)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
-            f"{path} is no whole gzip file ({error}): most likely its download was interrupted.",
+            f"{path} is not a complete gzip file ({error}): most likely its download was interrupted.",
             "Fetch it again.",
         ) from error
     except OSError as error:

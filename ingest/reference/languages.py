@@ -12,12 +12,7 @@ import re
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-import duckdb
-import polars as pl
-
 from mlv.schema.errors import UsageError
-from mlv.schema.papers import echoes
-from mlv.schema.store.rows import ensure
 
 MACROLANGUAGE: Final = {
     "als": "sqi",
@@ -60,8 +55,6 @@ COUNTRY_NAMES: Final = {
     "turkey": "TR",
 }
 """Names that survey tables use and ISO 3166-1 does not. Northern Ireland, a unit of the survey, has no code."""
-
-LANGUAGE_COUNTRY_CITATION: Final = "dissertation Table 7.2"
 
 SUGGESTIONS = 3
 
@@ -115,7 +108,7 @@ def country(name: str | int) -> CountryRow:
     """
     import pycountry
 
-    found = find_country(str(name))
+    found = _find_country(str(name))
     if found is None:
         known = {entry.name.casefold(): entry for entry in pycountry.countries}
         raise UsageError(
@@ -125,8 +118,13 @@ def country(name: str | int) -> CountryRow:
     return found
 
 
-def find_country(name: str) -> CountryRow | None:
-    """The country that a code or an English name means; None where none does."""
+def country_code(name: str) -> str | None:
+    """Alpha-2 code of the country that a code or an English name means; None if none does."""
+    found = _find_country(name)
+    return None if found is None else found.code
+
+
+def _find_country(name: str) -> CountryRow | None:
     import pycountry
 
     given = f"{name:0>3}" if name.isdecimal() else name.strip()
@@ -135,38 +133,6 @@ def find_country(name: str) -> CountryRow | None:
     except LookupError:
         return None
     return CountryRow(found.alpha_2, found.alpha_3, getattr(found, "common_name", found.name))
-
-
-def ensure_language(connection: duckdb.DuckDBPyConnection, name: str) -> int:
-    """Key of a language, which is added where it is new. Raises UsageError where there is no such language."""
-    row = pl.DataFrame([language(name)._asdict()])
-    return int(ensure(connection, "language", row, ["code"])["language_id"][0])
-
-
-def ensure_country(connection: duckdb.DuckDBPyConnection, name: str | int) -> int:
-    """Key of a country, which is added where it is new. Raises UsageError where there is no such country."""
-    row = pl.DataFrame([country(name)._asdict()])
-    return int(ensure(connection, "country", row, ["code"])["country_id"][0])
-
-
-def ensure_reference(connection: duckdb.DuckDBPyConnection) -> None:
-    """Add the study's languages, countries, which country stands for which language, and the WVS categories."""
-    for code in echoes.FINETUNING_LANGUAGES:
-        ensure_language(connection, code)
-    pairs = [
-        {
-            "language_id": ensure_language(connection, code),
-            "country_id": ensure_country(connection, alpha2),
-            "citation": LANGUAGE_COUNTRY_CITATION,
-        }
-        for code, alpha2 in echoes.LANGUAGE_COUNTRY.items()
-    ]
-    ensure(connection, "language_country", pl.DataFrame(pairs), ["language_id", "country_id"])
-    connection.executemany(
-        "INSERT INTO category (category_id, code, name, first_number, last_number, in_study) "
-        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        echoes.CATEGORIES,
-    )
 
 
 def _near(given: str, known: dict[str, Any]) -> str:

@@ -20,11 +20,11 @@ import duckdb
 
 from mlv.ingest.jobs.committing import commit_job
 from mlv.ingest.journal import Entry, Ingest, RunEvent, SourceFile, journal_path, read_journal, write_journal
-from mlv.ingest.reference.languages import ensure_reference
 from mlv.ingest.upkeep.fingerprint import differing
 from mlv.ingest.upkeep.source_files import SourceFinder, placed
 from mlv.ingest.writing.corpora import ingest_corpus
 from mlv.ingest.writing.probes import ingest_probes
+from mlv.ingest.writing.reference import ensure_reference
 from mlv.ingest.writing.surveys import ingest_survey
 from mlv.migrations import upgrade
 from mlv.schema.errors import DataError, MlvError, StoreError, StoreLockedError, UsageError

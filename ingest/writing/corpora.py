@@ -21,9 +21,9 @@ from mlv.ingest.readers.paths import what_is_at
 from mlv.ingest.readers.report import FileReport, Rejected, check_name, file_sha256
 from mlv.ingest.readers.sources import Source, source_of
 from mlv.ingest.readers.text import ReadCorpus
-from mlv.ingest.reference.languages import ensure_language
 from mlv.ingest.reference.languages import language as resolve
 from mlv.ingest.rules.gates import check_corpus
+from mlv.ingest.writing.reference import ensure_language
 from mlv.ingest.writing.reports import record
 from mlv.schema.errors import DataError, MlvError, NotFoundError, UsageError
 from mlv.schema.store.opening import transaction

@@ -15,10 +15,10 @@ import polars as pl
 from mlv.ingest.journal import note_ingest
 from mlv.ingest.readers.probes import ReadProbes, read_archive
 from mlv.ingest.readers.report import FileReport, check_name
-from mlv.ingest.reference.languages import ensure_language, ensure_reference
-from mlv.ingest.reference.questions import ensure_questions, probe_polarity
+from mlv.ingest.reference.questions import probe_polarity
 from mlv.ingest.rules.gates import validate
 from mlv.ingest.rules.rulebook import gates
+from mlv.ingest.writing.reference import ensure_language, ensure_questions, ensure_reference
 from mlv.ingest.writing.reports import record
 from mlv.schema.derived.resampling import draw_resamples
 from mlv.schema.errors import DataError, UsageError

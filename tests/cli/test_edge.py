@@ -245,7 +245,7 @@ def test_a_store_without_its_reference_rows_is_not_left(tmp_path: Path, monkeypa
     def fails(connection: object) -> None:
         raise errors.StoreError("no space")
 
-    monkeypatch.setattr("mlv.ingest.reference.languages.ensure_reference", fails)
+    monkeypatch.setattr("mlv.ingest.writing.reference.ensure_reference", fails)
     with pytest.raises(errors.StoreError, match="no space"):
         upgrade(tmp_path / "mlv.duckdb")
     assert list(tmp_path.iterdir()) == []

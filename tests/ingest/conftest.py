@@ -9,9 +9,9 @@ import duckdb
 import pytest
 
 from mlv.ingest.jobs.planning import Jobs
-from mlv.ingest.reference.languages import ensure_reference
 from mlv.ingest.writing.corpora import ingest_corpus
 from mlv.ingest.writing.probes import ingest_probes
+from mlv.ingest.writing.reference import ensure_reference
 from mlv.migrations import upgrade
 from mlv.schema.store.opening import connect, transaction
 
