@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlv.cli.edge import DEFAULT_STORE, Store, say, split_list
-from mlv.schema.errors import UsageError
+from mlv.ingest.readers.sources import SOURCES
+from mlv.schema.errors import UsageError, joined
 
 if TYPE_CHECKING:
     from mlv.ingest.readers.report import FileReport
@@ -100,7 +101,7 @@ def survey(
 
 @app.command()
 def corpus(
-    source: Annotated[str, typer.Option(help="pbc, ebible, tanzil, flores, news or lines.")],
+    source: Annotated[str, typer.Option(help=f"{joined(SOURCES)}.")],
     paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders; gzip is read as it is.")] = None,
     language: Annotated[
         str | None,

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from mlv.ingest.readers.sources import Source
 from mlv.ingest.readers.text import ReadCorpus, Segments, read_lines, stem
 from mlv.ingest.reference.languages import first_language
 from mlv.schema.errors import DataError
@@ -36,7 +37,7 @@ NUMBERED: Final = re.compile(r"\s*([0-9]{1,3})\|([0-9]{1,3})\|(.*)", re.DOTALL)
 def read(path: Path) -> ReadCorpus:
     """Read one translation. The edition is its id in the footer, else the file's name.
 
-    Raises DataError where a text without numbers has not one line for each aya.
+    Raises DataError if a text without numbers does not have one line for each aya.
     """
     lines = read_lines(path)
     end = next((index for index, line in enumerate(lines) if line.startswith("#")), len(lines))
@@ -48,7 +49,7 @@ def read(path: Path) -> ReadCorpus:
 
 
 def _facts(footer: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Name and value of what the footer says of the translation."""
+    """Names and values of the footer."""
     for line in footer:
         if found := FOOTER.fullmatch(line):
             yield found[1], found[2]
@@ -79,5 +80,17 @@ def _numbered(body: Sequence[str]) -> Segments:
         if found and key in known:
             segments.add(number, key, found[3], empty="the aya is blank")
         elif line.strip():
-            segments.reject(number, key, "there is no such aya" if found else "it is not sura|aya|text", line)
+            segments.reject(number, key, "there is no such aya" if found else "its form is not sura|aya|text", line)
     return segments
+
+
+SOURCE: Final = Source(
+    code="tanzil",
+    name="Tanzil Quran translations",
+    domain="religious",
+    citation="Tanzil Project (2007-2024): Quran translations. https://tanzil.net/trans; Jörg Tiedemann (2012): "
+    "Parallel Data, Tools and Interfaces in OPUS. LREC.",
+    licence="Tanzil terms of use: non-commercial purposes only",
+    read=read,
+    patterns=("*.txt",),
+)

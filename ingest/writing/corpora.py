@@ -15,7 +15,6 @@ import duckdb
 import polars as pl
 
 from mlv.ingest.journal import note_ingest
-from mlv.ingest.readers.ebible import VERSE_NAMES
 from mlv.ingest.readers.news import ARTICLES
 from mlv.ingest.readers.paths import what_is_at
 from mlv.ingest.readers.report import FileReport, Rejected, check_name, file_sha256
@@ -32,9 +31,6 @@ from mlv.schema.store.rows import append, ensure, next_id
 LISTED: Final = 12
 """Corpora that an error names."""
 
-DOUBTFUL: Final = frozenset({"pbc"})
-"""Sources whose files say their language wrongly in places, so that a language that is given wins over theirs."""
-
 
 def ingest_corpus(
     connection: duckdb.DuckDBPyConnection,
@@ -50,7 +46,7 @@ def ingest_corpus(
     """Read corpora and write them, all or nothing.
 
     Args:
-        source: Format and origin, one of ``mlv.ingest.readers.sources.SOURCES`` or ``news``.
+        source: Format and origin, one of ``mlv.ingest.readers.sources.SOURCES``.
         paths: Files, and folders that stand for the files of this format in them.
         language: Language of the one text whose file does not say it. Where a file does, it has to agree, but for the
             Parallel Bible Corpus, whose headers are wrong in places.
@@ -84,7 +80,7 @@ def ingest_corpus(
         "licence": licence,
         "articles": articles,
     }
-    beside = {part.path.with_name(VERSE_NAMES) for part in parts} if origin.code == "ebible" else set()
+    beside = {part.path.with_name(origin.key_file) for part in parts} if origin.key_file else set()
     note_ingest(connection, "corpus", options, reports, sorted(beside))
     return reports
 
@@ -170,7 +166,7 @@ def _spoken(source: Source, path: Path, read: ReadCorpus, given: str | None) -> 
         raise UsageError(f"Nothing says which language {path} is in.", "Say it, e.g. --language fa")
     if given is None or carried in (None, given):
         return given or str(carried), read
-    if source.code not in DOUBTFUL:
+    if not source.unreliable_language:
         raise UsageError(
             f"{path} is in {carried!r} by its name or content, and --language says {given!r}.",
             "Leave --language out; if it is the file's name that is wrong, rename the file.",

@@ -96,7 +96,7 @@ def test_a_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("fa.csv", "one")
         archive.writestr("fa.csv", "two")
-    with pytest.raises(DataError, match=r"'fa\.csv' is there 2 times"):
+    with pytest.raises(DataError, match=r"'fa\.csv' occurs 2 times"):
         open_zip(tmp_path / "a.zip")
 
 

@@ -76,7 +76,7 @@ def test_without_names_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_names_that_are_no_verses_are_refused(folder: Path) -> None:
     (folder / "vref.txt").write_text("GEN 1:1\nGenesis 1:2\n")
-    with pytest.raises(DataError, match=r"line 2 names no verse .* 'Genesis 1:2'"):
+    with pytest.raises(DataError, match=r"line 2 does not name a verse .* 'Genesis 1:2'"):
         ebible.read(_bible(folder / "eng-web.txt", ["one", "two"]))
 
 

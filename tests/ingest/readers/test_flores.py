@@ -44,7 +44,7 @@ def test_another_length_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"is not called CODE\.dev or CODE\.devtest"):
+    with pytest.raises(DataError, match=r"is not named CODE\.dev or CODE\.devtest"):
         flores.read(_split(tmp_path / "kor.txt", ["a"] * 997))
 
 

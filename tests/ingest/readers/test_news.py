@@ -119,8 +119,8 @@ def test_an_outlet_that_is_not_there_is_refused_with_those_that_are(tmp_path: Pa
     ("text", "message"),
     [
         ("a,b\n1,2\n", r"has no columns publication and article .*it has a, b"),
-        ('publication,article\nReuters,"It was cut o', r"no well-formed CSV: unexpected end of data, .* line 2"),
-        ('publication,article\nReuters,a\nReuters,"b"c\n', r"no well-formed CSV: .* line 3"),
+        ('publication,article\nReuters,"It was cut o', r"not valid CSV: unexpected end of data, .* line 2"),
+        ('publication,article\nReuters,a\nReuters,"b"c\n', r"not valid CSV: .* line 3"),
     ],
 )
 def test_what_is_no_release_is_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -104,11 +104,11 @@ def test_answers_that_are_alike_are_rejected(tmp_path: Path, first: str, second:
 @pytest.mark.parametrize("question", ["", "260", "x", "106A", "Q1"])
 def test_a_question_of_another_survey_is_rejected(tmp_path: Path, question: str) -> None:
     reason = _reason(tmp_path, f"1\t{question}\tDas ist [MASK]\tgut\tschlecht")
-    assert reason.startswith(f"{question!r} is no question of World Values Survey wave 7")
+    assert reason.startswith(f"{question!r} is not a question of World Values Survey wave 7")
 
 
 def test_a_question_that_comes_twice_is_rejected_where_it_comes_again(tmp_path: Path) -> None:
-    assert _reason(tmp_path, "1\t1\tDas ist [MASK]\tgut\tschlecht") == "question 1 is on line 2 already"
+    assert _reason(tmp_path, "1\t1\tDas ist [MASK]\tgut\tschlecht") == "question 1 is already on line 2"
 
 
 def test_a_row_with_a_field_too_few_or_too_many_is_rejected(tmp_path: Path) -> None:
@@ -259,8 +259,8 @@ def test_problems_of_all_files_are_reported_together(tmp_path: Path) -> None:
     for part in (
         "probes/wvs/tr.csv: the header is",
         "probes/wvs/fa.csv is empty",
-        "probes/wvs/klingonese.csv: the name says no language",
-        "2 files hold the language de: probes/again/deu.csv, probes/wvs/de.csv",
+        "probes/wvs/klingonese.csv: its name is not a language",
+        "2 files have the language de: probes/again/deu.csv, probes/wvs/de.csv",
     ):
         assert f"\n  - {part}" in caught.value.message
 
@@ -278,7 +278,7 @@ def test_nothing_there_and_nothing_in_it(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError):
         read_archive(tmp_path / "absent.zip")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="empty holds no probe file"):
+    with pytest.raises(DataError, match="empty has no probe file"):
         read_archive(tmp_path / "empty")
 
 

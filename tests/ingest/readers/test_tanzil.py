@@ -73,7 +73,7 @@ def test_numbered_lines_carry_their_keys(tmp_path: Path) -> None:
         (3, "1:2", "the aya is blank"),
         (4, "115:1", "there is no such aya"),
         (5, "1:8", "there is no such aya"),
-        (6, "", "it is not sura|aya|text"),
+        (6, "", "its form is not sura|aya|text"),
         (7, "1:1", "its key occurs before, in line 2"),
     ]
 
