@@ -34,9 +34,9 @@ class ExitCode(IntEnum):
     LOCKED = 6
     """Another process holds the store."""
     JOB = 7
-    """A job failed; `mlv runs resume` goes on with it."""
+    """A job failed; `mlv runs resume` resumes it."""
     DOWNLOAD = 8
-    """An origin cannot be reached, or gave another file than expected."""
+    """An origin cannot be reached, or sent another file than expected."""
     DIFFERENT = 9
     """Two results that were compared differ."""
     INTERRUPTED = 130
@@ -64,7 +64,7 @@ _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *rang
 
 
 def say(text: str = "") -> None:
-    """Write a line to standard error, control characters escaped: what it speaks of may come from anywhere."""
+    """Write a line to standard error, control characters escaped: names in it may come from anywhere."""
     print(text.translate(_ESCAPED), file=sys.stderr)  # noqa: T201
 
 
@@ -74,7 +74,7 @@ def megabytes(size: int) -> str:
 
 
 def explain(error: Exception) -> ExitCode:
-    """Say what went wrong and what to do; return the exit status for it."""
+    """Print what went wrong and what to do; return the exit status for it."""
     if isinstance(error, errors.MlvError):
         say(f"error: {error.message}")
         if error.hint:
@@ -95,12 +95,12 @@ def run(app: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except SystemExit as ended:
-        # typer catches Ctrl-C before this does, and ends with its status without a word
+        # typer catches Ctrl-C before this does, and ends with its status without a message
         if ended.code == ExitCode.INTERRUPTED:
             return _interrupted()
         raise
     except BrokenPipeError:
-        # Whoever read standard output has gone; Python must not complain again when it flushes at exit.
+        # The reader of standard output is gone; Python must not fail again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
     except Exception as error:
@@ -109,7 +109,7 @@ def run(app: Callable[[], object]) -> int:
 
 
 def _check_arguments() -> None:
-    """Raise UsageError where an argument is not UTF-8, as the store is and all that is written."""
+    """Raise UsageError if an argument is not UTF-8, as the store is and all that is written."""
     for argument in sys.argv[1:]:
         try:
             argument.encode()

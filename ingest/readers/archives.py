@@ -1,4 +1,4 @@
-"""Reading zip archives that came from elsewhere: nothing is unpacked that could write or grow where it should not.
+"""Reading zip archives that came from elsewhere: nothing is unpacked that could leave its folder or fill the disk.
 
 An archive is refused as a whole if a member's path leaves the archive or occurs twice, if a member is a link,
 encrypted, or packed in a way that cannot be unpacked bit by bit, if members share bytes, or if it unpacks to far

@@ -84,11 +84,11 @@ def origins(source: str, languages: Sequence[str] = ()) -> list[Origin]:
     known = [origin for origin in _known() if origin.source == source]
     if not known:
         names = sorted({origin.source for origin in _known()} | set(by_hand))
-        raise UsageError(f"There is no download of {source!r}.", f"There is of {', '.join(names)}.")
+        raise UsageError(f"There is no download of {source!r}.", f"There are downloads of {', '.join(names)}.")
     wanted = [resolve(name).code for name in languages] or [origin.language for origin in known]
     if missing := sorted(set(wanted) - {origin.language for origin in known}):
         there = ", ".join(origin.language for origin in known)
-        raise UsageError(f"There is no download of {source} in {', '.join(missing)}.", f"There is in {there}.")
+        raise UsageError(f"There is no download of {source} in {', '.join(missing)}.", f"There are downloads in {there}.")
     return [origin for origin in known if origin.language in wanted]
 
 

@@ -4,7 +4,7 @@ Version 1 has the text in ``content``, version 2 in ``article``; both name the o
 with index columns. A sentence's key is made from its article's text (``9f86d081884c:3``, the third sentence), so that
 it depends neither on the file nor on the order of rows. Rows of other outlets do not count as rows of this corpus.
 
-The release holds up to 840 thousand articles of one outlet where a study draws thousands of sentences: reading stops
+The release has up to 840 thousand articles of one outlet, while a study takes thousands of sentences: reading stops
 after ``articles`` of them, and the report says so.
 """
 

@@ -7,7 +7,7 @@ Verses get the keys of eBible (``MRK 1:1``, book codes of USFM), so that both so
 number that no other translation has (Zulu numbers Romans 12 up to verse 36) stays as it is and is parallel to
 nothing. Elements inside a verse are notes on its form: their text belongs to the verse.
 
-The language is what the header calls it by name, for the codes beside the name are wrong in places (Swahili says
+The language is what the header calls it by name, since the codes beside the name are wrong in places (Swahili has
 ``ss`` and ``ssw``, which is Swati); then the file's name; then those codes. A code that contradicts the language taken
 is kept among the rejects, though it is not a row of the file.
 

@@ -1,6 +1,6 @@
 """Reading probe files: cloze sentences with two candidate answers, as Arora et al. (2023) published them.
 
-A file holds one language, tab-separated whatever its name says, one probe a row: row index, question identifier,
+A file has one language, is tab-separated whatever its ending, and has one probe a row: row index, question identifier,
 sentence with ``[MASK]``, first answer, second answer. Rows are repaired and counted if they can be, else rejected with
 line and reason; a file that is not what it claims to be raises. No store is needed.
 

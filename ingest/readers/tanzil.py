@@ -72,7 +72,7 @@ def _plain(path: Path, body: Sequence[str]) -> Segments:
 
 
 def _numbered(body: Sequence[str]) -> Segments:
-    """Segments of a text that says sura and aya in each line."""
+    """Segments of a text that has sura and aya in each line."""
     segments, known = Segments(), frozenset(KEYS)
     for number, line in enumerate(body, start=1):
         found = NUMBERED.match(line)

@@ -1,7 +1,7 @@
-"""Languages and countries: one code for each, whatever name a file or a person gives it.
+"""Languages and countries: one code for each, whatever name a file or a user gives it.
 
-A language's code is ISO 639-1 where there is one, else ISO 639-3. Corpora name individual languages (Iranian Persian
-``pes``, Standard Malay ``zsm``) where probes name the macrolanguage (``fa``, ``ms``); a corpus and a probe of one
+A language's code is ISO 639-1 if there is one, else ISO 639-3. Corpora name individual languages (Iranian Persian
+``pes``, Standard Malay ``zsm``) while probes name the macrolanguage (``fa``, ``ms``); a corpus and a probe of one
 language have to meet, so the individual languages in ``MACROLANGUAGE`` are read as the macrolanguage that they are
 the standard of. Countries are ISO 3166-1; names that surveys use and ISO does not are in ``COUNTRY_NAMES``.
 """
@@ -79,7 +79,7 @@ def language(name: str) -> LanguageRow:
     """The language that a code or an English name means.
 
     Takes ISO 639-1 and 639-3 codes, FLORES codes (``pes_Arab``), locales (``pt-BR``) and English names (``Farsi``).
-    Raises UsageError with near matches where nothing fits.
+    Raises UsageError with near matches if nothing fits.
     """
     known = _languages()
     given = name.strip().casefold()
@@ -94,7 +94,7 @@ def language(name: str) -> LanguageRow:
 
 
 def first_language(*names: str) -> str | None:
-    """Code of the first name that means a language; None where none does."""
+    """Code of the first name that means a language; None if none does."""
     for name in names:
         with contextlib.suppress(UsageError):
             return language(name).code
@@ -104,7 +104,7 @@ def first_language(*names: str) -> str | None:
 def country(name: str | int) -> CountryRow:
     """The country that a code (alpha-2, alpha-3, numeric) or an English name means.
 
-    Raises UsageError with near matches where nothing fits.
+    Raises UsageError with near matches if nothing fits.
     """
     import pycountry
 

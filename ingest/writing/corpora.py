@@ -287,7 +287,7 @@ def _write(connection: duckdb.DuckDBPyConnection, source: Source, corpus: _Corpu
     """Add a corpus, its segments, and the reports of its files."""
     row = {"code": source.code, "name": source.name, "domain": source.domain, "citation": source.citation}
     source_id = ensure(connection, "source", pl.DataFrame([row]), ["code"])["source_id"][0]
-    row = {
+    values = {
         "source_id": source_id,
         "language_id": ensure_language(connection, corpus.language),
         "edition": corpus.edition,
@@ -296,7 +296,7 @@ def _write(connection: duckdb.DuckDBPyConnection, source: Source, corpus: _Corpu
         "sha256": corpus.sha256,
     }
     key = ["source_id", "language_id", "edition"]
-    corpus_id = ensure(connection, "corpus", pl.DataFrame([row]), key)["corpus_id"][0]
+    corpus_id = ensure(connection, "corpus", pl.DataFrame([values]), key)["corpus_id"][0]
     segment_id = pl.col("position") + next_id(connection, "segment")
     append(connection, "segment", corpus.segments.with_columns(segment_id=segment_id, corpus_id=pl.lit(corpus_id)))
     for report in corpus.reports:

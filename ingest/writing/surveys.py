@@ -105,7 +105,7 @@ def _write(
 
 
 def _ensure_mapping(connection: duckdb.DuckDBPyConnection) -> None:
-    """Enter the packaged mapping: questions, the codes of their variables, and which answer each code counts for."""
+    """Write the packaged mapping: questions, the codes of their variables, and which answer each code counts for."""
     sides = answer_sides()
     questions = ensure_questions(connection, sides["question"].unique(maintain_order=True))
     options = sides.select("variable", "response_code", "label")
