@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from mlv.schema import errors
-from mlv.schema.store.waiting import Patience
+from mlv.schema.store.waiting import WaitLimits
 
 
 class ExitCode(IntEnum):
@@ -133,11 +133,11 @@ Store = Annotated[
 DEFAULT_STORE = Path("mlv.duckdb")
 
 
-def patience(seconds: float | None) -> Patience:
+def wait_limits(seconds: float | None) -> WaitLimits:
     """How long commands wait for a store that another process holds: ``seconds``, or by what they want it for."""
     if seconds is None:
-        return Patience(reading=10, writing=60, working=float("inf"), tell=say)
-    return Patience(seconds, seconds, seconds, say)
+        return WaitLimits(reading=10, writing=60, jobs=float("inf"), on_wait=say)
+    return WaitLimits(seconds, seconds, seconds, say)
 
 
 def jobs_folder(store: Path) -> Path:

@@ -74,7 +74,7 @@ def root(
     ] = False,
 ) -> None:
     """Fine-tune, probe, commit, query."""
-    context.with_resource(waiting(edge.patience(wait)))
+    context.with_resource(waiting(edge.wait_limits(wait)))
 
 
 def main() -> None:

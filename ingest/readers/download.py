@@ -88,7 +88,9 @@ def origins(source: str, languages: Sequence[str] = ()) -> list[Origin]:
     wanted = [resolve(name).code for name in languages] or [origin.language for origin in known]
     if missing := sorted(set(wanted) - {origin.language for origin in known}):
         there = ", ".join(origin.language for origin in known)
-        raise UsageError(f"There is no download of {source} in {', '.join(missing)}.", f"There are downloads in {there}.")
+        raise UsageError(
+            f"There is no download of {source} in {', '.join(missing)}.", f"There are downloads in {there}."
+        )
     return [origin for origin in known if origin.language in wanted]
 
 

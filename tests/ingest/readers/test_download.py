@@ -155,7 +155,9 @@ def test_what_has_to_be_fetched_by_hand_is_explained(source: str) -> None:
 def test_what_is_unknown_is_refused() -> None:
     with pytest.raises(UsageError, match="no download of 'bible'") as caught:
         origins("bible")
-    assert caught.value.hint == "There are downloads of arora-2023, ebible, flores, lines-ntrex, news, pbc, tanzil, wvs7."
+    assert (
+        caught.value.hint == "There are downloads of arora-2023, ebible, flores, lines-ntrex, news, pbc, tanzil, wvs7."
+    )
     with pytest.raises(UsageError, match="no download of tanzil in bn, tr"):
         origins("tanzil", ["tr", "bn", "fa"])
 
