@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of real corpora, probes and survey tables, which ``MLV_REAL_DATA`` names."""

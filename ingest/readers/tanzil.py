@@ -6,7 +6,7 @@ An aya's key is ``2:255``. A blank aya is rejected under its key, and shifts not
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -41,18 +41,12 @@ def read(path: Path) -> ReadCorpus:
     """
     lines = read_lines(path)
     end = next((index for index, line in enumerate(lines) if line.startswith("#")), len(lines))
-    body, facts = lines[:end], dict(_facts(lines[end:]))
+    body = lines[:end]
+    facts = {found[1]: found[2] for line in lines[end:] if (found := FOOTER.fullmatch(line))}
     edition = facts.get("ID", stem(path))
     numbered = NUMBERED.match(next(filter(str.strip, body), "")) is not None
     segments = _numbered(body) if numbered else _plain(path, body)
     return segments.finish(first_language(edition.partition(".")[0], facts.get("Language", "")), edition)
-
-
-def _facts(footer: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Names and values of the footer."""
-    for line in footer:
-        if found := FOOTER.fullmatch(line):
-            yield found[1], found[2]
 
 
 def _plain(path: Path, body: Sequence[str]) -> Segments:

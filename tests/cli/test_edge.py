@@ -1,4 +1,4 @@
-"""Exit codes, messages, streams: what a person or a script meets at the edge."""
+"""Exit codes, messages, streams: what a user or a script meets at the edge."""
 
 import json
 import os
@@ -135,7 +135,7 @@ def test_sql_from_standard_input_and_from_a_file(folder: Path) -> None:
     assert mlv("sql", "-f", "three.sql", "--format", "csv", cwd=folder).stdout == "three\n3\n"
 
 
-def test_sql_writes_only_when_asked_to(folder: Path) -> None:
+def test_sql_writes_only_with_the_option(folder: Path) -> None:
     statement = "DELETE FROM language WHERE code = 'en'"
     refused = mlv("sql", statement, cwd=folder)
     assert refused.returncode == edge.ExitCode.USAGE
@@ -192,7 +192,7 @@ def test_output_that_cannot_be_written(folder: Path) -> None:
     assert "/proc/none/out.csv" in done.stderr
 
 
-def test_a_reader_that_goes_away_is_no_fault(folder: Path) -> None:
+def test_a_reader_that_goes_away_is_not_a_fault(folder: Path) -> None:
     command = f"{sys.executable} -c 'from mlv.cli.main import main; main()' sql 'FROM range(1000000)' --format csv"
     done = subprocess.run(
         f"{command} | head -1; echo status ${{PIPESTATUS[0]}} >&2",

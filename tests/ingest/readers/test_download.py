@@ -98,9 +98,7 @@ def test_an_address_that_is_gone_is_named(tmp_path: Path, origin: Callable[[str]
     assert "mlv ingest corpus --source pbc FILE" in caught.value.hint and _left(tmp_path) == []
 
 
-def test_without_a_network_the_error_says_how_to_supply_the_file(
-    tmp_path: Path, origin: Callable[[str], Origin]
-) -> None:
+def test_without_a_network_the_hint_is_how_to_supply_the_file(tmp_path: Path, origin: Callable[[str], Origin]) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/newstest.txt"

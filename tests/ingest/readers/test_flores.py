@@ -23,7 +23,7 @@ def _split(path: Path, lines: list[str]) -> Path:
         ("unknown.dev", None, "unknown", "dev"),
     ],
 )
-def test_the_name_tells_language_and_split(
+def test_the_name_gives_language_and_split(
     tmp_path: Path, name: str, language: str | None, edition: str, split: str
 ) -> None:
     count = {"dev": 997, "devtest": 1012}[split]
@@ -49,7 +49,7 @@ def test_another_name_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_real_files_are_read_whole(real_data: Path) -> None:
+def test_real_files_are_read_completely(real_data: Path) -> None:
     found = [flores.read(path) for path in sorted((real_data / "flores" / "devtest").iterdir())]
     assert [corpus.language for corpus in found] == [
         "de", "en", "hi", "id", "ko", "fa", "ro", "ru", "sr", "tl", "tr", "ur", "vi",

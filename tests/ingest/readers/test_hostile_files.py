@@ -206,7 +206,9 @@ def test_a_document_type_elsewhere_is_not_fetched(tmp_path: Path) -> None:
     ("content", "name"), [(b"PK\x03\x04..", "zip"), (b"BZh9", "bzip2"), (bytes(257) + b"ustar", "tar")]
 )
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_an_archive_is_no_text(tmp_path: Path, content: bytes, name: str, pack: Callable[[bytes], bytes]) -> None:
+def test_an_archive_is_not_read_as_text(
+    tmp_path: Path, content: bytes, name: str, pack: Callable[[bytes], bytes]
+) -> None:
     with pytest.raises(DataError, match=f"is a {name} archive"):
         lines.read(_file(tmp_path, "x.de.txt", pack(content)))
 

@@ -103,14 +103,14 @@ def test_a_verse_number_beyond_the_chapter_stays(tmp_path: Path) -> None:
         ("unnamed.xml", "xx", "xxx", "", None),
     ],
 )
-def test_names_tell_the_language_before_codes(
+def test_names_give_the_language_before_codes(
     tmp_path: Path, file: str, code: str, iso639: str, name: str, language: str | None
 ) -> None:
     corpus = pbc.read(_bible(tmp_path / file, _seg("b.MAT.1.1", "a"), code, iso639, name))
     assert corpus.language == language
 
 
-def test_a_code_that_contradicts_the_name_is_reported_and_is_no_row(tmp_path: Path) -> None:
+def test_a_code_that_contradicts_the_name_is_reported_but_not_as_a_row(tmp_path: Path) -> None:
     corpus = pbc.read(_bible(tmp_path / "Swahili-NT.xml", _seg("b.MAT.1.1", "a"), "ss", "ssw", "Swahili"))
     (claim,) = corpus.rejected
     assert (claim.line, claim.item, claim.content) == (3, "language", "ss, ssw")
@@ -139,7 +139,7 @@ UNDECLARED = """<!DOCTYPE cesDoc SYSTEM "cesDoc.dtd">
         ("A sentence a line.\n", "not well-formed XML: syntax error in line 1"),
     ],
 )
-def test_what_is_no_file_of_the_corpus_is_refused(tmp_path: Path, text: str, message: str) -> None:
+def test_a_file_that_is_not_of_the_corpus_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "English.xml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=message):

@@ -286,7 +286,7 @@ def test_an_inverted_table_is_refused(tmp_path: Path) -> None:
         _table(tmp_path, "question,country,response_code,percent\nQ27,DEU,1,10\nQ27,DEU,4,90\n")
 
 
-def test_another_table_is_told_the_two_layouts_and_its_columns(tmp_path: Path) -> None:
+def test_another_table_is_refused_with_its_columns_and_the_two_layouts(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"shares\.csv is not a survey that mlv can read: its columns are a, b, c\."
     ) as caught:

@@ -1,4 +1,4 @@
-"""Languages and countries by every name that files and people give them."""
+"""Languages and countries by every name that files and users give them."""
 
 import pytest
 

@@ -27,7 +27,7 @@ def test_every_number_has_one_category() -> None:
     )
 
 
-def test_the_packaged_mapping_is_whole() -> None:
+def test_the_packaged_mapping_is_complete() -> None:
     """Every code once a question, both answers reachable, negative codes missing, one scale for a variable's poles."""
     sides = answer_sides()
     assert not sides.select("question", "response_code").is_duplicated().any()

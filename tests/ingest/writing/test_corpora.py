@@ -1,4 +1,4 @@
-"""Writing corpora: files become texts of the store, all or none, and whatever is wrong is said at once."""
+"""Writing corpora: files become texts of the store, all or none, and whatever is wrong is reported at once."""
 
 import gzip
 from pathlib import Path

@@ -66,7 +66,7 @@ def test_a_table_with_its_mapping_profiles_and_rejects(store: duckdb.DuckDBPyCon
     assert profiles.fetchall() == [("DE", "unweighted", "57", 0.4), ("PK", "unweighted", "57", 0.25)]
 
 
-def test_the_mapping_is_entered_whole(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_the_mapping_is_written_completely(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     ingest_survey(store, _file(tmp_path, TABLE), name="ours")
     stored = store.execute(
         "SELECT q.code AS question, q.variable, response_code::BIGINT AS response_code, side, label FROM answer_side "
@@ -123,8 +123,8 @@ def test_a_survey_and_probes_share_their_questions_in_either_order(
     assert store.execute("SELECT count(*), count(DISTINCT code) FROM question").fetchall() == [(272, 272)]
 
 
-def test_the_demo_is_taken_whole(store: duckdb.DuckDBPyConnection) -> None:
-    """Every demo probe has people to compare with: its question in the survey of its language's country."""
+def test_the_demo_is_taken_completely(store: duckdb.DuckDBPyConnection) -> None:
+    """Every demo probe has survey answers to compare with: its question in the survey of its language's country."""
     demo = Path(str(files("mlv.ingest"))) / "demo"
     reports = ingest_probes(store, demo / "probes", collection="demo")
     reports += ingest_survey(store, demo / "survey.csv", name="demo", illustrative=True)

@@ -73,7 +73,7 @@ def test_a_database_without_our_tables(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-def test_a_lock_names_the_process_that_holds_it(tmp_path: Path, read_only: bool) -> None:
+def test_a_lock_error_names_the_process_that_has_it(tmp_path: Path, read_only: bool) -> None:
     path = tmp_path / "mlv.duckdb"
     migrations.upgrade(path)
     before = path.read_bytes()
