@@ -4,6 +4,7 @@ Standard output is data. Standard error is narration, and this module alone writ
 """
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -73,8 +74,28 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
 
 
+def missing_package(module: str) -> errors.UsageError | None:
+    """The error for a module of a package that mlv requires, or one of its extras does; None for any other module."""
+    from importlib.metadata import requires
+
+    package = module.partition(".")[0].replace("_", "-").lower()
+    for requirement in requires("mlv") or ():
+        versions, _, condition = requirement.partition(";")
+        if re.split("[^a-z0-9-]", versions.lower(), maxsplit=1)[0] == package:
+            extra = re.search(r"extra == .(\w+)", condition)
+            named, folder = (f" with its extra {extra[1]}", f".[{extra[1]}]") if extra else ("", ".")
+            return errors.UsageError(
+                f"This needs the package {package}, which is not installed.",
+                f"Install mlv{named} (`pip install '{folder}'` in its folder), or it alone: "
+                f"`pip install '{versions.strip()}'`.",
+            )
+    return None
+
+
 def explain(error: Exception) -> ExitCode:
     """Print what went wrong and what to do; return the exit status for it."""
+    if isinstance(error, ModuleNotFoundError):
+        error = missing_package(error.name or "") or error
     if isinstance(error, errors.MlvError):
         say(f"error: {error.message}")
         if error.hint:

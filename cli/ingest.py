@@ -58,7 +58,7 @@ def _report(reports: "list[FileReport]") -> None:
         for row in report.rejected[:SHOWN_REJECTS]:
             say(f"  line {row.line}{f' ({row.item})' if row.item else ''}: {row.reason}")
         if len(report.rejected) > SHOWN_REJECTS:
-            say(f"  ... {len(report.rejected) - SHOWN_REJECTS} more: mlv sql 'SELECT * FROM v_reject'")
+            say(f"  ... {len(report.rejected) - SHOWN_REJECTS} more: mlv sql 'FROM v_reject'")
 
 
 @app.command()

@@ -209,7 +209,7 @@ def differences(path: Path) -> list[str]:
     return found + _view_differences(path)
 
 
-def is_ours(item: Any, name: str | None, kind: str, reflected: bool, compared: Any) -> bool:
+def is_ours(_item: Any, name: str | None, kind: str, _reflected: bool, _compared: Any) -> bool:
     """Whether Alembic compares an object: all but its own ledger."""
     return not (kind == "table" and name == "alembic_version")
 

@@ -98,6 +98,33 @@ def test_a_fault_is_reported_as_one_without_a_traceback(
     assert "ValueError: boom" in capsys.readouterr().err
 
 
+def test_a_package_that_is_not_installed_is_named_with_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = ["great-expectations>=1.24", 'submitit<2,>=1.5.3; extra == "slurm"', "pytest>=8; extra == 'dev'"]
+    monkeypatch.setattr("importlib.metadata.requires", lambda _: declared)
+    error = edge.missing_package("submitit.core")
+    assert error
+    assert error.message == "This needs the package submitit, which is not installed."
+    assert error.hint == (
+        "Install mlv with its extra slurm (`pip install '.[slurm]'` in its folder), or it alone: "
+        "`pip install 'submitit<2,>=1.5.3'`."
+    )
+    error = edge.missing_package("great_expectations")
+    assert error
+    assert error.hint.startswith("Install mlv (`pip install '.'` in its folder)")
+    assert edge.missing_package("mlv.typo") is None
+    assert edge.missing_package("py") is None
+
+
+def test_a_cluster_without_submitit_is_told_what_to_install(folder: Path) -> None:
+    """The launcher imports it when it is made, and the message reaches whoever typed the command."""
+    code = "import sys; sys.modules['submitit'] = None; from mlv.cli.main import main; main()"
+    (folder / "study.toml").write_text(mlv("study", "show", "demo", cwd=folder).stdout)
+    command = [sys.executable, "-c", code, "study", "run", "study.toml", "--launcher", "slurm"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    assert done.returncode == 2
+    assert "This needs the package submitit" in done.stderr
+
+
 def test_ctrl_c_ends_with_130() -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt
