@@ -81,7 +81,7 @@ class PlayedLauncher:
         self.started: list[str] = []
         self.most = 0
         self.stopped = False
-        self.trouble = ""
+        self.problem = ""
         self._running: list[Path] = []
 
     @property
