@@ -12,10 +12,10 @@ from finished_jobs import MODEL, finetuned, probed
 from fuzzing import damaged, examples, outcome
 from hypothesis import given
 from hypothesis import strategies as st
+from planned import Jobs, plan_probe
 
 from mlv.compute.running.execute import execute
 from mlv.ingest.jobs.committing import Committed, commit_job
-from mlv.ingest.jobs.planning import Jobs, plan_probe
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.parquet import read_parquet
@@ -28,8 +28,8 @@ def finished(study_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("finished")
     store = Path(shutil.copyfile(study_store, folder / "store.duckdb"))
     with connect(store) as connection:
-        finetuned(connection, Jobs(folder / "jobs", {}))
-        probed(plan_probe(connection, Jobs(folder / "jobs", {}), MODEL, probe_set="demo-all", languages=["ko"]))
+        finetuned(connection, Jobs(folder / "jobs"))
+        probed(plan_probe(connection, Jobs(folder / "jobs"), MODEL, probe_set="demo-all", languages=["ko"]))
     return folder
 
 

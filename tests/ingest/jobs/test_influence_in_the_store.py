@@ -18,21 +18,22 @@ import duckdb
 import polars as pl
 import pytest
 from finished_jobs import MODEL, dump, finetuned, probed, write
+from planned import Jobs, plan_probe
 
 from mlv.ingest.jobs.committing import Committed, commit_job
-from mlv.ingest.jobs.planning import Jobs, Training, plan_probe
 from mlv.ingest.rules.rulebook import evaluate
 from mlv.ingest.upkeep.check import store_rules, violations
 from mlv.ingest.upkeep.deletion import delete_run, dependants
 from mlv.schema.derived.ranking_sums import parts
 from mlv.schema.errors import DataError, JobError
+from mlv.schema.jobs.attribution import Attribution, Gradients
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import job_name
-from mlv.schema.jobs.influence import Attribution, Gradients, InfluenceSpec
-from mlv.schema.jobs.kinds import JobSpec
+from mlv.schema.jobs.influence import InfluenceSpec
 from mlv.schema.jobs.spec import ModelRef
-from mlv.schema.jobs.validate import ValidationSpec
+from mlv.schema.jobs.tracing import TracingSpec
+from mlv.schema.jobs.validate import ValidateSpec
 from mlv.schema.store.opening import connect
 
 Frames = dict[str, pl.DataFrame]
@@ -53,9 +54,9 @@ def template(study_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """A folder with a store and its jobs: the traced run, the probing of its base and of its last checkpoint."""
     folder = tmp_path_factory.mktemp("traced")
     store = Path(shutil.copyfile(study_store, folder / "store.duckdb"))
-    jobs = Jobs(folder / "jobs", {})
+    jobs = Jobs(folder / "jobs")
     with connect(store, read_only=False) as connection:
-        traced = finetuned(connection, jobs, Training("lines", ("fa", "ko"), 40, {}))
+        traced = finetuned(connection, jobs, ("fa", "ko"))
         commit_job(connection, traced, store)
         base = plan_probe(connection, jobs, MODEL, probe_set="demo-all")
         commit_job(connection, probed(base), store)
@@ -101,7 +102,9 @@ class Study:
             "validation": pl.DataFrame(VALIDATION, VALIDATION_SCHEMA, orient="row"),
         }
 
-    def job(self, frames: Frames | None = None, *, kind: type[JobSpec] = InfluenceSpec, **changes: Any) -> JobDirectory:
+    def job(
+        self, frames: Frames | None = None, *, kind: type[TracingSpec] = InfluenceSpec, **changes: Any
+    ) -> JobDirectory:
         """A finished influence or validation job on the traced run."""
         last = _last(self.traced.path.name)
         fields = {
@@ -323,7 +326,7 @@ def test_summaries_are_means_and_standard_deviations(study: Study) -> None:
 
 
 def test_a_validation_run_compares_attributions(study: Study) -> None:
-    done = study.commit(study.job(kind=ValidationSpec))
+    done = study.commit(study.job(kind=ValidateSpec))
     assert done.rows == {"run_event": 2, "influence_run": 1, "influence_validation": 4}
     assert study.rows(
         "SELECT kind, method, quantity, checkpoints, examples, top_k, ft_languages FROM v_influence_run"
@@ -335,8 +338,8 @@ def test_a_validation_run_compares_attributions(study: Study) -> None:
     assert violations(study.connection) == []
 
 
-@pytest.mark.parametrize("kind", [InfluenceSpec, ValidationSpec])
-def test_committing_twice_changes_nothing(study: Study, kind: type[JobSpec]) -> None:
+@pytest.mark.parametrize("kind", [InfluenceSpec, ValidateSpec])
+def test_committing_twice_changes_nothing(study: Study, kind: type[TracingSpec]) -> None:
     job = study.job(kind=kind)
     first = study.commit(job)
     before = dump(study.connection)
@@ -484,7 +487,7 @@ ATTRIBUTED = (pl.col("test") == "removal") & (pl.col("scores") != "random")
 def test_validations_that_cannot_be_true_leave_the_store_as_it_was(study: Study, spoil: Spoil, message: str) -> None:
     frames = study.frames()
     frames["validation"] = spoil(frames)
-    job = study.job(frames, kind=ValidationSpec)
+    job = study.job(frames, kind=ValidateSpec)
     before = dump(study.connection)
     with pytest.raises(JobError, match=message):
         study.commit(job)
@@ -502,9 +505,11 @@ def test_all_that_contradicts_is_told_at_once_with_the_way_on(study: Study) -> N
     assert caught.value.hint == f"Delete {job.outputs}, then: mlv runs resume {job.path.name}"
 
 
-@pytest.mark.parametrize("kind", [InfluenceSpec, ValidationSpec])
+@pytest.mark.parametrize("kind", [InfluenceSpec, ValidateSpec])
 @pytest.mark.parametrize("examples", [31, 33, None])
-def test_a_job_scores_the_examples_of_the_traced_run(study: Study, kind: type[JobSpec], examples: int | None) -> None:
+def test_a_job_scores_the_examples_of_the_traced_run(
+    study: Study, kind: type[TracingSpec], examples: int | None
+) -> None:
     job = study.job(kind=kind)
     (job.outputs / "run.json").write_text(json.dumps({"examples": examples} if examples else {}))
     with pytest.raises(JobError, match="1 influence runs that scored other training examples"):
@@ -515,11 +520,11 @@ def test_a_job_scores_the_examples_of_the_traced_run(study: Study, kind: type[Jo
     ("kind", "name"),
     [
         *((InfluenceSpec, f"{name}.parquet") for name in ("targets", "rankings", "summaries")),
-        (ValidationSpec, "validation.parquet"),
+        (ValidateSpec, "validation.parquet"),
         (InfluenceSpec, "run.json"),
     ],
 )
-def test_an_output_that_is_missing_is_named(study: Study, kind: type[JobSpec], name: str) -> None:
+def test_an_output_that_is_missing_is_named(study: Study, kind: type[TracingSpec], name: str) -> None:
     job = study.job(kind=kind)
     (job.outputs / name).unlink()
     before = dump(study.connection)
@@ -547,7 +552,7 @@ def test_a_checkpoint_of_another_run_is_not_traced(study: Study) -> None:
 
 def test_a_traced_run_is_deleted_after_those_that_trace_it(study: Study) -> None:
     kept = study.commit(study.job(inputs_digest="kept"))
-    traces = [study.commit(study.job()).run, study.commit(study.job(kind=ValidationSpec)).run]
+    traces = [study.commit(study.job()).run, study.commit(study.job(kind=ValidateSpec)).run]
     traced = study.traced.path.name
     [(traced_id,)] = study.rows(f"SELECT run_id FROM run WHERE name = '{traced}'")
     assert dependants(study.connection, traced_id)[1:] == [kept.run, *traces]
@@ -568,7 +573,7 @@ def test_a_traced_run_is_deleted_after_those_that_trace_it(study: Study) -> None
 
 
 def test_a_run_that_is_being_deleted_is_not_shown(study: Study) -> None:
-    runs = [study.commit(study.job(kind=kind)).run for kind in (InfluenceSpec, ValidationSpec)]
+    runs = [study.commit(study.job(kind=kind)).run for kind in (InfluenceSpec, ValidateSpec)]
     views = [f"v_{table}" for table in TABLES if table not in BY_KEY] + ["v_influence"]
     assert all(study.rows(f"FROM {view}") for view in views)
     for name in runs:
@@ -612,7 +617,7 @@ def test_a_run_that_is_being_deleted_is_not_shown(study: Study) -> None:
     ],
 )
 def test_what_must_not_be_is_found(study: Study, statement: str, message: str) -> None:
-    for kind in (InfluenceSpec, ValidationSpec):
+    for kind in (InfluenceSpec, ValidateSpec):
         study.commit(study.job(kind=kind))
     study.connection.execute(statement)
     found = violations(study.connection)

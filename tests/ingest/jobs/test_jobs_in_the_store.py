@@ -11,7 +11,7 @@ from finished_jobs import FARSI, MODEL, dump, finetuned, probed
 from planned import Jobs, plan_finetune, plan_pretrain, plan_probe
 
 from mlv.ingest.jobs.committing import commit_job
-from mlv.ingest.jobs.lookup import canonical_name, find_model, find_run
+from mlv.ingest.jobs.lookup import canonical_name, check_folder, find_model, find_run
 from mlv.ingest.jobs.probe import widest_probe_set
 from mlv.ingest.upkeep.check import violations
 from mlv.ingest.upkeep.deletion import delete_run, dependants
@@ -163,7 +163,7 @@ def test_a_checkpoint_has_to_be_in_the_store_before_its_answers(study: duckdb.Du
 
 def test_a_job_that_is_not_done_is_not_committed(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
     job = plan_finetune(study, jobs, MODEL, FARSI)
-    with pytest.raises(JobError, match="is planned, not done"):
+    with pytest.raises(JobError, match="is planned, not finished"):
         commit_job(study, job, _where(jobs))
 
 
@@ -181,7 +181,7 @@ def _lack_corpus(path: Path) -> None:
     [
         (_corrupt, "outputs/metrics.parquet", "is not a readable parquet file"),
         (_corrupt, "outputs/checkpoints.parquet", "is not a readable parquet file"),
-        (Path.unlink, "outputs/checkpoints.parquet", "is missing although the job is done"),
+        (Path.unlink, "outputs/checkpoints.parquet", "is missing although the job is finished"),
         (_lack_corpus, "inputs/examples.parquet", "20 training examples"),
     ],
 )
@@ -221,8 +221,10 @@ def test_models_are_found_by_the_names_the_store_has_for_them(
 ) -> None:
     run, _ = tuned_and_probed
     store = _where(jobs)
-    assert find_model(study, store, run) == jobs.folder / run / "checkpoints" / "epoch-2"
-    assert find_model(study, store, f"{run}/epoch-1") == jobs.folder / run / "checkpoints" / "epoch-1"
+    for epoch, name in ((2, run), (2, f"{run}/epoch-2"), (1, f"{run}/epoch-1")):
+        folder = jobs.folder / run / "checkpoints" / f"epoch-{epoch}"
+        expected = ModelRef(name=f"{run}/epoch-{epoch}", digest=f"{run}-{epoch}", path=str(folder))
+        assert find_model(study, store, name) == expected
     assert find_model(study, store, "google/mt5-small") is None
     assert canonical_name(study, ModelRef(name="a copy", digest=f"{run}-1")) == f"{run}/epoch-1"
     assert canonical_name(study, ModelRef(name="a copy", digest="digest-0")) == "nano"
@@ -234,8 +236,10 @@ def test_a_checkpoint_whose_folder_is_gone_is_named(
 ) -> None:
     run, _ = tuned_and_probed
     (jobs.folder / run / "checkpoints" / "epoch-2").rmdir()
+    model = find_model(study, _where(jobs), run)
+    assert model is not None
     with pytest.raises(NotFoundError, match=f"{run}/checkpoints/epoch-2"):
-        find_model(study, _where(jobs), run)
+        check_folder(model)
 
 
 def test_a_run_is_found_by_the_beginning_of_its_name(
@@ -317,7 +321,7 @@ def test_a_pretrained_model_needs_a_name_of_its_own(study: duckdb.DuckDBPyConnec
     commit_job(study, probed(plan_probe(study, jobs, MODEL, probe_set="demo-all")), _where(jobs))
     settings = {"preset": "nano", "vocabulary": 500, "steps": 1, "batch_size": 2, "learning_rate": 0.1}
     with pytest.raises(UsageError, match="another model called nano"):
-        plan_pretrain(study, jobs, sources=[], languages=[], limit=1, name="nano", **settings)
+        plan_pretrain(study, jobs, sources=[], languages=[], segments=1, name="nano", **settings)
 
 
 def test_probes_that_were_left_out_are_not_planned_again(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:

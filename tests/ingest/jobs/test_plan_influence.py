@@ -155,7 +155,6 @@ def test_the_job_gets_the_examples_byte_by_byte_and_the_folders_of_all_models(st
     assert content_digest(pl.read_parquet(copied)) == spec.training.inputs_digest
     assert content_digest(_targets(job)) == spec.inputs_digest
     assert provenance["arguments"] == ["test"]
-    assert provenance["model_path"] == str(traced / "checkpoints" / "epoch-2")
     assert provenance["model_paths"] == {
         f"{study.runs.traced}/epoch-1": str(traced / "checkpoints" / "epoch-1"),
         f"{study.runs.traced}/epoch-2": str(traced / "checkpoints" / "epoch-2"),
@@ -372,8 +371,8 @@ def test_attributions_are_told_apart_by_their_names() -> None:
         ({"damping": float("nan")}, "--lambda: should be a finite number, not nan"),
         ({"method": "tracin", "damping": 1.0}, "--lambda: It belongs to TRAK"),
         ({"preset": "languages", "damping": 1.0}, "--lambda: It belongs to TRAK"),
-        ({"modules": ["attention", "brain"]}, "--modules #2: should be 'attention'"),
-        ({"stacks": ["tower"]}, "--stacks #1: should be 'encoder' or 'decoder', not 'tower'"),
+        ({"modules": ["attention", "brain"]}, "--modules: should be 'attention'.* not 'brain'"),
+        ({"stacks": ["tower"]}, "--stacks: should be 'encoder' or 'decoder', not 'tower'"),
         ({"weights": "heavy"}, "--weights: should be 'learning_rate' or 'equal', not 'heavy'"),
         ({"dimensions": 0}, "--dimensions: should be greater than or equal to 1, not 0"),
         ({"projection": "none", "dimensions": 8}, "--dimensions: It belongs to a projection"),
@@ -436,17 +435,17 @@ def test_a_run_that_was_not_probed_says_how_to(study: Study) -> None:
     with pytest.raises(NotAnsweredError, match=f"{other}/epoch-2 lacks answers to demo-all in fa,hi,ko,ru") as caught:
         study.influence(run=other)
     ((model, probe_set, languages),) = caught.value.missing
-    assert (model, probe_set, languages) == (last_of(other), "demo-all", ("fa", "hi", "ko", "ru"))
+    assert (model.key, probe_set, languages) == (last_of(other).key, "demo-all", ("fa", "hi", "ko", "ru"))
     with pytest.raises(NotAnsweredError, match="lacks answers to demo-all in ru") as caught:
         study.influence(languages=["fa", "ru"])
-    assert [(one.model, one.languages) for one in caught.value.missing] == [(last_of(study.runs.traced), ("ru",))]
+    assert [(one.model.key, one.languages) for one in caught.value.missing] == [
+        (last_of(study.runs.traced).key, ("ru",))
+    ]
 
 
 def test_a_start_that_was_not_probed_says_how_to(study: Study) -> None:
     study.connection.execute("DELETE FROM probe_answer WHERE checkpoint_id = 1")
-    with pytest.raises(
-        NotAnsweredError, match=r"^nano lacks .* in fa,hi,ko,ru; finetune-\w+/epoch-2 lacks .* in ru\.$"
-    ):
+    with pytest.raises(NotAnsweredError, match=r"^nano lacks .* in fa,hi,ko,ru; finetune-.* lacks .* in ru\.$"):
         study.influence()
     with pytest.raises(NotAnsweredError, match=r"^nano lacks answers to demo-all in ko\.$") as caught:
         study.influence(languages=["ko"])
@@ -572,14 +571,14 @@ def test_a_validation_without_the_model_that_the_run_started_from_is_refused(stu
     [
         (
             {"attributions": ["best"]},
-            "--attribution: There is no attribution best: use default, exact, echoes, languages",
+            "--attribution: There is no attribution best: use default, exact, echoes",
         ),
         ({"attributions": ["trak-random-0"]}, "--attribution: "),
         ({"targets": "some"}, "--targets: should be 'random', 'shifted' or 'all', not 'some'"),
         ({"targets": "all", "probes": 3}, "Probes is a number of random probes"),
         ({"halves": 1}, "--halves: A rank correlation needs 2"),
         ({"other_seed_halves": 1}, "--other-seed-halves: A rank"),
-        ({"removal_k": [0, 5]}, "--k #1: should be greater than or equal to 1, not 0"),
+        ({"removal_k": [0, 5]}, "--k: should be greater than or equal to 1, not 0"),
         ({"halves": 0, "other_seed_halves": 0, "removal_targets": 0}, "nothing to retrain"),
         ({"halves": 1, "targets": "some"}, "2 options do not fit"),
     ],
