@@ -74,18 +74,17 @@ def plan(context: Context, request: Request) -> Plan:
 
 
 def _segments(context: Context, request: Request) -> pl.DataFrame:
-    # the same set of languages is the same job, however it was put
-    languages = sorted(request.languages)
-    segments = select_segments(context.connection, request.source, languages, request.sentences, dict(request.editions))
+    segments = select_segments(
+        context.connection, request.source, request.languages, request.sentences, dict(request.editions)
+    )
     return segments.with_columns(source=pl.lit(request.source))
 
 
 def _spec(segments: pl.DataFrame, request: Request) -> FinetuneSpec:
     """The specification but for its model."""
-    settings = request.model_dump(exclude={"model", "languages", "sentences", "editions"})
+    settings = request.model_dump(exclude={"model", "sentences", "editions"})
     spec = FinetuneSpec(
         model=ModelRef(name="", digest=""),
-        languages=tuple(sorted(request.languages)),
         sentences=segments.height,
         corpora=corpora_of(segments),
         inputs_digest="",

@@ -67,9 +67,12 @@ Name = Annotated[str, Field(min_length=1)]
 Names = Annotated[tuple[Name, ...], AfterValidator(_each_once)]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Languages = Annotated[
-    tuple[Annotated[str, AfterValidator(_code)], ...], AfterValidator(_each_once), Option(flag="language")
+    tuple[Annotated[str, AfterValidator(_code)], ...],
+    AfterValidator(_each_once),
+    AfterValidator(lambda codes: tuple(sorted(codes))),
+    Option(flag="language"),
 ]
-"""Codes of languages: however a language is spelt, it is one."""
+"""Codes of languages in alphabetical order: however a language is spelt, and in whatever order, it is the same."""
 
 ModelName = Annotated[
     Name,

@@ -9,7 +9,7 @@ the file alone; ``mlv.ingest.studies.status`` holds them against a store. This f
 import hashlib
 import itertools
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -50,10 +50,15 @@ class Cell:
 
     def setting(self, name: str) -> Any:
         """A setting of the cell, or else of a cell that it refers to; None if none of them has it."""
+        return next(self.chain(name), None)
+
+    def chain(self, name: str) -> "Iterator[Any]":
+        """The values of a setting in the cell and in those that it refers to, its own first."""
         own = dict(self.settings).get(name)
         if own is not None and not isinstance(own, Cell):
-            return own
-        return next((found for cell in self.needs if (found := cell.setting(name)) is not None), None)
+            yield own
+        for cell in self.needs:
+            yield from cell.chain(name)
 
     def request(self, value: Callable[["Cell"], str]) -> Request:
         """What is asked of the job, given what a reference to a cell stands for."""
@@ -216,10 +221,13 @@ class _Reader:
         if name is not None and (not isinstance(name, str) or not name or name in self._named):
             self.problems.append(f"{place}.name: {name!r} is not a name of its own. Give one, or leave it out.")
             return
-        own = {key: value for key, value in block.items() if key not in ("kind", "name", "only")}
+        request = find_kind(kind).Request
+        # a model that is made here is called as its block
+        reserved = {"kind", "only"} | ({"name"} - request.model_fields.keys())
+        own = {key: value for key, value in block.items() if key not in reserved}
         settings = self._file.defaults.get(kind, {}) | own
         axes = {key: self._values(place, kind, key, given, only) for key, given in settings.items()}
-        shown = [key for key in find_kind(kind).Request.model_fields if key in own or len(axes.get(key, ())) > 1]
+        shown = [key for key in request.model_fields if key in own or len(axes.get(key, ())) > 1]
         for combination in itertools.product(*axes.values()):
             complete = self._complete(place, kind, dict(zip(axes, combination, strict=True)))
             if complete is None:
@@ -243,7 +251,12 @@ class _Reader:
             self.problems.append(f"{place}: no earlier job is named {value[1:]}. Named before: {joined(self._named)}.")
             return []
         wanted = {key: given if isinstance(given, list) else [given] for key, given in dict(only).items()}
-        return [cell for cell in cells if all(_listed(cell.setting(key)) in wanted[key] for key in wanted)]
+        found = [cell for cell in cells if all(_any_of(cell.chain(key), wanted[key]) for key in wanted)]
+        if cells and not found:
+            self.problems.append(
+                f"{place}: `only` leaves none of the jobs named {value[1:]}. Correct it, or leave it out."
+            )
+        return found
 
     def _complete(self, place: str, kind: str, settings: dict[str, Any]) -> tuple[tuple[str, Any], ...] | None:
         """All settings of a cell; None if some do not fit."""
@@ -258,6 +271,6 @@ class _Reader:
         return tuple((key, references.get(key, _frozen(value))) for key, value in fields.items())
 
 
-def _listed(value: Any) -> Any:
-    """A setting as a file writes it."""
-    return list(value) if isinstance(value, tuple) else value
+def _any_of(values: Iterable[Any], wanted: Sequence[Any]) -> bool:
+    """Whether one of the values is wanted, as a file writes it."""
+    return any((list(value) if isinstance(value, tuple) else value) in wanted for value in values)
