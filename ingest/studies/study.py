@@ -197,6 +197,8 @@ class _Reader:
             for kind in file.defaults
             if kind not in KINDS
         ]
+        if not file.job:
+            self.problems.append("job: it is missing. Add a block [[job]].")
         self._file = file
         self._named: dict[str, list[Cell]] = {}
 

@@ -30,7 +30,6 @@ model = "@trained"
 [[job]]
 kind = "influence"
 run = "@probed"
-languages = ["fa", "ko"]
 top_k = 3
 """
 """7 cells: the model is asked; a Farsi and a Korean run are trained, asked and traced."""

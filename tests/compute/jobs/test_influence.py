@@ -66,7 +66,7 @@ class Study:
             self._do("ingest", "corpus", text, "--source", "lines", "--language", language)
         save_model(self.folder / "tiny")
         here = ("--threads", "1", "--device", "cpu")
-        finetune = ("compute", "finetune", "--model", str(self.folder / "tiny"), "--corpus", "lines", *here)
+        finetune = ("compute", "finetune", "--model", str(self.folder / "tiny"), "--source", "lines", *here)
         settings = (
             "--language",
             "fa,ko",
