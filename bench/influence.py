@@ -107,6 +107,7 @@ class RememberingTracer(Tracer):
         self.batches: list[Sequence[WeightedInput]] = []
 
     def trace(self, rows: Sequence[WeightedInput], sink: Sink) -> Tensor:
+        """Trace the batch, and keep it."""
         if isinstance(sink, FeatureSink):
             self.batches.append(rows)
         return super().trace(rows, sink)
@@ -117,11 +118,12 @@ class Clock:
 
     began = 0.0
 
-    def start(self, total: int, unit: str, label: str) -> None:
+    def start(self, _total: int, _unit: str, _label: str) -> None:
+        """Note the time."""
         self.began = time.perf_counter()
 
     def advance(self, amount: int, **info: float | str) -> None:
-        pass
+        """Nothing to note."""
 
 
 def examples_of(corrupted: Sequence[Corrupted]) -> list[list[WeightedInput]]:
@@ -274,7 +276,7 @@ def scoring(nano: loading.LoadedModel, where: Path, folder: Path) -> None:
         write_index(folder / name, count, size, seed)
     job = influence_job(folder, where)
 
-    def finished(_: Path, job: index.Recipe, *rest: object) -> index.GradientIndex:
+    def finished(_: Path, job: index.Recipe, *_rest: object) -> index.GradientIndex:
         return index.GradientIndex(folder / counts[len(job.rows)])
 
     with patch.object(index, "build", finished), PeakMemory() as memory:

@@ -37,7 +37,7 @@ class SummedLogProbability(AbstractModelOutput):  # type: ignore[misc]
         weighted: Tensor = (logprobs * factors).sum()
         return weighted
 
-    def get_out_to_loss_grad(self, model: Any, weights: Any, buffers: Any, batch: Sequence[Tensor]) -> Tensor:
+    def get_out_to_loss_grad(self, _model: Any, _weights: Any, _buffers: Any, batch: Sequence[Tensor]) -> Tensor:
         """TRAK's Q, which is left out: 1 for every example, [examples, 1]."""
         return torch.ones(len(batch[0]), 1)
 

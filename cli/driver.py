@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from mlv.cli.edge import say
 from mlv.compute.machine.stopping import signal_handler
 from mlv.schema.errors import JobError, MlvError
-from mlv.schema.store.waiting import at_work
+from mlv.schema.store.waiting import waiting_for_jobs
 
 if TYPE_CHECKING:
     import duckdb
@@ -189,7 +189,7 @@ class Driver:
     def _reading(self, read: "Callable[[duckdb.DuckDBPyConnection], T]") -> T:
         from mlv.schema.store.opening import open_store
 
-        with at_work(), open_store(self._work.store) as connection:
+        with waiting_for_jobs(), open_store(self._work.store) as connection:
             return read(connection)
 
     def _command(self, verb: str) -> str:

@@ -88,7 +88,7 @@ def environment(device: str) -> dict[str, object]:
     """What a result depends on beside its specification: code, versions, hardware, determinism flags."""
     return {
         "mlv": importlib.metadata.version("mlv"),
-        **_working_copy(Path(__file__).parent),
+        **_working_copy(Path(__file__)),
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "hardware": _hardware(device),
@@ -102,11 +102,17 @@ def slurm() -> dict[str, str]:
     return {name: os.environ[variable] for name, variable in SLURM.items() if variable in os.environ}
 
 
-def _working_copy(folder: Path) -> dict[str, object]:
-    """Commit of the working copy that the code runs from, and whether it has changes; None if it is installed."""
-    commit = _git(folder, "rev-parse", "HEAD")
-    changes = _git(folder, "status", "--porcelain")
-    return {"git_commit": commit or None, "git_dirty": bool(changes) if commit else None}
+def _working_copy(file: Path) -> dict[str, object]:
+    """Commit of the working copy that the code in ``file`` is part of, and whether it has changes.
+
+    None for an installed package, even if its environment lies inside a repository: that is another project's.
+    """
+    if not _git(file.parent, "ls-files", file.name):
+        return {"git_commit": None, "git_dirty": None}
+    return {
+        "git_commit": _git(file.parent, "rev-parse", "--verify", "HEAD"),
+        "git_dirty": bool(_git(file.parent, "status", "--porcelain")),
+    }
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -99,16 +99,19 @@ class LocalLauncher:
 
     @property
     def free(self) -> int:
+        """Workers that could be started now."""
         return len(self._places)
 
     def start(self, jobs: Sequence[Path]) -> None:
+        """Start a worker process for each job. One that cannot be started is among the next that ended."""
         for job in jobs:
             try:
                 self._start(job)
             except OSError as error:
                 self._unstarted.append(Ended(job, 1, f"its worker could not be started: {error}"))
 
-    def adopt(self, job: Path) -> bool:
+    def adopt(self, _job: Path) -> bool:
+        """False: workers on this machine end with the launcher that started them."""
         return False
 
     def _start(self, job: Path) -> None:
@@ -136,6 +139,7 @@ class LocalLauncher:
         return own
 
     def wait(self, seconds: float) -> list[Ended]:
+        """Workers that ended since the last call; waits for the first at most so long."""
         limit = time.monotonic() + seconds
         while True:
             ended = [worker for worker in self._running if worker.process.poll() is not None]
@@ -149,6 +153,7 @@ class LocalLauncher:
         return unstarted + [Ended(worker.job, worker.process.returncode) for worker in ended]
 
     def stop(self) -> int:
+        """End all workers, those that do not save in time by force; none runs on."""
         for worker in self._running:
             worker.process.terminate()
         limit = time.monotonic() + STOP_TIMEOUT

@@ -151,13 +151,16 @@ class SlurmLauncher:
 
     @property
     def free(self) -> int:
+        """Jobs that may be submitted until as many are in the queue as the settings allow."""
         return max(0, self._settings.queued - len(self._watched) - len(self._unsubmitted))
 
     def start(self, jobs: Sequence[Path]) -> None:
+        """Submit the jobs as one array for each kind of resources; later, if Slurm takes none at the moment."""
         self._unsubmitted += jobs
         self._submit()
 
     def adopt(self, job: Path) -> bool:
+        """Watch a job that another launcher submitted; False if it neither runs nor is in the queue."""
         directory = JobDirectory(job)
         record = directory.read_json(RECORD)
         found = activity(self._queue, directory) if record else None
@@ -166,6 +169,7 @@ class SlurmLauncher:
         return found is not None
 
     def wait(self, seconds: float) -> list[Ended]:
+        """Jobs that left the queue or failed since the last call; waits for the first at most so long."""
         limit = time.monotonic() + seconds
         while self._watched or self._unsubmitted:
             if time.monotonic() - self._polled_at >= self._settings.poll:
@@ -180,6 +184,7 @@ class SlurmLauncher:
         return []
 
     def stop(self) -> int:
+        """Watch no job any more; return how many stay in the queue."""
         remaining = len(self._watched)
         self._watched.clear()
         self._unsubmitted.clear()

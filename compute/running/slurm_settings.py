@@ -22,7 +22,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from mlv.schema.errors import DataError, NotFoundError
+from mlv.schema.errors import DataError, NotFoundError, format_validation_errors, listed
 
 FILE: Final = "slurm.toml"
 """Name of the file, beside the store."""
@@ -51,7 +51,7 @@ def _minutes(given: object) -> object:
     return first + -(-second // 60)
 
 
-def _listed(given: Any) -> Any:
+def _as_tuple(given: Any) -> Any:
     return (given,) if isinstance(given, str) else given
 
 
@@ -97,7 +97,7 @@ class Resources(_Table):
     requeues: Annotated[int, Field(ge=0)] = 20
     """How often a job may start again, for any reason, before it counts as failed."""
 
-    setup: Annotated[tuple[Line, ...], BeforeValidator(_listed)] = ()
+    setup: Annotated[tuple[Line, ...], BeforeValidator(_as_tuple)] = ()
     """Lines of shell before the worker, e.g. ``module load cuda``."""
 
     sbatch: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")], bool | Line] = {}
@@ -143,7 +143,8 @@ class Settings(Resources):
             try:
                 self.of(kind)
             except ValidationError as error:
-                raise ValueError("; ".join(f"{kind}.{fault}" for fault in _faults(error))) from error
+                problems = format_validation_errors(error, Resources)
+                raise ValueError("; ".join(f"{kind}.{problem}" for problem in problems)) from error
         return self
 
 
@@ -164,10 +165,10 @@ def read_settings(path: Path, given: Sequence[str] = ()) -> Settings:
     try:
         return Settings.model_validate(settings)
     except ValidationError as error:
-        listed = "".join(f"\n  - {fault}" for fault in _faults(error))
+        problems = format_validation_errors(error, Settings)
         raise DataError(
-            f"What Slurm is to be told has problems ({path} and --slurm):{listed}",
-            f"Keys are {', '.join(Settings.model_fields)}; docs/studies.md explains them.",
+            f"The settings for Slurm have problems ({path} and --slurm):{listed(problems)}",
+            "docs/studies.md explains the keys.",
         ) from error
 
 
@@ -191,12 +192,3 @@ def _change(settings: dict[str, Any], pair: str) -> None:
         settings[name] = json.loads(text)
     except ValueError:
         settings[name] = text
-
-
-def _faults(error: ValidationError) -> list[str]:
-    """Pydantic's complaints, one line each."""
-    return [
-        f"{'.'.join(map(str, detail['loc']))}{': ' if detail['loc'] else ''}"
-        + (str(detail["ctx"]["error"]) if detail["type"] == "value_error" else f"{detail['msg']}: {detail['input']!r}")
-        for detail in error.errors()
-    ]

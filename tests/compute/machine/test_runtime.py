@@ -76,7 +76,9 @@ def test_the_environment_says_what_a_result_depends_on() -> None:
 
 
 def test_the_working_copy_is_known_by_commit_and_changes(tmp_path: Path) -> None:
-    assert runtime._working_copy(tmp_path) == {"git_commit": None, "git_dirty": None}
+    file, unknown = tmp_path / "file", {"git_commit": None, "git_dirty": None}
+    file.write_text("1")
+    assert runtime._working_copy(file) == unknown
 
     def git(*arguments: str) -> str:
         identity = ("-c", "user.name=a", "-c", "user.email=a@b.c")
@@ -84,12 +86,15 @@ def test_the_working_copy_is_known_by_commit_and_changes(tmp_path: Path) -> None
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     git("init")
-    (tmp_path / "file").write_text("1")
     git("add", ".")
     git("commit", "-m", "first")
-    assert runtime._working_copy(tmp_path) == {"git_commit": git("rev-parse", "HEAD"), "git_dirty": False}
-    (tmp_path / "file").write_text("2")
-    assert runtime._working_copy(tmp_path)["git_dirty"] is True
+    assert runtime._working_copy(file) == {"git_commit": git("rev-parse", "HEAD"), "git_dirty": False}
+    file.write_text("2")
+    assert runtime._working_copy(file)["git_dirty"] is True
+    installed = tmp_path / "site-packages" / "installed.py"
+    installed.parent.mkdir()
+    installed.write_text("1")
+    assert runtime._working_copy(installed) == unknown
 
 
 def test_only_modules_that_say_so_import_torch() -> None:
