@@ -13,7 +13,7 @@ from torch import Tensor
 from mlv.compute.attribution import gradients
 from mlv.compute.attribution.gradients import Directions, FeatureSink, Row, Tracer
 from mlv.compute.models import loading
-from mlv.schema.jobs.influence import ModuleGroup
+from mlv.schema.jobs.attribution import ModuleGroup
 
 ALL = get_args(ModuleGroup)
 KINDS = ("mt5", "t5", "xlmr", "bert")

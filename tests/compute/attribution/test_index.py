@@ -20,7 +20,7 @@ from mlv.compute.attribution.index import GradientIndex, Recipe, build, folder_o
 from mlv.compute.machine.options import SILENT, Silent
 from mlv.compute.models import loading
 from mlv.schema.errors import JobError, UsageError
-from mlv.schema.jobs.influence import Gradients
+from mlv.schema.jobs.attribution import Gradients
 
 NONE = Gradients(projection="none", dimensions=0)
 PRINCIPAL = Gradients(dimensions=3)

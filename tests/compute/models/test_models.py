@@ -200,7 +200,7 @@ def test_a_model_without_a_tokenizer_is_refused_and_none_is_made_up(official_mt5
     folder = Path(shutil.copytree(official_mt5, tmp_path / "model"))
     reference = files.resolve(str(folder))
     spec = ProbeSpec(model=reference, collection="", probe_set="", languages=(), inputs_digest="")
-    job = JobDirectory.create(tmp_path, spec, {"model_path": str(folder)})
+    job = JobDirectory.create(tmp_path, spec, {"model_paths": {reference.name: str(folder)}})
     (folder / "tokenizer.json").unlink()
     attempts: tuple[Callable[[], object], ...] = (
         lambda: files.resolve(str(folder)),
@@ -287,11 +287,11 @@ def test_a_job_finds_its_model_only_with_the_content_it_was_planned_with(
 ) -> None:
     job = finetune_job(tmp_path)
     assert files.locate(job, reference) == official_mt5
-    job.update_provenance(model_path=str(tmp_path / "gone"))
+    job.update_provenance(model_paths={reference.name: str(tmp_path / "gone")})
     with pytest.raises(NotFoundError, match="gone"):
         files.locate(job, reference)
     changed = shutil.copytree(official_mt5, tmp_path / "changed")
     (changed / "config.json").write_text("{}")
-    job.update_provenance(model_path=str(changed))
+    job.update_provenance(model_paths={reference.name: str(changed)})
     with pytest.raises(JobError, match="content has changed"):
         files.locate(job, reference)

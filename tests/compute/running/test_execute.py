@@ -46,7 +46,7 @@ def test_every_kind_of_job_runs_to_its_end_and_not_again(
     job: JobDirectory = request.getfixturevalue(kind)(tmp_path)
     progress = Counting()
     assert execute.execute(job.path, options, progress)
-    assert job.state() == "done"
+    assert job.state() == "finished"
     assert progress.done == progress.total > 0
     assert not job.work.exists()
     events = [event["event"] for event in job.events()]
