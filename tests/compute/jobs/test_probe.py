@@ -12,6 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal
 from workers import run_job
 
+from mlv.compute.jobs import probe as probing
 from mlv.compute.machine.options import ExecuteOptions
 from mlv.compute.models import loading, scoring
 from mlv.compute.models.scoring import Probe
@@ -179,7 +180,7 @@ def test_a_broken_off_job_keeps_its_finished_languages(
             raise KeyboardInterrupt
         return score(*arguments)
 
-    monkeypatch.setattr(scoring, "score", breaks_at_the_second_language)
+    monkeypatch.setattr(probing, "score", breaks_at_the_second_language)
     with pytest.raises(KeyboardInterrupt):
         run_job(job, options)
     assert not (job.outputs / "probe_logits.parquet").exists()

@@ -246,6 +246,15 @@ def test_a_model_in_the_hubs_cache_is_found_without_network(official_mt5: Path, 
         files.resolve("someone/tiny-mt5", "other-branch")
 
 
+def test_a_pickle_on_the_hub_is_to_be_converted_by_its_name_and_revision(official_mt5: Path, hub: Path) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    snapshot = shutil.copytree(official_mt5, hub / "models--someone--tiny-mt5" / "snapshots" / commit)
+    (snapshot / "model.safetensors").unlink()
+    with pytest.raises(DataError, match="are pickles") as caught:
+        files.resolve("someone/tiny-mt5", commit)
+    assert caught.value.hint.endswith(f": mlv compute convert someone/tiny-mt5@{commit}")
+
+
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache of the hub, which cannot be reached."""

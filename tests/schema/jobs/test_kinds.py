@@ -185,4 +185,4 @@ def test_a_seed_that_no_library_takes_is_refused(kind: str, seed: int) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_specification_does_not_change(kind: str) -> None:
     with pytest.raises(ValueError, match="frozen"):
-        EXAMPLES[kind].seed = 7
+        EXAMPLES[kind].seed = 7  # type: ignore[misc]
