@@ -6,6 +6,7 @@ import pytest
 
 from mlv.compute.running.slurm_settings import read_settings
 from mlv.schema.errors import DataError
+from mlv.schema.jobs.kinds import KINDS
 
 FILE = """
 partition = "gpu"
@@ -35,6 +36,12 @@ def test_kinds_have_what_is_common_and_what_is_their_own(tmp_path: Path) -> None
     assert settings.of("pretrain") == asked
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_may_have_its_own(tmp_path: Path, kind: str) -> None:
+    settings = read_settings(tmp_path / "none", [f"{kind}.cpus=7"])
+    assert {other: settings.of(other).cpus for other in KINDS} == {**dict.fromkeys(KINDS, 2), kind: 7}
+
+
 def test_a_file_that_is_not_there_says_nothing(tmp_path: Path) -> None:
     assert read_settings(tmp_path / "slurm.toml").time == 240
 
@@ -60,14 +67,14 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     path.write_text('time = "soon"\ncpus = 0\npartitoin = "gpu"\n[probe]\nmemory = "much"\n')
     with pytest.raises(DataError) as error:
         read_settings(path)
-    for said in ("time: Write it as minutes", "cpus: Input should be greater", "partitoin: Extra inputs"):
+    for said in ("time: Write it as minutes", "cpus: should be greater", "partitoin: there is no such key"):
         assert said in error.value.message
     path.write_text("[probe]\nmemory = 'much'\nqueued = 3\n[sbatch]\narray = '0-3'\n")
     with pytest.raises(DataError) as error:
         read_settings(path)
     assert "sbatch: array is set by mlv" in error.value.message
     path.write_text("[probe]\nmemory = 'much'\nqueued = 3\n")
-    with pytest.raises(DataError, match=r"probe\.memory: .*probe\.queued: Extra"):
+    with pytest.raises(DataError, match=r"probe\.memory: .*probe\.queued: there is no such key"):
         read_settings(path)
 
 
@@ -76,10 +83,10 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     [
         ("partition", "has no value"),
         ("time.hours=3", "Write it as minutes"),
-        ("setup=a\nb", "setup.0: String should match"),
+        ("setup=a\nb", "setup #1: String should match"),
         ("partition=a b", "partition: String should match"),
         ("sbatch=wide", "sbatch: "),
-        ("probe=5", "probe: "),
+        ("probe=5", "- probe: should be a valid dictionary, not 5"),
         ("time=2", "warning: 120 s before the end is before the start"),
     ],
 )
