@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mlv.cli.edge import jobs_folder, say
 from mlv.cli.progress import progress
 from mlv.compute.machine.options import BATCH_TOKENS, ExecuteOptions
-from mlv.schema.store.waiting import at_work
+from mlv.schema.store.waiting import waiting_for_jobs
 
 if TYPE_CHECKING:
     import duckdb
@@ -39,7 +39,7 @@ class Work:
     plan_only: bool = False
     """Stop when the job directory is there: a worker elsewhere runs it."""
 
-    @at_work()
+    @waiting_for_jobs()
     def model(self, name: str) -> "ModelRef":
         """The model or checkpoint of a name: in the store, else in a folder, else on the hub (NAME@REVISION)."""
         from mlv.compute.models import files
@@ -56,7 +56,7 @@ class Work:
         with open_store(self.store) as connection:
             return reference.model_copy(update={"name": canonical_name(connection, reference)})
 
-    @at_work()
+    @waiting_for_jobs()
     def plan(self, kind: str, request: "Request") -> "JobDirectory":
         """Plan a job of a kind. Raises what the kind's planning raises."""
         from mlv.ingest.jobs.kinds import kind as find_kind
@@ -100,7 +100,7 @@ class Work:
             return None
         return self.finish(job)
 
-    @at_work()
+    @waiting_for_jobs()
     def finish(self, job: "JobDirectory") -> "Committed":
         """Run a planned job to its end, going on from where it was interrupted, and commit it."""
         from mlv.ingest.jobs.committing import committed
@@ -118,7 +118,7 @@ class Work:
         execute_job(job, self.options)
         return self.commit(job)
 
-    @at_work()
+    @waiting_for_jobs()
     def commit(self, job: "JobDirectory") -> "Committed":
         """Commit a finished job."""
         from mlv.ingest.jobs.committing import commit_job

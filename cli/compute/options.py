@@ -83,13 +83,21 @@ def _parameter(request: "type[Request]", name: str, field: "FieldInfo") -> inspe
 
 def _type(annotation: Any, repeated: bool) -> Any:
     """How an option's value is read; what it may be is the request's business."""
-    inner = [kind for kind in get_args(annotation) if kind is not type(None)] or [annotation]
-    plain = inner[0] if type(None) in get_args(annotation) else annotation
+    plain = _plain(annotation)
     if repeated or get_origin(plain) is dict:
         return list[str] | None
     if plain is bool:
         return bool
     return plain | None if plain in (int, float) else str | None
+
+
+def _plain(annotation: Any) -> Any:
+    """A type without None and without what is said about it."""
+    if get_origin(annotation) is Annotated:
+        return _plain(get_args(annotation)[0])
+    if type(None) in get_args(annotation):
+        return _plain(next(kind for kind in get_args(annotation) if kind is not type(None)))
+    return annotation
 
 
 def _default(value: Any, repeated: bool) -> Any:

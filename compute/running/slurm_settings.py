@@ -1,4 +1,4 @@
-"""What a cluster has to know to run jobs: ``slurm.toml`` beside the store, and what a command adds to it.
+"""Settings for jobs on a cluster: ``slurm.toml`` beside the store, changed by options of a command.
 
     partition = "gpu"
     time = "8:00:00"
@@ -7,10 +7,10 @@
     [finetune]            # for one kind of job: probe, finetune or influence
     time = "1-00:00:00"
 
-    [sbatch]              # whatever else sbatch knows
+    [sbatch]              # other options of sbatch
     mail-type = "FAIL"
 
-None of it enters a study or a job's identity: a study is the same wherever it runs.
+None of it is part of a study or of a job's identity: a study is the same wherever it runs.
 """
 
 import json
@@ -34,7 +34,7 @@ OWN: Final = ("array", "error", "job-name", "open-mode", "output", "requeue", "s
 _TIME: Final = re.compile(r"(?:(?P<days>\d+)-)?(?P<first>\d+)(?::(?P<second>\d+))?(?::(?P<third>\d+))?")
 
 
-def _minutes(given: Any) -> Any:
+def _minutes(given: object) -> object:
     """Minutes of a time as Slurm writes it: MM, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS."""
     if isinstance(given, int):
         return given
@@ -64,7 +64,7 @@ class _Table(BaseModel):
 
 
 class Resources(_Table):
-    """What jobs of a kind are given."""
+    """Resources of jobs of a kind."""
 
     partition: Word | None = None
     """The cluster's default if not given, likewise account and qos."""
@@ -75,7 +75,7 @@ class Resources(_Table):
     """Features that a node must have, e.g. ``a100|h100``."""
 
     time: Annotated[int, Field(ge=1), BeforeValidator(_minutes)] = 240
-    """Longest run, minutes. A job that needs longer is requeued and goes on, so that the default suits any."""
+    """Longest run, minutes. A job that needs longer is requeued and resumes, so the default suits any job."""
 
     gpus: Annotated[str, Field(pattern=r"^([\w.-]+:)?\d+$")] | None = None
     """GPUs of a job, or ``TYPE:NUMBER``; 1, and none with ``--device cpu``, if not given. A job uses one."""
@@ -90,10 +90,10 @@ class Resources(_Table):
     """Tasks of an array that run at a time."""
 
     warning: Annotated[int, Field(ge=1)] = 120
-    """Seconds before the end of its time at which a job is told to save; Slurm is up to a minute early."""
+    """Seconds before the end of its time at which a job is signalled to save; Slurm is up to a minute early."""
 
     requeues: Annotated[int, Field(ge=0)] = 20
-    """How often a job may start again, for whatever reason, before it counts as failed."""
+    """How often a job may start again, for any reason, before it counts as failed."""
 
     setup: Annotated[tuple[Line, ...], BeforeValidator(_as_tuple)] = ()
     """Lines of shell before the worker, e.g. ``module load cuda``."""
@@ -122,7 +122,7 @@ class Settings(Resources):
     """Jobs that are in the queue at a time, running ones included; clusters have limits for users and for arrays."""
 
     poll: Annotated[float, Field(gt=0)] = 15
-    """Seconds between two questions to the queue."""
+    """Seconds between two looks at the queue."""
 
     kinds: dict[str, dict[str, Any]] = {}
     """What a kind of job is given instead, by the same keys: in the file, tables named after the kinds."""

@@ -11,8 +11,8 @@ from mlv.ingest.jobs.cost import Cost
 from mlv.ingest.jobs.planning import Context, Plan
 from mlv.ingest.jobs.request import Count, Languages, ModelName, Name, Option
 from mlv.ingest.jobs.runs import NewRun
+from mlv.ingest.jobs.segments import select_segments
 from mlv.ingest.jobs.trained import corpora_of, enter_checkpoints, enter_corpora, enter_metrics
-from mlv.ingest.writing.corpora import select_segments
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import content_digest

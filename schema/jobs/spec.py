@@ -99,6 +99,6 @@ class Spec(SpecPart):
         """Names of the jobs that have to be committed before this one."""
         return frozenset(made.job for model in self.models() if (made := model.made_by))
 
-    def reads_index(self, identity: dict[str, Any]) -> bool:
+    def reads_index(self, identity: dict[str, Any]) -> bool:  # noqa: ARG002 most kinds read none
         """Whether the job reads the index of gradients that has an identity (``index.json``)."""
         return False
