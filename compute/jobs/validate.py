@@ -224,11 +224,7 @@ def _attributions(spec: ValidateSpec) -> dict[str, tuple[Attribution, tuple[Mode
     }
     if not chosen or len(chosen) < len(spec.attributions):
         raise JobError("Attributions to validate have to be there and to differ in name", "Plan the job again.")
-    gradients = spec.attributions[0].gradients.model_copy(update={"output": "loss"})
-    dot, cosine = (
-        Attribution(method="tracin", similarity=similarity, gradients=gradients) for similarity in ("dot", "cosine")
-    )
-    return {**chosen, "gradient-dot": (dot, last), "gradient-cosine": (cosine, last)}
+    return chosen | {name: (attribution, last) for name, attribution in spec.plain_gradients().items()}
 
 
 def _traced_and_other(means: FloatArray, targets: pl.DataFrame, quantity: Quantity) -> tuple[FloatArray, FloatArray]:

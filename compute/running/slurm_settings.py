@@ -22,7 +22,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from mlv.schema.errors import DataError, NotFoundError, format_validation_errors, listed
+from mlv.schema.errors import DataError, NotFoundError, at_key, format_validation_errors, listed
 from mlv.schema.jobs.kinds import KINDS
 
 FILE: Final = "slurm.toml"
@@ -166,7 +166,7 @@ def read_settings(path: Path, given: Sequence[str] = ()) -> Settings:
     try:
         return Settings.model_validate(settings)
     except ValidationError as error:
-        problems = format_validation_errors(error, Settings)
+        problems = format_validation_errors(error, Settings, _place)
         raise DataError(
             f"The settings for Slurm have problems ({path} and --slurm):{listed(problems)}",
             "docs/studies.md explains the keys.",
@@ -178,6 +178,11 @@ def named_file(path: Path) -> Path:
     if not path.is_file():
         raise NotFoundError(f"There is no file {path}.", f"Name one, or leave it out for {FILE} beside the store.")
     return path
+
+
+def _place(location: Sequence[int | str]) -> str:
+    """A place in the file, where the tables of kinds are not gathered in one."""
+    return at_key(location[1:] if location[:1] == ("kinds",) else location)
 
 
 def _change(settings: dict[str, Any], pair: str) -> None:

@@ -37,4 +37,7 @@ def parse_spec(value: Mapping[str, Any]) -> Spec:
 
 def read_spec(text: str) -> Spec:
     """The specification that :func:`~mlv.schema.jobs.identity.canonical_json` wrote. Raises ValueError."""
-    return parse_spec(json.loads(text))
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("a specification is a JSON object")
+    return parse_spec(value)

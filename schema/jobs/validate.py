@@ -35,6 +35,14 @@ class ValidateSpec(TracingSpec):
 
     removal_k: tuple[int, ...] = echoes.REMOVAL_K
 
+    def plain_gradients(self) -> dict[str, Attribution]:
+        """Baselines by name: gradients of the loss, those of the first attribution otherwise, compared plainly."""
+        gradients = self.attributions[0].gradients.model_copy(update={"output": "loss"})
+        return {
+            "gradient-dot": Attribution(method="tracin", similarity="dot", gradients=gradients),
+            "gradient-cosine": Attribution(method="tracin", similarity="cosine", gradients=gradients),
+        }
+
     def methods(self) -> tuple[Attribution, ...]:
-        """All that is validated."""
-        return self.attributions
+        """All that is validated, and the baselines that are made of gradients."""
+        return (*self.attributions, *self.plain_gradients().values()) if self.attributions else ()

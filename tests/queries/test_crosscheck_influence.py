@@ -24,7 +24,7 @@ from scipy import stats
 from mlv.queries import Query, catalogue, render, run
 from mlv.schema.derived.ranking_sums import FIRST_KEY, LAST_KEY, SUMS, parts, sum_rankings
 from mlv.schema.derived.resampling import draw_resamples
-from mlv.schema.jobs.influence import Attribution, Gradients, attribution_name
+from mlv.schema.jobs.attribution import Attribution, Gradients, attribution_name
 from mlv.schema.papers.echoes import BOOTSTRAP_RESAMPLES
 from mlv.schema.store.opening import connect, open_store
 

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from mlv.queries.execution import macros_sql
-from mlv.schema.jobs.influence import Attribution, Gradients, attribution_name
+from mlv.schema.jobs.attribution import Attribution, Gradients, attribution_name
 
 
 @pytest.fixture(scope="module")

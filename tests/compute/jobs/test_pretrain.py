@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from workers import run_job
 
 from mlv.compute.jobs import pretrain
 from mlv.compute.machine.options import ExecuteOptions, Silent
@@ -146,7 +147,7 @@ def test_an_unknown_preset_names_the_known_ones() -> None:
 def unbroken(pretrain_job: Plan, options: ExecuteOptions, tmp_path_factory: pytest.TempPathFactory) -> JobDirectory:
     """A run of six steps without incident. Tests do not change it."""
     job = pretrain_job(tmp_path_factory.mktemp("unbroken"))
-    pretrain.run(job, options)
+    run_job(job, options)
     return job
 
 
@@ -155,9 +156,9 @@ def test_a_broken_off_job_ends_with_the_weights_of_an_unbroken_one(
 ) -> None:
     job = pretrain_job(tmp_path / "broken")
     with pytest.raises(BrokenOffError):
-        pretrain.run(job, options, BreaksAfter(4))
+        run_job(job, options, BreaksAfter(4))
     assert not job.checkpoints.exists()
-    pretrain.run(job, options)
+    run_job(job, options)
     assert [event["step"] for event in job.events() if event["event"] == "continued"] == [4]
     listed = [pl.read_parquet(one.outputs / "checkpoints.parquet").rows() for one in (job, unbroken)]
     assert listed[0] == listed[1]

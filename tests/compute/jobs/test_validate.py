@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 from scipy.stats import spearmanr
+from workers import run_job, spec_of
 
 from mlv.compute.attribution import baselines
-from mlv.compute.jobs import finetune, validate
+from mlv.compute.jobs import validate
 from mlv.compute.jobs.validate import Study
 from mlv.compute.machine.options import SILENT, ExecuteOptions
 from mlv.compute.models import files, loading, scoring
@@ -20,11 +21,11 @@ from mlv.compute.training import retraining
 from mlv.compute.training.retraining import Retraining
 from mlv.compute.training.streams import FloatArray
 from mlv.schema.errors import JobError, MlvError
+from mlv.schema.jobs.attribution import Attribution, Gradients
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
-from mlv.schema.jobs.influence import Attribution, Gradients
 from mlv.schema.jobs.spec import ModelRef
-from mlv.schema.jobs.validate import ValidationSpec
+from mlv.schema.jobs.validate import ValidateSpec
 
 Plan = Callable[..., JobDirectory]
 TRAK = Attribution(gradients=Gradients(projection="random", dimensions=4, output="log_odds"))
@@ -36,13 +37,13 @@ def refer(name: str, digest: str = "0") -> ModelRef:
     return ModelRef(name=name, digest=digest)
 
 
-def toy_spec(**settings: Any) -> ValidationSpec:
+def toy_spec(**settings: Any) -> ValidateSpec:
     """A validation whose models are never looked at."""
     training = FinetuneSpec(
         model=refer("start"), source="made-up", languages=("en",), sentences=50, corpora=(), inputs_digest="0", seed=5
     )
     chosen = {"halves": 12, "other_seed_halves": 6, "removal_targets": 2, "removal_k": (3, 10), **settings}
-    return ValidationSpec(
+    return ValidateSpec(
         model=refer("epoch-2"),
         training=training,
         checkpoints=(refer("epoch-1"), refer("epoch-2")),
@@ -266,7 +267,7 @@ def recording(calls: list[tuple[Any, ...]]) -> validate.Scorer:
 
     def scorer(
         job: JobDirectory,
-        training: FinetuneSpec,
+        spec: ValidateSpec,
         checkpoints: tuple[ModelRef, ...],
         attribution: Attribution,
         targets: pl.DataFrame,
@@ -348,19 +349,14 @@ def test_inputs_that_cannot_be_used_are_errors_that_name_the_file(tmp_path: Path
         validate.read_study(job, study.spec)
     (job.inputs / "targets.parquet").unlink()
     with pytest.raises(JobError, match=r"targets\.parquet is missing"):
-        validate.validate(job, options, SILENT, recording([]))
-
-
-def test_only_validation_jobs_are_run(finetune_job: Plan, options: ExecuteOptions, tmp_path: Path) -> None:
-    with pytest.raises(JobError, match="is a finetune job, not validation"):
-        validate.validate(finetune_job(tmp_path), options, SILENT, recording([]))
+        validate.validate(job, study.spec, options, SILENT, recording([]))
 
 
 @pytest.fixture(scope="module")
 def finetuned(finetune_job: Plan, options: ExecuteOptions, tmp_path_factory: pytest.TempPathFactory) -> JobDirectory:
     """A run of one epoch. Tests do not change it."""
     job = finetune_job(tmp_path_factory.mktemp("finetuned"), epochs=1)
-    finetune.run(job, options)
+    run_job(job, options)
     return job
 
 
@@ -369,14 +365,12 @@ def validate_job(finetuned: JobDirectory, probe_frame: pl.DataFrame) -> Plan:
     """Plans two halves and one removal of :func:`finetuned`."""
 
     def plan(folder: Path) -> JobDirectory:
-        training = finetuned.spec()
-        assert isinstance(training, FinetuneSpec)
+        training = spec_of(finetuned, FinetuneSpec)
         last = files.resolve(str(finetuned.checkpoints / "epoch-1"))
         spec = toy_spec(halves=2, other_seed_halves=1, removal_targets=1, removal_k=(4,), attributions=(TRAK,))
         spec = spec.model_copy(update={"model": last, "training": training, "checkpoints": (last,)})
-        start = finetuned.read_json("provenance.json")["model_path"]
-        paths = {last.name: last.path, training.model.name: start}
-        job = JobDirectory.create(folder, spec, {"model_path": last.path, "model_paths": paths})
+        paths = {last.name: last.path, **finetuned.read_json("provenance.json")["model_paths"]}
+        job = JobDirectory.create(folder, spec, {"model_paths": paths})
         targets = probe_frame[[0, 14, 3, 20]].with_columns(
             target=pl.int_range(4, dtype=pl.Int32), answer=pl.Series([1, 2, 1, 2]), moved=pl.Series([1, 1, -1, -1])
         )
@@ -391,7 +385,7 @@ def validate_job(finetuned: JobDirectory, probe_frame: pl.DataFrame) -> Plan:
 def unbroken(validate_job: Plan, options: ExecuteOptions, tmp_path_factory: pytest.TempPathFactory) -> JobDirectory:
     """A validation without incident. Tests do not change it."""
     job = validate_job(tmp_path_factory.mktemp("unbroken"))
-    validate.validate(job, options, SILENT, recording([]))
+    validate.validate(job, spec_of(job, ValidateSpec), options, SILENT, recording([]))
     return job
 
 
@@ -403,6 +397,7 @@ def test_a_broken_off_job_goes_on_with_the_next_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     broken = validate_job(tmp_path)
+    spec = spec_of(broken, ValidateSpec)
     calls: list[tuple[Any, ...]] = []
     retrain, trained = retraining.Retrainer.__call__, []
 
@@ -414,9 +409,9 @@ def test_a_broken_off_job_goes_on_with_the_next_model(
 
     monkeypatch.setattr(retraining.Retrainer, "__call__", breaks_at_the_fourth)
     with pytest.raises(KeyboardInterrupt):
-        validate.validate(broken, options, SILENT, recording(calls))
+        validate.validate(broken, spec, options, SILENT, recording(calls))
     assert not broken.outputs.exists()
-    validate.validate(broken, options, SILENT, recording(calls))
+    validate.validate(broken, spec, options, SILENT, recording(calls))
     random = [f"removal-random-{draw}-4" for draw in range(3)]
     removals = ["removal-0-positive-4", "removal-0-negative-4", *random]
     assert trained == ["full", "same-0", "same-1", "other-0", "other-0", *removals]
@@ -468,6 +463,6 @@ def test_targets_that_cannot_be_asked_stop_the_job_before_scores_are_made(
         intact = pl.read_parquet(path)
         intact.with_columns(**damage).write_parquet(path)
         with pytest.raises(MlvError):
-            validate.validate(job, options, SILENT, recording(calls))
+            validate.validate(job, spec_of(job, ValidateSpec), options, SILENT, recording(calls))
         intact.write_parquet(path)
     assert not calls

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from workers import run_job
 
-from mlv.compute.jobs import finetune
 from mlv.compute.machine.options import ExecuteOptions, Silent
 from mlv.compute.machine.stopping import Stoppable, StoppedError, stop_on_signals
 from mlv.compute.running import execute
@@ -47,7 +47,7 @@ def _records_twice_an_epoch() -> object:
 def unbroken(finetune_job: Plan, options: ExecuteOptions, tmp_path_factory: pytest.TempPathFactory) -> JobDirectory:
     """A run of three epochs without incident."""
     job = finetune_job(tmp_path_factory.mktemp("unbroken"))
-    finetune.run(job, options)
+    run_job(job, options)
     return job
 
 
@@ -63,10 +63,10 @@ def test_training_saves_where_the_loss_is_recorded_and_ends_as_if_nothing_had_be
 ) -> None:
     job = finetune_job(tmp_path / "stopped")
     with pytest.raises(StoppedError):
-        finetune.run(job, options, StopsAfter(told))
+        run_job(job, options, StopsAfter(told))
     assert [path.name for path in job.work.iterdir()] == [f"state-{saved}"]
     assert len(list(job.checkpoints.glob("epoch-*"))) == saved // STEPS
-    finetune.run(job, options)
+    run_job(job, options)
     assert [event["step"] for event in job.events() if event["event"] == "continued"] == [saved]
     assert _found(job) == _found(unbroken)
 
@@ -77,8 +77,8 @@ def test_training_that_is_told_to_stop_again_and_again_ends_all_the_same(
     job = finetune_job(tmp_path / "stopped")
     for _ in range(EPOCHS * STEPS // RECORDED - 1):
         with pytest.raises(StoppedError):
-            finetune.run(job, options, StopsAfter(1))
-    finetune.run(job, options, StopsAfter(1))
+            run_job(job, options, StopsAfter(1))
+    run_job(job, options, StopsAfter(1))
     assert _found(job) == _found(unbroken)
 
 
