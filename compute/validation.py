@@ -21,6 +21,7 @@ attribution's scores, and ``gradient-dot`` and ``gradient-cosine``: gradients of
 compared plainly.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
@@ -154,12 +155,13 @@ def read_study(job: JobDirectory, spec: ValidationSpec) -> Study:
 def score_all(job: JobDirectory, study: Study, scorer: Scorer, options: ExecuteOptions) -> dict[str, FloatArray]:
     """Scores that are not random by name, the first attribution's first; those in ``work/`` are not made again.
 
-    Raises JobError where two attributions have one name, or a score is no number.
+    Raises JobError where an attribution is there twice, or a score is no number.
     """
     columns = [str(target) for target in study.targets["target"]]
     found = {}
     for name, (attribution, checkpoints) in _attributions(study.spec).items():
-        path = job.work / f"scores-{name}.parquet"
+        # a name may be as long as a file's, and has spaces
+        path = job.work / f"scores-{hashlib.sha256(name.encode()).hexdigest()[:12]}.parquet"
         if not path.exists():
             scores = scorer(job, study.spec.training, checkpoints, attribution, study.targets, options)
             if not np.isfinite(scores).all():
@@ -234,7 +236,7 @@ def _attributions(spec: ValidationSpec) -> dict[str, tuple[Attribution, tuple[Mo
         for attribution in spec.attributions
     }
     if not chosen or len(chosen) < len(spec.attributions):
-        raise JobError("Attributions to validate have to be there and to differ in name", "Plan the job again.")
+        raise JobError("Attributions to validate have to be there, each once", "Plan the job again.")
     gradients = spec.attributions[0].gradients.model_copy(update={"output": "loss"})
     dot, cosine = (
         Attribution(method="tracin", similarity=similarity, gradients=gradients) for similarity in ("dot", "cosine")

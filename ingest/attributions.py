@@ -13,7 +13,7 @@ from typing import Any, Final, get_args
 from pydantic import ValidationError
 
 from mlv.schema import paper
-from mlv.schema.jobs import Attribution, Gradients, ModuleGroup, Stack, attribution_name
+from mlv.schema.jobs import TRACIN_DAMPING, Attribution, Gradients, ModuleGroup, Stack
 
 ALL_MODULES: Final[tuple[ModuleGroup, ...]] = get_args(ModuleGroup)
 ALL_STACKS: Final[tuple[Stack, ...]] = get_args(Stack)
@@ -24,7 +24,7 @@ dimensions. This is little beside 1, the mean squared norm of the features, and 
 
 DEFAULTS: Final = {
     "trak": Attribution(),
-    "tracin": Attribution(method="tracin", similarity="cosine", damping=0.0),
+    "tracin": Attribution(method="tracin", similarity="cosine", damping=TRACIN_DAMPING),
 }
 """By method, what holds where neither a preset nor an option says otherwise."""
 
@@ -43,7 +43,7 @@ PRESETS: Final = {
     "languages": Attribution(
         method="tracin",
         similarity="cosine",
-        damping=0.0,
+        damping=TRACIN_DAMPING,
         weights="equal",
         gradients=Gradients(corruptions="epoch", modules=ALL_MODULES, projection="none", dimensions=0),
     ),
@@ -92,7 +92,7 @@ def attribution(choices: Choices, faults: list[str]) -> Attribution:
 
 
 def named(name: str, seed: int, faults: list[str]) -> Attribution:
-    """The attribution of a name: ``default``, ``exact``, a preset, or as tables call it, e.g. ``trak-random-32``."""
+    """The attribution of a name: ``default``, ``exact``, a preset, or the beginning of one, ``trak-random-32``."""
     if name == "default":
         return attribution(Choices(seed=seed), faults)
     if name == "exact":
@@ -118,13 +118,8 @@ def named(name: str, seed: int, faults: list[str]) -> Attribution:
 
 
 def named_all(names: Sequence[str], seed: int, faults: list[str]) -> tuple[Attribution, ...]:
-    """The attributions of some names, in their order and each once; tables have to tell them apart."""
-    chosen: dict[str, Attribution] = {}
-    for name in names:
-        one = named(name, seed, faults)
-        if chosen.setdefault(attribution_name(one), one) != one:
-            faults.append(f"Tables call --attribution {name} {attribution_name(one)}, like another one: leave one out.")
-    return tuple(chosen.values())
+    """The attributions of some names, in their order and each once."""
+    return tuple(dict.fromkeys(named(name, seed, faults) for name in names))
 
 
 def _base(choices: Choices) -> Attribution:

@@ -1,8 +1,8 @@
 """What a study will take, from what committed runs of the same models took: hours, disk, and growth of the store.
 
-A rate is a median over runs that went through without a break, on the hardware that the newest of them ran on. Where
-there is no such run there is no rate, and no estimate. Rows of the store do not depend on the model, so their number is
-measured on all runs of a kind, and their size is that of the store's present ones.
+A rate is a median over runs with the study's settings that went through without a break, on the hardware that the
+newest of them ran on. Where there is no such run there is no rate, and no estimate. Rows of the store do not depend on
+the model, so their number is measured on all runs of a kind, and their size is that of the store's present ones.
 """
 
 import json
@@ -22,7 +22,8 @@ from mlv.ingest.plan import default_probe_set
 from mlv.ingest.study import Cell, CellKind
 from mlv.ingest.study_board import Board
 from mlv.schema import paper
-from mlv.schema.jobs import Attribution, InfluenceSpec, ModelRef, spec_hash
+from mlv.schema.jobs import Attribution, FinetuneSpec, InfluenceSpec, ModelRef, default_settings, spec_hash
+from mlv.schema.settings import settings
 
 UNITS: Final[dict[CellKind, str]] = {
     "finetune": "training examples x epochs",
@@ -33,6 +34,10 @@ UNITS: Final[dict[CellKind, str]] = {
 
 BYTES_PER_PARAMETER: Final = 4
 """Of a checkpoint whose size was never measured; the tokenizer is left out."""
+
+
+_TIMELESS: Final = ("epochs", "learning_rate")
+"""Settings of a training that the time for an example and epoch does not depend on; all others count."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def _row(
 
 
 def _units(connection: duckdb.DuckDBPyConnection, board: Board, cell: Cell) -> int:
-    settings, probing = board.study.finetuning, board.study.probing
+    finetuning, probing = board.study.finetuning, board.study.probing
     if cell.kind == "probe":
         return number(
             connection,
@@ -98,8 +103,8 @@ def _units(connection: duckdb.DuckDBPyConnection, board: Board, cell: Cell) -> i
     assert cell.run is not None
     examples = round(cell.run.sentences * (1 - paper.DEVELOPMENT_SHARE))
     if cell.kind == "finetune":
-        return examples * settings.epochs
-    return examples * _passes(*_attribution(board), settings.epochs)
+        return examples * finetuning.epochs
+    return examples * _passes(*_attribution(board), finetuning.epochs)
 
 
 def _attribution(board: Board) -> tuple[Attribution, str]:
@@ -139,16 +144,30 @@ ORDER BY r.started_at DESC
 
 
 def _measured(connection: duckdb.DuckDBPyConnection, board: Board, kind: CellKind, base: int | None) -> list[_Measured]:
-    """Runs that tell the rate of a kind with a model: those on the newest's hardware and, of influence, alike ones."""
+    """Runs that tell the rate of a kind with a model: those with the study's settings, on the newest's hardware."""
     rows = connection.execute(_RUNS, {"kind": kind, "base": base}).fetchall()
     runs = []
     for text, seconds, provenance, examples in rows:
         spec = json.loads(text)
-        if kind != "influence" or spec["attribution"] == _attribution(board)[0].model_dump(mode="json"):
+        if _works_alike(board, kind, spec):
             units = examples * _passes_of(spec)
             runs.append(_Measured(spec, seconds, units, _hardware(json.loads(provenance))))
     runs = [run for run in runs if run.units and run.seconds > 0]
     return [run for run in runs if run.hardware == runs[0].hardware]
+
+
+def _works_alike(board: Board, kind: CellKind, spec: dict[str, Any]) -> bool:
+    """Whether a run took for a unit what a run of the study will take."""
+    if kind == "influence":
+        return bool(spec["attribution"] == _attribution(board)[0].model_dump(mode="json"))
+    if kind == "finetune":
+        wanted = default_settings(FinetuneSpec) | board.study.finetuning.model_dump(mode="json")
+        return _timed(settings(spec)) == _timed(wanted)
+    return True
+
+
+def _timed(chosen: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in chosen.items() if name not in _TIMELESS}
 
 
 def _passes_of(spec: dict[str, Any]) -> int:

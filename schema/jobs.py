@@ -31,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from mlv.schema import paper
 from mlv.schema.errors import JobError, excerpt
+from mlv.schema.settings import NOT_COMPARED, words
 
 if TYPE_CHECKING:
     import polars
@@ -223,6 +224,13 @@ class Gradients(Spec):
     """Of random directions."""
 
 
+DAMPING = 1.0
+"""TRAK's lambda unless another is given."""
+
+TRACIN_DAMPING = 0.0
+"""What stands for the lambda that TracIn does not have."""
+
+
 class Attribution(Spec):
     """How scores are made of gradients."""
 
@@ -230,7 +238,7 @@ class Attribution(Spec):
     similarity: Literal["dot", "cosine"] = "dot"
     """cosine: gradients are normalised first."""
 
-    damping: float = 1.0
+    damping: float = DAMPING
     """TRAK's lambda, in units of the mean squared norm of the features; TracIn has none."""
 
     confidence: bool = False
@@ -243,11 +251,24 @@ class Attribution(Spec):
 
 
 def attribution_name(attribution: Attribution) -> str:
-    """What an attribution is called in tables, e.g. ``trak-principal-32`` or ``tracin-cosine-exact``."""
+    """What an attribution is called in tables: ``trak-principal-32``, ``tracin-cosine-exact``, then whatever of it is
+    not the default, as in ``trak-principal-16 corruptions=epoch``. Two that differ have two names."""
     gradients = attribution.gradients
     cosine = "-cosine" if attribution.similarity == "cosine" else ""
     directions = "exact" if gradients.projection == "none" else f"{gradients.projection}-{gradients.dimensions}"
-    return f"{attribution.method}{cosine}-{directions}"
+    every, said = (words(one.model_dump(mode="json")) for one in (attribution, _otherwise_default(attribution)))
+    return " ".join([f"{attribution.method}{cosine}-{directions}", *(word for word in every if word not in said)])
+
+
+def _otherwise_default(attribution: Attribution) -> Attribution:
+    """The attribution that the beginning of its name stands for where nothing follows."""
+    projection, dimensions = attribution.gradients.projection, attribution.gradients.dimensions
+    return Attribution(
+        method=attribution.method,
+        similarity="cosine" if attribution.similarity == "cosine" else "dot",
+        damping=TRACIN_DAMPING if attribution.method == "tracin" else DAMPING,
+        gradients=Gradients(projection=projection, dimensions=0 if projection == "none" else dimensions),
+    )
 
 
 TargetSelection = Literal["shifted", "all", "chosen"]
@@ -419,6 +440,13 @@ def spec_hash(spec: JobSpec) -> str:
     if isinstance(spec, InfluenceSpec | ValidationSpec):
         identity["training"] = spec_hash(spec.training)
     return hashlib.sha256(_canonical(identity).encode()).hexdigest()
+
+
+def default_settings(spec: type[FinetuneSpec]) -> dict[str, Any]:
+    """The settings of a specification in which nothing is said of them."""
+    left_out = NOT_COMPARED[spec.model_fields["kind"].default]
+    fields = {name: field for name, field in spec.model_fields.items() if name not in left_out}
+    return {name: field.default for name, field in fields.items() if not field.is_required()}
 
 
 def checkpoint_key(model: ModelRef) -> str:

@@ -20,7 +20,7 @@ from mlv.schema.jobs import Attribution, FinetuneSpec, Gradients, JobDirectory, 
 
 Plan = Callable[..., JobDirectory]
 TRAK = Attribution(gradients=Gradients(projection="random", dimensions=4, output="log_odds"))
-TRACIN = Attribution(method="tracin", gradients=Gradients(projection="none"))
+TRACIN = Attribution(method="tracin", damping=0.0, gradients=Gradients(projection="none", dimensions=0))
 TABLES = ("validation", "retrainings", "halves", "removals")
 
 
@@ -284,7 +284,7 @@ def test_each_attribution_is_given_its_checkpoints(tmp_path: Path, options: Exec
         (["epoch-2"], Attribution(method="tracin", similarity="dot", gradients=plain)),
         (["epoch-2"], Attribution(method="tracin", similarity="cosine", gradients=plain)),
     ]
-    names = ["trak-random-4", "tracin-exact", "gradient-dot", "gradient-cosine", "character-ngrams"]
+    names = ["trak-random-4 output=log_odds", "tracin-exact", "gradient-dot", "gradient-cosine", "character-ngrams"]
     assert list(scores) == names
     # the traced answer is in the mask's place: the second where the margin moved down
     filled = ["so yes 0", "so no 1", "so yes 2", "so no 3"]
@@ -296,17 +296,24 @@ def test_each_attribution_is_given_its_checkpoints(tmp_path: Path, options: Exec
         np.testing.assert_array_equal(again[name], scores[name])
 
 
-def test_attributions_of_one_name_are_refused(tmp_path: Path, options: ExecuteOptions) -> None:
-    alike = (TRAK, TRAK.model_copy(update={"damping": 0.1}))
-    for number, attributions in enumerate((alike, ())):
-        job, study = toy_job(tmp_path / str(number), attributions=attributions)
-        with pytest.raises(JobError, match="differ in name"):
-            validation.score_all(job, study, recording([]), options)
+@pytest.mark.parametrize("attributions", [(TRAK, TRAK), ()])
+def test_an_attribution_that_is_there_twice_is_refused(
+    tmp_path: Path, options: ExecuteOptions, attributions: tuple[Attribution, ...]
+) -> None:
+    job, study = toy_job(tmp_path, attributions=attributions)
+    with pytest.raises(JobError, match="each once"):
+        validation.score_all(job, study, recording([]), options)
+
+
+def test_attributions_that_differ_in_anything_are_told_apart(tmp_path: Path, options: ExecuteOptions) -> None:
+    job, study = toy_job(tmp_path, attributions=(TRAK, TRAK.model_copy(update={"damping": 0.1})))
+    names = list(validation.score_all(job, study, recording([]), options))
+    assert names[:2] == ["trak-random-4 output=log_odds", "trak-random-4 damping=0.1 output=log_odds"]
 
 
 def test_scores_that_are_no_numbers_are_refused_and_not_kept(tmp_path: Path, options: ExecuteOptions) -> None:
     job, study = toy_job(tmp_path)
-    with pytest.raises(JobError, match=r"trak-random-4 of validate-.* are no numbers"):
+    with pytest.raises(JobError, match=r"trak-random-4 output=log_odds of validate-.* are no numbers"):
         validation.score_all(job, study, lambda *_: np.full((4, 41), np.nan), options)
     assert not job.work.exists()
 

@@ -221,8 +221,15 @@ def test_an_influence_run_tells_what_it_traced_and_how(study: Study) -> None:
             *("nano", "lines", "fa,ko", "multilingual", 40, 1),
         )
     ]
-    assert study.rows("SELECT settings FROM v_influence_run") == study.rows(
-        "SELECT settings FROM v_checkpoint WHERE is_final AND run IS NOT NULL"
+    [(settings, attribution, tracing)] = study.rows("SELECT settings, attribution, tracing FROM v_influence_run")
+    assert study.rows("SELECT settings FROM v_checkpoint WHERE is_final AND run IS NOT NULL") == [(settings,)]
+    assert settings == (
+        "epochs=2 batch_size=8 learning_rate=0.00005 max_tokens=256 precision=fp32 noise_density=0.15 "
+        "mean_span_length=3.0 development_share=0.2"
+    )
+    assert attribution == "trak-principal-16"
+    assert tracing == (
+        "checkpoints=epoch-1,epoch-2 collection=demo probe_set=demo-all quantity=answer selection=shifted top_k=3"
     )
     assert violations(study.connection) == []
 

@@ -368,11 +368,9 @@ def test_attributions_are_told_apart_by_their_names() -> None:
     both = named_all(["default", "exact", default], 0, faults)
     assert [attribution_name(one) for one in both] == [default, "trak-exact"]
     assert faults == []
-    named_all(["echoes", "trak-dense-4096", "trak-wide-3"], 0, faults)
-    assert [fault.partition(":")[0] for fault in faults] == [
-        "Tables call --attribution trak-dense-4096 trak-dense-4096, like another one",
-        "There is no --attribution trak-wide-3",
-    ]
+    dense = named_all(["echoes", "trak-dense-4096", "trak-wide-3"], 0, faults)
+    assert len({attribution_name(one) for one in dense}) == len(dense) == 3
+    assert [fault.partition(":")[0] for fault in faults] == ["There is no --attribution trak-wide-3"]
 
 
 # What is refused -------------------------------------------------------------------------------------------------

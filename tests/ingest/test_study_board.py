@@ -233,6 +233,23 @@ def test_rates_are_those_of_the_newest_hardware_and_of_unbroken_runs(place: Plac
     assert _rate(place, board) == (1.0, "1 runs, cpu, 4 threads")
 
 
+@pytest.mark.parametrize(
+    ("changes", "measured"),
+    [
+        ({"epochs": 7, "learning_rate": 0.1}, "1 runs, cpu, 1 thread"),
+        ({"batch_size": 2}, "nothing measured"),
+        ({"max_tokens": 9}, "nothing measured"),
+        ({"precision": "bf16"}, "nothing measured"),
+    ],
+)
+def test_the_rate_of_training_is_that_of_runs_with_the_studys_settings(
+    place: Place, changes: dict[str, object], measured: str
+) -> None:
+    place.do(place.board(), Cell("finetune", "nano", FARSI))
+    _took(place, "finetune", 8.0)
+    assert _rate(place, place.board(finetuning=changes))[1] == measured
+
+
 def _rate(place: Place, board: Board) -> tuple[float, str]:
     row = estimate(place.connection, board, place.store).filter(kind="finetune").row(0, named=True)
     return row["seconds_per_unit"], row["measured"]
