@@ -18,6 +18,7 @@ from mlv.compute import runtime
 from mlv.compute.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.stopping import Stoppable, StoppedError
 from mlv.schema.errors import JobError, MlvError
+from mlv.schema.events import Failed, Finished, Resumed, Started, Stopped
 from mlv.schema.jobs import OUTPUTS, JobDirectory, JobSpec, now
 
 Runner = Callable[[JobDirectory, ExecuteOptions, Progress], None]
@@ -144,7 +145,7 @@ def _runner(spec: JobSpec) -> Runner:
 def _recorded(job: JobDirectory, options: ExecuteOptions) -> Iterator[None]:
     """Keep the job's state, times, events and surroundings."""
     provenance = job.read_json("provenance.json")
-    job.log("resumed" if provenance.get("started_at") else "started", **runtime.slurm())
+    job.log((Resumed if provenance.get("started_at") else Started)(**runtime.slurm()))
     job.set_state("running")
     job.update_provenance(started_at=provenance.get("started_at") or now().isoformat())
     try:
@@ -152,16 +153,16 @@ def _recorded(job: JobDirectory, options: ExecuteOptions) -> Iterator[None]:
         # after the work, so that it tells the flags and threads that the work ran with
         device = runtime.device_name(options.device)
         job.update_provenance(environment=runtime.environment(device), finished_at=now().isoformat())
-        job.log("finished")
+        job.log(Finished())
         job.set_state("done")
     except StoppedError as error:
-        job.log("stopped", reason=str(error))
+        job.log(Stopped(reason=str(error)))
         raise
     except BaseException as error:
         # the disk may be full; the reason is raised all the same
         with contextlib.suppress(OSError):
-            reason = getattr(error, "message", "") or str(error) or type(error).__name__
-            job.log("failed", reason=reason)
+            reason = str(getattr(error, "message", "") or error) or type(error).__name__
+            job.log(Failed(reason=reason))
             job.set_state("failed", reason=reason)
         raise
 

@@ -20,6 +20,7 @@ from mlv.compute.corruption import BoolArray
 from mlv.compute.files import read_table, write_table
 from mlv.compute.options import ExecuteOptions, Progress
 from mlv.schema.errors import JobError
+from mlv.schema.events import Retrained
 from mlv.schema.jobs import FinetuneSpec, JobDirectory
 
 ANSWERS: Final = {
@@ -108,7 +109,7 @@ def retrain_all(
             means = retrain(retraining, f"retraining {number} of {len(retrainings)}")
             rows = _answers(retraining, means, targets)
             write_table(_part(job, retraining), rows)
-            job.log("retraining", **rows.select("id", "kind", "seed", "left_out").row(0, named=True))
+            job.log(Retrained(**rows.select("id", "kind", "seed", "left_out").row(0, named=True)))
     return pl.concat([read_table(_part(job, retraining), list(ANSWERS)) for retraining in retrainings])
 
 

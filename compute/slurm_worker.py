@@ -16,6 +16,7 @@ import submitit
 
 from mlv.compute.launchers import LOG
 from mlv.compute.stopping import SIGNALS
+from mlv.schema.events import Failed
 from mlv.schema.jobs import JobDirectory
 
 STOPPED: Final = 130
@@ -60,7 +61,7 @@ class SlurmWorker:
             return
         job = JobDirectory(self._job)
         reason = f"It was put back into the queue {count} times and did not come to its end: give it more time."
-        job.log("failed", reason=reason)
+        job.log(Failed(reason=reason))
         job.set_state("failed", reason=reason)
         raise SystemExit(1)
 

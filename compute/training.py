@@ -30,6 +30,7 @@ from mlv.compute.options import Progress
 from mlv.compute.stopping import StoppedError
 from mlv.compute.streams import IntArray
 from mlv.schema.errors import JobError
+from mlv.schema.events import CheckpointWritten, Continued
 from mlv.schema.jobs import JobDirectory
 
 IGNORED: Final = -100
@@ -215,7 +216,7 @@ def publish(job: JobDirectory, loaded: LoadedModel, epoch: int) -> None:
     with folder_aside(job.checkpoints / f"epoch-{epoch}") as aside:
         loaded.model.save_pretrained(aside)
         loaded.tokenizer.save_pretrained(aside)
-    job.log("checkpoint", epoch=epoch)
+    job.log(CheckpointWritten(epoch=epoch))
 
 
 def train(job: JobDirectory, trainer: transformers.Trainer, progress: Progress, label: str) -> None:
@@ -226,7 +227,7 @@ def train(job: JobDirectory, trainer: transformers.Trainer, progress: Progress, 
     state = last_state(job)
     done = int(state.name.partition("-")[2]) if state else 0
     if state:
-        job.log("continued", step=done)
+        job.log(Continued(step=done))
     steps = trainer.args.max_steps
     if steps <= 0:
         steps = len(trainer.get_train_dataloader()) * int(trainer.args.num_train_epochs)

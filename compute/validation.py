@@ -39,6 +39,7 @@ from mlv.compute.probing import COLUMNS, MASK
 from mlv.compute.retraining import Retrain, Retrainer, Retraining, ask, askable, retrain_all
 from mlv.compute.streams import IntArray, Purpose, Stream
 from mlv.schema.errors import JobError
+from mlv.schema.events import Reproduced, ScoresMade, SkippedRemoval, UndefinedCorrelations
 from mlv.schema.jobs import (
     Attribution,
     FinetuneSpec,
@@ -167,7 +168,7 @@ def score_all(job: JobDirectory, study: Study, scorer: Scorer, options: ExecuteO
             if not np.isfinite(scores).all():
                 raise JobError(f"Scores {name} of {job.path.name} are no numbers", "Look at the losses of the run.")
             write_table(path, pl.DataFrame(scores.T, schema=columns))
-            job.log("scores", name=name)
+            job.log(ScoresMade(name=name))
         found[name] = read_table(path, columns).to_numpy().T
     return found | {"character-ngrams": _spelling(study)}
 
@@ -283,7 +284,7 @@ def _removal_sizes(job: JobDirectory, study: Study) -> list[int]:
     examples = study.examples.height
     for k in study.spec.removal_k:
         if k >= examples:
-            job.log("skipped", test="removal", k=k, examples=examples)
+            job.log(SkippedRemoval(k=k, examples=examples))
     return [k for k in study.spec.removal_k if k < examples]
 
 
@@ -375,7 +376,7 @@ def _defined(job: JobDirectory, results: Sequence[pl.DataFrame]) -> pl.DataFrame
     rows = pl.concat([pl.DataFrame(schema=RESULTS), *results])
     undefined = rows.filter(pl.col("value").is_nan())
     for scores, seeds, count in undefined.group_by("scores", "seeds", maintain_order=True).len().iter_rows():
-        job.log("undefined", test="lds", scores=scores, seeds=seeds, rows=count)
+        job.log(UndefinedCorrelations(scores=scores, seeds=seeds, rows=count))
     return rows.filter(pl.col("value").is_not_nan())
 
 
@@ -390,4 +391,4 @@ def _log_reproduction(job: JobDirectory, last: FloatArray) -> None:
     """Log by how much the run's own examples trained again and its last checkpoint, ``last`` [targets, 2], differ."""
     answers = read_parquet(job.outputs / "retrainings.parquet").filter(pl.col("id") == "full")
     differences = np.abs(answers["margin"].to_numpy() - (last[:, 0] - last[:, 1]))
-    job.log("reproduced", largest_difference_of_margins=float(differences.max()))
+    job.log(Reproduced(largest_difference_of_margins=float(differences.max())))

@@ -7,7 +7,6 @@ which are turned into the store's keys here; a row whose key is not in the store
 import json
 import os
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from mlv.ingest.profiles import answer_probes, build_model_profiles
 from mlv.ingest.projections import commit_projection
 from mlv.ingest.rulebook import packaged
 from mlv.schema.errors import JobError, StoreError
+from mlv.schema.events import detail_of
 from mlv.schema.jobs import (
     CHECKPOINT_NAME,
     FinetuneSpec,
@@ -212,7 +212,7 @@ def _checkpoint_row(
 def _insert_run(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: JobSpec, start: _Start | None) -> int:
     provenance = job.read_json("provenance.json")
     events = job.events()
-    moments = [datetime.fromisoformat(event["at"]) for event in events] or [now()]
+    moments = [happened.at for happened in events] or [now()]
     row = {
         "kind": spec.kind,
         "name": job_name(spec),
@@ -237,11 +237,11 @@ def _events(connection: duckdb.DuckDBPyConnection, job: JobDirectory, run_id: in
         {
             "run_id": run_id,
             "position": position,
-            "happened_at": datetime.fromisoformat(event.pop("at")),
-            "event": event.pop("event"),
-            "detail": json.dumps(event, ensure_ascii=False),
+            "happened_at": happened.at,
+            "event": happened.event.event,
+            "detail": detail_of(happened.event),
         }
-        for position, event in enumerate(job.events())
+        for position, happened in enumerate(job.events())
     ]
     return append(connection, "run_event", pl.DataFrame(rows)) if rows else 0
 

@@ -5,7 +5,6 @@ carries the hash of the specification: a job that was planned before is found, n
 """
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from mlv.ingest.corpora import select_segments
 from mlv.ingest.loading import check_name
 from mlv.ingest.models import find_checkpoint, whereabouts
 from mlv.schema.errors import DataError, NotFoundError, UsageError
+from mlv.schema.events import SkippedProbes, name_of, read_event
 from mlv.schema.jobs import (
     CorpusRef,
     FinetuneSpec,
@@ -218,11 +218,12 @@ def probe_spec(
 def _skipped(connection: duckdb.DuckDBPyConnection, checkpoint_id: int | None) -> pl.DataFrame:
     """Probes that a run on this checkpoint left out, since their answers tokenise alike."""
     rows = connection.execute(
-        "SELECT e.detail FROM run_event e JOIN run r USING (run_id) "
-        "WHERE e.event = 'skipped' AND r.start_checkpoint_id = ?",
-        [checkpoint_id],
+        "SELECT e.detail FROM run_event e JOIN run r USING (run_id) WHERE e.event = ? AND r.start_checkpoint_id = ?",
+        [name_of(SkippedProbes), checkpoint_id],
     ).fetchall()
-    left_out = [(row["language"], row["question"]) for (detail,) in rows for row in json.loads(detail)["probes"]]
+    events = [read_event(name_of(SkippedProbes), detail) for (detail,) in rows]
+    skipped = [probe for event in events if isinstance(event, SkippedProbes) for probe in event.probes]
+    left_out = [(probe.language, probe.question) for probe in skipped]
     return pl.DataFrame(left_out, schema={"language": pl.String, "question": pl.String}, orient="row")
 
 

@@ -22,6 +22,7 @@ from mlv.ingest.plan import default_probe_set
 from mlv.ingest.study import Cell, CellKind
 from mlv.ingest.study_board import Board
 from mlv.schema import paper
+from mlv.schema.events import Resumed, name_of
 from mlv.schema.jobs import Attribution, FinetuneSpec, InfluenceSpec, ModelRef, default_settings, spec_hash
 from mlv.schema.settings import settings
 
@@ -138,14 +139,14 @@ SELECT r.spec, epoch(r.finished_at - r.started_at) AS seconds, r.provenance,
 FROM run r
 JOIN checkpoint k ON k.checkpoint_id = r.start_checkpoint_id
 WHERE r.status = 'committed' AND r.kind = $kind AND k.base_model_id = $base
-    AND r.run_id NOT IN (SELECT run_id FROM run_event WHERE event = 'resumed')
+    AND r.run_id NOT IN (SELECT run_id FROM run_event WHERE event = $resumed)
 ORDER BY r.started_at DESC
 """
 
 
 def _measured(connection: duckdb.DuckDBPyConnection, board: Board, kind: CellKind, base: int | None) -> list[_Measured]:
     """Runs that tell the rate of a kind with a model: those with the study's settings, on the newest's hardware."""
-    rows = connection.execute(_RUNS, {"kind": kind, "base": base}).fetchall()
+    rows = connection.execute(_RUNS, {"kind": kind, "base": base, "resumed": name_of(Resumed)}).fetchall()
     runs = []
     for text, seconds, provenance, examples in rows:
         spec = json.loads(text)

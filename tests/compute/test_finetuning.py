@@ -17,6 +17,7 @@ import pytest
 from mlv.compute import finetuning, models, training
 from mlv.compute.options import ExecuteOptions, Silent
 from mlv.schema.errors import JobError
+from mlv.schema.events import Continued
 from mlv.schema.jobs import JobDirectory
 
 Plan = Callable[..., JobDirectory]
@@ -103,7 +104,7 @@ def test_a_job_killed_while_saving_goes_on_from_the_epoch_before(
         finetuning.run(job, options)
     assert [path.name for path in job.checkpoints.iterdir()] == ["epoch-1"]
     finetuning.run(job, options)
-    assert [event["step"] for event in job.events() if event["event"] == "continued"] == [6]
+    assert [event.step for event in job.logged(Continued)] == [6]
     assert_same_run(job, unbroken, epochs=3)
 
 

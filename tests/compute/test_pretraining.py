@@ -11,6 +11,7 @@ import pytest
 from mlv.compute import models, pretraining
 from mlv.compute.options import ExecuteOptions, Silent
 from mlv.schema.errors import DataError, UsageError
+from mlv.schema.events import Continued
 from mlv.schema.jobs import JobDirectory
 
 Plan = Callable[..., JobDirectory]
@@ -155,7 +156,7 @@ def test_a_broken_off_job_ends_with_the_weights_of_an_unbroken_one(
         pretraining.run(job, options, BreaksAfter(4))
     assert not job.checkpoints.exists()
     pretraining.run(job, options)
-    assert [event["step"] for event in job.events() if event["event"] == "continued"] == [4]
+    assert [event.step for event in job.logged(Continued)] == [4]
     listed = [pl.read_parquet(one.outputs / "checkpoints.parquet").rows() for one in (job, unbroken)]
     assert listed[0] == listed[1]
 

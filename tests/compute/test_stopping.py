@@ -13,6 +13,7 @@ import pytest
 from mlv.compute import finetuning, jobs, training
 from mlv.compute.options import ExecuteOptions, Silent
 from mlv.compute.stopping import Stoppable, StoppedError, listening
+from mlv.schema.events import Continued, Stopped
 from mlv.schema.jobs import JobDirectory
 
 Plan = Callable[..., JobDirectory]
@@ -65,7 +66,7 @@ def test_training_saves_where_the_loss_is_recorded_and_ends_as_if_nothing_had_be
     assert [path.name for path in job.work.iterdir()] == [f"state-{saved}"]
     assert len(list(job.checkpoints.glob("epoch-*"))) == saved // STEPS
     finetuning.run(job, options)
-    assert [event["step"] for event in job.events() if event["event"] == "continued"] == [saved]
+    assert [event.step for event in job.logged(Continued)] == [saved]
     assert _found(job) == _found(unbroken)
 
 
@@ -104,8 +105,7 @@ def test_a_process_that_gets_a_signal_leaves_a_job_that_nobody_runs_and_that_goe
     assert told.returncode == -signal.SIGINT or b"StoppedError: told to stop (SIGUSR1)" in told.stderr
     assert job.state() == "running"
     assert not jobs.is_running(job)
-    assert job.events()[-1]["event"] == "stopped"
-    assert job.events()[-1]["reason"] == "told to stop (SIGUSR1)"
+    assert job.events()[-1].event == Stopped(reason="told to stop (SIGUSR1)")
     for one in (job, other):
         jobs.execute(one.path, options)
     assert (job.outputs / "probe_logits.parquet").read_bytes() == (other.outputs / "probe_logits.parquet").read_bytes()

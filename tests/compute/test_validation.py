@@ -16,6 +16,7 @@ from mlv.compute.options import SILENT, ExecuteOptions
 from mlv.compute.retraining import Retraining
 from mlv.compute.validation import Study
 from mlv.schema.errors import JobError, MlvError
+from mlv.schema.events import Reproduced, SkippedRemoval, UndefinedCorrelations
 from mlv.schema.jobs import Attribution, FinetuneSpec, Gradients, JobDirectory, ModelRef, ValidationSpec
 
 Plan = Callable[..., JobDirectory]
@@ -181,7 +182,7 @@ def test_removals_that_leave_nothing_are_skipped_and_logged(tmp_path: Path) -> N
     found = measured(job, study, {"first": Linear().margins()}, Linear()).filter(pl.col("test") == "removal")
     assert set(found["k"]) == {40}
     assert found.filter(pl.col("scores") == "first").height == 4 * 2
-    assert [event["k"] for event in job.events() if event["event"] == "skipped"] == [41, 100]
+    assert job.logged(SkippedRemoval) == [SkippedRemoval(k=k, examples=41) for k in (41, 100)]
 
 
 def test_halves_are_halves_with_the_runs_seed_or_others(tmp_path: Path) -> None:
@@ -229,10 +230,8 @@ def test_undefined_correlations_have_no_row_and_are_counted(tmp_path: Path) -> N
     found = measured(job, study, {"first": world.margins(), "silent": silent}, world)
     assert found.filter(pl.col("scores") == "silent")["question"].to_list() == ["q0", "q3"] * 2
     assert found["value"].is_finite().all()
-    logged = [event for event in job.events() if event["event"] == "undefined"]
-    assert [(event["scores"], event["seeds"], event["rows"]) for event in logged] == [
-        ("silent", "same", 2),
-        ("silent", "other", 2),
+    assert job.logged(UndefinedCorrelations) == [
+        UndefinedCorrelations(scores="silent", seeds=seeds, rows=2) for seeds in ("same", "other")
     ]
 
 
@@ -439,8 +438,8 @@ def test_real_models_are_compared_with_the_runs_last_checkpoint(
     assert answers.height == 9 * 4
     full = answers.filter(pl.col("id") == "full")
     np.testing.assert_array_equal(full.select("mean_first", "mean_second").to_numpy(), means)
-    reproduced = next(event for event in unbroken.events() if event["event"] == "reproduced")
-    assert reproduced["largest_difference_of_margins"] == 0
+    (reproduced,) = unbroken.logged(Reproduced)
+    assert reproduced.largest_difference_of_margins == 0
     halved = answers.filter((pl.col("id") == "same-0") | (pl.col("id") == "other-0"))
     assert halved["margin"].n_unique() == 8
     found = pl.read_parquet(unbroken.outputs / "validation.parquet")

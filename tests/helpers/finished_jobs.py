@@ -6,6 +6,7 @@ import duckdb
 import polars as pl
 
 from mlv.ingest.plan import Jobs, Training, plan_finetune
+from mlv.schema.events import Finished, Started
 from mlv.schema.jobs import JobDirectory, ModelRef
 
 MODEL = ModelRef(name="nano", digest="digest-0", path="/models/nano")
@@ -19,8 +20,8 @@ def write(job: JobDirectory, **frames: pl.DataFrame) -> JobDirectory:
     (job.outputs / "model.json").write_text(json.dumps(facts))
     for name, frame in frames.items():
         frame.write_parquet(job.outputs / f"{name}.parquet")
-    job.log("started")
-    job.log("finished")
+    job.log(Started())
+    job.log(Finished())
     job.set_state("done")
     return job
 

@@ -17,6 +17,7 @@ from mlv.compute.jobs import execute
 from mlv.ingest.commit import Committed, commit_job
 from mlv.ingest.plan import Jobs, plan_probe
 from mlv.schema.errors import JobError
+from mlv.schema.events import Finished, Started
 from mlv.schema.jobs import JobDirectory, read_parquet
 from mlv.schema.store import connect
 
@@ -220,7 +221,7 @@ def test_an_event_that_a_kill_cut_off_within_a_letter_is_left_out(place: Path) -
     job = _job(place, "finetune")
     with (job.path / "log.jsonl").open("ab") as log:
         log.write('{"at": "2026-01-01T00:00:00", "event": "é'.encode()[:-1])
-    assert [event["event"] for event in job.events()] == ["started", "finished"]
+    assert [happened.event for happened in job.events()] == [Started(), Finished()]
     assert _commit(place, job).rows["run_event"] == 2
 
 

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import polars as pl
 import pytest
 from finished_jobs import MODEL, dump, finetuned, probed, write
 
+from mlv.compute import validation
 from mlv.ingest.commit import Committed, commit_job
 from mlv.ingest.deletion import delete_run, dependants
 from mlv.ingest.integrity import store_rules, violations
@@ -344,6 +346,24 @@ def test_a_validation_run_compares_attributions(study: Study) -> None:
         (*shared, *row[:2], "demo", *row[2:]) for row in VALIDATION
     ]
     assert violations(study.connection) == []
+
+
+def test_a_checkpoint_can_be_asked_after_a_validation_that_left_removals_out(study: Study) -> None:
+    """A run of 32 examples has none left without the 250 most influential ones, as the worker's log says."""
+    job = study.job(
+        kind=ValidationSpec, halves=0, other_seed_halves=0, removal_targets=1, removal_k=(250,), inputs_digest="few"
+    )
+    spec = job.spec()
+    assert isinstance(spec, ValidationSpec)
+    targets = pl.DataFrame({"target": 0, "language": "fa", "question": "1", "answer": 1, "moved": 1})
+    examples = pl.DataFrame({"position": study.train}).with_columns(text=pl.lit(""))
+    scores = {"trak-exact": np.zeros((1, examples.height))}
+    validation.measure(job, validation.Study(spec, targets, examples), scores, lambda *_: np.zeros((1, 2)))
+    study.commit(job)
+    jobs = Jobs(study.folder / "jobs", {})
+    asked = plan_probe(study.connection, jobs, _last(study.traced.path.name), probe_set="demo-all", languages=["hi"])
+    assert asked is not None
+    assert study.rows("SELECT detail FROM run_event WHERE event LIKE 'skipped%'") == [('{"k": 250, "examples": 32}',)]
 
 
 @pytest.mark.parametrize("kind", [InfluenceSpec, ValidationSpec])

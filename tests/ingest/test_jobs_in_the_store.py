@@ -15,6 +15,7 @@ from mlv.ingest.integrity import violations
 from mlv.ingest.models import canonical_name, find_model
 from mlv.ingest.plan import Jobs, Training, default_probe_set, plan_finetune, plan_pretrain, plan_probe
 from mlv.schema.errors import DataError, JobError, NotFoundError, StoreError, UsageError
+from mlv.schema.events import SkippedProbe, SkippedProbes
 from mlv.schema.jobs import JobDirectory, ModelRef
 from mlv.schema.resampling import draw_resamples
 
@@ -324,7 +325,7 @@ def test_probes_that_were_left_out_are_not_planned_again(study: duckdb.DuckDBPyC
     done = probed(job)
     path = done.outputs / "probe_logits.parquet"
     pl.read_parquet(path).filter(pl.col("question") != "1").write_parquet(path)
-    done.log("skipped", probes=[{"language": "fa", "question": "1", "reason": "alike"}])
+    done.log(SkippedProbes(probes=(SkippedProbe(question="1", language="fa", reason="alike"),)))
     commit_job(study, done, _where(jobs))
     assert plan_probe(study, jobs, MODEL, probe_set="demo-all", languages=["fa"]) is None
 

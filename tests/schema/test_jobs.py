@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlv.schema.errors import JobError
+from mlv.schema.events import Started
 from mlv.schema.jobs import (
     FinetuneSpec,
     JobDirectory,
@@ -75,10 +76,10 @@ def test_a_directory_gives_back_its_specification_and_state(tmp_path: Path) -> N
 
 def test_a_line_cut_off_by_a_kill_does_not_spoil_the_log(tmp_path: Path) -> None:
     job = JobDirectory.create(tmp_path, _finetune(), {})
-    job.log("started", step=1)
+    job.log(Started(node="n1"))
     with (job.path / "log.jsonl").open("a") as log:
         log.write('{"at": "2026-')
-    assert [event["event"] for event in job.events()] == ["started"]
+    assert [happened.event for happened in job.events()] == [Started(node="n1")]
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"kind": "finetune"}', '{"kind": "other"}'])
