@@ -12,6 +12,7 @@ from mlv.compute.models.scoring import COLUMNS, SCORES, Ambiguous, Probe, find_a
 from mlv.schema.errors import DataError
 from mlv.schema.files import write_json
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import LanguageProbed, SkippedProbe, SkippedProbes
 from mlv.schema.jobs.parquet import read_table, write_table
 from mlv.schema.jobs.probe import ProbeSpec
 
@@ -65,7 +66,7 @@ def _write_parts(
     progress.start(sum(map(len, by_language.values())), "probe", "probing")
     for language, some in by_language.items():
         write_table(_part(job, language), score(loaded, some, batch_tokens, progress))
-        job.log("language", language=language, probes=len(some))
+        job.log(LanguageProbed(language=language, probes=len(some)))
 
 
 def _write_outputs(
@@ -80,6 +81,6 @@ def _write_outputs(
     skipped = {"question": pl.String, "language": pl.String, "reason": pl.String}
     write_table(job.outputs / "skipped.parquet", pl.DataFrame(ambiguous, schema=skipped, orient="row"))
     if ambiguous:
-        job.log("skipped", probes=[row._asdict() for row in ambiguous])
+        job.log(SkippedProbes(probes=tuple(SkippedProbe(**row._asdict()) for row in ambiguous)))
     write_json(job.outputs / "model.json", {**loaded.describe(), "model": spec.model.model_dump(mode="json")})
     write_table(job.outputs / "probe_logits.parquet", pl.concat(parts) if parts else pl.DataFrame(schema=SCORES))

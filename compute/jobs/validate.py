@@ -21,6 +21,7 @@ attribution's scores, and ``gradient-dot`` and ``gradient-cosine``: gradients of
 compared plainly.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
@@ -43,6 +44,7 @@ from mlv.schema.errors import JobError
 from mlv.schema.files import write_json
 from mlv.schema.jobs.attribution import Attribution, attribution_name
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Reproduced, ScoresMade, SkippedRemoval, UndefinedCorrelations
 from mlv.schema.jobs.parquet import read_parquet, read_table, write_table
 from mlv.schema.jobs.spec import ModelRef
 from mlv.schema.jobs.tracing import Quantity
@@ -150,18 +152,19 @@ def read_study(job: JobDirectory, spec: ValidateSpec) -> Study:
 def score_all(job: JobDirectory, study: Study, scorer: Scorer, options: ExecuteOptions) -> dict[str, FloatArray]:
     """Scores that are not random by name, the first attribution's first; those in ``work/`` are not made again.
 
-    Raises JobError where two attributions have one name, or a score is no number.
+    Raises JobError where an attribution is there twice, or a score is no number.
     """
     columns = [str(target) for target in study.targets["target"]]
     found = {}
     for name, (attribution, checkpoints) in _attributions(study.spec).items():
-        path = job.work / f"scores-{name}.parquet"
+        # a name may be as long as a file's, and has spaces
+        path = job.work / f"scores-{hashlib.sha256(name.encode()).hexdigest()[:12]}.parquet"
         if not path.exists():
             scores = scorer(job, study.spec, checkpoints, attribution, study.targets, options)
             if not np.isfinite(scores).all():
                 raise JobError(f"Scores {name} of {job.path.name} are no numbers", "Look at the losses of the run.")
             write_table(path, pl.DataFrame(scores.T, schema=columns))
-            job.log("scores", name=name)
+            job.log(ScoresMade(name=name))
         found[name] = read_table(path, columns).to_numpy().T
     return found | {"character-ngrams": _spelling(study)}
 
@@ -223,7 +226,7 @@ def _attributions(spec: ValidateSpec) -> dict[str, tuple[Attribution, tuple[Mode
         for attribution in spec.attributions
     }
     if not chosen or len(chosen) < len(spec.attributions):
-        raise JobError("Attributions to validate have to be there and to differ in name", "Plan the job again.")
+        raise JobError("Attributions to validate have to be there, each once", "Plan the job again.")
     return chosen | {name: (attribution, last) for name, attribution in spec.plain_gradients().items()}
 
 
@@ -266,7 +269,7 @@ def _removal_sizes(job: JobDirectory, study: Study) -> list[int]:
     examples = study.examples.height
     for k in study.spec.removal_k:
         if k >= examples:
-            job.log("skipped", test="removal", k=k, examples=examples)
+            job.log(SkippedRemoval(k=k, examples=examples))
     return [k for k in study.spec.removal_k if k < examples]
 
 
@@ -358,7 +361,7 @@ def _defined(job: JobDirectory, results: Sequence[pl.DataFrame]) -> pl.DataFrame
     rows = pl.concat([pl.DataFrame(schema=RESULTS), *results])
     undefined = rows.filter(pl.col("value").is_nan())
     for scores, seeds, count in undefined.group_by("scores", "seeds", maintain_order=True).len().iter_rows():
-        job.log("undefined", test="lds", scores=scores, seeds=seeds, rows=count)
+        job.log(UndefinedCorrelations(scores=scores, seeds=seeds, rows=count))
     return rows.filter(pl.col("value").is_not_nan())
 
 
@@ -373,4 +376,4 @@ def _log_reproduction(job: JobDirectory, last: FloatArray) -> None:
     """Log by how much the run's own examples trained again and its last checkpoint, ``last`` [targets, 2], differ."""
     answers = read_parquet(job.outputs / "retrainings.parquet").filter(pl.col("id") == "full")
     differences = np.abs(answers["margin"].to_numpy() - (last[:, 0] - last[:, 1]))
-    job.log("reproduced", largest_difference_of_margins=float(differences.max()))
+    job.log(Reproduced(largest_difference_of_margins=float(differences.max())))

@@ -22,6 +22,7 @@ from mlv.compute.machine.stopping import Stoppable, StoppedError
 from mlv.schema.errors import JobError, MlvError
 from mlv.schema.files import now
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Failed, Finished, Resumed, Started, Stopped
 from mlv.schema.jobs.spec import Spec
 
 MEMORY_SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
@@ -132,7 +133,7 @@ def _worker(kind: str) -> Worker:
 def _recorded(job: JobDirectory, options: ExecuteOptions) -> Iterator[None]:
     """Record the job's state, times, events and environment."""
     provenance = job.read_json("provenance.json")
-    job.log("resumed" if provenance.get("started_at") else "started", **runtime.slurm())
+    job.log((Resumed if provenance.get("started_at") else Started)(**runtime.slurm()))
     job.set_state("running")
     job.update_provenance(started_at=provenance.get("started_at") or now().isoformat())
     try:
@@ -140,16 +141,16 @@ def _recorded(job: JobDirectory, options: ExecuteOptions) -> Iterator[None]:
         # after the work: these are the flags and threads that it ran with
         device = runtime.device_name(options.device)
         job.update_provenance(environment=runtime.environment(device), finished_at=now().isoformat())
-        job.log("finished")
+        job.log(Finished())
         job.set_state("finished")
     except StoppedError as error:
-        job.log("stopped", reason=str(error))
+        job.log(Stopped(reason=str(error)))
         raise
     except BaseException as error:
         # the disk may be full; the reason is raised all the same
         with contextlib.suppress(OSError):
-            reason = getattr(error, "message", "") or str(error) or type(error).__name__
-            job.log("failed", reason=reason)
+            reason = str(getattr(error, "message", "") or error) or type(error).__name__
+            job.log(Failed(reason=reason))
             job.set_state("failed", reason=reason)
         raise
 

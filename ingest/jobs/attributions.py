@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 from pydantic import Field, ValidationInfo, field_validator
 
 from mlv.ingest.jobs.request import Count, Option, Request
-from mlv.schema.jobs.attribution import Attribution, Gradients, ModuleGroup, Stack, attribution_name
+from mlv.schema.jobs.attribution import TRACIN_DAMPING, Attribution, Gradients, ModuleGroup, Stack
 from mlv.schema.jobs.spec import Seed
 from mlv.schema.papers import echoes
 
@@ -20,7 +20,7 @@ This is little beside 1, the mean squared norm of the features, and above what 3
 
 DEFAULTS: Final = {
     "trak": Attribution(),
-    "tracin": Attribution(method="tracin", similarity="cosine", damping=0.0),
+    "tracin": Attribution(method="tracin", similarity="cosine", damping=TRACIN_DAMPING),
 }
 """By method, what holds where neither a preset nor an option says otherwise."""
 
@@ -39,7 +39,7 @@ PRESETS: Final = {
     "languages": Attribution(
         method="tracin",
         similarity="cosine",
-        damping=0.0,
+        damping=TRACIN_DAMPING,
         weights="equal",
         gradients=Gradients(corruptions="epoch", modules=ALL_MODULES, projection="none", dimensions=0),
     ),
@@ -154,7 +154,7 @@ def _given(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def named(name: str, seed: int) -> Attribution:
-    """The attribution of a name: ``default``, ``exact``, a preset, or as tables call it, e.g. ``trak-random-32``.
+    """The attribution of a name: ``default``, ``exact``, a preset, or the beginning of one, e.g. ``trak-random-32``.
 
     Raises ValueError if it means none.
     """
@@ -182,10 +182,5 @@ def named(name: str, seed: int) -> Attribution:
 
 
 def named_all(names: Sequence[str], seed: int) -> tuple[Attribution, ...]:
-    """The attributions of some names, in their order and each once. Raises ValueError if two have one name."""
-    chosen: dict[str, Attribution] = {}
-    for name in names:
-        one = named(name, seed)
-        if chosen.setdefault(attribution_name(one), one) != one:
-            raise ValueError(f"Tables call {name} {attribution_name(one)}, like another one: leave one out.")
-    return tuple(chosen.values())
+    """The attributions of some names, in their order and each once. Raises ValueError if one is unknown."""
+    return tuple(dict.fromkeys(named(name, seed) for name in names))

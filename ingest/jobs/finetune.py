@@ -17,7 +17,7 @@ from mlv.schema.errors import JobError
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import content_digest
 from mlv.schema.jobs.parquet import check_decompressed_size, read_parquet
-from mlv.schema.jobs.spec import ModelRef, Precision, Seed
+from mlv.schema.jobs.spec import ModelRef, Precision, Seed, Spec
 from mlv.schema.papers import echoes
 from mlv.schema.store.rows import next_id, number
 
@@ -156,6 +156,16 @@ def training_examples(request: Request) -> int:
     return round(request.sentences * (1 - echoes.DEVELOPMENT_SHARE))
 
 
+_TIMELESS = ("epochs", "learning_rate")
+"""Settings that the time for an example and epoch does not depend on."""
+
+
+def _alike(spec: Spec, request: Request) -> bool:
+    asked = {name: value for name, value in request.model_dump(mode="json").items() if name in spec.settings()}
+    wanted = FinetuneSpec.default_settings() | asked
+    return all(spec.settings()[name] == value for name, value in wanted.items() if name not in _TIMELESS)
+
+
 COST = Cost(
     unit="training examples x epochs",
     units=lambda context, request, _: training_examples(request) * request.epochs,
@@ -164,4 +174,5 @@ COST = Cost(
         FROM training_example JOIN run USING (run_id) WHERE split = 'train' GROUP BY run_id
     """,
     checkpoints=lambda request: request.epochs,
+    alike=_alike,
 )

@@ -1,6 +1,5 @@
 """Probing: the probes that a model state has not answered leave the store; scores, answers and profiles enter it."""
 
-import json
 from collections.abc import Sequence
 
 import duckdb
@@ -15,6 +14,7 @@ from mlv.ingest.jobs.request import ModelName, ProbeSet, TestLanguages
 from mlv.ingest.jobs.runs import NewRun
 from mlv.ingest.writing.profiles import answer_probes, build_model_profiles
 from mlv.schema.errors import DataError, JobError, NotFoundError
+from mlv.schema.jobs.events import SkippedProbes, name_of, read_event
 from mlv.schema.jobs.identity import content_digest
 from mlv.schema.jobs.probe import ProbeSpec
 from mlv.schema.store.rows import number
@@ -69,11 +69,12 @@ def _probes(connection: duckdb.DuckDBPyConnection, probe_set: str, checkpoint_id
 def _skipped(connection: duckdb.DuckDBPyConnection, checkpoint_id: int | None) -> pl.DataFrame:
     """Probes that a run on this checkpoint left out, since their answers tokenise alike."""
     rows = connection.execute(
-        "SELECT e.detail FROM run_event e JOIN run r USING (run_id) "
-        "WHERE e.event = 'skipped' AND r.start_checkpoint_id = ?",
-        [checkpoint_id],
+        "SELECT e.detail FROM run_event e JOIN run r USING (run_id) WHERE e.event = ? AND r.start_checkpoint_id = ?",
+        [name_of(SkippedProbes), checkpoint_id],
     ).fetchall()
-    left_out = [(row["language"], row["question"]) for (detail,) in rows for row in json.loads(detail)["probes"]]
+    events = [read_event(name_of(SkippedProbes), detail) for (detail,) in rows]
+    skipped = [probe for event in events if isinstance(event, SkippedProbes) for probe in event.probes]
+    left_out = [(probe.language, probe.question) for probe in skipped]
     return pl.DataFrame(left_out, schema={"language": pl.String, "question": pl.String}, orient="row")
 
 

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -13,6 +12,7 @@ from mlv.ingest.jobs.outputs import count_in
 from mlv.schema.errors import JobError
 from mlv.schema.files import now
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import detail_of
 from mlv.schema.jobs.identity import canonical_json, job_name, spec_hash
 from mlv.schema.jobs.spec import ModelRef, Spec
 from mlv.schema.store.rows import append, ensure, next_id, number
@@ -59,7 +59,7 @@ def enter_run(connection: duckdb.DuckDBPyConnection, store: Path, job: JobDirect
     models = spec.models()
     start = _start(connection, job, models[0]) if models else None
     events = job.events()
-    moments = [datetime.fromisoformat(event["at"]) for event in events] or [now()]
+    moments = [logged.at for logged in events] or [now()]
     row = {
         "kind": spec.kind,
         "name": job_name(spec),
@@ -85,11 +85,11 @@ def enter_events(run: NewRun) -> int:
         {
             "run_id": run.run_id,
             "position": position,
-            "happened_at": datetime.fromisoformat(event.pop("at")),
-            "event": event.pop("event"),
-            "detail": json.dumps(event, ensure_ascii=False),
+            "happened_at": logged.at,
+            "event": logged.event.event,
+            "detail": detail_of(logged.event),
         }
-        for position, event in enumerate(run.job.events())
+        for position, logged in enumerate(run.job.events())
     ]
     return append(run.connection, "run_event", pl.DataFrame(rows)) if rows else 0
 

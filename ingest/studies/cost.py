@@ -22,6 +22,7 @@ from mlv.ingest.jobs.trained import checkpoint_bytes
 from mlv.ingest.studies.status import StudyStatus
 from mlv.ingest.studies.study import Cell
 from mlv.schema.errors import MlvError
+from mlv.schema.jobs.events import Resumed, name_of
 from mlv.schema.jobs.kinds import KINDS, read_spec
 from mlv.schema.jobs.spec import Spec
 from mlv.schema.store.rows import number
@@ -38,7 +39,7 @@ FROM run r
 JOIN ({measured}) u ON u.run_id = r.run_id
 LEFT JOIN checkpoint k ON k.checkpoint_id = r.start_checkpoint_id
 WHERE r.status = 'committed' AND r.kind = $kind AND k.base_model_id IS NOT DISTINCT FROM $base
-    AND r.run_id NOT IN (SELECT run_id FROM run_event WHERE event = 'resumed')
+    AND r.run_id NOT IN (SELECT run_id FROM run_event WHERE event = $resumed)
 ORDER BY r.started_at DESC
 LIMIT {newest}
 """
@@ -132,7 +133,9 @@ def _measured(context: Context, group: _Group, base: int | None) -> list[_Measur
     """Runs that tell the rate: of the same model, with alike settings, on the newest's hardware."""
     cost = find_kind(group.kind).COST
     statement = _RUNS.format(measured=cost.measured, newest=NEWEST)
-    rows = context.connection.execute(statement, {"kind": group.kind, "base": base}).fetchall()
+    rows = context.connection.execute(
+        statement, {"kind": group.kind, "base": base, "resumed": name_of(Resumed)}
+    ).fetchall()
     runs = [
         _Measured(run_id, read_spec(spec), seconds, units, _hardware(json.loads(provenance)))
         for run_id, spec, seconds, provenance, units in rows

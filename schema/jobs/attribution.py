@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from mlv.schema.jobs.settings import words
 from mlv.schema.jobs.spec import ModelRef, Seed, SpecPart
 
 ModuleGroup = Literal["attention", "feed_forward", "embedding", "output", "norm", "bias", "position_bias"]
@@ -41,6 +42,13 @@ class Gradients(SpecPart):
     """Of random directions."""
 
 
+DAMPING = 1.0
+"""TRAK's lambda unless another is given."""
+
+TRACIN_DAMPING = 0.0
+"""What stands for the lambda that TracIn does not have."""
+
+
 class Attribution(SpecPart):
     """How scores are made of gradients."""
 
@@ -48,7 +56,7 @@ class Attribution(SpecPart):
     similarity: Literal["dot", "cosine"] = "dot"
     """cosine: gradients are normalised first."""
 
-    damping: float = 1.0
+    damping: float = DAMPING
     """TRAK's lambda, in units of the mean squared norm of the features; TracIn has none."""
 
     confidence: bool = False
@@ -61,11 +69,24 @@ class Attribution(SpecPart):
 
 
 def attribution_name(attribution: Attribution) -> str:
-    """What an attribution is called in tables, e.g. ``trak-principal-32`` or ``tracin-cosine-exact``."""
+    """What an attribution is called in tables: ``trak-principal-32``, ``tracin-cosine-exact``, then whatever of it is
+    not the default, as in ``trak-principal-16 corruptions=epoch``. Two that differ have two names."""
     gradients = attribution.gradients
     cosine = "-cosine" if attribution.similarity == "cosine" else ""
     directions = "exact" if gradients.projection == "none" else f"{gradients.projection}-{gradients.dimensions}"
-    return f"{attribution.method}{cosine}-{directions}"
+    every, said = (words(one.model_dump(mode="json")) for one in (attribution, _otherwise_default(attribution)))
+    return " ".join([f"{attribution.method}{cosine}-{directions}", *(word for word in every if word not in said)])
+
+
+def _otherwise_default(attribution: Attribution) -> Attribution:
+    """The attribution that the beginning of its name stands for if nothing follows."""
+    projection, dimensions = attribution.gradients.projection, attribution.gradients.dimensions
+    return Attribution(
+        method=attribution.method,
+        similarity="cosine" if attribution.similarity == "cosine" else "dot",
+        damping=TRACIN_DAMPING if attribution.method == "tracin" else DAMPING,
+        gradients=Gradients(projection=projection, dimensions=0 if projection == "none" else dimensions),
+    )
 
 
 def gradients_of(checkpoint: ModelRef, gradients: Gradients, reference_digest: str) -> dict[str, Any]:

@@ -11,6 +11,14 @@ class FinetuneSpec(Spec):
 
     OUTPUTS: ClassVar = ("model.json", "checkpoints.parquet", "metrics.parquet")
     MAKES_CHECKPOINTS: ClassVar = True
+    NOT_COMPARED: ClassVar = {
+        **Spec.NOT_COMPARED,
+        "model": "compared as the pretrained model, and as what continues from a fine-tuned one",
+        "source": "compared by itself: a column of every table",
+        "languages": "compared by themselves, as the source is",
+        "sentences": "compared by themselves, as the source is",
+        "corpora": "an input",
+    }
 
     kind: Literal["finetune"] = "finetune"
     model: ModelRef

@@ -16,6 +16,10 @@ class InfluenceSpec(TracingSpec):
     """
 
     OUTPUTS: ClassVar = ("model.json", "run.json", "targets.parquet", "rankings.parquet", "summaries.parquet")
+    NOT_COMPARED: ClassVar = {
+        **TracingSpec.NOT_COMPARED,
+        "keep_scores": "what is kept beside the results does not change them",
+    }
 
     kind: Literal["influence"] = "influence"
     attribution: Attribution

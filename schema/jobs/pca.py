@@ -15,6 +15,10 @@ class PcaSpec(Spec):
     """
 
     OUTPUTS: ClassVar = ("run.json", "points.parquet")
+    NOT_COMPARED: ClassVar = {
+        **Spec.NOT_COMPARED,
+        **dict.fromkeys(("checkpoints", "languages", "survey", "countries"), "what is compared"),
+    }
 
     kind: Literal["pca"] = "pca"
     checkpoints: tuple[str, ...]

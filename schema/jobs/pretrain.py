@@ -51,6 +51,7 @@ class PretrainSpec(Spec):
     OUTPUTS: ClassVar = ("model.json", "checkpoints.parquet", "metrics.parquet")
     MAKES_CHECKPOINTS: ClassVar = True
     LABELS: ClassVar = frozenset({"name"})
+    NOT_COMPARED: ClassVar = {**Spec.NOT_COMPARED, "name": "what the model is called", "corpora": "an input"}
 
     kind: Literal["pretrain"] = "pretrain"
     name: str

@@ -9,6 +9,11 @@ class ProbeSpec(Spec):
     """Score the answers of a model state to ``inputs/probes.parquet`` (E section 3.4). The seed has no effect."""
 
     OUTPUTS: ClassVar = ("model.json", "probe_logits.parquet")
+    NOT_COMPARED: ClassVar = {
+        **Spec.NOT_COMPARED,
+        "model": "what is probed",
+        "languages": "answers are compared language by language",
+    }
 
     kind: Literal["probe"] = "probe"
     model: ModelRef

@@ -1,6 +1,7 @@
 """What all specifications of jobs have in common: everything that generic code may ask of a kind of job."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -81,6 +82,13 @@ class Spec(SpecPart):
     LABELS: ClassVar[frozenset[str]] = frozenset()
     """Fields that only name the result: two jobs that differ in them alone are one."""
 
+    NOT_COMPARED: ClassVar[Mapping[str, str]] = {
+        "kind": "runs of two kinds are never compared",
+        "inputs_digest": "what a run reads is known by where it comes from",
+        "seed": "what repetitions differ in; the seed of random directions is part of the attribution, and counts",
+    }
+    """Fields that two runs that are alike may differ in, and why. All others count, those included that are added."""
+
     kind: str
     inputs_digest: str
     """SHA-256 of the job's first file in ``inputs/``, by content."""
@@ -94,6 +102,21 @@ class Spec(SpecPart):
     def traced_run(self) -> "Spec | None":
         """The specification of the run whose training examples the job is about, if it is about one."""
         return None
+
+    def settings(self) -> dict[str, Any]:
+        """What makes two runs alike: all of the specification but :attr:`NOT_COMPARED`."""
+        return self.settings_in(self.model_dump(mode="json"))
+
+    @classmethod
+    def settings_in(cls, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings in a specification as ``job.json`` has it."""
+        return {name: value for name, value in document.items() if name not in cls.NOT_COMPARED}
+
+    @classmethod
+    def default_settings(cls) -> dict[str, Any]:
+        """Settings that have a default, with it."""
+        fields = {name: field for name, field in cls.model_fields.items() if name not in cls.NOT_COMPARED}
+        return {name: field.default for name, field in fields.items() if not field.is_required()}
 
     def builds_on(self) -> frozenset[str]:
         """Names of the jobs that have to be committed before this one."""

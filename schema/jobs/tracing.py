@@ -1,6 +1,7 @@
 """What the specifications of jobs have in common that trace a run's predictions back to its training examples."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from mlv.schema.jobs.attribution import Attribution, gradients_of
 from mlv.schema.jobs.finetune import FinetuneSpec
@@ -23,6 +24,14 @@ class TracingSpec(Spec):
     ``inputs/reference.parquet``, a sample of the probe set in all languages, which principal directions are learnt
     from.
     """
+
+    NOT_COMPARED: ClassVar[Mapping[str, str]] = {
+        **Spec.NOT_COMPARED,
+        "model": "the checkpoint that is traced belongs to the traced run",
+        "training": "the traced run has settings of its own, which are compared as such",
+        "languages": "targets are compared language by language",
+        "reference_digest": "an input, as the training examples are",
+    }
 
     model: ModelRef
     """The checkpoint whose predictions are traced: the last of the run."""
@@ -56,6 +65,13 @@ class TracingSpec(Spec):
         """The run whose training examples are scored."""
         return self.training
 
+    @classmethod
+    def settings_in(cls, document: Mapping[str, Any]) -> dict[str, Any]:
+        """As of all jobs; checkpoints by epoch, whatever run is traced: ``epoch-5``, or ``other/epoch-5``."""
+        run = document["model"]["name"].rpartition("/")[0]
+        places = [_place(model["name"], run) for model in document["checkpoints"]]
+        return super().settings_in(document) | {"checkpoints": places}
+
     def builds_on(self) -> frozenset[str]:
         """The traced run, and the runs behind all model states."""
         return super().builds_on() | {job_name(self.training)}
@@ -67,3 +83,9 @@ class TracingSpec(Spec):
             for checkpoint in self.checkpoints
             for attribution in self.methods()
         )
+
+
+def _place(checkpoint: str, run: str) -> str:
+    """Epoch of a checkpoint by its name, and whether ``run`` made it."""
+    made_by, _, epoch = checkpoint.rpartition("/")
+    return epoch if made_by == run else f"other/{epoch}"

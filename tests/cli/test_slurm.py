@@ -20,6 +20,7 @@ from tiny_study import STUDY, found, make_study
 
 from mlv.cli import edge
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Continued, Stopped
 
 SETTINGS = "cpus = 1\npoll = 0.3\ntime = 10\n"
 INFLUENCE = '[[job]]\nkind = "influence"'
@@ -199,7 +200,7 @@ def test_a_job_whose_time_is_up_or_whose_node_is_taken_away_goes_on_by_itself(
     # it would be done before Slurm looks at the clock, which it does twice a minute: its warning wakes it
     _freeze(job, 1)
     cluster.ask("scontrol", "update", f"jobid={number}", f"timelimit={_minutes(cluster, number) + 3}")
-    _until(lambda: _events(job, "stopped"))
+    _until(lambda: job.logged(Stopped))
     cluster.ask("scontrol", "update", f"jobid={number}", "timelimit=10")
     worker = _freeze(job, 2)
     cluster.ask("scancel", "--signal=TERM", number)
@@ -207,8 +208,8 @@ def test_a_job_whose_time_is_up_or_whose_node_is_taken_away_goes_on_by_itself(
     for process in (broken, unbroken):
         _, said = process.communicate()
         assert process.returncode == 0, said
-    assert _events(job, "stopped") == ["stopped by SIGUSR2", "stopped by SIGTERM"]
-    assert all(0 < event["step"] < 96 for event in job.events() if event["event"] == "continued")
+    assert [event.reason for event in job.logged(Stopped)] == ["stopped by SIGUSR2", "stopped by SIGTERM"]
+    assert all(0 < event.step < 96 for event in job.logged(Continued))
     assert found(mlv) == found(alone)
     [(provenance,)] = mlv.rows("SELECT provenance FROM run WHERE kind = 'finetune'")
     assert json.loads(provenance)["environment"]["slurm"]["restarts"] == "2"
@@ -228,10 +229,6 @@ def _minutes(cluster: Cluster, number: str) -> int:
     """How many whole minutes a job has run."""
     *hours, minutes, _ = cluster.ask("squeue", "--noheader", "--format=%M", f"--jobs={number}").strip().split(":")
     return int(minutes) + 60 * int(hours[0] if hours else 0)
-
-
-def _events(job: JobDirectory, name: str) -> list[str]:
-    return [event.get("reason", "") for event in job.events() if event["event"] == name]
 
 
 def test_ctrl_c_leaves_jobs_in_the_queue_and_cancel_takes_them_out(cluster: Cluster, mlv: Mlv) -> None:

@@ -219,7 +219,7 @@ def test_probes_whose_answers_tokenise_alike_are_refused_or_left_out(mlv: Mlv, t
     assert mlv.store.read_bytes() == before
     assert mlv(*arguments, "--skip-ambiguous").code == 0
     assert mlv.rows("SELECT count(*) FROM v_answer WHERE score = 'mean'") == [(23,)]
-    ((detail,),) = mlv.rows("SELECT detail FROM run_event WHERE event = 'skipped'")
+    ((detail,),) = mlv.rows("SELECT detail FROM run_event WHERE event = 'skipped_probes'")
     assert [probe["question"] for probe in json.loads(detail)["probes"]] == ["1"]
 
 

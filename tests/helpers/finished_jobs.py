@@ -8,6 +8,7 @@ import polars as pl
 from planned import Jobs, plan_finetune
 
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Finished, Started
 from mlv.schema.jobs.spec import ModelRef
 
 MODEL = ModelRef(name="nano", digest="digest-0", path="/models/nano")
@@ -21,8 +22,8 @@ def write(job: JobDirectory, **frames: pl.DataFrame) -> JobDirectory:
     (job.outputs / "model.json").write_text(json.dumps(facts))
     for name, frame in frames.items():
         frame.write_parquet(job.outputs / f"{name}.parquet")
-    job.log("started")
-    job.log("finished")
+    job.log(Started())
+    job.log(Finished())
     job.set_state("finished")
     return job
 

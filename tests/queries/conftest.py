@@ -366,7 +366,10 @@ def _country_profile(country: str, *values: float | None) -> pl.DataFrame:
 
 TRAK = Attribution()
 TRACIN = Attribution(
-    method="tracin", similarity="cosine", gradients=Gradients(projection="random", dimensions=16, modules=("output",))
+    method="tracin",
+    similarity="cosine",
+    damping=0.0,
+    gradients=Gradients(projection="random", dimensions=16, modules=("output",)),
 )
 
 

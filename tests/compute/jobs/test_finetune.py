@@ -21,6 +21,7 @@ from mlv.compute.models.families import SPAN
 from mlv.compute.training import spans, trainer
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Continued
 
 Plan = Callable[..., JobDirectory]
 
@@ -106,7 +107,7 @@ def test_a_job_killed_while_saving_goes_on_from_the_epoch_before(
         run_job(job, options)
     assert [path.name for path in job.checkpoints.iterdir()] == ["epoch-1"]
     run_job(job, options)
-    assert [event["step"] for event in job.events() if event["event"] == "continued"] == [6]
+    assert [event.step for event in job.logged(Continued)] == [6]
     assert_same_run(job, unbroken, epochs=3)
 
 

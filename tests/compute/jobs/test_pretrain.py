@@ -15,6 +15,7 @@ from mlv.compute.models import loading
 from mlv.compute.models.families import SPAN
 from mlv.schema.errors import DataError, UsageError
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Continued
 
 Plan = Callable[..., JobDirectory]
 BENGALI = "পরিবার খুব গুরুত্বপূর্ণ"
@@ -159,7 +160,7 @@ def test_a_broken_off_job_ends_with_the_weights_of_an_unbroken_one(
         run_job(job, options, BreaksAfter(4))
     assert not job.checkpoints.exists()
     run_job(job, options)
-    assert [event["step"] for event in job.events() if event["event"] == "continued"] == [4]
+    assert [event.step for event in job.logged(Continued)] == [4]
     listed = [pl.read_parquet(one.outputs / "checkpoints.parquet").rows() for one in (job, unbroken)]
     assert listed[0] == listed[1]
 

@@ -23,13 +23,14 @@ from mlv.compute.training.streams import FloatArray
 from mlv.schema.errors import JobError, MlvError
 from mlv.schema.jobs.attribution import Attribution, Gradients
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Reproduced, SkippedRemoval, UndefinedCorrelations
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.spec import ModelRef
 from mlv.schema.jobs.validate import ValidateSpec
 
 Plan = Callable[..., JobDirectory]
 TRAK = Attribution(gradients=Gradients(projection="random", dimensions=4, output="log_odds"))
-TRACIN = Attribution(method="tracin", gradients=Gradients(projection="none"))
+TRACIN = Attribution(method="tracin", damping=0.0, gradients=Gradients(projection="none", dimensions=0))
 TABLES = ("validation", "retrainings", "halves", "removals")
 
 
@@ -190,7 +191,7 @@ def test_removals_that_leave_nothing_are_skipped_and_logged(tmp_path: Path) -> N
     found = measured(job, study, {"first": Linear().margins()}, Linear()).filter(pl.col("test") == "removal")
     assert set(found["k"]) == {40}
     assert found.filter(pl.col("scores") == "first").height == 4 * 2
-    assert [event["k"] for event in job.events() if event["event"] == "skipped"] == [41, 100]
+    assert job.logged(SkippedRemoval) == [SkippedRemoval(k=k, examples=41) for k in (41, 100)]
 
 
 def test_halves_are_halves_with_the_runs_seed_or_others(tmp_path: Path) -> None:
@@ -238,10 +239,8 @@ def test_undefined_correlations_have_no_row_and_are_counted(tmp_path: Path) -> N
     found = measured(job, study, {"first": world.margins(), "silent": silent}, world)
     assert found.filter(pl.col("scores") == "silent")["question"].to_list() == ["q0", "q3"] * 2
     assert found["value"].is_finite().all()
-    logged = [event for event in job.events() if event["event"] == "undefined"]
-    assert [(event["scores"], event["seeds"], event["rows"]) for event in logged] == [
-        ("silent", "same", 2),
-        ("silent", "other", 2),
+    assert job.logged(UndefinedCorrelations) == [
+        UndefinedCorrelations(scores="silent", seeds=seeds, rows=2) for seeds in ("same", "other")
     ]
 
 
@@ -293,7 +292,7 @@ def test_each_attribution_is_given_its_checkpoints(tmp_path: Path, options: Exec
         (["epoch-2"], Attribution(method="tracin", similarity="dot", gradients=plain)),
         (["epoch-2"], Attribution(method="tracin", similarity="cosine", gradients=plain)),
     ]
-    names = ["trak-random-4", "tracin-exact", "gradient-dot", "gradient-cosine", "character-ngrams"]
+    names = ["trak-random-4 output=log_odds", "tracin-exact", "gradient-dot", "gradient-cosine", "character-ngrams"]
     assert list(scores) == names
     # the traced answer is in the mask's place: the second where the margin moved down
     filled = ["so yes 0", "so no 1", "so yes 2", "so no 3"]
@@ -305,17 +304,24 @@ def test_each_attribution_is_given_its_checkpoints(tmp_path: Path, options: Exec
         np.testing.assert_array_equal(again[name], scores[name])
 
 
-def test_attributions_of_one_name_are_refused(tmp_path: Path, options: ExecuteOptions) -> None:
-    alike = (TRAK, TRAK.model_copy(update={"damping": 0.1}))
-    for number, attributions in enumerate((alike, ())):
-        job, study = toy_job(tmp_path / str(number), attributions=attributions)
-        with pytest.raises(JobError, match="differ in name"):
-            validate.score_all(job, study, recording([]), options)
+@pytest.mark.parametrize("attributions", [(TRAK, TRAK), ()])
+def test_an_attribution_that_is_there_twice_is_refused(
+    tmp_path: Path, options: ExecuteOptions, attributions: tuple[Attribution, ...]
+) -> None:
+    job, study = toy_job(tmp_path, attributions=attributions)
+    with pytest.raises(JobError, match="each once"):
+        validate.score_all(job, study, recording([]), options)
+
+
+def test_attributions_that_differ_in_anything_are_told_apart(tmp_path: Path, options: ExecuteOptions) -> None:
+    job, study = toy_job(tmp_path, attributions=(TRAK, TRAK.model_copy(update={"damping": 0.1})))
+    names = list(validate.score_all(job, study, recording([]), options))
+    assert names[:2] == ["trak-random-4 output=log_odds", "trak-random-4 damping=0.1 output=log_odds"]
 
 
 def test_scores_that_are_no_numbers_are_refused_and_not_kept(tmp_path: Path, options: ExecuteOptions) -> None:
     job, study = toy_job(tmp_path)
-    with pytest.raises(JobError, match=r"trak-random-4 of validate-.* are no numbers"):
+    with pytest.raises(JobError, match=r"trak-random-4 output=log_odds of validate-.* are no numbers"):
         validate.score_all(job, study, lambda *_: np.full((4, 41), np.nan), options)
     assert not job.work.exists()
 
@@ -435,8 +441,8 @@ def test_real_models_are_compared_with_the_runs_last_checkpoint(
     assert answers.height == 9 * 4
     full = answers.filter(pl.col("id") == "full")
     np.testing.assert_array_equal(full.select("mean_first", "mean_second").to_numpy(), means)
-    reproduced = next(event for event in unbroken.events() if event["event"] == "reproduced")
-    assert reproduced["largest_difference_of_margins"] == 0
+    (reproduced,) = unbroken.logged(Reproduced)
+    assert reproduced.largest_difference_of_margins == 0
     halved = answers.filter((pl.col("id") == "same-0") | (pl.col("id") == "other-0"))
     assert halved["margin"].n_unique() == 8
     found = pl.read_parquet(unbroken.outputs / "validation.parquet")

@@ -16,6 +16,7 @@ from mlv.compute.machine.stopping import Stoppable, StoppedError, stop_on_signal
 from mlv.compute.running import execute
 from mlv.compute.training import trainer
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Continued, Stopped
 
 Plan = Callable[..., JobDirectory]
 
@@ -67,7 +68,7 @@ def test_training_saves_where_the_loss_is_recorded_and_ends_as_if_nothing_had_be
     assert [path.name for path in job.work.iterdir()] == [f"state-{saved}"]
     assert len(list(job.checkpoints.glob("epoch-*"))) == saved // STEPS
     run_job(job, options)
-    assert [event["step"] for event in job.events() if event["event"] == "continued"] == [saved]
+    assert [event.step for event in job.logged(Continued)] == [saved]
     assert _found(job) == _found(unbroken)
 
 
@@ -106,8 +107,7 @@ def test_a_process_that_gets_a_signal_leaves_a_job_that_nobody_runs_and_that_goe
     assert told.returncode == -signal.SIGINT or b"StoppedError: stopped by SIGUSR1" in told.stderr
     assert job.state() == "running"
     assert not execute.is_running(job)
-    assert job.events()[-1]["event"] == "stopped"
-    assert job.events()[-1]["reason"] == "stopped by SIGUSR1"
+    assert job.events()[-1].event == Stopped(reason="stopped by SIGUSR1")
     for one in (job, other):
         execute.execute(one.path, options)
     assert (job.outputs / "probe_logits.parquet").read_bytes() == (other.outputs / "probe_logits.parquet").read_bytes()

@@ -20,6 +20,7 @@ from mlv.compute.running import execute
 from mlv.schema.errors import DataError, JobError
 from mlv.schema.files import write_json
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Failed, Finished, LanguageProbed, Resumed, Started
 from mlv.schema.jobs.kinds import KINDS
 from mlv.schema.jobs.spec import Spec
 
@@ -53,8 +54,8 @@ def test_every_kind_of_job_runs_to_its_end_and_not_again(
     assert job.state() == "finished"
     assert progress.done == progress.total > 0
     assert not job.work.exists()
-    events = [event["event"] for event in job.events()]
-    assert (events[0], events[-1]) == ("started", "finished")
+    events = [happened.event for happened in job.events()]
+    assert (events[0], events[-1]) == (Started(), Finished())
     provenance = job.read_json("provenance.json")
     assert provenance["started_at"] <= provenance["finished_at"]
     assert provenance["environment"]["hardware"]["device"] == "cpu"
@@ -135,12 +136,8 @@ def test_failures_of_the_machine_are_explained_and_leave_the_job_resumable(
     assert job.state() == "failed"
     assert words in job.read_json("status.json")["reason"]
     assert execute.execute(job.path, options)
-    assert [event["event"] for event in job.events() if event["event"] != "language"] == [
-        "started",
-        "failed",
-        "resumed",
-        "finished",
-    ]
+    kinds = [type(happened.event) for happened in job.events()]
+    assert [kind for kind in kinds if kind is not LanguageProbed] == [Started, Failed, Resumed, Finished]
     assert pl.read_parquet(job.outputs / "probe_logits.parquet").height == 52
 
 

@@ -20,6 +20,7 @@ from mlv.compute.training.retraining import Retrainer, Retraining
 from mlv.compute.training.streams import FloatArray
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Retrained
 from mlv.schema.jobs.finetune import FinetuneSpec
 
 Plan = Callable[..., JobDirectory]
@@ -197,8 +198,7 @@ def test_answers_are_written_once_a_model_and_finished_ones_are_not_trained_agai
         ("b", "removal", 2, 1, "2", "ko", -4.0, -4.0, 0.0, 0.5),
     ]
     assert_frame_equal(answers, pl.DataFrame(expected, schema=retraining.ANSWERS, orient="row"))
-    logged = [(event["id"], event["left_out"]) for event in planned.events() if event["event"] == "retraining"]
-    assert logged == [("a", 2), ("b", 1)]
+    assert [(event.id, event.left_out) for event in planned.logged(Retrained)] == [("a", 2), ("b", 1)]
 
 
 def test_targets_that_cannot_be_asked_are_all_named(tokenizer: Any) -> None:

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import polars as pl
 import pytest
 from finished_jobs import MODEL, dump, finetuned, probed, write
 from planned import Jobs, plan_probe
 
+from mlv.compute.jobs import validate
 from mlv.ingest.jobs.committing import Committed, commit_job
 from mlv.ingest.rules.rulebook import evaluate
 from mlv.ingest.upkeep.check import store_rules, violations
@@ -220,8 +222,15 @@ def test_an_influence_run_tells_what_it_traced_and_how(study: Study) -> None:
             *("nano", "lines", "fa,ko", "multilingual", 40, 1),
         )
     ]
-    assert study.rows("SELECT settings FROM v_influence_run") == study.rows(
-        "SELECT settings FROM v_checkpoint WHERE is_final AND run IS NOT NULL"
+    [(settings, attribution, tracing)] = study.rows("SELECT settings, attribution, tracing FROM v_influence_run")
+    assert study.rows("SELECT settings FROM v_checkpoint WHERE is_final AND run IS NOT NULL") == [(settings,)]
+    assert settings == (
+        "epochs=2 batch_size=8 learning_rate=0.00005 max_tokens=256 precision=fp32 noise_density=0.15 "
+        "mean_span_length=3.0 development_share=0.2"
+    )
+    assert attribution == "trak-principal-16"
+    assert tracing == (
+        "checkpoints=epoch-1,epoch-2 collection=demo probe_set=demo-all quantity=answer selection=shifted top_k=3"
     )
     assert violations(study.connection) == []
 
@@ -336,6 +345,24 @@ def test_a_validation_run_compares_attributions(study: Study) -> None:
         (*shared, *row[:2], "demo", *row[2:]) for row in VALIDATION
     ]
     assert violations(study.connection) == []
+
+
+def test_a_checkpoint_can_be_asked_after_a_validation_that_left_removals_out(study: Study) -> None:
+    """A run of 32 examples has none left without the 250 most influential ones, as the worker's log says."""
+    job = study.job(
+        kind=ValidateSpec, halves=0, other_seed_halves=0, removal_targets=1, removal_k=(250,), inputs_digest="few"
+    )
+    spec = job.spec()
+    assert isinstance(spec, ValidateSpec)
+    targets = pl.DataFrame({"target": 0, "language": "fa", "question": "1", "answer": 1, "moved": 1})
+    examples = pl.DataFrame({"position": study.train}).with_columns(text=pl.lit(""))
+    scores = {"trak-exact": np.zeros((1, examples.height))}
+    validate.measure(job, validate.Study(spec, targets, examples), scores, lambda *_: np.zeros((1, 2)))
+    study.commit(job)
+    jobs = Jobs(study.folder / "jobs")
+    asked = plan_probe(study.connection, jobs, _last(study.traced.path.name), probe_set="demo-all", languages=["hi"])
+    assert asked is not None
+    assert study.rows("SELECT detail FROM run_event WHERE event LIKE 'skipped%'") == [('{"k": 250, "examples": 32}',)]
 
 
 @pytest.mark.parametrize("kind", [InfluenceSpec, ValidateSpec])

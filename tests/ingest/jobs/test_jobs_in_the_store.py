@@ -18,6 +18,7 @@ from mlv.ingest.upkeep.deletion import delete_run, dependants
 from mlv.schema.derived.resampling import draw_resamples
 from mlv.schema.errors import DataError, JobError, NotFoundError, StoreError, UsageError
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import SkippedProbe, SkippedProbes
 from mlv.schema.jobs.spec import ModelRef
 
 
@@ -330,7 +331,7 @@ def test_probes_that_were_left_out_are_not_planned_again(study: duckdb.DuckDBPyC
     done = probed(job)
     path = done.outputs / "probe_logits.parquet"
     pl.read_parquet(path).filter(pl.col("question") != "1").write_parquet(path)
-    done.log("skipped", probes=[{"language": "fa", "question": "1", "reason": "alike"}])
+    done.log(SkippedProbes(probes=(SkippedProbe(question="1", language="fa", reason="alike"),)))
     commit_job(study, done, _where(jobs))
     assert plan_probe(study, jobs, MODEL, probe_set="demo-all", languages=["fa"]) is None
 

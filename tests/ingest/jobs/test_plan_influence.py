@@ -352,8 +352,8 @@ def test_attributions_are_told_apart_by_their_names() -> None:
     default = attribution_name(Attribution())
     both = named_all(["default", "exact", default], 0)
     assert [attribution_name(one) for one in both] == [default, "trak-exact"]
-    with pytest.raises(ValueError, match="Tables call trak-dense-4096 trak-dense-4096, like another one"):
-        named_all(["echoes", "trak-dense-4096"], 0)
+    dense = named_all(["echoes", "trak-dense-4096"], 0)
+    assert len({attribution_name(one) for one in dense}) == len(dense) == 2
     with pytest.raises(ValueError, match="There is no attribution trak-wide-3"):
         named_all(["trak-wide-3"], 0)
 

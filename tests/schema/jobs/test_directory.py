@@ -8,6 +8,7 @@ from example_specs import EXAMPLES, FINETUNE
 from mlv.schema.errors import JobError
 from mlv.schema.files import written_aside
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Started
 from mlv.schema.jobs.identity import canonical_json, job_name
 from mlv.schema.jobs.kinds import KINDS
 
@@ -27,10 +28,10 @@ def test_a_directory_gives_back_its_specification_and_state(kind: str, tmp_path:
 
 def test_a_line_cut_off_by_a_kill_does_not_spoil_the_log(tmp_path: Path) -> None:
     job = JobDirectory.create(tmp_path, FINETUNE, {})
-    job.log("started", step=1)
+    job.log(Started(node="n1"))
     with (job.path / "log.jsonl").open("a") as log:
         log.write('{"at": "2026-')
-    assert [event["event"] for event in job.events()] == ["started"]
+    assert [logged.event for logged in job.events()] == [Started(node="n1")]
 
 
 @pytest.mark.parametrize(
