@@ -10,7 +10,7 @@ from mlv.cli.output import Output, write
 from mlv.schema.errors import UsageError
 
 if TYPE_CHECKING:
-    from mlv.ingest.rules.rulebook import Outcome
+    from mlv.ingest.rules.rule import Outcome
     from mlv.ingest.upkeep.rebuild import Rebuilt
 
 app = typer.Typer(help="Make, upgrade, check, copy and make again the store.", no_args_is_help=True)

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from mlv.ingest.jobs.influence import commit_influence, commit_validation, refuse
+from mlv.ingest.jobs.influence import commit_influence, commit_validation
 from mlv.ingest.jobs.lookup import find_checkpoint
 from mlv.ingest.jobs.outputs import again, count_in, output
 from mlv.ingest.jobs.pca_commit import commit_projection
@@ -41,17 +41,6 @@ _NOT_FINITE = (
     "SELECT count(*) FROM read_parquet(?) "
     "WHERE (isfinite(logit_sum) AND isfinite(logprob_sum) AND isfinite(logprob_first)) IS NOT TRUE"
 )
-
-KEPT = (
-    "influence-squares",
-    "logit-logprob-range",
-    "metric-finite",
-    "metric-unique-run_id-name-step",
-    "projected_profile-unique-run_id-profile_id",
-    "run-examples",
-    "run-last-checkpoint",
-)
-"""Rules of the store that a run is refused by whose own rows break them; their queries tell ``run_id``."""
 
 
 @dataclass(frozen=True)
@@ -130,19 +119,21 @@ def _commit(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: JobS
         rows |= _traced(connection, job, spec, run_id)
     elif isinstance(spec, ProjectSpec):
         rows |= commit_projection(connection, job, spec, run_id)
-    refuse(job, _broken(connection, run_id))
+    _check_rows(connection, job, run_id)
     return Committed(run_id, job_name(spec), already_there=False, rows=rows)
 
 
-def _broken(connection: duckdb.DuckDBPyConnection, run_id: int) -> list[str]:
-    """What the rows of a run break of the rules in ``KEPT``, counted."""
-    rules = {rule.name: rule for rule in packaged()}
-    counted = [
-        # a number, which DuckDB takes into the query, as it does not take a parameter
-        (number(connection, f"SELECT count(*) FROM ({rules[name].query}) WHERE run_id = {run_id}"), rules[name].broken)
-        for name in KEPT
-    ]
-    return [f"{count:,} {what}" for count, what in counted if count]
+def _check_rows(connection: duckdb.DuckDBPyConnection, job: JobDirectory, run_id: int) -> None:
+    """Raise JobError where rows of a run break the store's rules for commits: a worker's results are not trusted."""
+    # the tables' declarations take a while to import, and whoever only plans jobs does not need them
+    from mlv.ingest.rules.owned_rows import broken_by
+
+    if problems := broken_by(connection, packaged(), "run", run_id):
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        raise JobError(
+            f"The results in {job.outputs} are inconsistent; the store is unchanged:{listed}",
+            again(job),
+        )
 
 
 def _start(connection: duckdb.DuckDBPyConnection, job: JobDirectory, model: ModelRef) -> _Start:
@@ -197,7 +188,6 @@ def _checkpoint_row(
         "is_final": is_final,
         "path": path,
         "digest": digest,
-        "mask": "",
     }
     return pl.DataFrame([row], schema_overrides={"run_id": pl.Int32})
 

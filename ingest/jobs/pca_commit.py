@@ -3,7 +3,6 @@
 import duckdb
 import polars as pl
 
-from mlv.ingest.jobs.influence import Rules, broken, refuse
 from mlv.ingest.jobs.lookup import find_checkpoint
 from mlv.ingest.jobs.outputs import count_in, output, share_in
 from mlv.schema.errors import JobError
@@ -13,24 +12,8 @@ from mlv.schema.jobs.pca import ProjectSpec
 from mlv.schema.jobs.spec import ModelRef
 from mlv.schema.store.rows import append, number
 
-PLANE_RULES: Rules = (
-    (
-        "projections of fewer than 3 profiles, or whose coordinates are not finite and centred",
-        "SELECT count(*) FROM (SELECT run_id FROM projection_run LEFT JOIN projected_profile USING (run_id) "
-        "WHERE run_id >= {floor} GROUP BY run_id "
-        "HAVING (count(x) >= 3 AND abs(avg(x)) < 1e-9 AND abs(avg(y)) < 1e-9) IS NOT TRUE)",
-    ),
-    (
-        "projections over no question, or whose shares of variance are not between 0 and 1 and in order",
-        "SELECT count(*) FROM projection_run WHERE run_id >= {floor} "
-        "AND NOT (questions > 0 AND 0 <= explained_y AND explained_y <= explained_x "
-        "AND explained_x + explained_y <= 1 + 1e-9)",
-    ),
-)
-"""What must hold, as the rules for influence runs; the key is that of the projection run."""
-
 _LOAD = """
-INSERT INTO projected_profile
+INSERT INTO pca_point
 SELECT $run, f.profile_id, o.x, o.y
 FROM read_parquet($path) o
 LEFT JOIN projected_checkpoint k USING (checkpoint)
@@ -52,12 +35,10 @@ def commit_projection(
 
     Raises JobError where an output is missing, names what the store lacks, or contradicts itself.
     """
-    rows = {
-        "projection_run": _enter_run(connection, job, spec, run_id),
-        "projected_profile": _enter_points(connection, job, spec, run_id),
+    return {
+        "pca_run": _enter_run(connection, job, spec, run_id),
+        "pca_point": _enter_points(connection, job, spec, run_id),
     }
-    refuse(job, broken(connection, PLANE_RULES, run_id))
-    return rows
 
 
 def _enter_run(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: ProjectSpec, run_id: int) -> int:
@@ -73,7 +54,7 @@ def _enter_run(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: P
         "explained_x": share_in(job, "run.json", "explained_x"),
         "explained_y": share_in(job, "run.json", "explained_y"),
     }
-    return append(connection, "projection_run", pl.DataFrame([row], schema_overrides={"score": pl.String}))
+    return append(connection, "pca_run", pl.DataFrame([row], schema_overrides={"score": pl.String}))
 
 
 def _enter_points(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: ProjectSpec, run_id: int) -> int:

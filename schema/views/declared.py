@@ -51,7 +51,7 @@ VIEWS = (
         {
             "run_id": "Key of the run.",
             "run": "Name of the run.",
-            "kind": "pretrain, finetune, probe, influence, validate or project.",
+            "kind": "Kind of job, e.g. finetune or probe.",
             "source": "Fine-tuning source, comma-separated where there are several.",
             "ft_languages": "Languages trained on, comma-separated in alphabetical order.",
             "strategy": "monolingual, multilingual, or continued: from a fine-tuned model; NULL where none trains.",
@@ -309,7 +309,7 @@ VIEWS = (
         """,
     ),
     View(
-        "v_projection",
+        "v_pca_point",
         "Profiles in the plane of the first two principal components that were fitted to them together.",
         {
             "run_id": "Key of the run.",
@@ -330,9 +330,9 @@ VIEWS = (
         """
         SELECT r.run_id, r.name AS run, s.code AS probe_set, n.questions, n.explained_x, n.explained_y,
                f.checkpoint_id, l.code AS language, f.score, v.code AS survey, y.code AS country, f.weighting, p.x, p.y
-        FROM projected_profile p
+        FROM pca_point p
         JOIN run r ON r.run_id = p.run_id AND r.status = 'committed'
-        JOIN projection_run n ON n.run_id = p.run_id
+        JOIN pca_run n ON n.run_id = p.run_id
         JOIN probe_set s USING (probe_set_id)
         JOIN profile f USING (profile_id)
         LEFT JOIN "language" l USING (language_id)
@@ -456,24 +456,24 @@ VIEWS = (
     ),
     View(
         "v_influence_run",
-        "An influence or validation run, how it attributes, and what the run that it traces was trained on.",
+        "An influence run, how it attributes, and what the run that it traces was trained on.",
         {
-            "run_id": "Key of the influence or validation run.",
+            "run_id": "Key of the influence run.",
             "run": "Its name.",
-            "kind": "influence or validate.",
+            "kind": "Its kind of job.",
             "traced_run": "Name of the fine-tuning run whose examples are ranked.",
-            "method": "trak or tracin; validation for a run that compares several.",
-            "similarity": "dot, or cosine where gradients are normalised; empty for a validation run.",
+            "method": "trak or tracin.",
+            "similarity": "dot, or cosine if gradients are normalised first.",
             "quantity": "What is traced: answer, margin or shift.",
             "selection": "Which probes are traced: shifted, all or chosen.",
-            "projection": "none, principal, random or dense; empty for a validation run.",
+            "projection": "none, principal, random or dense.",
             "dimensions": "Directions on each side of a matrix; in all for a dense projection; 0 for none.",
-            "modules": "Groups of parameters that take part, comma-separated; empty for a validation run.",
+            "modules": "Groups of parameters that take part, comma-separated.",
             "damping": "Lambda of TRAK in units of the features' mean squared norm; 0 for TracIn.",
             "checkpoints": "Model states that scores are averaged (TRAK) or summed (TracIn) over.",
             "examples": "Training examples that were scored.",
-            "top_k": "Examples ranked per target and direction; 0 for a validation run.",
-            "seed": "Seed of the influence or validation run.",
+            "top_k": "Examples ranked per target and direction.",
+            "seed": "Seed of the influence run.",
             "model": "Name of the pretrained model that the traced run descends from.",
             "source": "Fine-tuning source of the traced run.",
             "ft_languages": "Its fine-tuning languages, comma-separated in alphabetical order.",
@@ -632,7 +632,35 @@ VIEWS = (
         """,
     ),
     View(
-        "v_influence_validation",
+        "v_validation_run",
+        "A validation run, and what the run that it retrains was trained on.",
+        {
+            "run_id": "Key of the validation run.",
+            "run": "Its name.",
+            "kind": "Its kind of job.",
+            "traced_run": "Name of the fine-tuning run that is retrained.",
+            "quantity": "What is predicted: answer, margin or shift.",
+            "checkpoints": "Model states that scores are averaged (TRAK) or summed (TracIn) over.",
+            "examples": "Training examples that were scored.",
+            "seed": "Seed of the validation run.",
+            "model": "Name of the pretrained model that the traced run descends from.",
+            "source": "Fine-tuning source of the traced run.",
+            "ft_languages": "Its fine-tuning languages, comma-separated in alphabetical order.",
+            "strategy": "How it was trained: monolingual, multilingual or continued.",
+            "sentences": "Sentences it was given, training and development together.",
+            "traced_seed": "Its seed.",
+            "settings": "How it was trained, e.g. epochs=5 batch_size=8.",
+        },
+        """
+        SELECT r.run_id, r.name AS run, r.kind, k.run AS traced_run, v.quantity, v.checkpoints, v.examples, r.seed,
+               k.model, k.source, k.ft_languages, k.strategy, k.sentences, k.seed AS traced_seed, k.settings
+        FROM validation_run v
+        JOIN run r ON r.run_id = v.run_id AND r.status = 'committed'
+        JOIN v_checkpoint k ON k.checkpoint_id = r.start_checkpoint_id
+        """,
+    ),
+    View(
+        "v_validation_result",
         "How well scores predict what retraining on a part of the examples shows, per probe.",
         {
             "run": "Name of the validation run.",
@@ -649,11 +677,14 @@ VIEWS = (
             "n": "Retrained models behind the value.",
             "value": "lds: Spearman's rho; removal: probability of the traced answer after minus before.",
         },
-        f"""
+        """
         SELECT r.name AS run, f.name AS traced_run, t.test, t.scores, p.collection, p.language, p.question, t.seeds,
                t.direction, t.k, t.draw, t.n, t.value
-        FROM influence_validation t
-        {_TARGET_JOINS}
+        FROM validation_result t
+        JOIN run r ON r.run_id = t.run_id AND r.status = 'committed'
+        JOIN validation_run v ON v.run_id = t.run_id
+        JOIN run f ON f.run_id = v.traced_run_id
+        LEFT JOIN v_probe p ON p.probe_id = t.probe_id
         """,
     ),
 )
