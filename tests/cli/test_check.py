@@ -42,11 +42,20 @@ EMPTY = {
     "influence_overlap": "INSERT INTO influence_overlap SELECT min(influence_target_id), max(influence_target_id), "
     "'positive', 3 FROM influence_target",
     "reject": "INSERT INTO reject VALUES (1, 0, 7, '', 'a reason', '')",
-    "validation_result": "INSERT INTO validation_result "
+    "validation_result": f"{VALIDATION}; INSERT INTO validation_result "
     "SELECT run_id, 'lds', 'trak', 1, 'same', NULL, NULL, 0, 8, 1 FROM influence_run",
     "validation_run": VALIDATION,
 }
 """Tables of which the study has no rows, and how they get one."""
+
+
+TWICE = {
+    "checkpoint": "INSERT INTO checkpoint SELECT * REPLACE (987654 AS checkpoint_id) FROM checkpoint "
+    "WHERE run_id IS NULL LIMIT 1",
+    "profile": "INSERT INTO profile SELECT p.* REPLACE (NULL AS language_id, 987654 + i AS profile_id) "
+    "FROM (FROM profile WHERE checkpoint_id IS NOT NULL LIMIT 1) p, range(2) r(i)",
+}
+"""How a row of a table comes to be there twice, where DuckDB refuses an exact copy."""
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +114,8 @@ def test_every_key_and_reference_is_looked_at(store: duckdb.DuckDBPyConnection, 
         lost = f"UPDATE {rule.table} SET {column} = 987654 WHERE rowid = {last}"
         assert _broken_by(store, name, f"{filled}; {lost}") == 1
     else:
-        assert _broken_by(store, name, f"{filled}; INSERT INTO {rule.table} FROM {rule.table} LIMIT 1") == 2
+        again = TWICE.get(rule.table, f"INSERT INTO {rule.table} FROM {rule.table} LIMIT 1")
+        assert _broken_by(store, name, f"{filled}; {again}") == 2
 
 
 BREAKING = {
