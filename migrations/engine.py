@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlv.schema.store.ledger import LEDGER
-from mlv.schema.store.opening import DISK_ERRORS, connect, unwritten
+from mlv.schema.store.opening import DISK_ERRORS, connect, write_error
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -48,14 +48,14 @@ def engine_connection(path: Path, *, read_only: bool) -> Iterator["sa.Connection
             yield connection
     except sa.exc.DBAPIError as error:
         if isinstance(error.orig, DISK_ERRORS):
-            raise unwritten(path, error.orig) from error
+            raise write_error(path, error.orig) from error
         raise
     except DISK_ERRORS as error:
-        raise unwritten(path, error) from error
+        raise write_error(path, error) from error
     finally:
         engine.dispose()
 
 
-def is_ours(item: Any, name: str | None, kind: str, reflected: bool, compared: Any) -> bool:
+def is_ours(_item: Any, name: str | None, kind: str, _reflected: bool, _compared: Any) -> bool:
     """Whether Alembic compares an object: all but its own ledger."""
     return not (kind == "table" and name == LEDGER)

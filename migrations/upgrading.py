@@ -17,10 +17,10 @@ from mlv.schema.errors import StoreError, StoreLockedError
 from mlv.schema.store import opening
 from mlv.schema.store.file_locks import require_locks
 from mlv.schema.store.ledger import revision
-from mlv.schema.store.opening import DISK_ERRORS, connect, exists, newer, reason, unwritten
+from mlv.schema.store.opening import DISK_ERRORS, connect, exists, newer_store, reason, write_error
 from mlv.schema.store.sql import literal
-from mlv.schema.store.waiting import patiently
-from mlv.schema.store.wal import log
+from mlv.schema.store.waiting import retry_while_locked
+from mlv.schema.store.wal import wal_path
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -55,7 +55,7 @@ def upgrade(path: Path, target: str = "head") -> Upgrade:
         saved = backup(path)
     with whole_or_absent(path):
         if not exists(path):
-            patiently(lambda: _create(path), read_only=False)
+            retry_while_locked(lambda: _create(path), read_only=False)
         with engine_connection(path, read_only=False) as connection:
             command.upgrade(config(connection), target)
             if goal == opening.SCHEMA_REVISION:
@@ -69,7 +69,7 @@ def _create(path: Path) -> None:
     try:
         duckdb.connect(str(path)).close()
     except DISK_ERRORS as error:
-        raise unwritten(path, error) from error
+        raise write_error(path, error) from error
 
 
 def _revision_before(path: Path) -> str | None:
@@ -91,7 +91,7 @@ def _revision_before(path: Path) -> str | None:
             "Name another path with --db.",
         )
     if found is not None and found > opening.SCHEMA_REVISION:
-        raise newer(path, found)
+        raise newer_store(path, found)
     return found
 
 
@@ -113,7 +113,7 @@ def whole_or_absent(path: Path) -> Iterator[None]:
 
 
 def _remove(path: Path) -> None:
-    for file in (log(path), path):
+    for file in (wal_path(path), path):
         # a path that no file can be at, as the error under way says
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             file.unlink()

@@ -21,7 +21,7 @@ from mlv.ingest.jobs.pca_commit import commit_projection
 from mlv.ingest.journal import note_run
 from mlv.ingest.rules.rulebook import packaged
 from mlv.ingest.writing.profiles import answer_probes, build_model_profiles
-from mlv.schema.errors import JobError, StoreError
+from mlv.schema.errors import JobError, StoreError, listed
 from mlv.schema.files import now
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
@@ -129,10 +129,8 @@ def _check_rows(connection: duckdb.DuckDBPyConnection, job: JobDirectory, run_id
     from mlv.ingest.rules.owned_rows import broken_by
 
     if problems := broken_by(connection, packaged(), "run", run_id):
-        listed = "".join(f"\n  - {problem}" for problem in problems)
         raise JobError(
-            f"The results in {job.outputs} are inconsistent; the store is unchanged:{listed}",
-            again(job),
+            f"The results in {job.outputs} are inconsistent; the store is unchanged:{listed(problems)}", again(job)
         )
 
 

@@ -24,6 +24,13 @@ EXPECTATIONS: dict[str, set[str]] = {
 """Expectations that a rule can name, and the arguments that each needs."""
 
 
+OPTIONS: dict[str, set[str]] = {
+    "ExpectColumnValuesToBeBetween": {"min_value", "max_value"},
+    "ExpectColumnValuesToBeIncreasing": {"strictly"},
+}
+"""Further arguments: those that DuckDB checks the same way. Great Expectations has more."""
+
+
 def expected(
     table: str,
     expectation: str,
@@ -72,7 +79,7 @@ def _unmet(table: str, expectation: str, arguments: Mapping[str, Any], within: S
     if expectation == "ExpectColumnValuesToBeIncreasing":
         raise ValueError("rows in a store have no order: check it at ingest")
     if expectation.endswith("ToBeUnique"):
-        return repeated(quoted(table), [*within, *arguments.get("column_list", [arguments.get("column")])])
+        return repeated(quoted(table), arguments.get("column_list") or [arguments["column"]], within)
     column = quoted(arguments["column"])
     low, high = arguments.get("min_value"), arguments.get("max_value")
     ends = [f"{column} < {_literal(low)}"] * (low is not None) + [f"{column} > {_literal(high)}"] * (high is not None)

@@ -42,11 +42,11 @@ def _unique(table: str) -> Iterator[Rule]:
     if key and not is_enforced(table, (key,)):
         yield unique_rule(table, [key], ORIGIN, by=key, commit=of_a_run)
     if not is_enforced(table, columns):
-        nullable = [name for name in columns if metadata.tables[table].columns[name].nullable]
-        owner = [reference.column for reference in owners(table)]
-        # what belongs to one row can only be repeated beside it; where it belongs to two, others may have it too
-        by = owner[0] if len(owner) == 1 and owner[0] in columns and owner[0] not in nullable else ""
-        yield unique_rule(table, columns, ORIGIN, nullable=nullable, by=by, commit=of_a_run and bool(by))
+        owner = owners(table)
+        # what belongs to one row can only be repeated beside it; what belongs to two, also elsewhere
+        alone = len(owner) == 1 and owner[0].column in columns and not owner[0].optional
+        by = owner[0].column if alone else ""
+        yield unique_rule(table, columns, ORIGIN, by=by, commit=of_a_run and alone)
 
 
 def _references(table: str) -> Iterator[Rule]:

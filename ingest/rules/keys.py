@@ -1,60 +1,46 @@
 """Rules of keys: columns that are unique together, and columns whose values are another's."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from mlv.ingest.rules.rule import Rule
 from mlv.schema.store.sql import quoted
 
 
-def unique_rule(
-    table: str,
-    columns: Sequence[str],
-    origin: str,
-    *,
-    nullable: Collection[str] = (),
-    by: str = "",
-    commit: bool = False,
-) -> Rule:
+def unique_rule(table: str, columns: Sequence[str], origin: str, *, by: str = "", commit: bool = False) -> Rule:
     """The rule that no two rows of a table have the same values in some columns.
 
     Args:
         table: Table or view.
-        columns: The columns. A missing value is like no other, but in those that are ``nullable``.
+        columns: The columns. Missing values are the same, unless a row has no others.
         origin: What declares the rule.
-        nullable: Columns in which missing values are the same.
         by: One of the columns, by ranges of which the rows are looked at.
         commit: Whether a run is refused whose own rows break the rule.
     """
     key = ", ".join(columns)
     rows = f"(FROM {quoted(table)} WHERE {quoted(by)} BETWEEN {{first}} AND {{last}})" if by else quoted(table)
     return Rule(
-        name=unique_name(table, columns),
+        name=f"{table}-unique-{'-'.join(columns)}",
         says=f"no two rows of {table} have the same ({key})",
         broken=f"rows whose ({key}) occur more than once in {table}",
         table=table,
-        query=repeated(rows, columns, nullable),
+        query=repeated(rows, columns),
         parts=f"{table}.{by}" if by else "",
         commit=commit,
         origin=origin,
     )
 
 
-def unique_name(table: str, columns: Sequence[str]) -> str:
-    """Name of the rule of unique columns."""
-    return f"{table}-unique-{'-'.join(columns)}"
-
-
-def repeated(rows: str, columns: Sequence[str], nullable: Collection[str] = ()) -> str:
-    """The query of the rows, of a table or a subquery, that are not the only ones with their values."""
-    keys = ", ".join(map(quoted, columns))
-    own = ", ".join(f"t.{quoted(column)}" for column in columns)
-    same = " AND ".join(
-        f"t.{quoted(column)} {'IS NOT DISTINCT FROM' if column in nullable else '='} d.{quoted(column)}"
-        for column in columns
-    )
+def repeated(rows: str, columns: Sequence[str], within: Sequence[str] = ()) -> str:
+    """The query of the rows, of a table or a subquery, that are not the only ones with their values among those that
+    agree in the columns ``within``, unless all of ``columns`` are missing.
+    """
+    keys = [quoted(name) for name in (*within, *columns)]
+    present = " OR ".join(f"{quoted(name)} IS NOT NULL" for name in columns)
+    same = " AND ".join(f"t.{key} IS NOT DISTINCT FROM r.{key}" for key in keys)
+    listed = ", ".join(keys)
     return (
-        f"SELECT {own} FROM {rows} t "
-        f"SEMI JOIN (SELECT {keys} FROM {rows} GROUP BY {keys} HAVING count(*) > 1) d ON {same}"
+        f"SELECT {', '.join(f't.{key}' for key in keys)} FROM {rows} t SEMI JOIN ("
+        f"SELECT {listed} FROM {rows} WHERE {present} GROUP BY {listed} HAVING count(*) > 1) r ON {same}"
     )
 
 

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mlv.ingest.rules.expectations import EXPECTATIONS, expected
+from mlv.ingest.rules.expectations import EXPECTATIONS, OPTIONS, expected
 from mlv.ingest.rules.keys import reference_rule, unique_rule
 from mlv.ingest.rules.rule import Rule
-from mlv.schema.errors import DataError
+from mlv.schema.errors import DataError, format_validation_errors, listed
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -51,8 +51,11 @@ class _Declared(BaseModel):
             raise ValueError("a rule has either `query` and `never`, or `expectation` and `arguments`")
         if self.expectation and self.expectation not in EXPECTATIONS:
             raise ValueError(f"there is no expectation {self.expectation!r}; there are {', '.join(EXPECTATIONS)}")
-        if missing := EXPECTATIONS.get(self.expectation, set()) - self.arguments.keys():
+        needed = EXPECTATIONS.get(self.expectation, set())
+        if missing := needed - self.arguments.keys():
             raise ValueError(f"{self.expectation} needs the arguments {', '.join(sorted(missing))}")
+        if unknown := self.arguments.keys() - needed - OPTIONS.get(self.expectation, set()):
+            raise ValueError(f"{self.expectation} cannot have the arguments {', '.join(sorted(unknown))} here")
         if bool(self.parts) != ("{first}" in self.query and "{last}" in self.query):
             raise ValueError("a rule that is checked in parts has `parts`, and {first} and {last} in its query")
         return self
@@ -145,11 +148,14 @@ def _read_all(found: Iterable["Traversable"]) -> list[Rule]:
     for file in found:
         try:
             rules += _read(file)
+        except ValidationError as error:
+            problems += [f"{file}: {line}" for line in format_validation_errors(error, _RuleFile)]
         except (OSError, ValueError) as error:
-            problems += [f"{file}: {line}" for line in _complaints(error)]
+            problems.append(f"{file}: {error}")
     if problems:
-        listed = "".join(f"\n  - {problem}" for problem in problems)
-        raise DataError(f"These rules cannot be read:{listed}", "See docs/checks.md for how a rule is written.")
+        raise DataError(
+            f"These rules cannot be read:{listed(problems)}", "See docs/checks.md for how a rule is written."
+        )
     return rules
 
 
@@ -164,10 +170,3 @@ def _read(file: "Traversable") -> Iterator[Rule]:
             raise ValueError(f'references: "table.column" = "parent.column" is meant, not "{child}" = "{parent}"')
         (table, column), (owner, key) = child.split("."), parent.split(".")
         yield reference_rule(table, column, owner, key, file.name)
-
-
-def _complaints(error: Exception) -> list[str]:
-    """What is wrong with a file, in lines."""
-    if not isinstance(error, ValidationError):
-        return [str(error)]
-    return [f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors()]

@@ -90,7 +90,7 @@ IMPORTS = (
     "mlv.compute.jobs.influence",
     "mlv.ingest.jobs.committing",
     "mlv.ingest.upkeep.deletion",
-    "mlv.ingest.reference.languages",
+    "mlv.ingest.writing.reference",
     "mlv.migrations.copying",
     "mlv.migrations.upgrading",
     "next_revision",
