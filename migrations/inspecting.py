@@ -4,6 +4,8 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+
 from mlv.migrations.engine import config, engine_connection, is_ours
 from mlv.schema.store.ledger import LEDGER, revision
 from mlv.schema.store.opening import connect
@@ -50,12 +52,25 @@ def differences(path: Path) -> list[str]:
 
 
 def _view_differences(path: Path) -> list[str]:
+    from mlv.migrations.ddl import ddl
     from mlv.schema.views.declared import VIEWS
 
     with contextlib.closing(connect(path)) as connection:
-        rows = connection.execute(
-            "SELECT table_name, column_name FROM duckdb_columns() "
-            "WHERE table_name IN (SELECT view_name FROM duckdb_views() WHERE NOT internal) ORDER BY ALL"
-        ).fetchall()
-    declared = {(view.name, column) for view in VIEWS for column in view.columns}
-    return [f"view column {'.'.join(column)} differs" for column in sorted(declared ^ set(rows))]
+        columns, made = _views(connection)
+    with duckdb.connect() as fresh:
+        fresh.execute(ddl())
+        for view in VIEWS:
+            fresh.execute(f"CREATE VIEW {view.name} AS {view.sql}")
+        wanted_columns, wanted = _views(fresh)
+    different = [name for name in wanted if name in made and made[name] != wanted[name]]
+    return [
+        *(f"view column {'.'.join(column)} differs" for column in sorted(columns ^ wanted_columns)),
+        *(f"the SQL of view {name} differs" for name in different),
+    ]
+
+
+def _views(connection: duckdb.DuckDBPyConnection) -> tuple[set[tuple[str, str]], dict[str, str]]:
+    """The columns of the views that a database has, and their SQL as DuckDB writes it."""
+    made = dict(connection.execute("SELECT view_name, sql FROM duckdb_views() WHERE NOT internal").fetchall())
+    rows = connection.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal").fetchall()
+    return {(name, column) for name, column in rows if name in made}, made

@@ -43,8 +43,7 @@ class _Store:
         if not rule.parts:
             return [rule.query]
         if rule.parts not in self._ranges:
-            table, column = rule.parts.split(".")
-            self._ranges[rule.parts] = self._connection.execute(ranges(table, column, rows=self._at_once)).fetchall()
+            self._ranges[rule.parts] = self._connection.execute(ranges(rule.parts, rows=self._at_once)).fetchall()
         return [within(rule, first, last) for first, last in self._ranges[rule.parts]]
 
 

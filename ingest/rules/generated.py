@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from mlv.ingest.rules.expectations import expected
 from mlv.ingest.rules.keys import reference_rule, unique_rule
 from mlv.ingest.rules.rule import Rule
-from mlv.schema.derived.ranking_sums import SUMS
+from mlv.schema.derived.ranking_sums import PARTS, SUMS, Sums
 from mlv.schema.jobs.kinds import OUTPUTS
 from mlv.schema.tables.metadata import metadata
 from mlv.schema.tables.relations import identity, is_enforced, own_key, owners, references, rows_of
@@ -31,8 +31,8 @@ def generated() -> Iterator[Rule]:
         where="store",
         origin=ORIGIN,
     )
-    for table, (key, statement) in SUMS.items():
-        yield _derived(table, key, statement)
+    for sums in SUMS:
+        yield _derived(sums)
 
 
 def _unique(table: str) -> Iterator[Rule]:
@@ -56,17 +56,17 @@ def _references(table: str) -> Iterator[Rule]:
             yield reference_rule(table, reference.column, reference.parent, reference.key, ORIGIN)
 
 
-def _derived(table: str, key: str, statement: str) -> Rule:
+def _derived(sums: Sums) -> Rule:
     """The rule that a table's rows are those that would be made again."""
-    what = f"rows of {table} that differ from what they are derived from"
-    made = statement.format(floor="{first}", ceiling="{last}")
+    what = f"rows of {sums.table} that differ from what they are derived from"
+    kept = f"FROM {sums.table} WHERE {sums.key} BETWEEN {{first}} AND {{last}}"
     return Rule(
-        name=f"{table}-derived",
+        name=f"{sums.table}-derived",
         says=f"no {what}",
         broken=what,
-        table=table,
-        query=f"WITH made AS ({made}), kept AS (FROM {table} WHERE {key} BETWEEN {{first}} AND {{last}}) "
+        table=sums.table,
+        query=f"WITH made AS ({sums.statement}), kept AS ({kept}) "
         "(FROM made EXCEPT ALL FROM kept) UNION ALL (FROM kept EXCEPT ALL FROM made)",
-        parts="influence_ranking.influence_target_id",
+        parts=PARTS,
         origin=ORIGIN,
     )

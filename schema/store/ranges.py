@@ -6,12 +6,13 @@ ROWS_AT_ONCE = 4_000_000
 """Rows of a range: more need more memory, fewer cost time."""
 
 
-def ranges(table: str, column: str, floor: int = FIRST_KEY, rows: int = ROWS_AT_ONCE) -> str:
-    """The query of ranges (first, last) of a column's values.
+def ranges(of: str, floor: int = FIRST_KEY, rows: int = ROWS_AT_ONCE) -> str:
+    """The query of ranges (first, last) of the values of a column, ``table.column``.
 
     Together they have every integer from ``floor`` on, and each has about ``rows`` rows of the table: more if a single
     value has.
     """
+    table, column = of.split(".")
     return f"""
 SELECT first, coalesce(lead(first) OVER (ORDER BY first) - 1, {LAST_KEY}) AS last
 FROM (

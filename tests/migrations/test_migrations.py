@@ -125,9 +125,13 @@ def test_a_changed_table_and_a_missing_view_are_noticed(tmp_path: Path) -> None:
     with duckdb.connect(str(path)) as connection:
         connection.execute("ALTER TABLE metric ADD COLUMN extra INTEGER")
         connection.execute("DROP VIEW v_metric")
+        connection.execute(
+            "CREATE OR REPLACE VIEW v_influence_ranking AS SELECT * FROM influence_ranking WHERE rank > 1"
+        )
     found = migrations.differences(path)
     assert any("extra" in line for line in found)
     assert any("v_metric" in line for line in found)
+    assert "the SQL of view v_influence_ranking differs" in found
 
 
 def test_every_table_view_and_column_carries_its_comment(fresh: Path) -> None:
