@@ -48,18 +48,22 @@ def _store(folder: Path) -> Path:
         connection.execute(f"INSERT INTO question SELECT i, i, i, 'Q' || i, 1 {numbers}")
         connection.execute(f"INSERT INTO probe SELECT i, 1, i, 1, '[MASK]', 'a', 'b', '', '', 'canonical' {numbers}")
         connection.execute("INSERT INTO base_model VALUES (1, 'nano', '', 'd', 'mt5', 1, 1)")
-        connection.execute("INSERT INTO checkpoint VALUES (1, 1, NULL, 0, 0, true, 'nano', 'd', '')")
-        connection.execute("INSERT INTO checkpoint VALUES (2, 1, 1, 5, 5, true, 'nano', 'f', '')")
+        connection.execute("INSERT INTO checkpoint VALUES (1, 1, NULL, 0, 0, true, 'nano', 'd')")
+        connection.execute("INSERT INTO checkpoint VALUES (2, 1, 1, 5, 5, true, 'nano', 'f')")
         connection.execute(
             f"INSERT INTO run VALUES (1, 'finetune', '{run}', '{spec_hash(TRAINING)}', '{{}}', NULL, 1, 1, "
             f"'committed', {moment}, {moment}, {moment}, '{{}}')"
         )
+        connection.execute("INSERT INTO source VALUES (1, 's', 'S', 'other', '')")
+        connection.execute("INSERT INTO corpus VALUES (1, 1, 1, '', '', '', '')")
+        connection.execute(f"INSERT INTO segment SELECT i + 1, 1, i, i, 'text' FROM range({EXAMPLES}) AS r(i)")
+        connection.execute(f"INSERT INTO run_corpus VALUES (1, 1, {EXAMPLES})")
         examples = pl.DataFrame({"position": np.arange(EXAMPLES)}).select(
             training_example_id=pl.col("position") + 1,
             run_id=pl.lit(1),
             position="position",
             split=pl.lit("train"),
-            segment_id=pl.lit(None, dtype=pl.Int64),
+            segment_id=pl.col("position") + 1,
         )
         append(connection, "training_example", examples)
     return store

@@ -93,7 +93,7 @@ FILES = {
     "targets": "SELECT influence_target_id, run, epoch, language, question FROM v_traced_probe",
     "summaries": "SELECT run, epoch, language, question, train_language, n, score_mean, score_sd "
     "FROM v_influence_summary",
-    "validations": "SELECT run, scores, seeds, draw, language, question, value FROM v_influence_validation "
+    "validations": "SELECT run, scores, seeds, draw, language, question, value FROM v_validation_result "
     "WHERE test = 'lds'",
     "examples": "SELECT training_example_id, run AS traced_run, language AS ft_language, parallel_key "
     "FROM v_training_example WHERE split = 'train'",

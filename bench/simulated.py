@@ -60,14 +60,14 @@ JOIN (
 QUALIFY r <= $runs;
 
 INSERT INTO base_model SELECT m, 'mt5-' || m, '', m, 'mt5', m, 1 FROM range(1, 4) t(m);
-INSERT INTO checkpoint SELECT m, m, NULL, 0, 0, TRUE, '', 'm' || m, '' FROM range(1, 4) t(m);
+INSERT INTO checkpoint SELECT m, m, NULL, 0, 0, TRUE, '', 'm' || m FROM range(1, 4) t(m);
 INSERT INTO run
 SELECT r, 'finetune', printf('finetune-%03d', r), r,
        '{"kind":"finetune","epochs":5,"batch_size":8,"learning_rate":5e-05,"max_tokens":128,"precision":"fp32",'
        || '"noise_density":0.15,"mean_span_length":3.0,"development_share":0.2}',
        NULL, m, seed, 'committed', moment, moment, moment, '{}'
 FROM grid, (SELECT TIMESTAMP '2024-01-01' AS moment);
-INSERT INTO checkpoint SELECT 3 + r, m, r, 5, 1000, TRUE, '', 'r' || r, '' FROM grid;
+INSERT INTO checkpoint SELECT 3 + r, m, r, 5, 1000, TRUE, '', 'r' || r FROM grid;
 INSERT INTO run_corpus
 SELECT r, 100 * i + language_id, sentences // len(languages)
 FROM (SELECT *, unnest(languages) AS language_id FROM grid);
@@ -127,9 +127,12 @@ WHERE r % every = 1 % every;
 INSERT INTO influence_run
 SELECT run_id, parent_run_id, split_part(name, '-', 2), 'dot', 'answer', 'shifted', 'principal', 16,
        'output,feedforward', 1, CASE WHEN name LIKE '%tracin%' THEN 5 ELSE 1 END,
-       (SELECT count(*) FROM training_example e WHERE e.run_id = r.parent_run_id AND split = 'train'),
-       CASE WHEN kind = 'influence' THEN 100 ELSE 0 END
-FROM run r WHERE parent_run_id IS NOT NULL;
+       (SELECT count(*) FROM training_example e WHERE e.run_id = r.parent_run_id AND split = 'train'), 100
+FROM run r WHERE kind = 'influence';
+INSERT INTO validation_run
+SELECT run_id, parent_run_id, 'answer', 1,
+       (SELECT count(*) FROM training_example e WHERE e.run_id = r.parent_run_id AND split = 'train')
+FROM run r WHERE kind = 'validate';
 INSERT INTO influence_target
 SELECT row_number() OVER (ORDER BY traced_run_id, i.run_id, e.epoch NULLS FIRST, a.probe_id), i.run_id, a.probe_id,
        e.epoch, a.answer, -3
@@ -150,10 +153,9 @@ FROM (SELECT *, hash(influence_target_id, language_id) % 1000 / 1000.0 - 0.5 AS 
             FROM training_example e JOIN segment USING (segment_id) JOIN corpus USING (corpus_id)
             WHERE split = 'train' GROUP BY ALL) USING (traced_run_id))
 ORDER BY ALL;
-INSERT INTO influence_validation
+INSERT INTO validation_result
 SELECT run_id, 'lds', scores, probe_id, 'same', NULL, NULL, 0, 16, hash(run_id, scores, probe_id) % 1000 / 1000.0
-FROM influence_run, probe, (VALUES ('trak-principal-16'), ('trak-exact'), ('permuted-examples')) t(scores)
-WHERE method = 'validation';
+FROM validation_run, probe, (VALUES ('trak-principal-16'), ('trak-exact'), ('permuted-examples')) t(scores);
 """
 
 # Rank r takes an example of one of 100 equal parts of the training, so that none comes twice; the first of a part are

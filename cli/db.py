@@ -10,7 +10,7 @@ from mlv.cli.output import Output, write
 from mlv.schema.errors import UsageError
 
 if TYPE_CHECKING:
-    from mlv.ingest.rules.rulebook import Outcome
+    from mlv.ingest.rules.rule import Outcome
     from mlv.ingest.upkeep.rebuild import Rebuilt
 
 app = typer.Typer(help="Make, upgrade, check, copy and make again the store.", no_args_is_help=True)
@@ -134,10 +134,10 @@ def rebuild(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Make the store again from its journal, the job directories and the sources; the old one is kept beside it."""
-    from mlv.ingest.upkeep.rebuild import held, plan_rebuild
+    from mlv.ingest.upkeep.rebuild import plan_rebuild, write_locked
     from mlv.ingest.upkeep.rebuild import rebuild as make_again
 
-    with held(db):
+    with write_locked(db):
         plan = plan_rebuild(db, jobs or jobs_folder(db), sources or [])
         if not dry_run:
             _say_rebuilt(make_again(plan, output or db, say))
@@ -145,7 +145,7 @@ def rebuild(
     for remark in plan.remarks:
         say(remark)
     for step in plan.steps:
-        typer.echo(step.says)
+        typer.echo(step.description)
     say(f"{len(plan.steps)} steps, and everything that they need is there")
 
 

@@ -22,7 +22,8 @@ def list_runs(
         result = execute_sql(
             connection,
             "SELECT run, kind, traced_run, source, ft_languages, traced_seed, method, similarity, quantity, selection, "
-            "projection, dimensions, checkpoints, examples, top_k FROM v_influence_run ORDER BY run_id",
+            "projection, dimensions, checkpoints, examples, top_k "
+            "FROM (FROM v_influence_run UNION ALL BY NAME FROM v_validation_run) ORDER BY run_id",
             sealed=True,
         )
     put(result, output_format, output, limit)

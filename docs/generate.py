@@ -74,15 +74,18 @@ def schema() -> str:
 
 
 def diagram() -> str:
-    """A Mermaid entity diagram: declared foreign keys, and the unenforced ones of fact tables."""
-    from mlv.ingest.rules.rulebook import packaged
+    """A Mermaid entity diagram: references that the database enforces, and those that it does not, dotted."""
     from mlv.schema.tables.metadata import metadata
+    from mlv.schema.tables.relations import references
 
-    declared = {(key.column.table.name, table.name) for table in metadata.sorted_tables for key in table.foreign_keys}
-    implied = {(rule.parent, rule.table) for rule in packaged() if rule.parent}
-    lines = [f"  {parent} ||--o{{ {child} : has" for parent, child in sorted(declared)]
-    lines += [f"  {parent} ||..o{{ {child} : has" for parent, child in sorted(implied - declared)]
-    return "\n".join(["erDiagram", *lines])
+    found = {
+        (reference.parent, table): reference.enforced
+        for table in metadata.tables
+        for reference in sorted(references(table).values(), key=lambda reference: reference.enforced)
+    }
+    lines = sorted((not enforced, parent, child) for (parent, child), enforced in found.items())
+    arrows = [f"  {parent} ||{'..' if dotted else '--'}o{{ {child} : has" for dotted, parent, child in lines]
+    return "\n".join(["erDiagram", *arrows])
 
 
 def queries() -> str:

@@ -18,6 +18,7 @@ import duckdb
 from mlv.schema.errors import StoreError, UsageError
 from mlv.schema.files import now, written_aside
 from mlv.schema.store.copies import label
+from mlv.schema.store.ledger import revision
 from mlv.schema.store.opening import (
     DAMAGE_ERRORS,
     DISK_ERRORS,
@@ -25,7 +26,6 @@ from mlv.schema.store.opening import (
     open_store,
     reason,
     restore_hint,
-    revision,
     transaction,
 )
 from mlv.schema.store.sql import literal
@@ -195,7 +195,7 @@ def compact(path: Path) -> Space:
     The new file takes the place of the old one when it is whole and verified. Raises StoreError where the store has
     tables that mlv did not make, or is at another revision; it then stays as it is.
     """
-    from mlv.migrations import upgrade
+    from mlv.migrations.upgrading import upgrade
     from mlv.schema.tables.metadata import metadata
 
     with open_store(path, read_only=False) as connection:

@@ -506,6 +506,18 @@ CREATE OR REPLACE TEMP MACRO selected_influence_runs(
       AND matches(wanted_sentences, i.sentences)
       AND matches(wanted_seed, i.traced_seed);
 
+-- Validation runs; the parameters restrict where they are not NULL. seed is the traced run's.
+CREATE OR REPLACE TEMP MACRO selected_validation_runs(
+    wanted_run, wanted_model, wanted_source, wanted_sentences, wanted_seed
+) AS TABLE
+    SELECT run, traced_run, model, source, ft_languages, sentences, traced_seed AS seed, quantity
+    FROM v_validation_run
+    WHERE matches(wanted_run, run)
+      AND matches(wanted_model, model)
+      AND matches(wanted_source, source)
+      AND matches(wanted_sentences, sentences)
+      AND matches(wanted_seed, traced_seed);
+
 -- Targets of influence runs: those traced by all checkpoints together, or those by single epochs' checkpoints.
 -- wanted_shifted restricts where it is not NULL. A target is one row as it is; the grouping tells DuckDB how few there
 -- are, so that it keeps them and not the rankings in memory when it joins the two.

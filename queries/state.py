@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from mlv.schema.store import opening
+from mlv.schema.store import ledger
 
 _CONTENT = """
 SELECT 'run ' || spec_hash AS item FROM run WHERE status = 'committed'
@@ -37,7 +37,7 @@ class StoreState:
 def store_state(connection: duckdb.DuckDBPyConnection) -> StoreState | None:
     """The state of an open store; None where SQL has led the connection to another database."""
     try:
-        revision = opening.revision(connection)
+        revision = ledger.revision(connection)
         content = "\n".join(item for (item,) in connection.execute(_CONTENT).fetchall())
         runs = tuple(name for (name,) in connection.execute(_RUNS).fetchall())
     except duckdb.Error:

@@ -11,27 +11,15 @@ import duckdb
 import polars as pl
 
 from mlv.ingest.jobs.kinds import kind
-from mlv.ingest.jobs.outputs import refuse
+from mlv.ingest.jobs.outputs import again
 from mlv.ingest.jobs.runs import enter_events, enter_run
 from mlv.ingest.journal import note_run
 from mlv.ingest.rules.rulebook import packaged
-from mlv.schema.errors import JobError, StoreError
+from mlv.schema.errors import JobError, StoreError, listed
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.identity import job_name, spec_hash
 from mlv.schema.jobs.spec import Spec
 from mlv.schema.store.opening import transaction
-from mlv.schema.store.rows import number
-
-KEPT = (
-    "influence-squares",
-    "logit-logprob-range",
-    "metric-finite",
-    "metric-unique-run_id-name-step",
-    "projected_profile-unique-run_id-profile_id",
-    "run-examples",
-    "run-last-checkpoint",
-)
-"""Rules of the store that a run is refused by whose own rows break them; their queries tell ``run_id``."""
 
 
 @dataclass(frozen=True)
@@ -92,16 +80,16 @@ def committed(connection: duckdb.DuckDBPyConnection, spec: Spec) -> Committed | 
 def _commit(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: Spec, store: Path) -> Committed:
     run = enter_run(connection, store, job, spec)
     rows = {"run_event": enter_events(run), **kind(spec.kind).commit(run, spec)}
-    refuse(job, _broken(connection, run.run_id))
+    _check_rows(connection, job, run.run_id)
     return Committed(run.run_id, job_name(spec), already_there=False, rows=rows)
 
 
-def _broken(connection: duckdb.DuckDBPyConnection, run_id: int) -> list[str]:
-    """What the rows of a run break of the rules in ``KEPT``, counted."""
-    rules = {rule.name: rule for rule in packaged()}
-    counted = [
-        # a number, which DuckDB takes into the query, as it does not take a parameter
-        (number(connection, f"SELECT count(*) FROM ({rules[name].query}) WHERE run_id = {run_id}"), rules[name].broken)
-        for name in KEPT
-    ]
-    return [f"{count:,} {what}" for count, what in counted if count]
+def _check_rows(connection: duckdb.DuckDBPyConnection, job: JobDirectory, run_id: int) -> None:
+    """Raise JobError if rows of a run break the store's rules for commits: a worker's results are not trusted."""
+    # the tables' declarations take a while to import, and whoever only plans jobs does not need them
+    from mlv.ingest.rules.owned_rows import broken_by
+
+    if problems := broken_by(connection, packaged(), "run", run_id):
+        raise JobError(
+            f"The results in {job.outputs} are inconsistent; the store is unchanged:{listed(problems)}", again(job)
+        )

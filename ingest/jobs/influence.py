@@ -11,9 +11,7 @@ from pydantic import Field, model_validator
 from mlv.ingest.jobs import finetune
 from mlv.ingest.jobs.attributions import Choices
 from mlv.ingest.jobs.cost import Cost
-from mlv.ingest.jobs.counted import RUN_RULES, TARGET_RULES, broken
-from mlv.ingest.jobs.loading import enter_tracing_run, load, traced_run_id
-from mlv.ingest.jobs.outputs import refuse
+from mlv.ingest.jobs.loading import load, scored_examples, traced_run_id
 from mlv.ingest.jobs.planning import Context, Plan
 from mlv.ingest.jobs.request import Count, Names, Option, ProbeSet, TestLanguages
 from mlv.ingest.jobs.runs import NewRun
@@ -38,7 +36,7 @@ from mlv.schema.jobs.influence import InfluenceSpec
 from mlv.schema.jobs.spec import Spec
 from mlv.schema.jobs.tracing import Quantity
 from mlv.schema.papers import echoes
-from mlv.schema.store.rows import next_id, number
+from mlv.schema.store.rows import append, next_id, number
 
 
 class Request(Choices):
@@ -221,26 +219,30 @@ def commit(run: NewRun, spec: InfluenceSpec) -> dict[str, int]:
     Raises JobError if an output is missing, names what the store lacks, or contradicts itself.
     """
     gradients = spec.attribution.gradients
-    how = {
+    traced = traced_run_id(run, spec)
+    row = {
+        "run_id": run.run_id,
+        "traced_run_id": traced,
         "method": spec.attribution.method,
         "similarity": spec.attribution.similarity,
+        "quantity": spec.quantity,
         "selection": spec.selection,
         "projection": gradients.projection,
         "dimensions": 0 if gradients.projection == "none" else gradients.dimensions,
         "modules": ",".join(gradients.modules),
         "damping": spec.attribution.damping if spec.attribution.method == "trak" else 0.0,
+        "checkpoints": len(spec.checkpoints),
+        "examples": scored_examples(run),
         "top_k": spec.top_k,
     }
-    traced = traced_run_id(run, spec)
     first = next_id(run.connection, "influence_target")
     keys = {"first": first, "run": run.run_id}
     rows = {
-        "influence_run": enter_tracing_run(run, spec, traced, how),
+        "influence_run": append(run.connection, "influence_run", pl.DataFrame([row])),
         "influence_target": load(run, "targets", _TARGETS, {**keys, "collection": spec.collection}),
         "influence_ranking": load(run, "rankings", _RANKINGS, {**keys, "traced": traced}),
         "influence_summary": load(run, "summaries", _SUMMARIES, keys),
     }
-    refuse(run.job, broken(run.connection, RUN_RULES, run.run_id) + broken(run.connection, TARGET_RULES, first))
     return rows | sum_rankings(run.connection, first)
 
 

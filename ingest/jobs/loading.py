@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 
-import polars as pl
-
 from mlv.ingest.jobs.outputs import again, count_in, output
 from mlv.ingest.jobs.runs import NewRun
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.identity import job_name, spec_hash
 from mlv.schema.jobs.tracing import TracingSpec
-from mlv.schema.store.rows import append, number
+from mlv.schema.store.rows import number
 
 
 def traced_run_id(run: NewRun, spec: TracingSpec) -> int:
@@ -25,18 +23,10 @@ def traced_run_id(run: NewRun, spec: TracingSpec) -> int:
     return int(found[0])
 
 
-def enter_tracing_run(run: NewRun, spec: TracingSpec, traced_run_id: int, how: Mapping[str, object]) -> int:
-    """Enter what a run traces and how; return the number of rows."""
+def scored_examples(run: NewRun) -> int:
+    """Training examples that a job scored. Raises JobError if its output does not say."""
     output(run.job, "run.json")
-    row = {
-        **how,
-        "run_id": run.run_id,
-        "traced_run_id": traced_run_id,
-        "quantity": spec.quantity,
-        "checkpoints": len(spec.checkpoints),
-        "examples": count_in(run.job, "run.json", "examples"),
-    }
-    return append(run.connection, "influence_run", pl.DataFrame([row]))
+    return count_in(run.job, "run.json", "examples")
 
 
 def load(run: NewRun, name: str, statement: str, values: Mapping[str, int | str]) -> int:

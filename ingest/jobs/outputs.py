@@ -49,10 +49,3 @@ def _invalid(job: JobDirectory, name: str, key: str, what: str, value: object) -
 def again(job: JobDirectory) -> str:
     """How a job's results are made again."""
     return f"Delete {job.outputs}, then: mlv runs resume {job.path.name}"
-
-
-def refuse(job: JobDirectory, problems: list[str]) -> None:
-    """Raise JobError if a job's results have problems."""
-    if problems:
-        listed = "".join(f"\n  - {problem}" for problem in problems)
-        raise JobError(f"The results in {job.outputs} are inconsistent; the store is unchanged:{listed}", again(job))

@@ -12,9 +12,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from mlv.ingest.jobs import request
 from mlv.ingest.jobs.cost import Cost
-from mlv.ingest.jobs.counted import Rules, broken
 from mlv.ingest.jobs.lookup import find_checkpoint
-from mlv.ingest.jobs.outputs import count_in, output, refuse, share_in
+from mlv.ingest.jobs.outputs import count_in, output, share_in
 from mlv.ingest.jobs.planning import Context, Plan
 from mlv.ingest.jobs.request import Languages, Option
 from mlv.ingest.jobs.runs import NewRun
@@ -232,24 +231,8 @@ def _shared(profiles: pl.DataFrame, probe_set: str) -> pl.DataFrame:
     return numbered.join(common, on="question", how="semi").sort("profile", "question")
 
 
-PLANE_RULES: Rules = (
-    (
-        "projections of fewer than 3 profiles, or whose coordinates are not finite and centred",
-        "SELECT count(*) FROM (SELECT run_id FROM projection_run LEFT JOIN projected_profile USING (run_id) "
-        "WHERE run_id >= {floor} GROUP BY run_id "
-        "HAVING (count(x) >= 3 AND abs(avg(x)) < 1e-9 AND abs(avg(y)) < 1e-9) IS NOT TRUE)",
-    ),
-    (
-        "projections over no question, or whose shares of variance are not between 0 and 1 and in order",
-        "SELECT count(*) FROM projection_run WHERE run_id >= {floor} "
-        "AND NOT (questions > 0 AND 0 <= explained_y AND explained_y <= explained_x "
-        "AND explained_x + explained_y <= 1 + 1e-9)",
-    ),
-)
-"""What must hold, as the rules for influence runs; the key is that of the projection run."""
-
 _LOAD = """
-INSERT INTO projected_profile
+INSERT INTO pca_point
 SELECT $run, f.profile_id, o.x, o.y
 FROM read_parquet($path) o
 LEFT JOIN projected_checkpoint k USING (checkpoint)
@@ -269,9 +252,7 @@ def commit(run: NewRun, spec: PcaSpec) -> dict[str, int]:
 
     Raises JobError if an output is missing, names what the store lacks, or contradicts itself.
     """
-    rows = {"projection_run": _enter_plane(run, spec), "projected_profile": _enter_points(run, spec)}
-    refuse(run.job, broken(run.connection, PLANE_RULES, run.run_id))
-    return rows
+    return {"pca_run": _enter_plane(run, spec), "pca_point": _enter_points(run, spec)}
 
 
 def _enter_plane(run: NewRun, spec: PcaSpec) -> int:
@@ -287,7 +268,7 @@ def _enter_plane(run: NewRun, spec: PcaSpec) -> int:
         "explained_x": share_in(run.job, "run.json", "explained_x"),
         "explained_y": share_in(run.job, "run.json", "explained_y"),
     }
-    return append(run.connection, "projection_run", pl.DataFrame([row], schema_overrides={"score": pl.String}))
+    return append(run.connection, "pca_run", pl.DataFrame([row], schema_overrides={"score": pl.String}))
 
 
 def _enter_points(run: NewRun, spec: PcaSpec) -> int:
@@ -327,5 +308,5 @@ def _checkpoint_id(run: NewRun, key: str) -> int:
 COST = Cost(
     unit="profiles",
     units=lambda *_: 1,
-    measured="SELECT run_id, count(*) AS units FROM projected_profile GROUP BY run_id",
+    measured="SELECT run_id, count(*) AS units FROM pca_point GROUP BY run_id",
 )

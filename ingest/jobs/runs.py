@@ -145,6 +145,5 @@ def checkpoint_row(
         "is_final": is_final,
         "path": path,
         "digest": digest,
-        "mask": "",
     }
     return pl.DataFrame([row], schema_overrides={"run_id": pl.Int32})

@@ -9,9 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from mlv.ingest.jobs import finetune, request
 from mlv.ingest.jobs.attributions import named_all
 from mlv.ingest.jobs.cost import Cost
-from mlv.ingest.jobs.counted import RUN_RULES, broken
-from mlv.ingest.jobs.loading import enter_tracing_run, load, traced_run_id
-from mlv.ingest.jobs.outputs import refuse
+from mlv.ingest.jobs.loading import load, scored_examples, traced_run_id
 from mlv.ingest.jobs.planning import Context, Plan
 from mlv.ingest.jobs.request import Count, Languages, Names, Option, ProbeSet
 from mlv.ingest.jobs.runs import NewRun
@@ -31,6 +29,7 @@ from mlv.schema.errors import NotFoundError
 from mlv.schema.jobs.spec import Seed
 from mlv.schema.jobs.validate import REMOVAL_DRAWS, ValidateSpec
 from mlv.schema.papers import echoes
+from mlv.schema.store.rows import append
 
 PROBES = 40
 """Probes of a validation unless another number is given."""
@@ -145,7 +144,7 @@ def _check_start(context: Context, traced: Traced) -> None:
 
 
 _RESULTS = """
-        INSERT INTO influence_validation
+        INSERT INTO validation_result
         SELECT $run, o.test, o.scores, p.probe_id, o.seeds, o.direction, o.k, o.draw, o.n, o.value
         FROM read_parquet($path) o
         JOIN v_probe p ON p.collection = $collection AND p.language = o.language AND p.question = o.question
@@ -154,23 +153,18 @@ _RESULTS = """
 
 def commit(run: NewRun, spec: ValidateSpec) -> dict[str, int]:
     """Enter how well scores predict. Raises JobError as the commit of an influence job does."""
-    how = {
-        "method": "validation",
-        "similarity": "",
-        "selection": "chosen",
-        "projection": "",
-        "dimensions": 0,
-        "modules": "",
-        "damping": 0.0,
-        "top_k": 0,
+    row = {
+        "run_id": run.run_id,
+        "traced_run_id": traced_run_id(run, spec),
+        "quantity": spec.quantity,
+        "checkpoints": len(spec.checkpoints),
+        "examples": scored_examples(run),
     }
     values: dict[str, int | str] = {"run": run.run_id, "collection": spec.collection}
-    rows = {
-        "influence_run": enter_tracing_run(run, spec, traced_run_id(run, spec), how),
-        "influence_validation": load(run, "validation", _RESULTS, values),
+    return {
+        "validation_run": append(run.connection, "validation_run", pl.DataFrame([row])),
+        "validation_result": load(run, "validation", _RESULTS, values),
     }
-    refuse(run.job, broken(run.connection, RUN_RULES, run.run_id))
-    return rows
 
 
 def _units(context: Context, request: Request, training: object) -> int:
@@ -187,7 +181,7 @@ COST = Cost(
     units=_units,
     measured="""
         SELECT i.run_id, any_value(i.examples * json_extract(r.spec, '$.training.epochs')::BIGINT) * count(*) AS units
-        FROM influence_run i JOIN run r USING (run_id) JOIN run_event e USING (run_id)
+        FROM validation_run i JOIN run r USING (run_id) JOIN run_event e USING (run_id)
         WHERE e.event = 'retraining' GROUP BY i.run_id
     """,
 )

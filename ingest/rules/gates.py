@@ -13,7 +13,8 @@ from typing import Any
 import polars as pl
 from polars import selectors
 
-from mlv.ingest.rules.rulebook import EXAMPLES, Rule, gates
+from mlv.ingest.rules.rule import EXAMPLES, Rule
+from mlv.ingest.rules.rulebook import gates
 from mlv.schema.errors import DataError
 
 

@@ -26,6 +26,7 @@ from mlv.schema.jobs.events import Resumed, name_of
 from mlv.schema.jobs.kinds import KINDS, read_spec
 from mlv.schema.jobs.spec import Spec
 from mlv.schema.store.rows import number
+from mlv.schema.tables.relations import rows_of
 
 BYTES_PER_PARAMETER: Final = 4
 """Of a checkpoint whose size was never measured; the tokenizer is left out."""
@@ -189,10 +190,9 @@ def _growth(context: Context, runs: Sequence[_Measured], units: int) -> float | 
 
 def _rows(connection: duckdb.DuckDBPyConnection, run_id: int) -> int:
     """Rows of the store that belong to a run."""
-    tables = connection.execute(
-        "SELECT table_name FROM duckdb_columns() JOIN duckdb_tables() USING (table_name) WHERE column_name = 'run_id'"
-    ).fetchall()
-    return sum(number(connection, f"SELECT count(*) FROM {table} WHERE run_id = ?", [run_id]) for (table,) in tables)
+    counts = " + ".join(f"(SELECT count(*) FROM {table} WHERE {owned})" for table, owned in rows_of("run").items())
+    row = connection.execute(f"SELECT {counts}", {"key": run_id}).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _bytes_per_row(connection: duckdb.DuckDBPyConnection, store: Path) -> float:

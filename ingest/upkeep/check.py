@@ -7,20 +7,19 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from mlv.ingest.jobs.counted import RUN_RULES, SUM_RULES, TARGET_RULES, Rules
-from mlv.ingest.jobs.pca import PLANE_RULES
 from mlv.ingest.journal import Ingest, SourceFile, journal_path, read_journal
-from mlv.ingest.rules.rulebook import Outcome, Rule, evaluate, packaged
+from mlv.ingest.rules.evaluation import evaluate
+from mlv.ingest.rules.rule import Outcome, Rule
+from mlv.ingest.rules.rulebook import packaged
 from mlv.ingest.upkeep.source_files import hashes
-from mlv.schema.derived.ranking_sums import FIRST_KEY, parts
 from mlv.schema.errors import MlvError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.identity import spec_hash
 from mlv.schema.jobs.kinds import KINDS, read_spec
 from mlv.schema.store.opening import seal
 
-_MADE = ("named_file", "schema_difference")
-"""Tables that rules speak of and that a check makes."""
+TEMPORARY = ("named_file", "schema_difference")
+"""Tables that rules are about and that a check makes for them."""
 
 
 @dataclass(frozen=True)
@@ -42,31 +41,9 @@ class NamedFile:
     """Checksum that it has; None where it was not computed."""
 
 
-def store_rules() -> list[Rule]:
-    """The rules of mlv that a store is checked by, those included that commits are refused by."""
-    return [
-        *packaged(),
-        *_counted("influence_run", RUN_RULES, "influence.toml"),
-        *_counted("influence_target", TARGET_RULES, "influence.toml"),
-        *_counted("influence_ranking", SUM_RULES, "influence.toml"),
-        *_counted("projection_run", PLANE_RULES, "projections.toml"),
-    ]
-
-
-def _counted(table: str, rules: Rules, origin: str) -> list[Rule]:
-    """Rules that commits are refused by, over all rows."""
-    found = []
-    for number, (what, statement) in enumerate(rules, start=1):
-        in_parts = "{ceiling}" in statement
-        query = statement if in_parts else statement.format(floor=FIRST_KEY)
-        name, ranges = f"{table}-{number}", parts() if in_parts else ""
-        found.append(Rule(name, f"no {what}", what, table, query, counts=True, parts=ranges, origin=origin))
-    return found
-
-
 def violations(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Sentences about what does not hold of the rows; empty where all is in order."""
-    rules = [rule for rule in store_rules() if rule.table not in _MADE]
+    rules = [rule for rule in packaged() if rule.table not in TEMPORARY]
     return [outcome.sentence for outcome in evaluate(connection, rules) if not outcome.ok]
 
 
@@ -81,7 +58,7 @@ def check(
     _make(connection, "named_file", list(NamedFile.__annotations__), [astuple(file) for file in named])
     # rules may come from elsewhere: they reach nothing but the open store
     seal(connection)
-    return evaluate(connection, (*store_rules(), *own_rules))
+    return evaluate(connection, (*packaged(), *own_rules))
 
 
 def _make(

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from itertools import groupby
 
-from mlv.ingest.rules.rulebook import Outcome
+from mlv.ingest.rules.rule import Outcome
 from mlv.schema.files import now
 
 

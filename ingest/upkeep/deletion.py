@@ -18,58 +18,26 @@ import duckdb
 
 from mlv.ingest.jobs.lookup import find_run
 from mlv.ingest.journal import note_run
-from mlv.ingest.writing.profiles import build_model_profiles
+from mlv.ingest.writing.profiles import PROFILES_OF_RUN, build_model_profiles
 from mlv.schema.errors import DataError, JobError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.identity import spec_hash
 from mlv.schema.jobs.kinds import read_spec
 from mlv.schema.jobs.spec import Spec
 from mlv.schema.store.opening import transaction
+from mlv.schema.tables.relations import depending_on, rows_of
 
-_BY_RUN = (
-    "probe_logit",
-    "probe_answer",
-    "run_corpus",
-    "run_event",
-    "metric",
-    "training_example",
-    "influence_validation",
-    "influence_run",
-    "projected_profile",
-    "projection_run",
-)
+ROWS = rows_of("run")
+"""Tables and the rows of the run ``$key`` in them, in the order in which they are deleted."""
 
-_TARGETS = "(SELECT influence_target_id FROM influence_target WHERE run_id = $run)"
-
-_CHILDREN = (
-    ("influence_ranking", f"influence_target_id IN {_TARGETS}"),
-    ("influence_summary", f"influence_target_id IN {_TARGETS}"),
-    ("influence_language", f"influence_target_id IN {_TARGETS}"),
-    ("influence_overlap", f"influence_target_id IN {_TARGETS} OR other_target_id IN {_TARGETS}"),
-    ("influence_target", "run_id = $run"),
-    *((table, "run_id = $run") for table in _BY_RUN),
-)
-"""Tables and the rows of a run in them, in the order in which they are deleted."""
-
-_ROWS = (*_CHILDREN, ("checkpoint", "run_id = $run"), ("run", "run_id = $run"))
-
-_DEPENDANTS = """
-SELECT r.run_id, r.name FROM run r WHERE r.parent_run_id = $run
-UNION
-SELECT r.run_id, r.name
-FROM projected_profile JOIN run r USING (run_id) JOIN profile f USING (profile_id)
-WHERE f.checkpoint_id IN (SELECT checkpoint_id FROM checkpoint WHERE run_id = $run)
-   OR (f.checkpoint_id, f.language_id, f.probe_collection_id) IN (
-       SELECT (checkpoint_id, language_id, probe_collection_id)
-       FROM probe_logit JOIN probe USING (probe_id) WHERE probe_logit.run_id = $run
-   )
-ORDER BY 1
+_DEPENDANTS = f"""
+SELECT name FROM run WHERE run_id IN ({depending_on("run", changed={"profile": PROFILES_OF_RUN})}) ORDER BY run_id
 """
 
 
 def dependants(connection: duckdb.DuckDBPyConnection, run_id: int) -> list[str]:
-    """Names of the runs that start from this run's checkpoints, examine them, or project profiles that it is behind."""
-    return [str(name) for _, name in connection.execute(_DEPENDANTS, {"run": run_id}).fetchall()]
+    """Names of the runs that refer to what goes with this one, e.g. its checkpoints or profiles made of its answers."""
+    return [str(name) for (name,) in connection.execute(_DEPENDANTS, {"key": run_id}).fetchall()]
 
 
 @dataclass(frozen=True)
@@ -93,7 +61,7 @@ class Deletion:
 def plan_deletion(connection: duckdb.DuckDBPyConnection, name: str, jobs: Path) -> Deletion:
     """What deleting the run whose name is or begins with ``name`` deletes. Raises NotFoundError where there is none."""
     run_id, run = find_run(connection, name)
-    rows = {table: _count(connection, table, where, run_id) for table, where in _ROWS}
+    rows = {table: _count(connection, table, condition, run_id) for table, condition in ROWS.items()}
     folders = [folder for folder in (jobs / run, *_indexes(connection, run_id, jobs)) if folder.is_dir()]
     return Deletion(
         run_id,
@@ -104,8 +72,8 @@ def plan_deletion(connection: duckdb.DuckDBPyConnection, name: str, jobs: Path) 
     )
 
 
-def _count(connection: duckdb.DuckDBPyConnection, table: str, where: str, run_id: int) -> int:
-    row = connection.execute(f"SELECT count(*) FROM {table} WHERE {where}", {"run": run_id}).fetchone()
+def _count(connection: duckdb.DuckDBPyConnection, table: str, condition: str, run_id: int) -> int:
+    row = connection.execute(f"SELECT count(*) FROM {table} WHERE {condition}", {"key": run_id}).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -153,11 +121,10 @@ def delete_run(connection: duckdb.DuckDBPyConnection, run_id: int, name: str, jo
         probed = connection.execute(
             "SELECT DISTINCT checkpoint_id FROM probe_logit WHERE run_id = ?", [run_id]
         ).fetchall()
-        for table, where in _CHILDREN:
-            connection.execute(f"DELETE FROM {table} WHERE {where}", {"run": run_id})
+        for table in [table for table in ROWS if table != "run"]:
+            connection.execute(f"DELETE FROM {table} WHERE {ROWS[table]}", {"key": run_id})
         for (checkpoint_id,) in probed:
             build_model_profiles(connection, checkpoint_id)
-        connection.execute("DELETE FROM checkpoint WHERE run_id = ?", [run_id])
     connection.execute(
         "DELETE FROM profile WHERE checkpoint_id IS NOT NULL "
         "AND profile_id NOT IN (SELECT profile_id FROM profile_value)"

@@ -10,47 +10,13 @@ from collections.abc import Collection, Mapping, Sequence
 
 import duckdb
 
+from mlv.schema.store.ledger import LEDGER
 from mlv.schema.store.sql import quoted
-
-_IDENTITY = {
-    "base_model": ("digest",),
-    "category": ("code",),
-    "checkpoint": ("run_id", "epoch", "digest"),
-    "corpus": ("source_id", "language_id", "edition"),
-    "country": ("code",),
-    "influence_target": ("run_id", "probe_id", "epoch"),
-    "ingest_file": ("kind", "target", "sha256"),
-    "language": ("code",),
-    "probe": ("probe_collection_id", "question_id", "language_id"),
-    "probe_collection": ("code",),
-    "probe_set": ("code",),
-    "profile": (
-        "checkpoint_id",
-        "language_id",
-        "probe_collection_id",
-        "score",
-        "survey_id",
-        "country_id",
-        "weighting",
-    ),
-    "question": ("code",),
-    "run": ("spec_hash",),
-    "segment": ("corpus_id", "position"),
-    "source": ("code",),
-    "survey": ("code",),
-    "training_example": ("run_id", "position"),
-}
-"""Natural keys. ``NAME_id`` refers to the table NAME in every table, but for ``_ROLES``."""
-
-_ROLES = {
-    "other_target_id": "influence_target",
-    "parent_run_id": "run",
-    "start_checkpoint_id": "checkpoint",
-    "traced_run_id": "run",
-}
-"""References that are named after what they are to the row."""
+from mlv.schema.tables.metadata import metadata
+from mlv.schema.tables.relations import Reference, identity, references
 
 _TIMES = ("ingested_at", "committed_at")
+"""Columns that say when a store was made, not what it holds."""
 
 Shape = Mapping[str, Sequence[str]]
 """Columns by table."""
@@ -60,7 +26,8 @@ def shape(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
     """The tables of a store, and their columns."""
     rows = connection.execute(
         "SELECT table_name, list(column_name ORDER BY column_index) FROM duckdb_columns() JOIN duckdb_tables() "
-        "USING (database_name, table_name) WHERE NOT temporary AND table_name <> 'alembic_version' GROUP BY ALL"
+        "USING (database_name, table_name) WHERE NOT temporary AND table_name <> ? GROUP BY ALL",
+        [LEDGER],
     ).fetchall()
     return {str(name): columns for name, columns in rows}
 
@@ -68,43 +35,49 @@ def shape(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
 def fingerprints(connection: duckdb.DuckDBPyConnection, columns: Shape | None = None) -> dict[str, tuple[int, int]]:
     """Number of rows and hash of each table; ``columns`` are those to look at, all unless given."""
     looked_at = columns or shape(connection)
-    made: set[str] = set()
-    return {table: _fingerprint(connection, table, looked_at[table], made) for table in sorted(looked_at)}
+    identities = _Identities(connection, looked_at)
+    return {table: _fingerprint(identities, table) for table in sorted(looked_at)}
 
 
-def _fingerprint(
-    connection: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], made: set[str]
-) -> tuple[int, int]:
-    kept = [name for name in columns if name not in (f"{table}_id", *_TIMES)]
-    hashed, joins = _hash(connection, table, kept, made)
-    row = connection.execute(f"SELECT count(*), sum({hashed}::HUGEINT) FROM {quoted(table)} t {joins}").fetchone()
+def _fingerprint(identities: "_Identities", table: str) -> tuple[int, int]:
+    kept = [name for name in identities.columns[table] if name not in (f"{table}_id", *_TIMES)]
+    hashed, joins = identities.hashed(table, kept)
+    query = f"SELECT count(*), sum({hashed}::HUGEINT) FROM {quoted(table)} t {joins}"
+    row = identities.connection.execute(query).fetchone()
     return (int(row[0]), int(row[1] or 0)) if row else (0, 0)
 
 
-def _hash(connection: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], made: set[str]) -> tuple[str, str]:
-    """The hash of a row of ``t`` over natural keys, and the joins that it needs."""
-    parts, joins = [], []
-    for place, name in enumerate(columns):
-        parent = _ROLES.get(name, name.removesuffix("_id"))
-        if not name.endswith("_id") or parent not in _IDENTITY:
-            parts.append(f"t.{quoted(name)}")
-            continue
-        _make_identity(connection, parent, made)
-        parts.append(f"i{place}.identity")
-        joins.append(f"LEFT JOIN _identity_{parent} i{place} ON i{place}.key = t.{quoted(name)}")
-    return f"hash({', '.join(parts)})", " ".join(joins)
+class _Identities:
+    """Temporary tables, made when they are needed, that lead from a table's integer keys to hashes of its identity."""
 
+    def __init__(self, connection: duckdb.DuckDBPyConnection, columns: Shape) -> None:
+        self.connection = connection
+        self.columns = columns
+        self._made: set[str] = set()
 
-def _make_identity(connection: duckdb.DuckDBPyConnection, table: str, made: set[str]) -> None:
-    """Make the temporary table that leads from a table's integer keys to hashes of its natural ones."""
-    if table in made:
-        return
-    hashed, joins = _hash(connection, table, _IDENTITY[table], made)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE _identity_{table} AS "
-        f"SELECT t.{quoted(f'{table}_id')} AS key, {hashed} AS identity FROM {quoted(table)} t {joins}"
-    )
-    made.add(table)
+    def hashed(self, table: str, columns: Sequence[str]) -> tuple[str, str]:
+        """The hash of a row of ``t`` over columns, references by what they lead to, and the joins that it needs."""
+        known = references(table) if table in metadata.tables else {}
+        parts, joins = [], []
+        for place, name in enumerate(columns):
+            if name not in known or known[name].parent not in self.columns:
+                parts.append(f"t.{quoted(name)}")
+                continue
+            parts.append(f"i{place}.identity")
+            joins.append(f"LEFT JOIN {self._of(known[name])} i{place} ON i{place}.key = t.{quoted(name)}")
+        return f"hash({', '.join(parts)})", " ".join(joins)
+
+    def _of(self, reference: Reference) -> str:
+        """The temporary table of what a reference leads to."""
+        parent, made = reference.parent, f"_identity_{reference.parent}"
+        if made not in self._made:
+            self._made.add(made)
+            hashed, joins = self.hashed(parent, [name for name in identity(parent) if name in self.columns[parent]])
+            self.connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE {made} AS "
+                f"SELECT t.{quoted(reference.key)} AS key, {hashed} AS identity FROM {quoted(parent)} t {joins}"
+            )
+        return made
 
 
 def differing(

@@ -31,12 +31,21 @@ from mlv.migrations import upgrade
 from mlv.schema.errors import DataError, MlvError, StoreError, StoreLockedError, UsageError
 from mlv.schema.files import now
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.store.ledger import revision
 from mlv.schema.store.opening import connect, open_store, transaction
 from mlv.schema.store.rows import number
 from mlv.schema.store.wal import wal_path
 
 NEWS_NAME = "All-The-News: "
 """What the name of a news source begins with, before the outlet's."""
+
+
+INGESTS: Mapping[str, Callable[[duckdb.DuckDBPyConnection, Sequence[Path], dict[str, Any]], object]] = {
+    "probes": lambda connection, paths, options: ingest_probes(connection, paths[0], **options),
+    "survey": lambda connection, paths, options: ingest_survey(connection, paths[0], **options),
+    "corpus": lambda connection, paths, options: ingest_corpus(connection, options.pop("source"), paths, **options),
+}
+"""By kind of ingest, what repeats it from its files and options."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ class Step:
     """Whether the journal or the old store has it; a finished job that neither knows may be left out."""
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """What is done, in words."""
         if isinstance(self.entry, Ingest):
             targets = dict.fromkeys(file.target for file in self.entry.files if file.target)
@@ -86,10 +95,10 @@ class Rebuilt:
 
 
 @contextlib.contextmanager
-def held(store: Path) -> Iterator[None]:
-    """Keep other processes from writing a store until the block ends, where it can be opened at all.
+def write_locked(store: Path) -> Iterator[None]:
+    """Keep other processes from writing a store until the block ends, if it can be opened at all.
 
-    Raises StoreLockedError where one writes it already.
+    Raises StoreLockedError if one writes it already.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -154,6 +163,8 @@ def _read_old(store: Path) -> tuple[_Old | None, str]:
     """What the store says; None, and why, where it cannot be read. Raises StoreLockedError."""
     try:
         with contextlib.closing(connect(store)) as connection:
+            # refuses one from before the first release: its rows mean other things
+            revision(connection)
             runs = connection.execute("SELECT name, committed_at, status FROM run ORDER BY run_id").fetchall()
             committed = {name: at for name, at, status in runs if status == "committed"}
             return _Old(_ingests(connection), committed, {name for name, _, status in runs if status == "deleting"}), ""
@@ -245,7 +256,9 @@ def _steps(history: Sequence[Entry], jobs: Path, finder: SourceFinder) -> tuple[
     steps: list[Step] = []
     problems: list[str] = []
     for entry in history:
-        if isinstance(entry, Ingest):
+        if isinstance(entry, Ingest) and entry.kind not in INGESTS:
+            problems.append(f"an ingest of a kind that this mlv does not know: {entry.kind}")
+        elif isinstance(entry, Ingest):
             found = finder.find(entry)
             problems += _gone(entry, [file for file, path in found.items() if path is None])
             steps.append(Step(entry, {file: path for file, path in found.items() if path}))
@@ -322,13 +335,13 @@ def _repeat_all(plan: Plan, aside: Path, output: Path, narrate: Callable[[str], 
         with transaction(connection):
             ensure_reference(connection)
         for step in plan.steps:
-            narrate(step.says)
+            narrate(step.description)
             try:
                 _repeat(connection, step, plan.jobs, output, aside.parent / "sources" / str(len(done)))
                 done.append(step)
             except MlvError as error:
                 if step.known:
-                    raise type(error)(f"Could not {step.says} again: {error.message}", error.hint) from error
+                    raise type(error)(f"Could not {step.description} again: {error.message}", error.hint) from error
                 remarks.append(f"left out: {step.entry.run}, {error.line}" if isinstance(step.entry, RunEvent) else "")
     return done, remarks
 
@@ -342,13 +355,7 @@ def _repeat(connection: duckdb.DuckDBPyConnection, step: Step, jobs: Path, outpu
         return
     before = number(connection, "SELECT coalesce(max(ingest_file_id), 0) FROM ingest_file")
     paths = placed(dict(step.files), sources)
-    options = dict(entry.options)
-    if entry.kind == "probes":
-        ingest_probes(connection, paths[0], **options)
-    elif entry.kind == "survey":
-        ingest_survey(connection, paths[0], **options)
-    else:
-        ingest_corpus(connection, options.pop("source"), paths, **options)
+    INGESTS[entry.kind](connection, paths, dict(entry.options))
     connection.execute("UPDATE ingest_file SET ingested_at = ? WHERE ingest_file_id > ?", [entry.at, before])
 
 

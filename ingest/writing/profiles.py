@@ -14,6 +14,15 @@ import polars as pl
 from mlv.schema.errors import JobError
 from mlv.schema.store.rows import append, ensure, number
 
+PROFILES_OF_RUN = """
+(checkpoint_id, language_id, probe_collection_id) IN (
+    SELECT (checkpoint_id, language_id, probe_collection_id)
+    FROM probe_logit JOIN probe USING (probe_id)
+    WHERE probe_logit.run_id = $key
+)
+"""
+"""The condition that a profile is made of answers of the run ``$key``, others perhaps beside them."""
+
 _UNPAIRED = """
 SELECT count(*) FROM (
     SELECT probe_id FROM probe_logit WHERE run_id = ? AND checkpoint_id = ?

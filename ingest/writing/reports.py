@@ -33,9 +33,9 @@ def record(connection: duckdb.DuckDBPyConnection, report: FileReport) -> None:
         ],
     )
     rejects = [
-        (file_id, row.line, *(text[:CONTENT_LIMIT] for text in (row.item, row.reason, row.content)))
-        for row in report.rejected
+        (file_id, position, row.line, *(text[:CONTENT_LIMIT] for text in (row.item, row.reason, row.content)))
+        for position, row in enumerate(report.rejected)
     ]
     if rejects:
-        names = ("ingest_file_id", "line", "item", "reason", "content")
+        names = ("ingest_file_id", "position", "line", "item", "reason", "content")
         append(connection, "reject", pl.DataFrame(rejects, schema=list(names), orient="row"))

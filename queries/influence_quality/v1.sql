@@ -10,27 +10,27 @@ reason = "First version."
 [parameters.run]
 type = "text"
 about = "Only this validation run."
-values_from = "v_influence_run.run"
+values_from = "v_validation_run.run"
 
 [parameters.model]
 type = "text"
 about = "Only traced runs from this pretrained model."
-values_from = "v_influence_run.model"
+values_from = "v_validation_run.model"
 
 [parameters.source]
 type = "text"
 about = "Only traced runs on this source."
-values_from = "v_influence_run.source"
+values_from = "v_validation_run.source"
 
 [parameters.sentences]
 type = "integer"
 about = "Only traced runs with this number of sentences."
-values_from = "v_influence_run.sentences"
+values_from = "v_validation_run.sentences"
 
 [parameters.seed]
 type = "integer"
 about = "Only traced runs with this seed."
-values_from = "v_influence_run.traced_seed"
+values_from = "v_validation_run.traced_seed"
 
 [columns]
 run = "Name of the validation run."
@@ -55,11 +55,11 @@ Percentage of the rho of the same attribution with exact gradients; NULL for a b
 scores or their rho is not positive."""
 */
 WITH chosen AS (
-    FROM selected_influence_runs($run, $model, $source, NULL, $sentences, $seed)
+    FROM selected_validation_runs($run, $model, $source, $sentences, $seed)
 ),
 draws AS (
     SELECT run, seeds, scores, draw, mean(value, [language, question]) AS rho, count(*) AS targets, min(n) AS n
-    FROM v_influence_validation
+    FROM v_validation_result
     WHERE test = 'lds' AND run IN (SELECT run FROM chosen)
     GROUP BY ALL
 ),

@@ -8,7 +8,7 @@ reason = "First version."
 [parameters.run]
 type = "text"
 about = "Only this projection run."
-values_from = "v_projection.run"
+values_from = "v_pca_point.run"
 
 [parameters.model]
 type = "text"
@@ -33,7 +33,7 @@ values_from = "v_checkpoint.seed"
 [parameters.languages]
 type = "text[]"
 about = "Only profiles in these test languages."
-values_from = "v_projection.language"
+values_from = "v_pca_point.language"
 
 [columns]
 run = "Name of the projection run."
@@ -88,9 +88,9 @@ SELECT
     p.y,
     base.x AS base_x,
     base.y AS base_y
-FROM v_projection p
+FROM v_pca_point p
 LEFT JOIN v_checkpoint k USING (checkpoint_id)
-LEFT JOIN v_projection base
+LEFT JOIN v_pca_point base
     ON base.run_id = p.run_id AND base.checkpoint_id = k.base_checkpoint_id AND base.language = p.language
     AND base.score = p.score
 WHERE matches($run, p.run)

@@ -1,25 +1,26 @@
 """Sums over influence rankings, made when these enter a store: whole rankings are then compared without being read.
 
-A sum is a function of the tables that rankings refer to. The one definition here serves the commit of a run, the
-upgrade of older stores, and ``mlv db check``, which makes every sum again. Many rankings are summed up part by part,
+A sum is a function of the rows that rankings refer to, through ``v_target`` and ``v_example``. The one definition here
+serves the commit of a run and ``mlv db check``, which makes every sum again. Many rankings are summed up part by part,
 so that memory hardly grows with a store.
 """
+
+from typing import NamedTuple
 
 import duckdb
 
 from mlv.schema.derived import alike
+from mlv.schema.store.ranges import FIRST_KEY, ROWS_AT_ONCE, ranges
+from mlv.schema.store.rows import number
 
 # A language that the traced run was trained on has a row without a ranked example in it too.
 _LANGUAGES = """
 WITH ranked AS (
-    SELECT k.influence_target_id, k.direction, c.language_id, g.parallel_key, c.language_id = p.language_id AS own
+    SELECT k.influence_target_id, k.direction, e.language_id, e.parallel_key, e.language_id = t.language_id AS own
     FROM influence_ranking k
-    JOIN influence_target t USING (influence_target_id)
-    JOIN training_example e USING (training_example_id)
-    LEFT JOIN probe p USING (probe_id)
-    LEFT JOIN segment g USING (segment_id)
-    LEFT JOIN corpus c USING (corpus_id)
-    WHERE k.influence_target_id BETWEEN {floor} AND {ceiling}
+    JOIN v_target t USING (influence_target_id)
+    JOIN v_example e USING (training_example_id)
+    WHERE k.influence_target_id BETWEEN {first} AND {last}
 ),
 texts AS (
     SELECT DISTINCT influence_target_id, direction, parallel_key, TRUE AS there FROM ranked WHERE own
@@ -54,10 +55,8 @@ _LATER = "greatest(influence_target_id, other_target_id)"
 # Whoever compares them may ask for more, but not for less.
 _OVERLAPS = f"""
 WITH targets AS (
-    SELECT influence_target_id, run_id, probe_id, question_id, l.code AS language
-    FROM influence_target
-    JOIN probe USING (probe_id)
-    JOIN "language" l USING (language_id)
+    SELECT influence_target_id, run_id, collection, question, language
+    FROM v_target
     WHERE epoch IS NULL
 ),
 trained AS (
@@ -92,9 +91,9 @@ firsts AS MATERIALIZED (
 pairs AS MATERIALIZED (
     SELECT a.influence_target_id, b.influence_target_id AS other_target_id, same_run
     FROM firsts a
-    JOIN targets b ON b.run_id = other_run_id AND b.question_id = a.question_id
-    WHERE CASE WHEN same_run THEN a.language < b.language ELSE a.probe_id = b.probe_id END
-      AND greatest(a.influence_target_id, b.influence_target_id) BETWEEN {{floor}} AND {{ceiling}}
+    JOIN targets b ON b.run_id = other_run_id AND b.collection = a.collection AND b.question = a.question
+    WHERE CASE WHEN same_run THEN a.language < b.language ELSE a.language = b.language END
+      AND greatest(a.influence_target_id, b.influence_target_id) BETWEEN {{first}} AND {{last}}
 ),
 first_examples AS MATERIALIZED (
     SELECT influence_target_id, other_target_id, direction, training_example_id
@@ -110,8 +109,7 @@ texts AS MATERIALIZED (
         SELECT other_target_id FROM pairs WHERE NOT same_run
     )
     JOIN influence_ranking USING (influence_target_id)
-    JOIN training_example USING (training_example_id)
-    JOIN segment USING (segment_id)
+    JOIN v_example USING (training_example_id)
 ),
 first_texts AS MATERIALIZED (
     SELECT influence_target_id, other_target_id, direction, parallel_key
@@ -136,35 +134,22 @@ same_texts AS (
 FROM (FROM same_examples UNION ALL FROM same_texts) ORDER BY ALL
 """
 
-SUMS = {"influence_language": ("influence_target_id", _LANGUAGES), "influence_overlap": (_LATER, _OVERLAPS)}
-"""By table, the key of a row and the statement that makes the rows with a key from ``{floor}`` to ``{ceiling}``."""
 
-FIRST_KEY, LAST_KEY = -(2**31), 2**31 - 1
+class Sums(NamedTuple):
+    """A table of sums."""
 
-ROWS_AT_ONCE = 4_000_000
-"""Ranking rows of a part: more need more memory, fewer cost time, since overlaps look at all targets each time."""
+    table: str
+    key: str
+    """Key of a row: the later of the targets that it is about."""
+
+    statement: str
+    """Makes the rows whose key is from ``{first}`` to ``{last}``."""
 
 
-def parts(floor: int = FIRST_KEY, rows: int = ROWS_AT_ONCE) -> str:
-    """The query of the ranges (first, last) of targets' keys, at least ``floor``, that have about ``rows`` ranking rows
-    each and every key together."""
-    return f"""
-SELECT first, coalesce(lead(first) OVER (ORDER BY first) - 1, {LAST_KEY}) AS last
-FROM (
-    SELECT {floor} AS first
-    UNION ALL
-    SELECT min(influence_target_id)
-    FROM (
-        SELECT influence_target_id, (sum(count(*)) OVER (ORDER BY influence_target_id) - count(*)) // {rows} AS part
-        FROM influence_ranking
-        WHERE influence_target_id >= {floor}
-        GROUP BY influence_target_id
-    )
-    WHERE part > 0
-    GROUP BY part
-)
-ORDER BY ALL
-"""
+SUMS = (Sums("influence_language", "influence_target_id", _LANGUAGES), Sums("influence_overlap", _LATER, _OVERLAPS))
+
+PARTS = "influence_ranking.influence_target_id"
+"""Column by ranges of which they are made."""
 
 
 def sum_rankings(
@@ -174,13 +159,9 @@ def sum_rankings(
 
     A target with a lower key is compared with those above. The caller's transaction keeps them.
     """
-    written = dict.fromkeys(SUMS, 0)
-    for first, last in connection.execute(parts(floor, rows)).fetchall():
-        for table, (_, statement) in SUMS.items():
-            written[table] += _fill(connection, table, statement.format(floor=first, ceiling=last))
+    written = dict.fromkeys((sums.table for sums in SUMS), 0)
+    for first, last in connection.execute(ranges(PARTS, floor, rows)).fetchall():
+        for table, _, statement in SUMS:
+            made = statement.format(first=first, last=last)
+            written[table] += number(connection, f"INSERT INTO {table} {made}")
     return written
-
-
-def _fill(connection: duckdb.DuckDBPyConnection, table: str, statement: str) -> int:
-    row = connection.execute(f"INSERT INTO {table} {statement}").fetchone()
-    return int(row[0]) if row else 0

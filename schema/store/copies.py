@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import duckdb
 
+from mlv.schema.store.ledger import LEDGER
 from mlv.schema.store.sql import literal
 
 
@@ -35,7 +36,7 @@ class Copy(NamedTuple):
 def label(connection: duckdb.DuckDBPyConnection, store: Path, taken: datetime) -> None:
     """Label the open file as a copy of ``store``."""
     text = f"copy of {store.name} at {taken.isoformat()}"
-    connection.execute(f"COMMENT ON TABLE alembic_version IS {literal(text)}")
+    connection.execute(f"COMMENT ON TABLE {LEDGER} IS {literal(text)}")
 
 
 def newest_copy(store: Path, revision: str | None = None) -> Copy | None:
@@ -56,7 +57,7 @@ def _copies(store: Path) -> Iterator[Copy]:
 def _read_label(connection: duckdb.DuckDBPyConnection, path: Path, store: Path) -> Copy:
     """The copy that a file is by its label. Raises ValueError or TypeError if it is not a copy of ``store``."""
     ((comment, revision),) = connection.execute(
-        "SELECT comment, version_num FROM duckdb_tables(), alembic_version WHERE table_name = 'alembic_version'"
+        f"SELECT comment, version_num FROM duckdb_tables(), {LEDGER} WHERE table_name = {literal(LEDGER)}"
     ).fetchall()
     name, _, taken = str(comment).removeprefix("copy of ").rpartition(" at ")
     if name != store.name:

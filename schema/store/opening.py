@@ -17,11 +17,12 @@ import duckdb
 from mlv.schema.errors import StoreError, StoreLockedError
 from mlv.schema.store.copies import newest_copy
 from mlv.schema.store.file_locks import require_locks
+from mlv.schema.store.ledger import revision
 from mlv.schema.store.waiting import retry_while_locked
 from mlv.schema.store.wal import repair
 
-SCHEMA_REVISION = "0005"
-"""Alembic revision that this version of mlv reads and writes."""
+SCHEMA_REVISION = "0001"
+"""Revision of the schema that this version of mlv reads and writes."""
 
 DEFAULT_STORE = "mlv.duckdb"
 """Name of the store in the current folder, if neither --db nor MLV_DB names one."""
@@ -141,15 +142,6 @@ def _copy_hint(path: Path) -> str:
     if copy is None:
         return "A copy taken before (`mlv db snapshot`) could be read meanwhile; there is none beside the store."
     return f"A copy taken before can be read meanwhile: --db {copy}"
-
-
-def revision(connection: duckdb.DuckDBPyConnection) -> str | None:
-    """Alembic revision of the open file; None if it has no tables of mlv."""
-    known = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'alembic_version'").fetchone()
-    if known is None or known[0] == 0:
-        return None
-    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    return None if row is None else str(row[0])
 
 
 @contextlib.contextmanager

@@ -3,63 +3,72 @@
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlmodel import SQLModel
 
-from mlv.schema.tables.columns import column, fact, table, unique
+from mlv.schema.tables.columns import Row, column, table
 
 
-class Source(SQLModel, table=True):
-    """A fine-tuning data source."""
+class DataSource(Row, table=True):
+    """Where texts come from."""
 
     __tablename__ = "source"
-    __table_args__ = table("A data source such as pbc, tanzil, flores or a news outlet (Echoes section 4.1).")
+    __table_args__ = table(
+        "A data source such as pbc, tanzil, flores or a news outlet (Echoes section 4.1).",
+        identity=("code",),
+        enforced=True,
+    )
 
     source_id: int = column("Key.", key=True)
-    code: str = column("Short name, as --corpus takes it.", unique=True)
+    code: str = column("Short name, as --corpus takes it.")
     name: str = column("Full name.")
     domain: str = column("religious, encyclopedic, news or other.")
     citation: str = column("How to cite the source.")
 
 
-class Corpus(SQLModel, table=True):
+class Corpus(Row, table=True):
     """A source's text in one language."""
 
     __tablename__ = "corpus"
     __table_args__ = table(
-        "The text of a source in one language and edition.", unique("source_id", "language_id", "edition")
+        "The text of a source in one language and edition.",
+        identity=("source_id", "language_id", "edition"),
+        enforced=True,
+        owner="source_id",
     )
 
     corpus_id: int = column("Key.", key=True)
-    source_id: int = column("The source.", references="source.source_id")
-    language_id: int = column("Language of the text.", references="language.language_id")
+    source_id: int = column("The source.", refers="source.source_id", enforced=True)
+    language_id: int = column("Language of the text.", refers="language.language_id", enforced=True)
     edition: str = column("Edition or translation, from the file name unless given, e.g. fa.makarem.")
     licence: str = column("Licence as the origin states it; empty where it states none.")
     origin: str = column("Name of the ingested file or its address.")
     sha256: str = column("SHA-256 of the ingested keys and texts, in order.")
 
 
-class Segment(SQLModel, table=True):
+class Segment(Row, table=True):
     """A sentence, verse or aya."""
 
     __tablename__ = "segment"
     __table_args__ = table(
-        "A sentence, verse or aya. Segments of one source with the same parallel key are translations of each other."
+        "A sentence, verse or aya. Segments of one source with the same parallel key are translations of each other.",
+        identity=("corpus_id", "position"),
+        owner="corpus_id",
     )
-    __mapper_args__ = fact("segment_id")
 
     segment_id: int = column("Key, unique over all corpora.")
-    corpus_id: int = column("The corpus.")
+    corpus_id: int = column("The corpus.", refers="corpus.corpus_id")
     position: int = column("Place in the corpus from 0, in the order of the source.")
     parallel_key: str = column("Key shared by translations, e.g. MAT 5:3 (verse), 2:255 (aya), 17 (line).")
     text: str = column("The text, white space collapsed, Unicode NFC.")
 
 
-class IngestFile(SQLModel, table=True):
+class IngestFile(Row, table=True):
     """A file that was read."""
 
     __tablename__ = "ingest_file"
     __table_args__ = table(
-        "A file that was ingested, with what was kept and rejected.", unique("kind", "sha256", "target")
+        "A file that was ingested, with what was kept and rejected.",
+        identity=("kind", "sha256", "target"),
+        enforced=True,
     )
 
     ingest_file_id: int = column("Key.", key=True)
@@ -74,14 +83,18 @@ class IngestFile(SQLModel, table=True):
     ingested_at: datetime = column("When, UTC.", sql_type=sa.DateTime)
 
 
-class Reject(SQLModel, table=True):
+class Reject(Row, table=True):
     """A row that was not taken."""
 
     __tablename__ = "reject"
-    __table_args__ = table("A row that ingest did not take, kept with the reason.")
-    __mapper_args__ = fact("ingest_file_id", "line", "reason")
+    __table_args__ = table(
+        "A row that ingest did not take, kept with the reason.",
+        identity=("ingest_file_id", "position"),
+        owner="ingest_file_id",
+    )
 
-    ingest_file_id: int = column("The file.")
+    ingest_file_id: int = column("The file.", refers="ingest_file.ingest_file_id")
+    position: int = column("Number of the rejected row in the file, from 0.")
     line: int = column("Line in the file, from 1; 0 where the whole file is meant.")
     item: str = column("What the row is about, e.g. question 130d or MAT 18:11; may be empty.")
     reason: str = column("Why it was not taken.")

@@ -3,9 +3,9 @@
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from mlv.schema.tables import corpora, influence, probing, reference, runs, survey
+from mlv.schema.tables import corpora, influence, probing, reference, runs, survey, validation
 
-MODULES = (reference, survey, corpora, runs, probing, influence)
+MODULES = (reference, survey, corpora, runs, probing, influence, validation)
 
 metadata: sa.MetaData = SQLModel.metadata
 

@@ -1,59 +1,69 @@
 """Surveys and probes: questions, the answers people gave, and the cloze sentences models are asked."""
 
 import sqlalchemy as sa
-from sqlmodel import SQLModel
 
-from mlv.schema.tables.columns import check, column, fact, table, unique
+from mlv.schema.tables.columns import Row, check, column, table
 
 
-class Category(SQLModel, table=True):
+class Category(Row, table=True):
     """One of the 13 themes of the World Values Survey."""
 
     __tablename__ = "category"
-    __table_args__ = table("A theme of the World Values Survey (Echoes section 3.1; dissertation Table 7.1).")
+    __table_args__ = table(
+        "A theme of the World Values Survey (Echoes section 3.1; dissertation Table 7.1).",
+        identity=("code",),
+        enforced=True,
+    )
 
     category_id: int = column("Number of the category in Echoes section 3.1, 1 to 13.", key=True)
-    code: str = column("Short name, as query results print it.", unique=True)
+    code: str = column("Short name, as query results print it.")
     name: str = column("Full name as in Echoes section 3.1.")
     first_number: int = column("Lowest question number of the category in WVS wave 7.")
     last_number: int = column("Highest question number of the category in WVS wave 7.")
     in_study: bool = column("Whether the study of the paper uses the category (4 and 8 are excluded).")
 
 
-class Question(SQLModel, table=True):
+class Question(Row, table=True):
     """What a probe asks: a WVS question, or one pole of it."""
 
     __tablename__ = "question"
     __table_args__ = table(
-        "A question as the probes number it. Questions with two poles have two rows, e.g. 106a and 106b."
+        "A question as the probes number it. Questions with two poles have two rows, e.g. 106a and 106b.",
+        identity=("code",),
+        enforced=True,
+        owner="category_id",
     )
 
     question_id: int = column("Key.", key=True)
-    code: str = column("Identifier in the probe files, e.g. 1, 106a, 130d.", unique=True)
+    code: str = column("Identifier in the probe files, e.g. 1, 106a, 130d.")
     number: int = column("Question number in WVS wave 7.")
     variable: str = column("Variable of the official survey file that holds the answers, e.g. Q106.")
-    category_id: int = column("The WVS category, by question number.", references="category.category_id")
+    category_id: int = column("The WVS category, by question number.", refers="category.category_id", enforced=True)
 
 
-class Survey(SQLModel, table=True):
+class Survey(Row, table=True):
     """One release of a survey."""
 
     __tablename__ = "survey"
-    __table_args__ = table("A release of a survey, or a table of shares derived from one.")
+    __table_args__ = table(
+        "A release of a survey, or a table of shares derived from one.", identity=("code",), enforced=True
+    )
 
     survey_id: int = column("Key.", key=True)
-    code: str = column("Name given at ingest, e.g. wvs7-v6.0.", unique=True)
+    code: str = column("Name given at ingest, e.g. wvs7-v6.0.")
     illustrative: bool = column("True where the numbers are invented for demonstration.")
     citation: str = column("How to cite the survey.")
     sha256: str = column("SHA-256 of the ingested content.")
 
 
-class ResponseOption(SQLModel, table=True):
+class ResponseOption(Row, table=True):
     """A code that an interviewee's answer can take."""
 
     __tablename__ = "response_option"
     __table_args__ = table(
-        "A response code of a survey variable, with a short gloss.", unique("variable", "response_code")
+        "A response code of a survey variable, with a short gloss.",
+        identity=("variable", "response_code"),
+        enforced=True,
     )
 
     response_option_id: int = column("Key.", key=True)
@@ -62,24 +72,26 @@ class ResponseOption(SQLModel, table=True):
     label: str = column("Short English gloss of the code.")
 
 
-class AnswerSide(SQLModel, table=True):
+class AnswerSide(Row, table=True):
     """Which of a probe's two answers a response code stands for."""
 
     __tablename__ = "answer_side"
     __table_args__ = table(
         "Which answer of a question's probes a response code counts for; middle classes go to the nearer end "
         "(Echoes section 3.5).",
-        unique("question_id", "response_code"),
         check("side IN ('first', 'second', 'missing')"),
+        identity=("question_id", "response_code"),
+        enforced=True,
+        owner="question_id",
     )
 
     answer_side_id: int = column("Key.", key=True)
-    question_id: int = column("The question.", references="question.question_id")
+    question_id: int = column("The question.", refers="question.question_id", enforced=True)
     response_code: int = column("Response code of the question's survey variable.")
     side: str = column("first or second answer; missing: counts for neither.")
 
 
-class SurveyResponse(SQLModel, table=True):
+class SurveyResponse(Row, table=True):
     """How many people in a country gave a response code."""
 
     __tablename__ = "survey_response"
@@ -88,11 +100,12 @@ class SurveyResponse(SQLModel, table=True):
         "all codes that the source reports, missing ones included where it has them.",
         check("share BETWEEN 0 AND 1"),
         check("weighted_share BETWEEN 0 AND 1"),
+        identity=("survey_id", "country_id", "variable", "response_code"),
+        owner="survey_id",
     )
-    __mapper_args__ = fact("survey_id", "country_id", "variable", "response_code")
 
-    survey_id: int = column("The survey.")
-    country_id: int = column("The country.")
+    survey_id: int = column("The survey.", refers="survey.survey_id")
+    country_id: int = column("The country.", refers="country.country_id")
     variable: str = column("Survey variable, e.g. Q106.")
     response_code: int = column("Response code.")
     n: int | None = column("Interviewees, unweighted; NULL where the source has only shares.")
@@ -101,32 +114,38 @@ class SurveyResponse(SQLModel, table=True):
     weighted_share: float | None = column("Share weighted by W_WEIGHT, in [0, 1].", sql_type=sa.Double)
 
 
-class ProbeCollection(SQLModel, table=True):
+class ProbeCollection(Row, table=True):
     """A set of probe files made by the same people."""
 
     __tablename__ = "probe_collection"
-    __table_args__ = table("Where probes come from, e.g. the archive of Arora et al. (2023).")
+    __table_args__ = table(
+        "Where probes come from, e.g. the archive of Arora et al. (2023).", identity=("code",), enforced=True
+    )
 
     probe_collection_id: int = column("Key.", key=True)
-    code: str = column("Name given at ingest, e.g. arora-2023.", unique=True)
+    code: str = column("Name given at ingest, e.g. arora-2023.")
     citation: str = column("How to cite the probes.")
     sha256: str = column("SHA-256 of the ingested content.")
 
 
-class Probe(SQLModel, table=True):
+class ClozeProbe(Row, table=True):
     """One cloze sentence in one language with two candidate answers."""
 
     __tablename__ = "probe"
     __table_args__ = table(
         "A cloze sentence in one language with two candidate answers (Echoes section 3.2).",
-        unique("probe_collection_id", "question_id", "language_id"),
         check("polarity IN ('canonical', 'reversed', 'undefined')"),
+        identity=("probe_collection_id", "question_id", "language_id"),
+        enforced=True,
+        owner="probe_collection_id",
     )
 
     probe_id: int = column("Key.", key=True)
-    probe_collection_id: int = column("Where the probe is from.", references="probe_collection.probe_collection_id")
-    question_id: int = column("The question.", references="question.question_id")
-    language_id: int = column("Language of the sentence.", references="language.language_id")
+    probe_collection_id: int = column(
+        "Where the probe is from.", refers="probe_collection.probe_collection_id", enforced=True
+    )
+    question_id: int = column("The question.", refers="question.question_id", enforced=True)
+    language_id: int = column("Language of the sentence.", refers="language.language_id", enforced=True)
     template: str = column("Sentence with exactly one [MASK].")
     answer_first: str = column("First candidate answer (A), as it takes the place of [MASK].")
     answer_second: str = column("Second candidate answer (B).")
@@ -138,43 +157,53 @@ class Probe(SQLModel, table=True):
     )
 
 
-class ProbeSet(SQLModel, table=True):
+class ProbeSet(Row, table=True):
     """A named selection of probes that an analysis is restricted to."""
 
     __tablename__ = "probe_set"
-    __table_args__ = table("A named selection of probes, e.g. echoes-2024.")
+    __table_args__ = table(
+        "A named selection of probes, e.g. echoes-2024.",
+        identity=("code",),
+        enforced=True,
+        owner="probe_collection_id",
+    )
 
     probe_set_id: int = column("Key.", key=True)
-    code: str = column("Name, e.g. echoes-2024.", unique=True)
+    code: str = column("Name, e.g. echoes-2024.")
     probe_collection_id: int = column(
-        "The collection that the probes are from.", references="probe_collection.probe_collection_id"
+        "The collection that the probes are from.", refers="probe_collection.probe_collection_id", enforced=True
     )
     description: str = column("What is in it and why.")
 
 
-class ProbeSetMember(SQLModel, table=True):
+class ProbeSetMember(Row, table=True):
     """A question of a probe set."""
 
     __tablename__ = "probe_set_member"
-    __table_args__ = table("The questions of a probe set.")
-    __mapper_args__ = fact("probe_set_id", "question_id")
+    __table_args__ = table(
+        "The questions of a probe set.", identity=("probe_set_id", "question_id"), owner="probe_set_id"
+    )
 
-    probe_set_id: int = column("The probe set.")
-    question_id: int = column("A question in it.")
+    probe_set_id: int = column("The probe set.", refers="probe_set.probe_set_id")
+    question_id: int = column("A question in it.", refers="question.question_id")
 
 
-class Bootstrap(SQLModel, table=True):
+class Bootstrap(Row, table=True):
     """How the questions of a probe set were resampled."""
 
     __tablename__ = "bootstrap"
-    __table_args__ = table("How the questions of a probe set were drawn with replacement, for paired intervals.")
+    __table_args__ = table(
+        "How the questions of a probe set were drawn with replacement, for paired intervals.",
+        identity=("probe_set_id",),
+        owner="probe_set_id",
+    )
 
-    probe_set_id: int = column("The probe set.", key=True)
+    probe_set_id: int = column("The probe set.", key=True, refers="probe_set.probe_set_id")
     seed: int = column("Seed of the draws.")
     resamples: int = column("How often as many questions as the set has were drawn.")
 
 
-class BootstrapDraw(SQLModel, table=True):
+class BootstrapDraw(Row, table=True):
     """A question in a resample."""
 
     __tablename__ = "bootstrap_draw"
@@ -183,10 +212,11 @@ class BootstrapDraw(SQLModel, table=True):
         "share the draws, so that differences between them have intervals too.",
         check("resample > 0"),
         check("times > 0"),
+        identity=("probe_set_id", "resample", "question_id"),
+        owner="probe_set_id",
     )
-    __mapper_args__ = fact("probe_set_id", "resample", "question_id")
 
-    probe_set_id: int = column("The probe set.")
+    probe_set_id: int = column("The probe set.", refers="bootstrap.probe_set_id")
     resample: int = column("Number of the resample, from 1.")
-    question_id: int = column("The question.")
+    question_id: int = column("The question.", refers="question.question_id")
     times: int = column("How often it was drawn.")

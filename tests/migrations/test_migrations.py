@@ -6,16 +6,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import duckdb
+import next_revision
 import pytest
 import sqlalchemy as sa
 
 from mlv import migrations
-from mlv.schema.derived.resampling import draw_resamples
+from mlv.migrations.ddl import ddl
 from mlv.schema.errors import StoreError, StoreLockedError, UsageError
-from mlv.schema.papers.echoes import BOOTSTRAP_RESAMPLES
+from mlv.schema.store.ledger import LEDGER
 from mlv.schema.store.opening import SCHEMA_REVISION, open_store
 from mlv.schema.tables.metadata import metadata
 from mlv.schema.views.declared import VIEWS
@@ -95,10 +97,10 @@ def _tables(path: Path) -> set[tuple[object, ...]]:
     with duckdb.connect(str(path), read_only=True) as connection:
         columns = connection.execute(
             "SELECT table_name, column_index, column_name, data_type, is_nullable, comment FROM duckdb_columns() "
-            "SEMI JOIN duckdb_tables() USING (table_oid) WHERE table_name <> 'alembic_version'"
+            "SEMI JOIN duckdb_tables() USING (table_oid) WHERE table_name <> 'schema_revision'"
         ).fetchall()
         constraints = connection.execute(
-            "SELECT table_name, constraint_text FROM duckdb_constraints() WHERE table_name <> 'alembic_version'"
+            "SELECT table_name, constraint_text FROM duckdb_constraints() WHERE table_name <> 'schema_revision'"
         ).fetchall()
     return {*columns, *constraints}
 
@@ -123,9 +125,13 @@ def test_a_changed_table_and_a_missing_view_are_noticed(tmp_path: Path) -> None:
     with duckdb.connect(str(path)) as connection:
         connection.execute("ALTER TABLE metric ADD COLUMN extra INTEGER")
         connection.execute("DROP VIEW v_metric")
+        connection.execute(
+            "CREATE OR REPLACE VIEW v_influence_ranking AS SELECT * FROM influence_ranking WHERE rank > 1"
+        )
     found = migrations.differences(path)
     assert any("extra" in line for line in found)
     assert any("v_metric" in line for line in found)
+    assert "the SQL of view v_influence_ranking differs" in found
 
 
 def test_every_table_view_and_column_carries_its_comment(fresh: Path) -> None:
@@ -134,33 +140,31 @@ def test_every_table_view_and_column_carries_its_comment(fresh: Path) -> None:
         views = dict(connection.execute("SELECT view_name, comment FROM duckdb_views() WHERE NOT internal").fetchall())
         columns = connection.execute(
             "SELECT table_name || '.' || column_name FROM duckdb_columns() "
-            "WHERE NOT internal AND comment IS NULL AND table_name <> 'alembic_version'"
+            "WHERE NOT internal AND comment IS NULL AND table_name <> 'schema_revision'"
         ).fetchall()
-    assert tables.keys() - {"alembic_version"} == set(metadata.tables)
+    assert tables.keys() - {LEDGER} == set(metadata.tables)
     assert views.keys() == {view.name for view in VIEWS}
-    assert [name for name, comment in (tables | views).items() if not comment] == ["alembic_version"]
+    assert [name for name, comment in (tables | views).items() if not comment] == [LEDGER]
     assert columns == []
 
 
-def test_an_upgrade_keeps_rows_and_backs_the_file_up(tmp_path: Path) -> None:
+def test_the_first_revision_is_what_the_tables_declare() -> None:
+    """Until there is a second one: a released revision stays as it is."""
+    assert Path(str(files("mlv.migrations") / "versions" / "v0001_initial.sql")).read_text(encoding="utf-8") == ddl()
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Iterator[Path]:
+    """A store that was made before the newest revision, with a few rows."""
     path = tmp_path / "old.duckdb"
-    migrations.upgrade(path, "0001")
+    migrations.upgrade(path)
     with duckdb.connect(str(path)) as connection:
         connection.execute("INSERT INTO language VALUES (1, 'fa', 'fas', 'Persian')")
-        connection.execute("INSERT INTO probe_collection VALUES (1, 'own', 'nobody', 'x')")
-        connection.execute("INSERT INTO category VALUES (1, 'c', 'C', 1, 45, true)")
-        connection.execute("INSERT INTO question VALUES (1, '1', 1, 'Q1', 1)")
-        connection.execute("INSERT INTO probe VALUES (1, 1, 1, 1, '[MASK]', 'a', 'b', '', '', 'canonical')")
-    done = migrations.upgrade(path)
-    assert (done.before, done.after) == ("0001", SCHEMA_REVISION)
-    assert done.backup is not None
-    with open_store(path) as connection:
-        assert connection.execute("SELECT language, question FROM v_probe").fetchall() == [("fa", "1")]
-        assert connection.execute("SELECT count(*) FROM influence_target").fetchone() == (0,)
-    with duckdb.connect(str(done.backup), read_only=True) as connection:
-        assert connection.execute("SELECT count(*) FROM probe").fetchone() == (1,)
-        tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-    assert ("influence_target",) not in tables
+        connection.execute("INSERT INTO training_example SELECT i, 1, i, 'train', i FROM range(10) AS r(i)")
+        connection.execute("INSERT INTO run_event VALUES (7, 0, TIMESTAMP '2026-01-01', 'started', '{}')")
+        connection.execute("INSERT INTO metric VALUES (1, 'loss', 0.5, 1, 3.25)")
+    with next_revision.known():
+        yield path
 
 
 def _rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
@@ -171,119 +175,53 @@ def _rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
     return {name: rows for name, rows in tables.items() if rows}
 
 
-@pytest.fixture
-def second(tmp_path: Path) -> Path:
-    """A store at revision 0002 that has two runs, the second one from a checkpoint of the first."""
-    path = tmp_path / "second.duckdb"
-    migrations.upgrade(path, "0002")
+def test_an_upgrade_keeps_rows_and_backs_the_file_up(old: Path) -> None:
+    before = _rows(old)
+    done = migrations.upgrade(old)
+    assert (done.before, done.after) == (SCHEMA_REVISION, next_revision.REVISION)
+    assert done.backup is not None
+    assert _rows(done.backup) == before
+    after = _rows(old)
+    assert len(after.pop("note")) == 10
+    assert after == before | {LEDGER: [(next_revision.REVISION,)]}
+    with open_store(old) as connection:
+        assert connection.execute("SELECT name FROM v_metric").fetchall() == []
+    assert [(step.revision, step.is_current) for step in migrations.history(old)] == [
+        (SCHEMA_REVISION, False),
+        (next_revision.REVISION, True),
+    ]
+
+
+def test_an_upgrade_that_raises_leaves_the_store_as_it_was(old: Path) -> None:
+    with duckdb.connect(str(old)) as connection:
+        connection.execute("INSERT INTO run_event VALUES (7, 1, TIMESTAMP '2026-01-01', 'unwanted', '{}')")
+    before = _rows(old)
+    with pytest.raises(StoreError, match="has an unwanted event"):
+        migrations.upgrade(old)
+    assert _rows(old) == before
+    assert migrations.current(old) == SCHEMA_REVISION
+
+
+def test_a_store_from_before_the_first_release_is_refused_and_left_alone(tmp_path: Path) -> None:
+    """Its revisions have the same numbers, but other tables."""
+    path = tmp_path / "early.duckdb"
     with duckdb.connect(str(path)) as connection:
-        connection.execute("INSERT INTO base_model VALUES (1, 'nano', '', 'd0', 'mt5', 5, 7)")
-        connection.execute(
-            "INSERT INTO run SELECT i, kind, kind || '-' || i, 'hash' || i, '{\"a\": 1}', parent, 1, 3, 'committed', "
-            "TIMESTAMP '2026-01-01' + to_microseconds(i), TIMESTAMP '2026-01-02', TIMESTAMP '2026-01-03', '{}' "
-            "FROM (VALUES (1, 'finetune', NULL), (7, 'probe', 1)) AS r(i, kind, parent)"
-        )
-        connection.execute("INSERT INTO checkpoint VALUES (1, 1, NULL, 0, 0, true, 'nano', 'd0', '')")
-        connection.execute("INSERT INTO checkpoint VALUES (2, 1, 1, 1, 5, true, 'jobs/finetune-1', 'd1', '')")
-        connection.execute("INSERT INTO training_example SELECT i, 1, i, 'train', i FROM range(10) AS r(i)")
-        connection.execute("INSERT INTO run_event VALUES (7, 0, TIMESTAMP '2026-01-01', 'started', '{}')")
-        connection.execute("INSERT INTO metric VALUES (1, 'loss', 0.5, 1, 3.25)")
-    return path
+        connection.execute("CREATE TABLE alembic_version AS SELECT '0001' AS version_num")
+        connection.execute("CREATE TABLE run (run_id INTEGER PRIMARY KEY)")
+    before = path.read_bytes()
+    for attempt in (migrations.upgrade, migrations.current, migrations.backup, _opened):
+        with pytest.raises(
+            StoreError, match=r"early\.duckdb was made by an mlv from before the first release"
+        ) as caught:
+            attempt(path)
+        assert "ingest the sources again and run the jobs again" in caught.value.hint
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_upgrade_to_influence_runs_keeps_every_row_and_key(second: Path) -> None:
-    before = _rows(second)
-    migrations.upgrade(second)
-    assert _rows(second) == before | {"alembic_version": [(SCHEMA_REVISION,)]}
-    assert migrations.differences(second) == []
-    again = "INSERT INTO run BY NAME SELECT * REPLACE ({} AS run_id, '{}' AS kind, '{}' AS spec_hash) FROM run LIMIT 1"
-    with open_store(second, read_only=False) as connection:
-        assert connection.execute("SELECT run, epoch FROM v_checkpoint ORDER BY checkpoint_id").fetchall() == [
-            (None, 0),
-            ("finetune-1", 1),
-        ]
-        connection.execute(again.format(8, "validate", "new"))
-        for values in [(7, "validate", "newer"), (9, "validate", "hash7"), (9, "other", "newer")]:
-            with pytest.raises(duckdb.ConstraintException):
-                connection.execute(again.format(*values))
-
-
-@pytest.mark.parametrize(
-    ("table", "values"),
-    [
-        ("influence_target", "1, 1, 1, 1"),
-        ("influence_ranking", "1, 'positive', 1, 1, 0.5"),
-        ("influence_summary", "1, 1, 1, 0.5, 0.25, 0.5, 0.5"),
-    ],
-)
-def test_influence_that_lacks_what_the_new_tables_hold_is_not_dropped(second: Path, table: str, values: str) -> None:
-    with duckdb.connect(str(second)) as connection:
-        connection.execute(f"INSERT INTO {table} VALUES ({values})")
-    before = _rows(second)
-    with pytest.raises(StoreError, match=f"has rows in {table} that no released mlv wrote"):
-        migrations.upgrade(second)
-    assert _rows(second) == before
-    assert migrations.current(second) == "0002"
-
-
-def test_an_upgrade_resamples_probe_sets_as_ingest_does_and_keeps_runs(tmp_path: Path) -> None:
-    path = tmp_path / "third.duckdb"
-    migrations.upgrade(path, "0003")
-    with duckdb.connect(str(path)) as connection:
-        connection.execute("INSERT INTO category VALUES (1, 'c', 'C', 1, 300, true)")
-        connection.execute("INSERT INTO probe_collection VALUES (1, 'own', '', '')")
-        connection.execute("INSERT INTO probe_set VALUES (1, 'own-all', 1, ''), (2, 'empty', 1, '')")
-        connection.execute("INSERT INTO question SELECT i, i::VARCHAR, i, 'Q' || i, 1 FROM range(1, 8) r(i)")
-        connection.execute("INSERT INTO probe_set_member SELECT 1, i FROM range(1, 8) r(i)")
-        connection.execute(
-            "INSERT INTO run VALUES (7, 'probe', 'probe-7', 'hash7', '{}', NULL, NULL, 3, 'committed', "
-            "TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-02', TIMESTAMP '2026-01-03', '{}')"
-        )
-    before = _rows(path)
-    migrations.upgrade(path)
-    after = _rows(path)
-    assert {name: rows for name, rows in after.items() if not name.startswith("bootstrap")} == before | {
-        "alembic_version": [(SCHEMA_REVISION,)]
-    }
-    with open_store(path, read_only=False) as connection:
-        draws = connection.execute("SELECT count(DISTINCT resample), sum(times) FROM v_resample").fetchone()
-        assert draws == (BOOTSTRAP_RESAMPLES, 7 * BOOTSTRAP_RESAMPLES)
-        draw_resamples(connection, 1)
-    assert _rows(path) == after
-
-
-def test_an_upgrade_sums_up_the_rankings_that_are_there(tmp_path: Path) -> None:
-    """Two targets of one question, in Farsi and Hindi, rank two sentences each, one of them the same."""
-    path = tmp_path / "fourth.duckdb"
-    migrations.upgrade(path, "0004")
-    with duckdb.connect(str(path)) as connection:
-        connection.execute("INSERT INTO \"language\" VALUES (1, 'fa', 'fas', 'Persian'), (2, 'hi', 'hin', 'Hindi')")
-        connection.execute("INSERT INTO category VALUES (1, 'c', 'C', 1, 300, true)")
-        connection.execute("INSERT INTO probe_collection VALUES (1, 'own', '', '')")
-        connection.execute("INSERT INTO question VALUES (1, '1', 1, 'Q1', 1)")
-        connection.execute(
-            "INSERT INTO probe SELECT i, 1, 1, i, '[MASK]', 'a', 'b', '', '', 'canonical' FROM range(1, 3) r(i)"
-        )
-        connection.execute("INSERT INTO source VALUES (1, 's', 'S', 'other', '')")
-        connection.execute("INSERT INTO corpus VALUES (1, 1, 1, '', '', '', '')")
-        connection.execute("INSERT INTO segment SELECT i, 1, i, i, 'text' FROM range(1, 4) r(i)")
-        connection.execute("INSERT INTO run_corpus VALUES (1, 1, 3)")
-        connection.execute("INSERT INTO training_example SELECT i, 1, i, 'train', i FROM range(1, 4) r(i)")
-        connection.execute(
-            "INSERT INTO influence_run VALUES (2, 1, 'trak', 'dot', 'answer', 'all', 'none', 0, '', 1, 1, 3, 2)"
-        )
-        connection.execute("INSERT INTO influence_target SELECT i, 2, i, NULL, 1, 0 FROM range(1, 3) r(i)")
-        connection.execute(
-            "INSERT INTO influence_ranking SELECT i, 'positive', k, i + k - 1, 1 / k "
-            "FROM range(1, 3) r(i), range(1, 3) s(k)"
-        )
-    migrations.upgrade(path)
-    with duckdb.connect(str(path)) as connection:
-        assert connection.execute("FROM influence_overlap").fetchall() == [(1, 2, "positive", 1)]
-        assert connection.execute("FROM influence_language ORDER BY ALL").fetchall() == [
-            (1, "positive", 1, 2, 2, 2),
-            (2, "positive", 1, 2, 2, 0),
-        ]
+def _opened(path: Path) -> None:
+    with open_store(path):
+        pass
 
 
 def test_upgrading_an_up_to_date_store_makes_no_backup(tmp_path: Path) -> None:
@@ -297,7 +235,7 @@ def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "newer.duckdb"
     migrations.upgrade(path)
     with duckdb.connect(str(path)) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE schema_revision SET version_num = '9999'")
     before = path.read_bytes()
     with pytest.raises(StoreError, match="newer than this mlv") as caught:
         migrations.upgrade(path)
@@ -307,12 +245,10 @@ def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_an_older_store_names_the_command_that_upgrades_it(tmp_path: Path) -> None:
-    path = tmp_path / "old.duckdb"
-    migrations.upgrade(path, "0001")
-    with pytest.raises(StoreError) as caught, open_store(path):
-        pass
-    assert f"mlv db upgrade --db {path}" in caught.value.hint
+def test_an_older_store_names_the_command_that_upgrades_it(old: Path) -> None:
+    with pytest.raises(StoreError, match=f"is at revision {SCHEMA_REVISION}, this mlv needs 9998") as caught:
+        _opened(old)
+    assert f"mlv db upgrade --db {old}" in caught.value.hint
 
 
 def test_a_path_with_percent_and_spaces(tmp_path: Path) -> None:
@@ -392,13 +328,16 @@ def test_differences_are_found_beside_a_reader(store: Path) -> None:
         migrations.differences(store)
 
 
-@pytest.mark.parametrize("revision", ["0001", SCHEMA_REVISION])
-def test_an_upgrade_beside_a_reader_names_it_and_leaves_no_backup(tmp_path: Path, revision: str) -> None:
-    path = tmp_path / "mlv.duckdb"
-    migrations.upgrade(path, revision)
-    with held(path, "reader") as pid, pytest.raises(StoreLockedError, match=rf"process {pid}\b"):
-        migrations.upgrade(path)
-    assert list(tmp_path.iterdir()) == [path]
+def test_an_upgrade_beside_a_reader_names_it_and_leaves_no_backup(old: Path) -> None:
+    with held(old, "reader") as pid, pytest.raises(StoreLockedError, match=rf"process {pid}\b"):
+        migrations.upgrade(old)
+    assert list(old.parent.iterdir()) == [old]
+
+
+def test_views_are_not_made_anew_beside_a_reader(store: Path) -> None:
+    with held(store, "reader") as pid, pytest.raises(StoreLockedError, match=rf"process {pid}\b"):
+        migrations.upgrade(store)
+    assert list(store.parent.iterdir()) == [store]
 
 
 def test_a_store_that_another_process_is_making_is_not_removed(store: Path) -> None:

@@ -155,7 +155,7 @@ JOIN "language" l USING (language_id)
 WHERE list_contains(string_split(ft_languages, ','), l.code);
 INSERT INTO checkpoint
 SELECT row_number() OVER (ORDER BY run_id NULLS FIRST, c.epoch, c.model), base_model_id, run_id, c.epoch, 10 * c.epoch,
-       is_final, '', checkpoint, ''
+       is_final, '', checkpoint
 FROM checkpoints c JOIN base_model b ON b.name = c.model LEFT JOIN run r ON r.name = c.run;
 UPDATE run SET start_checkpoint_id = k.checkpoint_id
 FROM checkpoints c JOIN checkpoint k ON k.digest = c.base
@@ -207,13 +207,15 @@ SELECT 1000 + row_number() OVER (ORDER BY influence), i.spec ->> 'kind', influen
        checkpoint_id, 0, 'committed', r.started_at, r.finished_at, r.committed_at, '{}'
 FROM influence_runs i JOIN run r ON r.name = i.run JOIN checkpoint k ON k.run_id = r.run_id AND k.is_final;
 INSERT INTO influence_run
-SELECT run_id, parent_run_id, coalesce(spec ->> '$.attribution.method', 'validation'),
-       coalesce(spec ->> '$.attribution.similarity', ''), spec ->> 'quantity', coalesce(spec ->> 'selection', 'chosen'),
-       coalesce(spec ->> '$.attribution.gradients.projection', ''),
-       coalesce((spec ->> '$.attribution.gradients.dimensions')::INTEGER, 0), '', 1, 1,
-       (SELECT count(*) FROM training_example e WHERE e.run_id = r.parent_run_id),
-       coalesce((spec ->> 'top_k')::INTEGER, 0)
-FROM run r WHERE kind IN ('influence', 'validate');
+SELECT run_id, parent_run_id, spec ->> '$.attribution.method', spec ->> '$.attribution.similarity',
+       spec ->> 'quantity', spec ->> 'selection', spec ->> '$.attribution.gradients.projection',
+       (spec ->> '$.attribution.gradients.dimensions')::INTEGER, '', 1, 1,
+       (SELECT count(*) FROM training_example e WHERE e.run_id = r.parent_run_id), (spec ->> 'top_k')::INTEGER
+FROM run r WHERE kind = 'influence';
+INSERT INTO validation_run
+SELECT run_id, parent_run_id, spec ->> 'quantity', 1,
+       (SELECT count(*) FROM training_example e WHERE e.run_id = r.parent_run_id)
+FROM run r WHERE kind = 'validate';
 INSERT INTO influence_target
 SELECT row_number() OVER (ORDER BY run_id, probe_id, epoch), run_id, probe_id, epoch, 1, 0
 FROM (SELECT DISTINCT influence, language, question, epoch FROM rankings) t
@@ -238,7 +240,7 @@ JOIN target t ON t.influence = s.influence AND t.language = s.language AND t.que
 JOIN "language" l ON l.code = s.train_language
 JOIN run r ON r.run_id = t.parent_run_id
 JOIN training_examples x ON x.run = r.name AND x.language = s.train_language;
-INSERT INTO influence_validation
+INSERT INTO validation_result
 SELECT run_id, test, scores, probe_id, seeds, direction, k, draw, n, value
 FROM validations v JOIN run r ON r.name = v.influence JOIN v_probe USING (language, question);
 
@@ -246,14 +248,14 @@ INSERT INTO run
 SELECT 2000 + row_number() OVER (ORDER BY projection), 'project', projection, projection, '{}', NULL, NULL, 0,
        'committed', TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-01', '{}'
 FROM projections;
-INSERT INTO projection_run
+INSERT INTO pca_run
 SELECT run_id, probe_set_id, score, questions, explained_x, explained_y
 FROM projections p JOIN run r ON r.name = p.projection JOIN probe_set s ON s.code = p.probe_set;
-INSERT INTO projected_profile
+INSERT INTO pca_point
 SELECT n.run_id, profile_id, x, y
 FROM points p
 JOIN run r ON r.name = p.projection
-JOIN projection_run n ON n.run_id = r.run_id
+JOIN pca_run n ON n.run_id = r.run_id
 LEFT JOIN checkpoint k ON k.digest = p.checkpoint
 LEFT JOIN "language" l ON l.code = p.language
 LEFT JOIN country y ON y.code = p.country

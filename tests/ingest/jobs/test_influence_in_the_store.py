@@ -9,7 +9,6 @@ shift from the second to the first answer.
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from math import inf, nan
 from pathlib import Path
 from typing import Any
@@ -23,10 +22,10 @@ from planned import Jobs, plan_probe
 
 from mlv.compute.jobs import validate
 from mlv.ingest.jobs.committing import Committed, commit_job
-from mlv.ingest.rules.rulebook import evaluate
-from mlv.ingest.upkeep.check import store_rules, violations
+from mlv.ingest.rules.evaluation import evaluate
+from mlv.ingest.rules.rulebook import packaged
+from mlv.ingest.upkeep.check import violations
 from mlv.ingest.upkeep.deletion import delete_run, dependants
-from mlv.schema.derived.ranking_sums import parts
 from mlv.schema.errors import DataError, JobError
 from mlv.schema.jobs.attribution import Attribution, Gradients
 from mlv.schema.jobs.directory import JobDirectory
@@ -44,7 +43,7 @@ Spoil = Callable[[Frames], pl.DataFrame]
 BY_KEY = ("influence_ranking", "influence_language", "influence_overlap")
 """Tables whose views have keys alone."""
 
-TABLES = (*BY_KEY, "influence_run", "influence_target", "influence_summary", "influence_validation")
+TABLES = (*BY_KEY, "influence_run", "influence_target", "influence_summary", "validation_run", "validation_result")
 
 
 def _last(run: str) -> ModelRef:
@@ -336,12 +335,13 @@ def test_summaries_are_means_and_standard_deviations(study: Study) -> None:
 
 def test_a_validation_run_compares_attributions(study: Study) -> None:
     done = study.commit(study.job(kind=ValidateSpec))
-    assert done.rows == {"run_event": 2, "influence_run": 1, "influence_validation": 4}
-    assert study.rows(
-        "SELECT kind, method, quantity, checkpoints, examples, top_k, ft_languages FROM v_influence_run"
-    ) == [("validate", "validation", "margin", 2, 32, 0, "fa,ko")]
+    assert done.rows == {"run_event": 2, "validation_run": 1, "validation_result": 4}
+    assert study.rows("SELECT kind, quantity, checkpoints, examples, ft_languages FROM v_validation_run") == [
+        ("validate", "margin", 2, 32, "fa,ko")
+    ]
+    assert study.rows("FROM v_influence_run") == []
     shared = (done.run, study.traced.path.name)
-    assert study.rows("SELECT * FROM v_influence_validation ORDER BY n DESC") == [
+    assert study.rows("SELECT * FROM v_validation_result ORDER BY n DESC") == [
         (*shared, *row[:2], "demo", *row[2:]) for row in VALIDATION
     ]
     assert violations(study.connection) == []
@@ -436,11 +436,16 @@ NOT_BETWEEN = "1 influence sums whose mean is not between"
     [
         ("targets", _changed("targets", FIRST, question="999"), UNKNOWN),
         ("targets", _changed("targets", FIRST, question=None), UNKNOWN),
-        ("targets", _changed("targets", FIRST, epoch=2), "1 influence targets that occur twice"),
-        ("targets", _numbered_alike, "1 influence targets that occur twice"),
+        (
+            "targets",
+            _changed("targets", FIRST, epoch=2),
+            r"2 rows whose \(run_id, probe_id, epoch\) occur more",
+        ),
+        ("targets", _numbered_alike, r"2 rows whose \(influence_target_id\) occur more than once"),
         ("targets", _changed("targets", FIRST, target=1), STRANGE.replace("1", "6")),
         ("targets", _changed("targets", FIRST, value=nan), "1 influence targets whose value is not finite"),
-        ("targets", _changed("targets", FIRST, answer=3), "cannot be committed: Constraint Error"),
+        ("targets", _changed("targets", FIRST, answer=0), "cannot be committed: Constraint Error"),
+        ("targets", _changed("targets", FIRST, answer=3), "1 influence targets whose answer is none of the probe's"),
         ("rankings", _changed("rankings", WORST, position=40), STRANGE),
         ("rankings", _changed("rankings", WORST, target=7), STRANGE),
         ("rankings", _changed("rankings", WORST, target=-1), STRANGE),
@@ -458,7 +463,11 @@ NOT_BETWEEN = "1 influence sums whose mean is not between"
         ("rankings", _without("rankings", FIRST & (pl.col("rank") == 1)), f"2 {OUT_OF_PLACE}"),
         ("summaries", _changed("summaries", KOREAN, n=15), NOT_ONCE),
         ("summaries", _without("summaries", FIRST), NOT_ONCE),
-        ("summaries", _changed("summaries", KOREAN, language="fa"), NOT_ONCE),
+        (
+            "summaries",
+            _changed("summaries", KOREAN, language="fa"),
+            "2 rows whose .* than once in influence_summary",
+        ),
         (
             "summaries",
             _changed("summaries", KOREAN, language="xx"),
@@ -507,7 +516,7 @@ ATTRIBUTED = (pl.col("test") == "removal") & (pl.col("scores") != "random")
         (_changed("validation", ATTRIBUTED, test="other"), "cannot be committed: Constraint Error"),
         (
             _changed("validation", LDS, scores="trak-principal-32", seeds="same", draw=0),
-            "1 validation values that occur twice",
+            "2 rows whose .* occur more than once in validation_result",
         ),
     ],
 )
@@ -532,14 +541,14 @@ def test_all_that_contradicts_is_told_at_once_with_the_way_on(study: Study) -> N
     assert caught.value.hint == f"Delete {job.outputs}, then: mlv runs resume {job.path.name}"
 
 
-@pytest.mark.parametrize("kind", [InfluenceSpec, ValidateSpec])
+@pytest.mark.parametrize(("kind", "what"), [(InfluenceSpec, "influence"), (ValidateSpec, "validation")])
 @pytest.mark.parametrize("examples", [31, 33, None])
 def test_a_job_scores_the_examples_of_the_traced_run(
-    study: Study, kind: type[TracingSpec], examples: int | None
+    study: Study, kind: type[TracingSpec], what: str, examples: int | None
 ) -> None:
     job = study.job(kind=kind)
     (job.outputs / "run.json").write_text(json.dumps({"examples": examples} if examples else {}))
-    with pytest.raises(JobError, match="1 influence runs that scored other training examples"):
+    with pytest.raises(JobError, match=f"1 {what} runs that scored other training examples"):
         study.commit(job)
 
 
@@ -611,35 +620,39 @@ def test_a_run_that_is_being_deleted_is_not_shown(study: Study) -> None:
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("DELETE FROM influence_run", "2 influence or validation runs without a row in influence_run"),
+        ("DELETE FROM influence_run", "1 influence runs without a row in influence_run"),
+        ("DELETE FROM validation_run", "1 validation runs without a row in validation_run"),
         ("DELETE FROM influence_target", "24 rows of influence_ranking have a influence_target_id"),
         ("DELETE FROM influence_ranking WHERE rank = 1", "8 ranked examples out of place"),
         ("DELETE FROM influence_summary WHERE n = 16", "4 influence targets whose sums are not over every"),
         ("INSERT INTO influence_ranking FROM influence_ranking WHERE rank = 1 LIMIT 1", "1 ranked examples out of"),
-        ("INSERT INTO influence_target FROM influence_target LIMIT 1", "2 influence targets that occur twice"),
-        ("INSERT INTO influence_validation FROM influence_validation LIMIT 1", "1 validation values that occur twice"),
+        ("INSERT INTO influence_target FROM influence_target LIMIT 1", "2 rows whose (influence_target_id) occur more"),
+        (
+            "INSERT INTO validation_result FROM validation_result LIMIT 1",
+            "2 rows whose (run_id, test, scores,",
+        ),
         ("UPDATE influence_ranking SET training_example_id = 999", "24 rows of influence_ranking have a training"),
-        ("UPDATE influence_run SET examples = 31", "2 influence runs that scored other training examples"),
-        ("UPDATE influence_run SET traced_run_id = 999", "2 rows of influence_run have a traced_run_id that run lacks"),
+        ("UPDATE influence_run SET examples = 31", "1 influence runs that scored other training examples"),
+        ("UPDATE influence_run SET traced_run_id = 999", "1 rows of influence_run have a traced_run_id that run lacks"),
         (
             "UPDATE influence_run SET traced_run_id = run_id",
-            "2 influence runs that examine a checkpoint of another run",
+            "1 influence runs that examine a checkpoint of another run",
         ),
         ("UPDATE influence_summary SET score_max = -9 WHERE score_max = 3", "4 influence sums whose mean"),
         (
             "DELETE FROM influence_language WHERE influence_target_id = 1",
-            "4 rows of influence_language that differ from the rankings",
+            "4 rows of influence_language that differ from what they are derived",
         ),
         (
             "UPDATE influence_language SET translated = translated + 1 WHERE influence_target_id = 1",
-            "8 rows of influence_language that differ from the rankings",
+            "8 rows of influence_language that differ from what they are derived",
         ),
         (
             "INSERT INTO influence_overlap VALUES (1, 2, 'positive', 1)",
-            "1 rows of influence_overlap that differ from the rankings",
+            "1 rows of influence_overlap that differ from what they are derived",
         ),
-        ("UPDATE influence_validation SET probe_id = 999", "4 rows of influence_validation have a probe_id"),
-        ("UPDATE influence_validation SET k = NULL", "2 validation values whose direction or k"),
+        ("UPDATE validation_result SET probe_id = 999", "4 rows of validation_result have a probe_id"),
+        ("UPDATE validation_result SET k = NULL", "2 validation values whose direction or k"),
         ("UPDATE training_example SET split = 'development'", "24 ranked examples that the traced run did not train"),
     ],
 )
@@ -659,22 +672,27 @@ def test_what_is_looked_for_in_parts_is_found_as_in_the_whole(study: Study, rows
     """
     study.commit(study.job(inputs_digest="another run"))
     study.commit(study.job(_ranking_alike(study)))
-    rules = [rule for rule in store_rules() if rule.parts]
-    apart = [replace(rule, parts=parts(rows=rows)) for rule in rules]
-    assert [outcome.violations for outcome in evaluate(study.connection, rules + apart)] == [0] * 8
+    names = ("ranked-in-order", "ranked-once", "influence_language-derived", "influence_overlap-derived")
+    rules = {rule.name: rule for rule in packaged()}
+
+    def found(*names: str) -> list[list[int]]:
+        """Violations of rules in the whole, and in parts."""
+        wanted = [rules[name] for name in names]
+        outcomes = evaluate(study.connection, wanted), evaluate(study.connection, wanted, at_once=rows)
+        return [[outcome.violations for outcome in each] for each in outcomes]
+
+    assert found(*names) == [[0] * 4] * 2
     study.connection.execute("""
         DELETE FROM influence_ranking WHERE rank = 1 AND influence_target_id IN (3, 8);
         UPDATE influence_language SET translated = translated + 1 WHERE influence_target_id IN (4, 5);
         INSERT INTO influence_language VALUES (999, 'positive', 1, 1, 1, 1), (-9, 'positive', 1, 1, 1, 1);
         INSERT INTO influence_overlap VALUES (1, 8, 'positive', 1), (8, 1, 'negative', 1), (-9, 999, 'positive', 1)
     """)
-    expected = [4, 0, 4 * 8 + 2, 2 * 2 + 3]
-    assert [outcome.violations for outcome in evaluate(study.connection, rules + apart)] == expected * 2
+    assert found(*names) == [[4, 0, 4 * 8 + 2, 2 * 2 + 3]] * 2
     study.connection.execute("""
         UPDATE influence_ranking r SET training_example_id = (
             SELECT min(training_example_id) FROM influence_ranking k WHERE k.influence_target_id = r.influence_target_id
         )
         WHERE influence_target_id IN (2, 7) AND rank < 3
     """)
-    twice = [rule for rule in rules + apart if rule.broken.startswith("examples ranked twice")]
-    assert [outcome.violations for outcome in evaluate(study.connection, twice)] == [4, 4]
+    assert found("ranked-once") == [[4], [4]]

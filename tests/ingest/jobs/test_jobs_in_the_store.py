@@ -267,7 +267,7 @@ def test_deleting_takes_dependants_first_and_everything_with_it(
     assert left.keys().isdisjoint(
         {"run", "run_corpus", "run_event", "metric", "training_example", "probe_logit", "probe_answer", "profile"}
     )
-    assert [row[-2] for row in left["checkpoint"]] == ["digest-0"]
+    assert [row[-1] for row in left["checkpoint"]] == ["digest-0"]
     assert list(jobs.folder.iterdir()) == []
     assert violations(study) == []
 

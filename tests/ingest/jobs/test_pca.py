@@ -186,7 +186,7 @@ def test_countries_alone_and_with_models(study: Store, jobs: Jobs, trained: str,
     frame = query(study, "profile_projection", parameters={"run": alone}).frame
     assert [(country,) for country in frame["country"]] == countries
     assert frame["checkpoint_id"].null_count() == frame["base_x"].null_count() == frame.height
-    assert study.execute("SELECT DISTINCT score FROM projection_run").fetchall() == [(None,)]
+    assert study.execute("SELECT DISTINCT score FROM pca_run").fetchall() == [(None,)]
     both = _done(study, jobs, languages=("fa",), countries=tuple(row[0] for row in countries[:2]))
     frame = query(study, "profile_projection", parameters={"run": both}).frame
     assert frame["country"].drop_nulls().to_list() == [row[0] for row in countries[:2]]
@@ -206,7 +206,7 @@ def test_what_a_projection_is_of_is_not_deleted_before_it(study: Store, jobs: Jo
     assert dump(study) == before
     delete_run(study, *find_run(study, run), jobs.folder)
     assert not (jobs.folder / run).exists()
-    assert study.execute("SELECT count(*) FROM projected_profile, projection_run").fetchone() == (0,)
+    assert study.execute("SELECT count(*) FROM pca_point, pca_run").fetchone() == (0,)
     assert violations(study) == []
     for name in (after, trained, base):
         delete_run(study, *find_run(study, name), jobs.folder)
@@ -279,11 +279,11 @@ def test_a_checkpoint_that_is_not_there_is_asked_for(study: Store, jobs: Jobs, t
 @pytest.mark.parametrize(
     ("statement", "complaint"),
     [
-        ("DELETE FROM projection_run", "projection runs without a row in projection_run"),
-        ("DELETE FROM projected_profile", "projections of fewer than 3 profiles"),
-        ("UPDATE projection_run SET explained_y = 2", "shares of variance"),
-        ("UPDATE projected_profile SET profile_id = 999 + profile_id", "have a profile_id that profile lacks"),
-        ("INSERT INTO projected_profile SELECT * FROM projected_profile", "occur more than once in projected_profile"),
+        ("DELETE FROM pca_run", "principal component analyses without a row in pca_run"),
+        ("DELETE FROM pca_point", "analyses of fewer than 3 profiles"),
+        ("UPDATE pca_run SET explained_y = 2", "shares of variance"),
+        ("UPDATE pca_point SET profile_id = 999 + profile_id", "have a profile_id that profile lacks"),
+        ("INSERT INTO pca_point SELECT * FROM pca_point", "occur more than once in pca_point"),
     ],
 )
 def test_a_check_of_the_store_finds_what_is_wrong(

@@ -11,8 +11,11 @@ import duckdb
 import polars as pl
 import pytest
 
+from mlv.ingest.rules.evaluation import evaluate
+from mlv.ingest.rules.expectations import expected
 from mlv.ingest.rules.gates import _batches, check_corpus, outcomes, validate
-from mlv.ingest.rules.rulebook import Rule, evaluate, expected, packaged
+from mlv.ingest.rules.rule import Rule
+from mlv.ingest.rules.rulebook import packaged
 from mlv.schema.errors import DataError
 
 ROWS = pl.DataFrame({"number": [1, 2, 4], "name": ["a", "b", "b"], "gap": ["x", None, "y"]})

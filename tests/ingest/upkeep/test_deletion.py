@@ -10,12 +10,15 @@ from played_study import play
 from traced_study import Runs, add_runs
 
 from mlv.ingest.jobs.committing import commit_job
-from mlv.ingest.upkeep.deletion import _ROWS, delete_run, plan_deletion
+from mlv.ingest.upkeep.check import violations
+from mlv.ingest.upkeep.deletion import ROWS, delete_run, plan_deletion
 from mlv.schema.errors import DataError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.identity import spec_hash
 from mlv.schema.jobs.influence import InfluenceSpec
 from mlv.schema.store.opening import connect, open_store
+from mlv.schema.store.rows import number
+from mlv.schema.tables.relations import references
 
 
 def _index(job: JobDirectory, name: str, **changed: object) -> Path:
@@ -103,13 +106,23 @@ def test_a_job_that_is_not_committed_keeps_its_index(traced: Traced) -> None:
     assert shared.exists()
 
 
-def test_every_table_that_names_a_run_or_its_targets_is_emptied(traced: Traced) -> None:
+def test_no_row_of_a_deleted_run_is_left(traced: Traced) -> None:
     with open_store(traced.store) as connection:
-        found = connection.execute(
-            "SELECT DISTINCT table_name FROM duckdb_columns() JOIN duckdb_tables() USING (table_oid, table_name) "
-            "WHERE column_name IN ('run_id', 'influence_target_id')"
-        ).fetchall()
-    assert {table for (table,) in found} <= {table for table, _ in _ROWS}
+        runs = dict(connection.execute("SELECT name, run_id FROM run").fetchall())
+    for job in (traced.first, traced.second):
+        _delete(traced, job.path.name)
+        with open_store(traced.store) as connection:
+            left = [table for table in ROWS if _belonging(connection, table, runs[job.path.name])]
+            assert left == []
+            assert violations(connection) == []
+
+
+def _belonging(connection: duckdb.DuckDBPyConnection, table: str, run_id: int) -> int:
+    """Rows of a table that belong to a run, or refer to it in some other way."""
+    columns = [name for name, reference in references(table).items() if reference.parent == "run"]
+    found = [f"SELECT count(*) FROM {table} WHERE {condition}" for condition in map("{} = $key".format, columns)]
+    found.append(f"SELECT count(*) FROM {table} WHERE {ROWS[table]}")
+    return sum(number(connection, query.replace("$key", str(run_id))) for query in found)
 
 
 def test_a_folder_that_cannot_be_removed_is_told_and_the_deletion_can_be_finished(traced: Traced) -> None:

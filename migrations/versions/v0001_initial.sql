@@ -1,0 +1,723 @@
+CREATE TABLE base_model (
+    base_model_id INTEGER NOT NULL,
+    name VARCHAR NOT NULL,
+    revision VARCHAR NOT NULL,
+    digest VARCHAR NOT NULL,
+    architecture VARCHAR NOT NULL,
+    parameters BIGINT NOT NULL,
+    vocabulary INTEGER NOT NULL,
+    PRIMARY KEY (base_model_id),
+    UNIQUE (digest)
+);
+COMMENT ON TABLE base_model IS 'A pretrained model that runs start from.';
+COMMENT ON COLUMN base_model.base_model_id IS 'Key.';
+COMMENT ON COLUMN base_model.name IS 'Hub name or the name of the local model, e.g. google/mt5-small.';
+COMMENT ON COLUMN base_model.revision IS 'Hub commit; empty for a local model.';
+COMMENT ON COLUMN base_model.digest IS 'SHA-256 over configuration, weights and tokenizer.';
+COMMENT ON COLUMN base_model.architecture IS 'Model type of its configuration, e.g. mt5.';
+COMMENT ON COLUMN base_model.parameters IS 'Number of parameters.';
+COMMENT ON COLUMN base_model.vocabulary IS 'Entries of the vocabulary.';
+
+CREATE TABLE bootstrap (
+    probe_set_id INTEGER NOT NULL,
+    seed INTEGER NOT NULL,
+    resamples INTEGER NOT NULL,
+    PRIMARY KEY (probe_set_id)
+);
+COMMENT ON TABLE bootstrap IS 'How the questions of a probe set were drawn with replacement, for paired intervals.';
+COMMENT ON COLUMN bootstrap.probe_set_id IS 'The probe set.';
+COMMENT ON COLUMN bootstrap.seed IS 'Seed of the draws.';
+COMMENT ON COLUMN bootstrap.resamples IS 'How often as many questions as the set has were drawn.';
+
+CREATE TABLE bootstrap_draw (
+    probe_set_id INTEGER NOT NULL,
+    resample INTEGER NOT NULL,
+    question_id INTEGER NOT NULL,
+    times INTEGER NOT NULL,
+    CHECK (resample > 0),
+    CHECK (times > 0)
+);
+COMMENT ON TABLE bootstrap_draw IS 'How often a question was drawn into a resample; without a row, not at all. All runs, languages and countries share the draws, so that differences between them have intervals too.';
+COMMENT ON COLUMN bootstrap_draw.probe_set_id IS 'The probe set.';
+COMMENT ON COLUMN bootstrap_draw.resample IS 'Number of the resample, from 1.';
+COMMENT ON COLUMN bootstrap_draw.question_id IS 'The question.';
+COMMENT ON COLUMN bootstrap_draw.times IS 'How often it was drawn.';
+
+CREATE TABLE category (
+    category_id INTEGER NOT NULL,
+    code VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    first_number INTEGER NOT NULL,
+    last_number INTEGER NOT NULL,
+    in_study BOOLEAN NOT NULL,
+    PRIMARY KEY (category_id),
+    UNIQUE (code)
+);
+COMMENT ON TABLE category IS 'A theme of the World Values Survey (Echoes section 3.1; dissertation Table 7.1).';
+COMMENT ON COLUMN category.category_id IS 'Number of the category in Echoes section 3.1, 1 to 13.';
+COMMENT ON COLUMN category.code IS 'Short name, as query results print it.';
+COMMENT ON COLUMN category.name IS 'Full name as in Echoes section 3.1.';
+COMMENT ON COLUMN category.first_number IS 'Lowest question number of the category in WVS wave 7.';
+COMMENT ON COLUMN category.last_number IS 'Highest question number of the category in WVS wave 7.';
+COMMENT ON COLUMN category.in_study IS 'Whether the study of the paper uses the category (4 and 8 are excluded).';
+
+CREATE TABLE country (
+    country_id INTEGER NOT NULL,
+    code VARCHAR NOT NULL,
+    alpha3 VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    PRIMARY KEY (country_id),
+    UNIQUE (code),
+    UNIQUE (alpha3)
+);
+COMMENT ON TABLE country IS 'A country or territory in which a survey was held.';
+COMMENT ON COLUMN country.country_id IS 'Key.';
+COMMENT ON COLUMN country.code IS 'ISO 3166-1 alpha-2 code.';
+COMMENT ON COLUMN country.alpha3 IS 'ISO 3166-1 alpha-3 code.';
+COMMENT ON COLUMN country.name IS 'English name (ISO 3166-1).';
+
+CREATE TABLE influence_language (
+    influence_target_id INTEGER NOT NULL,
+    direction VARCHAR NOT NULL,
+    language_id INTEGER NOT NULL,
+    ranked INTEGER NOT NULL,
+    examples INTEGER NOT NULL,
+    translated INTEGER NOT NULL,
+    CHECK (direction IN ('positive', 'negative'))
+);
+COMMENT ON TABLE influence_language IS 'How many of a target''s ranked examples are in each language that the traced run was trained on: counted when the rankings enter.';
+COMMENT ON COLUMN influence_language.influence_target_id IS 'The target.';
+COMMENT ON COLUMN influence_language.direction IS 'positive: supports the traced answer; negative: contradicts it.';
+COMMENT ON COLUMN influence_language.language_id IS 'Language of the examples.';
+COMMENT ON COLUMN influence_language.ranked IS 'Ranked examples in all languages together.';
+COMMENT ON COLUMN influence_language.examples IS 'Ranked examples in this one.';
+COMMENT ON COLUMN influence_language.translated IS 'Of these, those whose text is among the ranked examples in the test language too.';
+
+CREATE TABLE influence_overlap (
+    influence_target_id INTEGER NOT NULL,
+    other_target_id INTEGER NOT NULL,
+    direction VARCHAR NOT NULL,
+    shared INTEGER NOT NULL,
+    CHECK (direction IN ('positive', 'negative'))
+);
+COMMENT ON TABLE influence_overlap IS 'What the rankings of two targets share, counted when these enter: under the same question in two test languages of a run the same examples; under the same probe, in runs that are alike but for the one language they trace, the same texts, by parallel key. No row where they share nothing, nor for targets of an epoch.';
+COMMENT ON COLUMN influence_overlap.influence_target_id IS 'The target of the first test or fine-tuning language, by code.';
+COMMENT ON COLUMN influence_overlap.other_target_id IS 'The target of the second.';
+COMMENT ON COLUMN influence_overlap.direction IS 'positive: supports the traced answer; negative: contradicts it.';
+COMMENT ON COLUMN influence_overlap.shared IS 'Ranked examples, or pairs of a text and its translation, that both have.';
+
+CREATE TABLE influence_ranking (
+    influence_target_id INTEGER NOT NULL,
+    direction VARCHAR NOT NULL,
+    rank INTEGER NOT NULL,
+    training_example_id INTEGER NOT NULL,
+    score REAL NOT NULL,
+    CHECK (direction IN ('positive', 'negative')),
+    CHECK (rank > 0)
+);
+COMMENT ON TABLE influence_ranking IS 'The most influential training examples of a target (Echoes section 7).';
+COMMENT ON COLUMN influence_ranking.influence_target_id IS 'The target.';
+COMMENT ON COLUMN influence_ranking.direction IS 'positive: supports the traced answer; negative: contradicts it.';
+COMMENT ON COLUMN influence_ranking.rank IS '1 for the most influential in that direction.';
+COMMENT ON COLUMN influence_ranking.training_example_id IS 'The training example.';
+COMMENT ON COLUMN influence_ranking.score IS 'Influence score.';
+
+CREATE TABLE influence_run (
+    run_id INTEGER NOT NULL,
+    traced_run_id INTEGER NOT NULL,
+    method VARCHAR NOT NULL,
+    similarity VARCHAR NOT NULL,
+    quantity VARCHAR NOT NULL,
+    selection VARCHAR NOT NULL,
+    projection VARCHAR NOT NULL,
+    dimensions INTEGER NOT NULL,
+    modules VARCHAR NOT NULL,
+    damping DOUBLE PRECISION NOT NULL,
+    checkpoints INTEGER NOT NULL,
+    examples INTEGER NOT NULL,
+    top_k INTEGER NOT NULL,
+    PRIMARY KEY (run_id),
+    CHECK (method IN ('trak', 'tracin'))
+);
+COMMENT ON TABLE influence_run IS 'What an influence run traces, and how.';
+COMMENT ON COLUMN influence_run.run_id IS 'The influence run.';
+COMMENT ON COLUMN influence_run.traced_run_id IS 'The fine-tuning run whose examples are ranked.';
+COMMENT ON COLUMN influence_run.method IS 'trak or tracin.';
+COMMENT ON COLUMN influence_run.similarity IS 'dot, or cosine if gradients are normalised first.';
+COMMENT ON COLUMN influence_run.quantity IS 'What is traced: answer (given after fine-tuning), margin (first minus second) or shift (the margin, in the direction in which it moved).';
+COMMENT ON COLUMN influence_run.selection IS 'Which probes are traced: shifted, all or chosen.';
+COMMENT ON COLUMN influence_run.projection IS 'none, principal, random or dense.';
+COMMENT ON COLUMN influence_run.dimensions IS 'Directions on each side of a matrix; in all for a dense projection; 0 for none.';
+COMMENT ON COLUMN influence_run.modules IS 'Groups of parameters that take part, comma-separated.';
+COMMENT ON COLUMN influence_run.damping IS 'Lambda of TRAK in units of the features'' mean squared norm; 0 for TracIn.';
+COMMENT ON COLUMN influence_run.checkpoints IS 'Model states that scores are averaged (TRAK) or summed (TracIn) over.';
+COMMENT ON COLUMN influence_run.examples IS 'Training examples that were scored.';
+COMMENT ON COLUMN influence_run.top_k IS 'Examples ranked per target and direction.';
+
+CREATE TABLE influence_summary (
+    influence_target_id INTEGER NOT NULL,
+    language_id INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    score_sum DOUBLE PRECISION NOT NULL,
+    score_sum_squares DOUBLE PRECISION NOT NULL,
+    score_min DOUBLE PRECISION NOT NULL,
+    score_max DOUBLE PRECISION NOT NULL
+);
+COMMENT ON TABLE influence_summary IS 'Moments of a target''s scores over all training examples of a language.';
+COMMENT ON COLUMN influence_summary.influence_target_id IS 'The target.';
+COMMENT ON COLUMN influence_summary.language_id IS 'Language of the training examples.';
+COMMENT ON COLUMN influence_summary.n IS 'Training examples.';
+COMMENT ON COLUMN influence_summary.score_sum IS 'Sum of scores.';
+COMMENT ON COLUMN influence_summary.score_sum_squares IS 'Sum of squared scores.';
+COMMENT ON COLUMN influence_summary.score_min IS 'Lowest score.';
+COMMENT ON COLUMN influence_summary.score_max IS 'Highest score.';
+
+CREATE TABLE influence_target (
+    influence_target_id INTEGER NOT NULL,
+    run_id INTEGER NOT NULL,
+    probe_id INTEGER,
+    epoch INTEGER,
+    answer INTEGER,
+    value DOUBLE PRECISION NOT NULL,
+    CHECK (answer >= 1)
+);
+COMMENT ON TABLE influence_target IS 'A prediction that an influence run traces back to training examples: the answer to a probe.';
+COMMENT ON COLUMN influence_target.influence_target_id IS 'Key, unique over all runs.';
+COMMENT ON COLUMN influence_target.run_id IS 'The influence run.';
+COMMENT ON COLUMN influence_target.probe_id IS 'The probe; NULL for a target that is something else.';
+COMMENT ON COLUMN influence_target.epoch IS 'The epoch whose checkpoint alone was used; NULL where all were.';
+COMMENT ON COLUMN influence_target.answer IS 'The answer that positive influence supports, from 1; NULL if it supports none.';
+COMMENT ON COLUMN influence_target.value IS 'The traced quantity in the traced checkpoint, nats per token.';
+
+CREATE TABLE ingest_file (
+    ingest_file_id INTEGER NOT NULL,
+    kind VARCHAR NOT NULL,
+    target VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    sha256 VARCHAR NOT NULL,
+    rows_read INTEGER NOT NULL,
+    rows_kept INTEGER NOT NULL,
+    rows_rejected INTEGER NOT NULL,
+    rows_repaired INTEGER NOT NULL,
+    ingested_at TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    PRIMARY KEY (ingest_file_id),
+    UNIQUE (kind, sha256, target)
+);
+COMMENT ON TABLE ingest_file IS 'A file that was ingested, with what was kept and rejected.';
+COMMENT ON COLUMN ingest_file.ingest_file_id IS 'Key.';
+COMMENT ON COLUMN ingest_file.kind IS 'probes, survey or corpus.';
+COMMENT ON COLUMN ingest_file.target IS 'What the file was read into, e.g. pbc/fa/Farsi or arora-2023/fa.';
+COMMENT ON COLUMN ingest_file.name IS 'File name; for an archive, archive and member.';
+COMMENT ON COLUMN ingest_file.sha256 IS 'SHA-256 of the file''s bytes.';
+COMMENT ON COLUMN ingest_file.rows_read IS 'Rows, verses or sentences in the file.';
+COMMENT ON COLUMN ingest_file.rows_kept IS 'Rows that are in the store because of it.';
+COMMENT ON COLUMN ingest_file.rows_rejected IS 'Rows that are in reject.';
+COMMENT ON COLUMN ingest_file.rows_repaired IS 'Rows kept after a repair (entities, stray punctuation and the like).';
+COMMENT ON COLUMN ingest_file.ingested_at IS 'When, UTC.';
+
+CREATE TABLE language (
+    language_id INTEGER NOT NULL,
+    code VARCHAR NOT NULL,
+    iso639_3 VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    PRIMARY KEY (language_id),
+    UNIQUE (code)
+);
+COMMENT ON TABLE language IS 'A language, as probes, corpora and profiles name it.';
+COMMENT ON COLUMN language.language_id IS 'Key.';
+COMMENT ON COLUMN language.code IS 'ISO 639-1 code; ISO 639-3 where the language has no two-letter code.';
+COMMENT ON COLUMN language.iso639_3 IS 'ISO 639-3 code of the language or macrolanguage.';
+COMMENT ON COLUMN language.name IS 'English name (ISO 639-3).';
+
+CREATE TABLE metric (
+    run_id INTEGER NOT NULL,
+    name VARCHAR NOT NULL,
+    epoch DOUBLE PRECISION NOT NULL,
+    step INTEGER NOT NULL,
+    value DOUBLE PRECISION NOT NULL
+);
+COMMENT ON TABLE metric IS 'A number measured during a run, e.g. the training loss at a step.';
+COMMENT ON COLUMN metric.run_id IS 'The run.';
+COMMENT ON COLUMN metric.name IS 'loss (nats per target token), eval_loss (likewise), examples_per_second.';
+COMMENT ON COLUMN metric.epoch IS 'Epochs done.';
+COMMENT ON COLUMN metric.step IS 'Optimizer steps done.';
+COMMENT ON COLUMN metric.value IS 'The number.';
+
+CREATE TABLE pca_point (
+    run_id INTEGER NOT NULL,
+    profile_id INTEGER NOT NULL,
+    x DOUBLE PRECISION NOT NULL,
+    y DOUBLE PRECISION NOT NULL
+);
+COMMENT ON TABLE pca_point IS 'Where a profile lies in the plane of the first two principal components.';
+COMMENT ON COLUMN pca_point.run_id IS 'The run.';
+COMMENT ON COLUMN pca_point.profile_id IS 'The profile.';
+COMMENT ON COLUMN pca_point.x IS 'Coordinate along the first component.';
+COMMENT ON COLUMN pca_point.y IS 'Coordinate along the second component.';
+
+CREATE TABLE pca_run (
+    run_id INTEGER NOT NULL,
+    probe_set_id INTEGER NOT NULL,
+    score VARCHAR,
+    questions INTEGER NOT NULL,
+    explained_x DOUBLE PRECISION NOT NULL,
+    explained_y DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (run_id)
+);
+COMMENT ON TABLE pca_run IS 'A principal component analysis of profiles, centred and not scaled (Echoes Figures 4, 11 and 13).';
+COMMENT ON COLUMN pca_run.run_id IS 'The run.';
+COMMENT ON COLUMN pca_run.probe_set_id IS 'The probe set whose questions the profiles are over.';
+COMMENT ON COLUMN pca_run.score IS 'Way of scoring behind models'' profiles; NULL where only countries are compared.';
+COMMENT ON COLUMN pca_run.questions IS 'Questions that all profiles have.';
+COMMENT ON COLUMN pca_run.explained_x IS 'Share of the profiles'' variance along x, in [0, 1].';
+COMMENT ON COLUMN pca_run.explained_y IS 'Share of the profiles'' variance along y, in [0, 1].';
+
+CREATE TABLE probe_answer (
+    run_id INTEGER NOT NULL,
+    checkpoint_id INTEGER NOT NULL,
+    probe_id INTEGER NOT NULL,
+    score VARCHAR NOT NULL,
+    answer INTEGER NOT NULL,
+    margin DOUBLE PRECISION NOT NULL,
+    p_first DOUBLE PRECISION NOT NULL,
+    CHECK (score IN ('sum', 'mean', 'first')),
+    CHECK (answer >= 1)
+);
+COMMENT ON TABLE probe_answer IS 'The answer that a checkpoint gives, by each way of scoring. Equal scores count for the first answer.';
+COMMENT ON COLUMN probe_answer.run_id IS 'The probing run.';
+COMMENT ON COLUMN probe_answer.checkpoint_id IS 'The checkpoint.';
+COMMENT ON COLUMN probe_answer.probe_id IS 'The probe.';
+COMMENT ON COLUMN probe_answer.score IS 'sum: summed log-probability; mean: per token; first: of the first token.';
+COMMENT ON COLUMN probe_answer.answer IS 'Number of the candidate with the highest score, from 1.';
+COMMENT ON COLUMN probe_answer.margin IS 'Score of the first candidate minus that of the second, nats.';
+COMMENT ON COLUMN probe_answer.p_first IS 'Softmax over the two scores, first component (Echoes section 3.5).';
+
+CREATE TABLE probe_collection (
+    probe_collection_id INTEGER NOT NULL,
+    code VARCHAR NOT NULL,
+    citation VARCHAR NOT NULL,
+    sha256 VARCHAR NOT NULL,
+    PRIMARY KEY (probe_collection_id),
+    UNIQUE (code)
+);
+COMMENT ON TABLE probe_collection IS 'Where probes come from, e.g. the archive of Arora et al. (2023).';
+COMMENT ON COLUMN probe_collection.probe_collection_id IS 'Key.';
+COMMENT ON COLUMN probe_collection.code IS 'Name given at ingest, e.g. arora-2023.';
+COMMENT ON COLUMN probe_collection.citation IS 'How to cite the probes.';
+COMMENT ON COLUMN probe_collection.sha256 IS 'SHA-256 of the ingested content.';
+
+CREATE TABLE probe_logit (
+    run_id INTEGER NOT NULL,
+    checkpoint_id INTEGER NOT NULL,
+    probe_id INTEGER NOT NULL,
+    answer INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    logit_sum DOUBLE PRECISION NOT NULL,
+    logprob_sum DOUBLE PRECISION NOT NULL,
+    logprob_first DOUBLE PRECISION NOT NULL,
+    CHECK (answer >= 1),
+    CHECK (tokens > 0)
+);
+COMMENT ON TABLE probe_logit IS 'Score of one candidate answer by teacher forcing (Echoes section 3.4), over the answer''s own tokens.';
+COMMENT ON COLUMN probe_logit.run_id IS 'The probing run.';
+COMMENT ON COLUMN probe_logit.checkpoint_id IS 'The checkpoint.';
+COMMENT ON COLUMN probe_logit.probe_id IS 'The probe.';
+COMMENT ON COLUMN probe_logit.answer IS 'Number of the candidate, from 1.';
+COMMENT ON COLUMN probe_logit.tokens IS 'Tokens of the answer, sentinels not counted.';
+COMMENT ON COLUMN probe_logit.logit_sum IS 'Sum of the tokens'' logits.';
+COMMENT ON COLUMN probe_logit.logprob_sum IS 'Sum of the tokens'' log-probabilities over the full vocabulary, nats.';
+COMMENT ON COLUMN probe_logit.logprob_first IS 'Log-probability of the first token, nats.';
+
+CREATE TABLE probe_set_member (
+    probe_set_id INTEGER NOT NULL,
+    question_id INTEGER NOT NULL
+);
+COMMENT ON TABLE probe_set_member IS 'The questions of a probe set.';
+COMMENT ON COLUMN probe_set_member.probe_set_id IS 'The probe set.';
+COMMENT ON COLUMN probe_set_member.question_id IS 'A question in it.';
+
+CREATE TABLE profile (
+    profile_id INTEGER NOT NULL,
+    checkpoint_id INTEGER,
+    language_id INTEGER,
+    probe_collection_id INTEGER,
+    score VARCHAR,
+    survey_id INTEGER,
+    country_id INTEGER,
+    weighting VARCHAR,
+    PRIMARY KEY (profile_id),
+    UNIQUE (checkpoint_id, language_id, probe_collection_id, score),
+    UNIQUE (survey_id, country_id, weighting),
+    CHECK ((checkpoint_id IS NULL) <> (survey_id IS NULL))
+);
+COMMENT ON TABLE profile IS 'A cultural profile: of a checkpoint in a language, or of the people of a country (Echoes section 3.5).';
+COMMENT ON COLUMN profile.profile_id IS 'Key.';
+COMMENT ON COLUMN profile.checkpoint_id IS 'The checkpoint of a model''s profile.';
+COMMENT ON COLUMN profile.language_id IS 'The test language of a model''s profile.';
+COMMENT ON COLUMN profile.probe_collection_id IS 'The probes behind a model''s profile.';
+COMMENT ON COLUMN profile.score IS 'The way of scoring behind a model''s profile: sum, mean or first.';
+COMMENT ON COLUMN profile.survey_id IS 'The survey of a country''s profile.';
+COMMENT ON COLUMN profile.country_id IS 'The country of a country''s profile.';
+COMMENT ON COLUMN profile.weighting IS 'weighted or unweighted, for a country''s profile.';
+
+CREATE TABLE profile_value (
+    profile_id INTEGER NOT NULL,
+    question_id INTEGER NOT NULL,
+    p_first DOUBLE PRECISION NOT NULL,
+    CHECK (p_first BETWEEN 0 AND 1)
+);
+COMMENT ON TABLE profile_value IS 'One question of a profile. Both kinds are oriented alike: p_first belongs to the side that answer_side calls first, also where a language''s probe has its answers the other way round.';
+COMMENT ON COLUMN profile_value.profile_id IS 'The profile.';
+COMMENT ON COLUMN profile_value.question_id IS 'The question.';
+COMMENT ON COLUMN profile_value.p_first IS 'Probability of, or share of people on, the first answer''s side.';
+
+CREATE TABLE reject (
+    ingest_file_id INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    line INTEGER NOT NULL,
+    item VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    content VARCHAR NOT NULL
+);
+COMMENT ON TABLE reject IS 'A row that ingest did not take, kept with the reason.';
+COMMENT ON COLUMN reject.ingest_file_id IS 'The file.';
+COMMENT ON COLUMN reject.position IS 'Number of the rejected row in the file, from 0.';
+COMMENT ON COLUMN reject.line IS 'Line in the file, from 1; 0 where the whole file is meant.';
+COMMENT ON COLUMN reject.item IS 'What the row is about, e.g. question 130d or MAT 18:11; may be empty.';
+COMMENT ON COLUMN reject.reason IS 'Why it was not taken.';
+COMMENT ON COLUMN reject.content IS 'The row as it was, at most 500 characters.';
+
+CREATE TABLE response_option (
+    response_option_id INTEGER NOT NULL,
+    variable VARCHAR NOT NULL,
+    response_code INTEGER NOT NULL,
+    label VARCHAR NOT NULL,
+    PRIMARY KEY (response_option_id),
+    UNIQUE (variable, response_code)
+);
+COMMENT ON TABLE response_option IS 'A response code of a survey variable, with a short gloss.';
+COMMENT ON COLUMN response_option.response_option_id IS 'Key.';
+COMMENT ON COLUMN response_option.variable IS 'Survey variable, e.g. Q106.';
+COMMENT ON COLUMN response_option.response_code IS 'Code in the official file; negative codes are missing answers.';
+COMMENT ON COLUMN response_option.label IS 'Short English gloss of the code.';
+
+CREATE TABLE run (
+    run_id INTEGER NOT NULL,
+    kind VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    spec_hash VARCHAR NOT NULL,
+    spec VARCHAR NOT NULL,
+    parent_run_id INTEGER,
+    start_checkpoint_id INTEGER,
+    seed INTEGER NOT NULL,
+    status VARCHAR NOT NULL,
+    started_at TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    finished_at TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    committed_at TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    provenance VARCHAR NOT NULL,
+    PRIMARY KEY (run_id),
+    CHECK (status IN ('committed', 'deleting')),
+    UNIQUE (spec_hash)
+);
+COMMENT ON TABLE run IS 'A compute job whose results are in the store.';
+COMMENT ON COLUMN run.run_id IS 'Key.';
+COMMENT ON COLUMN run.kind IS 'Kind of job, e.g. finetune or probe.';
+COMMENT ON COLUMN run.name IS 'Name of the job directory: kind and the first 12 digits of the spec hash.';
+COMMENT ON COLUMN run.spec_hash IS 'SHA-256 of the canonical specification: the identity of the job.';
+COMMENT ON COLUMN run.spec IS 'The specification as JSON: all that determines the result.';
+COMMENT ON COLUMN run.parent_run_id IS 'The run whose checkpoint this one starts from or examines.';
+COMMENT ON COLUMN run.start_checkpoint_id IS 'The checkpoint that this run starts from or examines.';
+COMMENT ON COLUMN run.seed IS 'Seed of everything random in the run.';
+COMMENT ON COLUMN run.status IS 'committed, or deleting while a deletion is under way.';
+COMMENT ON COLUMN run.started_at IS 'When the job started, UTC.';
+COMMENT ON COLUMN run.finished_at IS 'When it finished, UTC.';
+COMMENT ON COLUMN run.committed_at IS 'When it was committed, UTC.';
+COMMENT ON COLUMN run.provenance IS 'JSON: mlv version, git commit and dirty flag, package versions, hardware, thread count, determinism flags, arguments as given.';
+
+CREATE TABLE run_corpus (
+    run_id INTEGER NOT NULL,
+    corpus_id INTEGER NOT NULL,
+    segments INTEGER NOT NULL
+);
+COMMENT ON TABLE run_corpus IS 'Which corpora a run trained on, and how much of each.';
+COMMENT ON COLUMN run_corpus.run_id IS 'The run.';
+COMMENT ON COLUMN run_corpus.corpus_id IS 'A corpus it trained on.';
+COMMENT ON COLUMN run_corpus.segments IS 'Segments taken from it, training and development together.';
+
+CREATE TABLE run_event (
+    run_id INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    happened_at TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    event VARCHAR NOT NULL,
+    detail VARCHAR NOT NULL
+);
+COMMENT ON TABLE run_event IS 'The log of a run: started, resumed, checkpoint written, finished.';
+COMMENT ON COLUMN run_event.run_id IS 'The run.';
+COMMENT ON COLUMN run_event.position IS 'Order of the event, from 0.';
+COMMENT ON COLUMN run_event.happened_at IS 'When, UTC.';
+COMMENT ON COLUMN run_event.event IS 'What happened.';
+COMMENT ON COLUMN run_event.detail IS 'JSON with the particulars.';
+
+CREATE TABLE segment (
+    segment_id INTEGER NOT NULL,
+    corpus_id INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    parallel_key VARCHAR NOT NULL,
+    text VARCHAR NOT NULL
+);
+COMMENT ON TABLE segment IS 'A sentence, verse or aya. Segments of one source with the same parallel key are translations of each other.';
+COMMENT ON COLUMN segment.segment_id IS 'Key, unique over all corpora.';
+COMMENT ON COLUMN segment.corpus_id IS 'The corpus.';
+COMMENT ON COLUMN segment.position IS 'Place in the corpus from 0, in the order of the source.';
+COMMENT ON COLUMN segment.parallel_key IS 'Key shared by translations, e.g. MAT 5:3 (verse), 2:255 (aya), 17 (line).';
+COMMENT ON COLUMN segment.text IS 'The text, white space collapsed, Unicode NFC.';
+
+CREATE TABLE source (
+    source_id INTEGER NOT NULL,
+    code VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    domain VARCHAR NOT NULL,
+    citation VARCHAR NOT NULL,
+    PRIMARY KEY (source_id),
+    UNIQUE (code)
+);
+COMMENT ON TABLE source IS 'A data source such as pbc, tanzil, flores or a news outlet (Echoes section 4.1).';
+COMMENT ON COLUMN source.source_id IS 'Key.';
+COMMENT ON COLUMN source.code IS 'Short name, as --corpus takes it.';
+COMMENT ON COLUMN source.name IS 'Full name.';
+COMMENT ON COLUMN source.domain IS 'religious, encyclopedic, news or other.';
+COMMENT ON COLUMN source.citation IS 'How to cite the source.';
+
+CREATE TABLE survey (
+    survey_id INTEGER NOT NULL,
+    code VARCHAR NOT NULL,
+    illustrative BOOLEAN NOT NULL,
+    citation VARCHAR NOT NULL,
+    sha256 VARCHAR NOT NULL,
+    PRIMARY KEY (survey_id),
+    UNIQUE (code)
+);
+COMMENT ON TABLE survey IS 'A release of a survey, or a table of shares derived from one.';
+COMMENT ON COLUMN survey.survey_id IS 'Key.';
+COMMENT ON COLUMN survey.code IS 'Name given at ingest, e.g. wvs7-v6.0.';
+COMMENT ON COLUMN survey.illustrative IS 'True where the numbers are invented for demonstration.';
+COMMENT ON COLUMN survey.citation IS 'How to cite the survey.';
+COMMENT ON COLUMN survey.sha256 IS 'SHA-256 of the ingested content.';
+
+CREATE TABLE survey_response (
+    survey_id INTEGER NOT NULL,
+    country_id INTEGER NOT NULL,
+    variable VARCHAR NOT NULL,
+    response_code INTEGER NOT NULL,
+    n INTEGER,
+    share DOUBLE PRECISION,
+    weighted_n DOUBLE PRECISION,
+    weighted_share DOUBLE PRECISION,
+    CHECK (share BETWEEN 0 AND 1),
+    CHECK (weighted_share BETWEEN 0 AND 1)
+);
+COMMENT ON TABLE survey_response IS 'Answers of a country''s interviewees to a survey variable, one row per response code. Shares are over all codes that the source reports, missing ones included where it has them.';
+COMMENT ON COLUMN survey_response.survey_id IS 'The survey.';
+COMMENT ON COLUMN survey_response.country_id IS 'The country.';
+COMMENT ON COLUMN survey_response.variable IS 'Survey variable, e.g. Q106.';
+COMMENT ON COLUMN survey_response.response_code IS 'Response code.';
+COMMENT ON COLUMN survey_response.n IS 'Interviewees, unweighted; NULL where the source has only shares.';
+COMMENT ON COLUMN survey_response.share IS 'Unweighted share in [0, 1].';
+COMMENT ON COLUMN survey_response.weighted_n IS 'Sum of W_WEIGHT.';
+COMMENT ON COLUMN survey_response.weighted_share IS 'Share weighted by W_WEIGHT, in [0, 1].';
+
+CREATE TABLE training_example (
+    training_example_id INTEGER NOT NULL,
+    run_id INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    split VARCHAR NOT NULL,
+    segment_id INTEGER,
+    CHECK (split IN ('train', 'development', 'test'))
+);
+COMMENT ON TABLE training_example IS 'An example of a split of a run, in the order that the run numbers them: made of a segment.';
+COMMENT ON COLUMN training_example.training_example_id IS 'Key, unique over all runs.';
+COMMENT ON COLUMN training_example.run_id IS 'The run.';
+COMMENT ON COLUMN training_example.position IS 'Number of the example in the run, from 0: with seed and epoch its corruption.';
+COMMENT ON COLUMN training_example.split IS 'train, development or test.';
+COMMENT ON COLUMN training_example.segment_id IS 'The segment that it is made of; NULL for an example that is made of something else.';
+
+CREATE TABLE validation_result (
+    run_id INTEGER NOT NULL,
+    test VARCHAR NOT NULL,
+    scores VARCHAR NOT NULL,
+    probe_id INTEGER,
+    seeds VARCHAR NOT NULL,
+    direction VARCHAR,
+    k INTEGER,
+    draw INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    value DOUBLE PRECISION NOT NULL,
+    CHECK (test IN ('lds', 'removal')),
+    CHECK (seeds IN ('same', 'other')),
+    CHECK (direction IS NULL OR direction IN ('positive', 'negative'))
+);
+COMMENT ON TABLE validation_result IS 'How well influence scores predict what retraining on a part of the examples shows, per probe.';
+COMMENT ON COLUMN validation_result.run_id IS 'The validation run.';
+COMMENT ON COLUMN validation_result.test IS 'lds: linear datamodeling score, Spearman''s rho between predicted and true values over random halves (Park et al. 2023, section 3); removal: change in the probability of the traced answer when the top k are left out (H section 6).';
+COMMENT ON COLUMN validation_result.scores IS 'The scores: an attribution such as trak-principal-32, or a baseline such as random.';
+COMMENT ON COLUMN validation_result.probe_id IS 'The probe; NULL for a target that is something else.';
+COMMENT ON COLUMN validation_result.seeds IS 'Seeds of the retrained models: same as the traced run''s, or other.';
+COMMENT ON COLUMN validation_result.direction IS 'Which examples were left out, positive or negative; NULL for lds and for random ones.';
+COMMENT ON COLUMN validation_result.k IS 'How many examples were left out; NULL for lds.';
+COMMENT ON COLUMN validation_result.draw IS 'Number of the draw of a random baseline; 0 for scores that are not random.';
+COMMENT ON COLUMN validation_result.n IS 'Retrained models behind the value.';
+COMMENT ON COLUMN validation_result.value IS 'lds: rho; removal: probability after minus probability before.';
+
+CREATE TABLE validation_run (
+    run_id INTEGER NOT NULL,
+    traced_run_id INTEGER NOT NULL,
+    quantity VARCHAR NOT NULL,
+    checkpoints INTEGER NOT NULL,
+    examples INTEGER NOT NULL,
+    PRIMARY KEY (run_id)
+);
+COMMENT ON TABLE validation_run IS 'A comparison of attributions and baselines, by retraining a run without parts of its examples.';
+COMMENT ON COLUMN validation_run.run_id IS 'The validation run.';
+COMMENT ON COLUMN validation_run.traced_run_id IS 'The fine-tuning run that is retrained.';
+COMMENT ON COLUMN validation_run.quantity IS 'What is predicted, as in influence_run: answer, margin or shift.';
+COMMENT ON COLUMN validation_run.checkpoints IS 'Model states of that run that scores are averaged (TRAK) or summed (TracIn) over.';
+COMMENT ON COLUMN validation_run.examples IS 'Training examples that were scored.';
+
+CREATE TABLE checkpoint (
+    checkpoint_id INTEGER NOT NULL,
+    base_model_id INTEGER NOT NULL,
+    run_id INTEGER,
+    epoch INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    is_final BOOLEAN NOT NULL,
+    path VARCHAR NOT NULL,
+    digest VARCHAR NOT NULL,
+    PRIMARY KEY (checkpoint_id),
+    UNIQUE (run_id, epoch),
+    FOREIGN KEY(base_model_id) REFERENCES base_model (base_model_id)
+);
+COMMENT ON TABLE checkpoint IS 'A state of a model: pretrained (epoch 0), or after an epoch of a run.';
+COMMENT ON COLUMN checkpoint.checkpoint_id IS 'Key.';
+COMMENT ON COLUMN checkpoint.base_model_id IS 'The pretrained model that it descends from.';
+COMMENT ON COLUMN checkpoint.run_id IS 'The run that made it; NULL for a model that was there before.';
+COMMENT ON COLUMN checkpoint.epoch IS 'Epochs of the run that are done; 0 for a pretrained model.';
+COMMENT ON COLUMN checkpoint.step IS 'Optimizer steps that are done.';
+COMMENT ON COLUMN checkpoint.is_final IS 'Whether it is the last of its run; true for a pretrained model.';
+COMMENT ON COLUMN checkpoint.path IS 'Folder, relative to the store''s folder where it is inside; a hub name otherwise.';
+COMMENT ON COLUMN checkpoint.digest IS 'SHA-256 over configuration, weights and tokenizer.';
+
+CREATE TABLE corpus (
+    corpus_id INTEGER NOT NULL,
+    source_id INTEGER NOT NULL,
+    language_id INTEGER NOT NULL,
+    edition VARCHAR NOT NULL,
+    licence VARCHAR NOT NULL,
+    origin VARCHAR NOT NULL,
+    sha256 VARCHAR NOT NULL,
+    PRIMARY KEY (corpus_id),
+    UNIQUE (source_id, language_id, edition),
+    FOREIGN KEY(source_id) REFERENCES source (source_id),
+    FOREIGN KEY(language_id) REFERENCES language (language_id)
+);
+COMMENT ON TABLE corpus IS 'The text of a source in one language and edition.';
+COMMENT ON COLUMN corpus.corpus_id IS 'Key.';
+COMMENT ON COLUMN corpus.source_id IS 'The source.';
+COMMENT ON COLUMN corpus.language_id IS 'Language of the text.';
+COMMENT ON COLUMN corpus.edition IS 'Edition or translation, from the file name unless given, e.g. fa.makarem.';
+COMMENT ON COLUMN corpus.licence IS 'Licence as the origin states it; empty where it states none.';
+COMMENT ON COLUMN corpus.origin IS 'Name of the ingested file or its address.';
+COMMENT ON COLUMN corpus.sha256 IS 'SHA-256 of the ingested keys and texts, in order.';
+
+CREATE TABLE language_country (
+    language_country_id INTEGER NOT NULL,
+    language_id INTEGER NOT NULL,
+    country_id INTEGER NOT NULL,
+    citation VARCHAR NOT NULL,
+    PRIMARY KEY (language_country_id),
+    UNIQUE (language_id, country_id),
+    FOREIGN KEY(language_id) REFERENCES language (language_id),
+    FOREIGN KEY(country_id) REFERENCES country (country_id)
+);
+COMMENT ON TABLE language_country IS 'The country that a language''s profile is aligned with (Echoes section 3.2; dissertation Table 7.2).';
+COMMENT ON COLUMN language_country.language_country_id IS 'Key.';
+COMMENT ON COLUMN language_country.language_id IS 'The language.';
+COMMENT ON COLUMN language_country.country_id IS 'The country.';
+COMMENT ON COLUMN language_country.citation IS 'Where the mapping is from.';
+
+CREATE TABLE probe_set (
+    probe_set_id INTEGER NOT NULL,
+    code VARCHAR NOT NULL,
+    probe_collection_id INTEGER NOT NULL,
+    description VARCHAR NOT NULL,
+    PRIMARY KEY (probe_set_id),
+    UNIQUE (code),
+    FOREIGN KEY(probe_collection_id) REFERENCES probe_collection (probe_collection_id)
+);
+COMMENT ON TABLE probe_set IS 'A named selection of probes, e.g. echoes-2024.';
+COMMENT ON COLUMN probe_set.probe_set_id IS 'Key.';
+COMMENT ON COLUMN probe_set.code IS 'Name, e.g. echoes-2024.';
+COMMENT ON COLUMN probe_set.probe_collection_id IS 'The collection that the probes are from.';
+COMMENT ON COLUMN probe_set.description IS 'What is in it and why.';
+
+CREATE TABLE question (
+    question_id INTEGER NOT NULL,
+    code VARCHAR NOT NULL,
+    number INTEGER NOT NULL,
+    variable VARCHAR NOT NULL,
+    category_id INTEGER NOT NULL,
+    PRIMARY KEY (question_id),
+    UNIQUE (code),
+    FOREIGN KEY(category_id) REFERENCES category (category_id)
+);
+COMMENT ON TABLE question IS 'A question as the probes number it. Questions with two poles have two rows, e.g. 106a and 106b.';
+COMMENT ON COLUMN question.question_id IS 'Key.';
+COMMENT ON COLUMN question.code IS 'Identifier in the probe files, e.g. 1, 106a, 130d.';
+COMMENT ON COLUMN question.number IS 'Question number in WVS wave 7.';
+COMMENT ON COLUMN question.variable IS 'Variable of the official survey file that holds the answers, e.g. Q106.';
+COMMENT ON COLUMN question.category_id IS 'The WVS category, by question number.';
+
+CREATE TABLE answer_side (
+    answer_side_id INTEGER NOT NULL,
+    question_id INTEGER NOT NULL,
+    response_code INTEGER NOT NULL,
+    side VARCHAR NOT NULL,
+    PRIMARY KEY (answer_side_id),
+    CHECK (side IN ('first', 'second', 'missing')),
+    UNIQUE (question_id, response_code),
+    FOREIGN KEY(question_id) REFERENCES question (question_id)
+);
+COMMENT ON TABLE answer_side IS 'Which answer of a question''s probes a response code counts for; middle classes go to the nearer end (Echoes section 3.5).';
+COMMENT ON COLUMN answer_side.answer_side_id IS 'Key.';
+COMMENT ON COLUMN answer_side.question_id IS 'The question.';
+COMMENT ON COLUMN answer_side.response_code IS 'Response code of the question''s survey variable.';
+COMMENT ON COLUMN answer_side.side IS 'first or second answer; missing: counts for neither.';
+
+CREATE TABLE probe (
+    probe_id INTEGER NOT NULL,
+    probe_collection_id INTEGER NOT NULL,
+    question_id INTEGER NOT NULL,
+    language_id INTEGER NOT NULL,
+    template VARCHAR NOT NULL,
+    answer_first VARCHAR NOT NULL,
+    answer_second VARCHAR NOT NULL,
+    mask_prefix VARCHAR NOT NULL,
+    mask_suffix VARCHAR NOT NULL,
+    polarity VARCHAR NOT NULL,
+    PRIMARY KEY (probe_id),
+    CHECK (polarity IN ('canonical', 'reversed', 'undefined')),
+    UNIQUE (probe_collection_id, question_id, language_id),
+    FOREIGN KEY(probe_collection_id) REFERENCES probe_collection (probe_collection_id),
+    FOREIGN KEY(question_id) REFERENCES question (question_id),
+    FOREIGN KEY(language_id) REFERENCES language (language_id)
+);
+COMMENT ON TABLE probe IS 'A cloze sentence in one language with two candidate answers (Echoes section 3.2).';
+COMMENT ON COLUMN probe.probe_id IS 'Key.';
+COMMENT ON COLUMN probe.probe_collection_id IS 'Where the probe is from.';
+COMMENT ON COLUMN probe.question_id IS 'The question.';
+COMMENT ON COLUMN probe.language_id IS 'Language of the sentence.';
+COMMENT ON COLUMN probe.template IS 'Sentence with exactly one [MASK].';
+COMMENT ON COLUMN probe.answer_first IS 'First candidate answer (A), as it takes the place of [MASK].';
+COMMENT ON COLUMN probe.answer_second IS 'Second candidate answer (B).';
+COMMENT ON COLUMN probe.mask_prefix IS 'Letters that the mask is glued to on its left, e.g. ber; mostly empty.';
+COMMENT ON COLUMN probe.mask_suffix IS 'Letters that the mask is glued to on its right, e.g. dir; mostly empty.';
+COMMENT ON COLUMN probe.polarity IS 'Whether the first answer is on the side that answer_side calls first (canonical), on the other (reversed), or cannot be told (undefined; profiles take such a probe as canonical, as the paper does).';
