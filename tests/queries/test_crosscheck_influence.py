@@ -22,11 +22,12 @@ from polars.testing import assert_frame_equal
 from scipy import stats
 
 from mlv.queries import Query, catalogue, render, run
-from mlv.schema.derived.ranking_sums import FIRST_KEY, LAST_KEY, SUMS, parts, sum_rankings
+from mlv.schema.derived.ranking_sums import PARTS, SUMS, sum_rankings
 from mlv.schema.derived.resampling import draw_resamples
 from mlv.schema.jobs.attribution import Attribution, Gradients, attribution_name
 from mlv.schema.papers.echoes import BOOTSTRAP_RESAMPLES
 from mlv.schema.store.opening import connect, open_store
+from mlv.schema.store.ranges import FIRST_KEY, LAST_KEY, ranges
 
 Study = dict[str, pl.DataFrame]
 Row = dict[str, Any]
@@ -595,9 +596,9 @@ def test_seed_robustness_takes_one_metric(connection: duckdb.DuckDBPyConnection)
 
 def test_sums_made_run_by_run_are_those_made_at_once(path: Path, tmp_path: Path) -> None:
     with open_store(Path(shutil.copyfile(path, tmp_path / "again.duckdb")), read_only=False) as store:
-        sums = {table: store.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in SUMS}
+        sums = {table: store.execute(f"FROM {table} ORDER BY ALL").fetchall() for table, *_ in SUMS}
         store.execute("CREATE TEMP TABLE kept AS FROM influence_ranking")
-        for table in ("influence_ranking", *SUMS):
+        for table in ("influence_ranking", *(sums.table for sums in SUMS)):
             store.execute(f"DELETE FROM {table}")
         for run_id, first in store.execute(
             "SELECT run_id, min(influence_target_id) FROM influence_target GROUP BY ALL ORDER BY ALL"
@@ -609,30 +610,30 @@ def test_sums_made_run_by_run_are_those_made_at_once(path: Path, tmp_path: Path)
             )
             sum_rankings(store, first)
         assert all(sums.values())
-        assert {table: store.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in SUMS} == sums
+        assert {table: store.execute(f"FROM {table} ORDER BY ALL").fetchall() for table, *_ in SUMS} == sums
 
 
 @pytest.mark.parametrize("rows", [500, 5000])
 def test_sums_made_in_parts_are_those_made_at_once(path: Path, tmp_path: Path, rows: int) -> None:
     with open_store(Path(shutil.copyfile(path, tmp_path / "again.duckdb")), read_only=False) as store:
-        sums = {table: store.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in SUMS}
-        for table in SUMS:
+        sums = {table: store.execute(f"FROM {table} ORDER BY ALL").fetchall() for table, *_ in SUMS}
+        for table, *_ in SUMS:
             store.execute(f"DELETE FROM {table}")
         assert sum_rankings(store, rows=rows) == {table: len(found) for table, found in sums.items()}
-        assert {table: store.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in SUMS} == sums
+        assert {table: store.execute(f"FROM {table} ORDER BY ALL").fetchall() for table, *_ in SUMS} == sums
 
 
 def test_parts_have_every_key_once_and_few_rows(connection: duckdb.DuckDBPyConnection) -> None:
     floor = connection.execute("SELECT median(influence_target_id)::INTEGER FROM influence_target").fetchone()
     assert floor
     for lowest in (FIRST_KEY, *floor):
-        ranges = connection.execute(parts(lowest, 500)).fetchall()
-        assert len(ranges) > 10
-        firsts, lasts = zip(*ranges, strict=True)
+        found = connection.execute(ranges(PARTS, lowest, 500)).fetchall()
+        assert len(found) > 10
+        firsts, lasts = zip(*found, strict=True)
         assert (firsts[0], lasts[-1]) == (lowest, LAST_KEY)
         assert list(firsts[1:]) == [last + 1 for last in lasts[:-1]]
         sizes = "SELECT count(*) FROM influence_ranking WHERE influence_target_id BETWEEN ? AND ?"
-        assert all(0 < connection.execute(sizes, pair).fetchall()[0][0] < 500 + 2 * TOP for pair in ranges)
+        assert all(0 < connection.execute(sizes, pair).fetchall()[0][0] < 500 + 2 * TOP for pair in found)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ MORE = """
 INSERT INTO metric SELECT run_id, 'loss', 0.5, 10, 3.5 FROM run WHERE name = 'finetune-fa';
 INSERT INTO ingest_file
 VALUES (1, 'probes', 'arora-2023/fa', 'fa.csv', '00', 9, 8, 1, 0, TIMESTAMP '2024-01-01');
-INSERT INTO reject VALUES (1, 7, 'question 130d', 'no second answer', '130d,...');
+INSERT INTO reject VALUES (1, 0, 7, 'question 130d', 'no second answer', '130d,...');
 INSERT INTO response_option VALUES (1, 'Q131', 1, 'very secure');
 INSERT INTO answer_side SELECT 1, question_id, 1, 'first' FROM question WHERE code = '131';
 INSERT INTO survey_response SELECT survey_id, country_id, 'Q131', 1, 50, 0.5, NULL, NULL FROM survey, country;
