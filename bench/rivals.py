@@ -24,7 +24,7 @@ from measure import peak_gigabytes
 from pandas_rivals import PANDAS, read_csv
 from sqlite_rivals import in_sqlite, write_sqlite
 
-from mlv.queries.parameters import Given
+from mlv.queries.engine.parameters import Given
 
 
 class Analysis(NamedTuple):

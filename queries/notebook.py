@@ -9,9 +9,9 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from mlv.queries.catalogue import find
-from mlv.queries.execution import execute_sql, run_query
-from mlv.queries.parameters import Given
+from mlv.queries.engine.catalogue import find
+from mlv.queries.engine.execution import execute_sql, run_query
+from mlv.queries.engine.parameters import Given
 from mlv.schema.store import opening
 
 

@@ -87,7 +87,7 @@ def test_a_downloaded_text_has_the_licence_of_its_origin(
 # the signal comes when all is imported and the statement runs
 INTERRUPTED = """
 import os, signal, sys, threading
-import duckdb, polars, mlv.queries.rendering
+import duckdb, polars, mlv.queries.engine.rendering
 from mlv.cli.main import main
 threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
 main()

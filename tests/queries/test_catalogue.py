@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from mlv.queries import Query, all_versions, catalogue, find, install_macros, lock
-from mlv.queries.catalogue import parse_query
+from mlv.queries.engine.catalogue import parse_query
 from mlv.schema.errors import DataError, UsageError
 from mlv.schema.papers import echoes
 from mlv.schema.store.opening import connect

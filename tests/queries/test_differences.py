@@ -11,8 +11,8 @@ from command_line import Mlv
 
 from mlv.cli.edge import ExitCode
 from mlv.queries import all_versions, find, run
-from mlv.queries.catalogue import parse_query
-from mlv.queries.differences import ROUNDING, differences, key_columns, summary
+from mlv.queries.engine.catalogue import parse_query
+from mlv.queries.engine.differences import ROUNDING, differences, key_columns, summary
 from mlv.schema.errors import UsageError
 from mlv.schema.store.opening import open_store
 
@@ -40,7 +40,7 @@ def second_version(monkeypatch: pytest.MonkeyPatch) -> None:
     header = header.replace("[intervals]", 'shifted = "Percentage of probes that shifted."\n\n[intervals]')
     everything = (*all_versions(), parse_query("unchanged", 2, MADE_UP.format(header=header, sql=sql)))
     # by its name in sys.modules: the package exports a function that is called like the module
-    monkeypatch.setattr(sys.modules["mlv.queries.catalogue"], "all_versions", lambda: everything)
+    monkeypatch.setattr(sys.modules["mlv.queries.engine.catalogue"], "all_versions", lambda: everything)
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from mlv.migrations import upgrade
 from mlv.queries import catalogue, execute_sql, run_query
-from mlv.queries.catalogue import Query
+from mlv.queries.engine.catalogue import Query
+from mlv.queries.engine.parameters import parse_assignments
+from mlv.queries.engine.rendering import FORMATS, render
 from mlv.queries.notebook import open_store as open_notebook
-from mlv.queries.parameters import parse_assignments
-from mlv.queries.rendering import FORMATS, render
 from mlv.schema.errors import MlvError, StoreError, UsageError
 from mlv.schema.store.opening import connect, open_store
 

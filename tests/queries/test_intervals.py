@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from mlv.cli.main import app
 from mlv.queries import Query, all_versions, run
-from mlv.queries.catalogue import INTERVALS
-from mlv.queries.execution import macros_sql
+from mlv.queries.engine.catalogue import INTERVALS
+from mlv.queries.engine.execution import macros_sql
 from mlv.schema.derived.resampling import draw_resamples
 from mlv.schema.errors import UsageError
 from mlv.schema.papers import echoes

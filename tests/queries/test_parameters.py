@@ -8,8 +8,8 @@ import duckdb
 import pytest
 
 from mlv.queries import Query, find, install_macros, parse_assignments
-from mlv.queries.catalogue import Parameter
-from mlv.queries.parameters import bind
+from mlv.queries.engine.catalogue import Parameter
+from mlv.queries.engine.parameters import bind
 from mlv.schema.errors import UsageError
 from mlv.schema.store.opening import open_store
 

@@ -12,8 +12,8 @@ from command_line import Mlv
 
 from mlv.cli.edge import ExitCode
 from mlv.queries import QueryResult, execute_sql, find, render, run
-from mlv.queries.provenance import provenance
-from mlv.queries.state import StoreState, store_state
+from mlv.queries.engine.provenance import provenance
+from mlv.queries.engine.state import StoreState, store_state
 from mlv.schema.store import opening
 
 

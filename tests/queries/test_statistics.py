@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from mlv.queries.execution import macros_sql
+from mlv.queries.engine.execution import macros_sql
 from mlv.schema.jobs.influence import Attribution, Gradients, attribution_name
 
 
