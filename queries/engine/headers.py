@@ -19,7 +19,8 @@ A file begins with its header in a block comment::
 
 A name stands for what ``parameters.toml`` and ``columns.toml`` have under it, in the folder of all queries or in that
 of the query's study; ``traced.model`` is called ``model`` and described by the table ``traced``. What
-``[parameter.NAME]`` and ``[column]`` say goes before, key by key. Ends of intervals describe themselves.
+``[parameter.NAME]`` and ``[column]`` say goes before, key by key. Ends of intervals describe themselves. A header may
+also write everything out, as ``mlv query show`` prints it.
 """
 
 import json
@@ -74,6 +75,8 @@ def resolved(header: str, shared: Shared) -> dict[str, Any]:
     Raises tomllib.TOMLDecodeError where it is not TOML, DataError where nothing describes a name.
     """
     fields = tomllib.loads(header)
+    if isinstance(fields.get("parameters", []), Mapping):
+        return {"intervals": {}, **fields}
     parameters, columns = fields.pop("parameter", {}), fields.pop("column", {})
     fields["parameters"] = {
         _last(name): {**shared.parameters.get(name, {}), **parameters.get(_last(name), {})}

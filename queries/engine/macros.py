@@ -24,10 +24,14 @@ _LISTED = 5
 @functools.cache
 def macros_sql() -> str:
     """All macros in the order in which they are loaded: those by subject, then those of every study."""
-    root = files("mlv.queries")
-    by_subject = [root / "macros" / f"{subject}.sql" for subject in SUBJECTS]
-    of_studies = [folder / "macros.sql" for folder in sorted(root.iterdir(), key=lambda entry: entry.name)]
-    return "\n".join(file.read_text(encoding="utf-8") for file in by_subject + of_studies if file.is_file())
+    folders = sorted(files("mlv.queries").iterdir(), key=lambda folder: folder.name)
+    of_studies = [file.read_text(encoding="utf-8") for folder in folders if (file := folder / "macros.sql").is_file()]
+    return "\n".join([*map(subject_sql, SUBJECTS), *of_studies])
+
+
+def subject_sql(subject: str) -> str:
+    """The macros of a subject; those of statistics need no store."""
+    return files("mlv.queries").joinpath("macros", f"{subject}.sql").read_text(encoding="utf-8")
 
 
 @functools.cache

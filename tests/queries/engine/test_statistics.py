@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from mlv.queries.engine.execution import macros_sql
+from mlv.queries.engine.macros import macro_bodies, subject_sql
 from mlv.schema.jobs.influence import Attribution, Gradients, attribution_name
 
 
@@ -18,8 +18,8 @@ from mlv.schema.jobs.influence import Attribution, Gradients, attribution_name
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     """The macros that need no store."""
     with duckdb.connect() as connection:
-        statistics, _, _ = macros_sql().partition("-- Defaults -")
-        connection.execute(statistics)
+        connection.execute(subject_sql("statistics"))
+        connection.execute(macro_bodies()["attribution_name"])
         yield connection
 
 
@@ -174,10 +174,3 @@ def test_attribution_name(
     stored = {"m": method, "s": similarity, "p": gradients.projection, "d": gradients.dimensions}
     name = _one(connection, "SELECT attribution_name($m, $s, $p, $d)", **stored)
     assert name == attribution_name(attribution)
-
-
-@pytest.mark.parametrize(
-    ("word", "quoted"), [("google/mt5-small", "google/mt5-small"), ("my model", "'my model'"), ("a'b", "'a'\\''b'")]
-)
-def test_shell_word(connection: duckdb.DuckDBPyConnection, word: str, quoted: str) -> None:
-    assert _one(connection, "SELECT shell_word($word)", word=word) == quoted

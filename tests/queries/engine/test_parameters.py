@@ -151,7 +151,6 @@ def test_none_stands_for_the_default(connection: duckdb.DuckDBPyConnection) -> N
 def test_defaults_of_an_empty_store(empty_store: Path) -> None:
     with open_store(empty_store) as connection:
         install_macros(connection)
-        assert bind(connection, find("alignment"), {})["probe_set"] is None
-        grid = bind(connection, find("coverage"), {})
-    assert grid["models"] == ["google/mt5-small"]
-    assert grid["sources"] is None
+        bound = bind(connection, find("alignment"), {})
+    assert (bound["probe_set"], bound["survey"], bound["weighting"], bound["countries"]) == (None,) * 4
+    assert bound["score"] == "mean"

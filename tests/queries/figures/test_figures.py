@@ -1,14 +1,12 @@
 """Figures: that their marks are their rows, that everything can be read, and that bytes repeat."""
 
 import itertools
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import polars as pl
 import pytest
+from asked import asked
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -16,8 +14,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from mlv.queries import QueryResult, run
-from mlv.queries.figures import ENDINGS, FIGURES, draw, restrictions, series, style, write
+from mlv.queries.echoes.figures import ORDERS
+from mlv.queries.figures import series, style
+from mlv.queries.figures.drawing import ENDINGS, restrictions, write
 from mlv.queries.figures.sheet import DoesNotFitError
+from mlv.queries.studies import draw, drawn_queries
 from mlv.schema.errors import NotFoundError, UsageError
 from mlv.schema.papers import echoes
 from mlv.schema.store.opening import open_store
@@ -25,26 +26,6 @@ from mlv.schema.store.opening import open_store
 SETTINGS = "epochs=5 batch_size=8"
 TESTS = ["vi", "bn", "xx", "de"]
 """Test languages, not in the papers' order, and one that they do not have."""
-
-FITTING = {
-    "agreement": {"strategies": "pretrained"},
-    "alignment": {"countries": "DE,IR,KR"},
-    "alignment_change": {"countries": "DE,IR,KR"},
-    "seed_robustness": {"metrics": "unchanged"},
-    "influence_by_epoch": {"direction": "positive"},
-}
-"""Parameters under which a query of the small store has one figure."""
-
-GRID = {
-    "domain_correlation",
-    "profile_projection",
-    "shift_overlap_test_languages",
-    "shift_uniqueness",
-    "similarity_structure",
-    "size_effect",
-    "unchanged_multilingual",
-}
-"""Queries that the larger of the small stores has rows for."""
 
 
 def _result(name: str, rows: pl.DataFrame) -> QueryResult:
@@ -147,7 +128,8 @@ def test_languages_are_in_the_papers_order_and_others_after() -> None:
     columns, rows = _ticks(_panels(draw(_result("unchanged", _unchanged())))[0])
     assert columns == ["bn", "de", "vi", "xx"]
     assert rows == ["fa", "ru", "fa, ko"]
-    assert style.ordered("language", ["avg.", *reversed(echoes.TEST_LANGUAGES)]) == [*echoes.TEST_LANGUAGES, "avg."]
+    tests = echoes.TEST_LANGUAGES
+    assert style.ordered("language", ["avg.", *reversed(tests)], ORDERS) == [*tests, "avg."]
 
 
 def test_a_missing_cell_is_marked_and_two_rows_in_one_are_refused() -> None:
@@ -291,7 +273,7 @@ def test_marks_never_hide_each_other() -> None:
         draw(_result("agreement_by_category", pl.DataFrame([pair, pair])))
     moves = pl.concat([_projection(), _projection()])
     with pytest.raises(UsageError, match="de and fa"):
-        draw(_result("profile_projection", moves))
+        draw(_result("profile_pca", moves))
 
 
 def test_pretrained_models_are_told_apart() -> None:
@@ -319,7 +301,7 @@ def _projection() -> pl.DataFrame:
 
 
 def test_arrows_lead_from_before_to_after() -> None:
-    figure = draw(_result("profile_projection", _projection()))
+    figure = draw(_result("profile_pca", _projection()))
     moved, countries = _panels(figure)
     ends = [tuple(map(tuple, arrow._posA_posB)) for arrow in moved.patches]  # type: ignore[attr-defined]
     assert ends == [((0.0, 1.0), (2.0, 3.0)), ((1.0, 0.0), (-1.0, 0.5))]
@@ -327,12 +309,6 @@ def test_arrows_lead_from_before_to_after() -> None:
     (points,) = [line for line in countries.lines if line.get_gid() == "before"]
     assert np.asarray(points.get_xydata()).tolist() == [[5.0, 6.0]]
     assert _texts(figure, "title") == ["countries"]
-
-
-@pytest.fixture(scope="module")
-def stores(hand_store: Path, grid_store: Path) -> Iterator[dict[bool, duckdb.DuckDBPyConnection]]:
-    with open_store(hand_store) as hand, open_store(grid_store) as grid:
-        yield {False: hand, True: grid}
 
 
 def _tick_labels(axis: Axis) -> tuple[list[Text], list[Text]]:
@@ -366,10 +342,11 @@ def _assert_legible(figure: Figure) -> None:
             assert float(text.get_fontsize()) >= style.SMALL, text
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_of_the_small_stores_is_legible(stores: dict[bool, duckdb.DuckDBPyConnection], name: str) -> None:
-    result = run(stores[name in GRID], name, parameters=FITTING.get(name, {}))
-    figure = draw(result)
+@pytest.mark.parametrize("name", drawn_queries())
+def test_every_figure_of_the_small_stores_is_legible(request: pytest.FixtureRequest, name: str) -> None:
+    store, _, parameters = asked(name)
+    with open_store(request.getfixturevalue(store)) as connection:
+        figure = draw(run(connection, name, parameters=parameters))
     assert f"{name}@1" in _texts(figure, "caption")[0]
     _assert_legible(figure)
 
@@ -387,7 +364,7 @@ def test_what_does_not_fit_on_a_page_is_refused_with_the_parameters_that_help() 
 def test_no_rows_and_no_figure_are_said() -> None:
     with pytest.raises(NotFoundError, match="no rows") as caught:
         draw(_result("unchanged", _unchanged().clear()))
-    assert "mlv query run coverage" in caught.value.hint
+    assert "mlv study status echoes" in caught.value.hint
     with pytest.raises(UsageError, match="no figure of coverage"):
         draw(_result("coverage", _unchanged()))
     with pytest.raises(UsageError, match="gif"):

@@ -9,53 +9,28 @@ from typing import Any
 import duckdb
 import pytest
 
-from mlv.queries import Query, all_versions, catalogue, find, install_macros, lock
+from mlv.queries import Query, all_versions, catalogue, find, install_macros
 from mlv.queries.engine.catalogue import parse_query
+from mlv.queries.engine.macros import macro_bodies
 from mlv.schema.errors import DataError, UsageError
 from mlv.schema.papers import echoes
 from mlv.schema.store.opening import connect
 from mlv.schema.views.declared import VIEWS
-
-RELEASED = {
-    "agreement",
-    "agreement_by_category",
-    "agreement_by_language",
-    "alignment",
-    "alignment_change",
-    "coverage",
-    "domain_correlation",
-    "ground_truth_similarity",
-    "influence_by_epoch",
-    "influence_consistency",
-    "influence_mean",
-    "influence_quality",
-    "language_contribution",
-    "parallel_overlap",
-    "profile_projection",
-    "removal_effect",
-    "seed_robustness",
-    "shift_overlap_test_languages",
-    "shift_uniqueness",
-    "similarity_structure",
-    "size_effect",
-    "translation_share",
-    "unchanged",
-    "unchanged_by_category",
-    "unchanged_multilingual",
-}
 
 HEADER = """/*
 question = "?"
 grain = "A row."
 paper = "Table 1"
 reason = "First version."
+parameters = ["score"]
+columns = ["n"]
 
-[parameters.score]
+[parameter.score]
 type = "text"
 about = "Way of scoring."
 default = "mean"
 
-[columns]
+[column]
 n = "Rows."
 */
 SELECT 1 AS n
@@ -96,7 +71,7 @@ def _reads(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[set[str], s
 def test_queries_read_views_alone(connection: duckdb.DuckDBPyConnection, query: Query) -> None:
     tables, functions = _reads(connection, query.text)
     assert tables <= {view.name for view in VIEWS}
-    assert functions <= set(lock.macro_bodies())
+    assert functions <= set(macro_bodies())
 
 
 def _macro_reads(connection: duckdb.DuckDBPyConnection, body: str) -> tuple[set[str], set[str]]:
@@ -104,17 +79,17 @@ def _macro_reads(connection: duckdb.DuckDBPyConnection, body: str) -> tuple[set[
     return _reads(connection, definition.removeprefix("TABLE") if "AS TABLE" in body else f"SELECT {definition}")
 
 
-@pytest.mark.parametrize("body", lock.macro_bodies().values(), ids=list(lock.macro_bodies()))
+@pytest.mark.parametrize("body", macro_bodies().values(), ids=list(macro_bodies()))
 def test_macros_read_views_alone(connection: duckdb.DuckDBPyConnection, body: str) -> None:
     tables, functions = _macro_reads(connection, body)
     assert tables <= {view.name for view in VIEWS}
-    assert functions <= set(lock.macro_bodies())
+    assert functions <= set(macro_bodies())
 
 
 def test_what_is_read_is_found(connection: duckdb.DuckDBPyConnection) -> None:
     sql = "WITH a AS (FROM run) SELECT (SELECT max(x) FROM v_run) FROM a JOIN b(1) USING (c) WHERE d IN (FROM e)"
     assert _reads(connection, sql) == ({"run", "v_run", "e"}, {"b"})
-    body = lock.macro_bodies()["profile_correlations"]
+    body = macro_bodies()["profile_correlations"]
     assert _macro_reads(connection, body)[0] == {"v_model_profile", "v_country_profile", "v_probe_set"}
 
 
@@ -130,21 +105,14 @@ def test_allowed_values_are_columns_of_views(query: Query) -> None:
     assert domains <= columns
 
 
-def test_catalogue_has_every_query() -> None:
-    assert {query.name for query in catalogue()} == RELEASED
+def test_a_name_is_that_of_one_query_whosever_study_it_is() -> None:
+    references = [query.reference for query in all_versions()]
+    assert len(set(references)) == len(references)
+    assert len({(query.name, query.study) for query in all_versions()}) == len(catalogue())
 
 
 def test_papers_countries_are_those_of_the_macro() -> None:
-    assert lock.macro_bodies()["alignment_countries"].count(str(list(echoes.ALIGNMENT_COUNTRIES))) == 1
-
-
-def test_coverage_asks_for_the_papers_settings() -> None:
-    defaults = {name: parameter.default for name, parameter in find("coverage").parameters.items()}
-    assert (defaults["epochs"], defaults["batch_size"]) == (echoes.EPOCHS, echoes.BATCH_SIZE)
-    assert (defaults["learning_rate"], defaults["ft_languages"]) == (
-        echoes.LEARNING_RATE,
-        list(echoes.FINETUNING_LANGUAGES),
-    )
+    assert macro_bodies()["alignment_countries"].count(str(list(echoes.ALIGNMENT_COUNTRIES))) == 1
 
 
 def test_papers_languages_are_in_alphabetical_order() -> None:
@@ -182,6 +150,8 @@ def test_header_is_read() -> None:
         ("SELECT 1", "has no header"),
         (HEADER.replace('grain = "A row."\n', ""), "grain"),
         (HEADER.replace('type = "text"', 'type = "string"'), "type"),
+        (HEADER.replace('["n"]', '["n", "m"]'), "describes m"),
+        (HEADER.replace('["n"]', "[]"), "do not name n"),
         (HEADER.replace("reason =", "reasons ="), "reasons"),
         (HEADER.replace('"?"', "?"), "does not fit"),
     ],
@@ -193,32 +163,3 @@ def test_bad_header_is_refused(text: str, complaint: str) -> None:
 
 def test_line_ends_do_not_change_the_hash() -> None:
     assert parse_query("few", 1, HEADER).sha256 == parse_query("few", 1, HEADER.replace("\n", "\r\n")).sha256
-
-
-def test_what_is_released_never_changed() -> None:
-    """A failure here is mended by restoring the file, and releasing the change as a new version or macro."""
-    assert lock.present() == lock.locked()
-
-
-def test_lock_takes_new_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "LOCK", tmp_path / "lock.json")
-    monkeypatch.setattr(lock, "present", lambda: {"a@1": "x"})
-    assert lock.update() == ["a@1"]
-    monkeypatch.setattr(lock, "present", lambda: {"a@1": "x", "a@2": "y"})
-    assert lock.update() == ["a@2"]
-    assert lock.locked() == {"a@1": "x", "a@2": "y"}
-
-
-@pytest.mark.parametrize(("found", "complaint"), [({"a@1": "y"}, "a@1 has changed"), ({}, "a@1 is gone")])
-def test_lock_refuses_what_changed(
-    found: dict[str, str], complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lock, "LOCK", tmp_path / "lock.json")
-    monkeypatch.setattr(lock, "present", lambda: {"a@1": "x"})
-    lock.update()
-    before = lock.LOCK.read_bytes()
-    monkeypatch.setattr(lock, "present", lambda: found)
-    with pytest.raises(DataError, match=complaint) as caught:
-        lock.update()
-    assert "new version" in caught.value.hint
-    assert lock.LOCK.read_bytes() == before

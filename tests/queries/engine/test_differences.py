@@ -174,9 +174,8 @@ def test_rows_that_the_key_does_not_tell_apart_are_refused() -> None:
     ],
 )
 def test_keys_of_queries(hand_store: Path, name: str, key: str) -> None:
-    parameters = {"seeds": "1,2", "sentences": "1000,2000"} if name == "coverage" else {}
     with open_store(hand_store) as connection:
-        frame = run(connection, name, parameters=parameters).frame
+        frame = run(connection, name).frame
     assert key_columns(frame, frame) == key.split()
 
 
