@@ -56,7 +56,7 @@ def project(
         lambda connection, jobs: plan_projection(connection, jobs, None if alone else models, people, probe_set)
     )
     if done is not None:
-        say(f"see it: mlv query run profile_projection --param run={done.run}")
+        say(f"see it: mlv query run profile_pca --param run={done.run}")
 
 
 def _countries(text: str | None) -> tuple[str, ...]:

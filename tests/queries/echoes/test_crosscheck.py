@@ -14,6 +14,7 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
+from comparing import expect_column, mean
 from scipy import stats
 
 from mlv.queries import catalogue, render, run
@@ -138,19 +139,6 @@ def _final(study: Study) -> list[Row]:
     return [row for row in study["checkpoints"].to_dicts() if row["is_final"]]
 
 
-def _expect(frame: pl.DataFrame, keys: list[str], value: str, expected: dict[tuple[Any, ...], float | None]) -> None:
-    """The frame has exactly the expected keys, once each, with values equal to 1e-9."""
-    got = {tuple(row[key] for key in keys): row[value] for row in frame.iter_rows(named=True)}
-    assert len(got) == frame.height
-    assert got.keys() == expected.keys()
-    for key, number in expected.items():
-        assert got[key] == (None if number is None else pytest.approx(number, abs=1e-9)), key
-
-
-def _mean(values: list[float]) -> float:
-    return float(np.mean(values))
-
-
 def test_agreement(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
     answers = _answers(study)
     plain: dict[tuple[Any, ...], float | None] = {}
@@ -158,16 +146,16 @@ def test_agreement(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
     by_language: dict[tuple[Any, ...], float | None] = {}
     for a, b in combinations(MODELS, 2):
         equal = _equal(answers[a], answers[b])
-        shares = {key[0]: _mean(group["equal"].to_list()) for key, group in equal.group_by("language")}
+        shares = {key[0]: mean(group["equal"].to_list()) for key, group in equal.group_by("language")}
         plain |= {(a, b, language): share for language, share in shares.items()}
-        plain[a, b, "avg."] = _mean(list(shares.values()))
+        plain[a, b, "avg."] = mean(list(shares.values()))
         cells = equal.group_by("language", "category").agg(pl.col("equal").mean())
-        by_category |= {(a, b, key[0]): _mean(g["equal"].to_list()) for key, g in cells.group_by("category")}
-        by_language |= {(a, b, key[0]): _mean(g["equal"].to_list()) for key, g in cells.group_by("language")}
+        by_category |= {(a, b, key[0]): mean(g["equal"].to_list()) for key, g in cells.group_by("category")}
+        by_language |= {(a, b, key[0]): mean(g["equal"].to_list()) for key, g in cells.group_by("language")}
     pair = ["checkpoint_a", "checkpoint_b"]
-    _expect(run(connection, "agreement").frame, [*pair, "language"], "agreement", plain)
-    _expect(run(connection, "agreement_by_category").frame, [*pair, "category"], "agreement", by_category)
-    _expect(run(connection, "agreement_by_language").frame, [*pair, "language"], "agreement", by_language)
+    expect_column(run(connection, "agreement").frame, [*pair, "language"], "agreement", plain)
+    expect_column(run(connection, "agreement_by_category").frame, [*pair, "category"], "agreement", by_category)
+    expect_column(run(connection, "agreement_by_language").frame, [*pair, "language"], "agreement", by_language)
 
 
 def _strategy(row: Row) -> str:
@@ -180,17 +168,15 @@ def _strategy(row: Row) -> str:
 
 def _mean_of_means(values: dict[str, list[float]]) -> float:
     """Seeds within each fine-tuning language first, then the languages."""
-    return _mean([_mean(seeds) for seeds in values.values()])
+    return mean([mean(seeds) for seeds in values.values()])
 
 
 Nested = dict[tuple[Any, ...], dict[str, list[float]]]
 
 
 def _expect_means(frame: pl.DataFrame, keys: list[str], value: str, cells: Nested) -> None:
-    rate = frame["settings"].str.extract("learning_rate=(.*)").cast(pl.Float64)
-    frame = frame.with_columns(rate=rate)
-    _expect(frame, keys, value, {key: _mean_of_means(values) for key, values in cells.items()})
-    _expect(frame, keys, "runs", {key: sum(map(len, values.values())) for key, values in cells.items()})
+    expect_column(frame, keys, value, {key: _mean_of_means(values) for key, values in cells.items()})
+    expect_column(frame, keys, "runs", {key: sum(map(len, values.values())) for key, values in cells.items()})
 
 
 def _rate(row: Row) -> float:
@@ -206,13 +192,13 @@ def test_unchanged(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
             continue
         equal = _equal(answers[row["checkpoint"]], answers[row["base"]])
         for key, group in equal.group_by("language"):
-            unchanged[row["run"], _strategy(row), key[0]] = _mean(group["equal"].to_list())
+            unchanged[row["run"], _strategy(row), key[0]] = mean(group["equal"].to_list())
         if _strategy(row) == "monolingual":
             setup = (row["model"], row["source"], row["sentences"], row["epoch"], _rate(row))
             for key, group in equal.group_by("language", "category"):
                 seeds = cells.setdefault((*setup, *key), {}).setdefault(row["ft_languages"], [])
-                seeds.append(_mean(group["equal"].to_list()))
-    _expect(run(connection, "unchanged").frame, ["run", "strategy", "language"], "unchanged", unchanged)
+                seeds.append(mean(group["equal"].to_list()))
+    expect_column(run(connection, "unchanged").frame, ["run", "strategy", "language"], "unchanged", unchanged)
     keys = ["model", "source", "sentences", "epoch", "rate", "language", "category"]
     _expect_means(run(connection, "unchanged_by_category").frame, keys, "unchanged", cells)
 
@@ -230,7 +216,9 @@ def test_ground_truth_similarity(study: Study, connection: duckdb.DuckDBPyConnec
         both = sorted(people[a].keys() & people[b].keys())
         x, y = (np.array([people[country][question] for question in both]) for country in (a, b))
         cosine[a, b, len(both)] = float(x @ y / np.sqrt((x @ x) * (y @ y)))
-    _expect(run(connection, "ground_truth_similarity").frame, ["country_a", "country_b", "questions"], "cosine", cosine)
+    expect_column(
+        run(connection, "ground_truth_similarity").frame, ["country_a", "country_b", "questions"], "cosine", cosine
+    )
 
 
 def _correlations(study: Study) -> dict[tuple[str, str, str], tuple[float | None, int, float | None]]:
@@ -256,7 +244,7 @@ def test_alignment(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
     expected = {(finals[k], lang, c): v for (k, lang, c), v in _correlations(study).items() if k in finals}
     frame = run(connection, "alignment").frame
     for place, column in enumerate(("rho", "n", "p_value")):
-        _expect(frame, ["checkpoint", "language", "country"], column, {k: v[place] for k, v in expected.items()})
+        expect_column(frame, ["checkpoint", "language", "country"], column, {k: v[place] for k, v in expected.items()})
 
 
 def test_alignment_change(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
@@ -281,30 +269,22 @@ def test_alignment_change(study: Study, connection: duckdb.DuckDBPyConnection) -
 
 
 def test_coverage(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
-    grid: dict[str, list[str] | list[int]] = {
-        "ft_languages": ["fa", "ko"],
-        "sentences": [40, 80],
-        "multilingual_sentences": [80],
-        "seeds": [1, 2],
-    }
-    expected: dict[tuple[Any, ...], float | None] = {}
-    setups = [("fa", 40), ("fa", 80), ("ko", 40), ("ko", 80), ("fa,ko", 80)]
-    for model in MODELS:
-        for source in ("pbc", "tanzil"):
-            for ft, sentences in setups:
-                for seed in (1, 2):
-                    wanted = (model, source, ft, sentences, seed)
-                    columns = ("model", "source", "ft_languages", "sentences", "seed")
-                    expected[wanted] = sum(
-                        tuple(row[c] for c in columns) == wanted
-                        and _strategy(row) != "continued"
-                        and _rate(row) == 5e-5
-                        for row in _final(study)
-                    )
-    frame = run(connection, "coverage", parameters=grid).frame
-    _expect(frame, ["model", "source", "ft_languages", "sentences", "seed"], "runs", expected)
-    assert (frame["status"] == "present").to_list() == (frame["runs"] > 0).to_list()
-    assert frame["command"].is_null().to_list() == (frame["runs"] > 0).to_list()
+    asked = {(checkpoint, language) for checkpoint, answers in _answers(study).items() for language, _ in answers}
+    runs: dict[tuple[Any, ...], float | None] = {}
+    lacking: dict[tuple[Any, ...], set[str]] = {}
+    for row in _final(study):
+        columns = ("model", "source", "ft_languages", "sentences", "seed")
+        setup = (*(row[column] for column in columns), _strategy(row), _rate(row) if row["run"] else None)
+        runs[setup] = (runs.get(setup) or 0) + (row["run"] is not None)
+        gaps = {language for language in LANGUAGES if (row["checkpoint"], language) not in asked}
+        lacking[setup] = min(gaps, lacking.get(setup, gaps), key=len)
+    frame = run(connection, "coverage").frame
+    expect_column(frame, ["model", "source", "ft_languages", "sentences", "seed", "strategy", "rate"], "runs", runs)
+    rates = frame["settings"].str.extract(r"learning_rate=(\S+)").cast(pl.Float64)
+    for row in frame.with_columns(rate=rates).to_dicts():
+        setup = tuple(row[c] for c in ("model", "source", "ft_languages", "sentences", "seed", "strategy", "rate"))
+        assert row["status"] == ("partial" if lacking[setup] else "present")
+        assert len((row["lacking"] or "").split(",")) == max(1, len(lacking[setup]))
 
 
 def test_same_bytes_whatever_the_order_of_rows(path: Path, shuffled: Callable[[Path], Path]) -> None:

@@ -16,6 +16,7 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
+from comparing import expect, mean
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -48,7 +49,7 @@ PAPER, HOT = '{"epochs":5,"learning_rate":5e-05}', '{"epochs":5,"learning_rate":
 SETUP = ["model", "source", "sentences", "epoch", "rate"]
 QUERIES = (
     "domain_correlation",
-    "profile_projection",
+    "profile_pca",
     "shift_overlap_test_languages",
     "shift_uniqueness",
     "similarity_structure",
@@ -176,25 +177,9 @@ def runs(study: Study) -> list[Row]:
     return found
 
 
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(list(values)))
-
-
 def _unchanged(shifts: dict[str, bool], category: str | None = None) -> float | None:
     kept = [not shifted for question, shifted in shifts.items() if category in (None, QUESTIONS[question])]
-    return 100 * _mean(kept) if kept else None
-
-
-def _expect(frame: pl.DataFrame, keys: list[str], expected: dict[Key, Row]) -> None:
-    """The frame has exactly the expected keys, once each, with values equal to 1e-9, and is not empty."""
-    if "settings" in frame.columns:
-        frame = frame.with_columns(rate=frame["settings"].str.extract("learning_rate=(.*)").cast(pl.Float64))
-    got = {tuple(row[key] for key in keys): row for row in frame.iter_rows(named=True)}
-    assert len(got) == frame.height > 0
-    assert got.keys() == expected.keys()
-    for key, values in expected.items():
-        for column, value in values.items():
-            assert got[key][column] == (pytest.approx(value, abs=1e-9) if isinstance(value, float) else value), key
+    return 100 * mean(kept) if kept else None
 
 
 def _setup(row: Row) -> Key:
@@ -216,12 +201,12 @@ def test_unchanged_multilingual(runs: list[Row], connection: duckdb.DuckDBPyConn
                     probes += len(row["shifts"][language])
             if values:
                 expected[*setup, mixture, strategy, language] = {
-                    "unchanged": _mean([_mean(seeds) for seeds in values.values()]),
+                    "unchanged": mean([mean(seeds) for seeds in values.values()]),
                     "ft_languages": ";".join(sorted(values)),
                     "runs": sum(map(len, values.values())),
                     "probes": probes,
                 }
-    _expect(run(connection, "unchanged_multilingual").frame, [*SETUP, "mixture", "strategy", "language"], expected)
+    expect(run(connection, "unchanged_multilingual").frame, [*SETUP, "mixture", "strategy", "language"], expected)
 
 
 def test_size_effect(runs: list[Row], connection: duckdb.DuckDBPyConnection) -> None:
@@ -234,13 +219,13 @@ def test_size_effect(runs: list[Row], connection: duckdb.DuckDBPyConnection) -> 
     expected: dict[Key, Row] = {}
     for key, by_size in shares.items():
         seeds = sorted(seed for seed, sentences in by_size if sentences == 40 and (seed, 60) in by_size)
-        few, many = ([_mean(by_size[seed, sentences]) for seed in seeds] for sentences in (40, 60))
+        few, many = ([mean(by_size[seed, sentences]) for seed in seeds] for sentences in (40, 60))
         if seeds:
             changes = [after - before for before, after in zip(few, many, strict=True)]
-            means = {"change": _mean(changes), "unchanged_few": _mean(few), "unchanged_many": _mean(many)}
+            means = {"change": mean(changes), "unchanged_few": mean(few), "unchanged_many": mean(many)}
             expected[*key, 40, 60] = {**means, "seeds": len(seeds)}
     keys = ["model", "source", "ft_languages", "epoch", "rate", "language", "few", "many"]
-    _expect(run(connection, "size_effect").frame, keys, expected)
+    expect(run(connection, "size_effect").frame, keys, expected)
     assert run(connection, "size_effect", parameters={"few": 60}).frame.is_empty()
 
 
@@ -254,11 +239,11 @@ def test_shift_uniqueness(runs: list[Row], connection: duckdb.DuckDBPyConnection
         expected |= {(*setup, language): cell for language, cell in cells.items()}
         if cells:
             expected[*setup, "avg."] = {
-                "uniqueness": _mean(defined) if defined else None,
+                "uniqueness": mean(defined) if defined else None,
                 "shifted": sum(cell["shifted"] for cell in cells.values()),
                 "questions": sum(cell["questions"] for cell in cells.values()),
             }
-    _expect(run(connection, "shift_uniqueness").frame, [*SETUP, "language"], expected)
+    expect(run(connection, "shift_uniqueness").frame, [*SETUP, "language"], expected)
 
 
 def _uniqueness(alone: list[Row], language: str) -> Row:
@@ -283,7 +268,7 @@ def _uniqueness(alone: list[Row], language: str) -> Row:
     if not seeds:
         return {}
     return {
-        "uniqueness": _mean(values) if values else None,
+        "uniqueness": mean(values) if values else None,
         "shifted": sum(map(bool, counts)),
         "ft_languages": ",".join(sorted(compared)),
         "seeds": seeds,
@@ -306,12 +291,12 @@ def test_shift_overlap_test_languages(runs: list[Row], connection: duckdb.DuckDB
         means = {}
         for pair, found in pairs.items():
             defined = [index for index in found if index is not None]
-            means[pair] = _mean(defined) if defined else None
+            means[pair] = mean(defined) if defined else None
             expected[*key, *pair] = {"jaccard": means[pair], "runs": len(found)}
         known = [mean for mean in means.values() if mean is not None]
-        expected[*key, "avg.", "avg."] = {"jaccard": _mean(known) if known else None}
+        expected[*key, "avg.", "avg."] = {"jaccard": mean(known) if known else None}
     keys = [*SETUP, "ft_languages", "language_a", "language_b"]
-    _expect(run(connection, "shift_overlap_test_languages").frame, keys, expected)
+    expect(run(connection, "shift_overlap_test_languages").frame, keys, expected)
 
 
 def test_domain_correlation(runs: list[Row], connection: duckdb.DuckDBPyConnection) -> None:
@@ -323,7 +308,7 @@ def test_domain_correlation(runs: list[Row], connection: duckdb.DuckDBPyConnecti
             values[*setup, category, row["source"], language][row["ft_languages"]].append(unchanged)
     means: dict[Key, dict[str, float]] = defaultdict(dict)
     for (*key, language), found in values.items():
-        means[tuple(key)][language] = _mean([_mean(seeds) for seeds in found.values()])
+        means[tuple(key)][language] = mean([mean(seeds) for seeds in found.values()])
     expected: dict[Key, Row] = {}
     for (*key, a), (*other, b) in product(means, means):
         x, y = means[*key, a], means[*other, b]
@@ -334,7 +319,7 @@ def test_domain_correlation(runs: list[Row], connection: duckdb.DuckDBPyConnecti
             r = None if constant else float(stats.pearsonr(*columns).statistic)
             expected[*key, a, b] = {"correlation": r, "n": len(both)}
     keys = ["model", "sentences", "epoch", "rate", "category", "source_a", "source_b"]
-    _expect(run(connection, "domain_correlation").frame, keys, expected)
+    expect(run(connection, "domain_correlation").frame, keys, expected)
     assert {row["correlation"] is None for row in expected.values()} == {True, False}
 
 
@@ -381,7 +366,7 @@ def _hashed_order(languages: Sequence[str], draw: int, permutation: int) -> list
 def _mantel_p(model: Matrix, people: Matrix, orders: Sequence[Sequence[int]], observed: float) -> float:
     """Share of the orders that give a correlation as far from 0."""
     found = [_rho(model, people, order) for order in orders]
-    return _mean([abs(rho or 0.0) >= abs(observed) - 1e-9 for rho in found])
+    return mean([abs(rho or 0.0) >= abs(observed) - 1e-9 for rho in found])
 
 
 def _maps(study: Study) -> Iterator[tuple[str, int, float | None, Matrix, Matrix, list[str]]]:
@@ -395,7 +380,7 @@ def _maps(study: Study) -> Iterator[tuple[str, int, float | None, Matrix, Matrix
         lengths = dict(zip(sorted(profiles), np.diag(whole).tolist(), strict=True))
         shared = sorted(lang for lang, length in lengths.items() if lang in people and not np.isnan(length))
         maps = _cosines(profiles, shared), _cosines(people, shared)
-        yield checkpoint, len(profiles), _mean(known) if known else None, *maps, shared
+        yield checkpoint, len(profiles), mean(known) if known else None, *maps, shared
 
 
 def _name(checkpoint: str) -> str:
@@ -415,7 +400,7 @@ def test_similarity_structure(study: Study, connection: duckdb.DuckDBPyConnectio
             "n": int((~gaps).sum()),
             "p_value": None if rho is None or gaps.any() else _mantel_p(model, people, orders, rho),
         }
-    _expect(run(connection, "similarity_structure", parameters=parameters).frame, ["checkpoint"], expected)
+    expect(run(connection, "similarity_structure", parameters=parameters).frame, ["checkpoint"], expected)
     undefined = {(row["rho"] is None, row["p_value"] is None) for row in expected.values()}
     assert undefined == {(False, False), (False, True), (True, True)}
 
@@ -456,9 +441,9 @@ def test_same_bytes_whatever_the_order_of_rows(path: Path, shuffled: Callable[[P
 
 def test_projections_stay_apart(grid_store: Path) -> None:
     with open_store(grid_store) as connection:
-        everything = run(connection, "profile_projection").frame
-        moved = run(connection, "profile_projection", parameters={"source": "pbc", "languages": "de"}).frame
-        people = run(connection, "profile_projection", parameters={"run": "project-people"}).frame
+        everything = run(connection, "profile_pca").frame
+        moved = run(connection, "profile_pca", parameters={"source": "pbc", "languages": "de"}).frame
+        people = run(connection, "profile_pca", parameters={"run": "project-people"}).frame
     assert everything.height == 8
     # the base's coordinates stay, although its own row is not of this source
     assert moved.select("checkpoint", "base_x", "base_y").rows() == [

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,21 +19,31 @@ import duckdb
 import polars as pl
 import pytest
 
-from mlv.queries import QueryResult, catalogue, render, run
+from mlv.queries import QueryResult, render, run
+from mlv.queries.echoes import figures
 from mlv.queries.report import build as reports
-from mlv.queries.report.build import SECTIONS, Entry, Report, Topic
-from mlv.queries.report.sentences import ANSWERS, answer
+from mlv.queries.report import page as pages
+from mlv.queries.report.build import Commands, Entry, Report, build
+from mlv.queries.studies import STUDIES
+from mlv.queries.study import Section, Study, Topic
 from mlv.schema.errors import DataError
 from mlv.schema.papers import echoes
 from mlv.schema.store.opening import open_store
 
-TOPICS = (
-    Topic("unchanged", "Figures 2 and 9"),
-    Topic("language_contribution", "Figure 6", {"direction": "positive"}, "supporting"),
-    Topic("profile_projection", "Figure 4"),
-    Topic("coverage", "the study's grid"),
-)
+BY_KEY = {topic.key: topic for study in STUDIES for topic in study.topics}
+TOPICS = tuple(BY_KEY[key] for key in ("unchanged", "language_contribution-supporting", "profile_pca", "coverage"))
 """Enough for a page of every kind: with figure, with a parameter, without rows, without figure."""
+
+SMALL = Study("small", "A small study", "Its paper", (Section("First", TOPICS[:2]), Section("Second", TOPICS[2:])))
+EMPTY = Study("empty", "A study without rows", "Its paper", (Section("Only", TOPICS[2:3]),))
+COMMANDS = Commands("mlv report -o DIR", lambda result, topic: f"again {result.name} {dict(topic.parameters)}")
+
+
+def answer(key: str, rows: pl.DataFrame) -> str:
+    """The sentence of a topic."""
+    sentence = BY_KEY[key].sentence
+    assert sentence is not None
+    return sentence(rows)
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +61,14 @@ def grid(grid_store: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 @pytest.fixture(scope="module")
 def made(hand: duckdb.DuckDBPyConnection) -> Report:
     """A report of a few topics on the small store."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reports, "SECTIONS", (("First", TOPICS[:2]), ("Second", TOPICS[2:])))
-        return reports.build(hand, "mlv report -o DIR", ci=True)
+    return build(hand, [SMALL, EMPTY], COMMANDS, ci=True)
 
 
 @pytest.fixture(scope="module")
 def folder(made: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report's files."""
     target = tmp_path_factory.mktemp("report") / "new"
-    reports.write(target, made)
+    pages.write(target, made)
     return target
 
 
@@ -96,22 +105,15 @@ def page(folder: Path) -> Page:
 
 
 def _entries(report: Report) -> dict[str, Entry]:
-    return {entry.topic.key: entry for _, entries in report.sections for entry in entries}
+    return {entry.topic.key: entry for entry in report.entries}
 
 
-def test_every_query_has_its_place_and_its_answer() -> None:
-    topics = [topic for _, several in SECTIONS for topic in several]
-    names = {query.name for query in catalogue()}
-    assert {topic.name for topic in topics} == names == set(ANSWERS)
-    assert len({topic.key for topic in topics}) == len(topics)
-
-
-@pytest.mark.parametrize("topic", [topic for _, several in SECTIONS for topic in several], ids=lambda topic: topic.key)
+@pytest.mark.parametrize("topic", BY_KEY.values(), ids=lambda topic: topic.key)
 def test_an_answer_is_one_or_two_sentences_of_numbers(
     hand: duckdb.DuckDBPyConnection, grid: duckdb.DuckDBPyConnection, topic: Topic
 ) -> None:
-    rows = [run(store, topic.name, parameters=dict(topic.parameters)).frame for store in (hand, grid)]
-    answered = [answer(topic.name, frame) for frame in rows if len(frame)]
+    rows = [run(store, topic.query, parameters=dict(topic.parameters)).frame for store in (hand, grid)]
+    answered = [answer(topic.key, frame) for frame in rows if len(frame)]
     assert answered
     for text in answered:
         assert re.search(r"\d", text)
@@ -181,10 +183,33 @@ def test_the_page_needs_nothing_but_itself(page: Page, folder: Path) -> None:
     assert "http" not in re.sub(r"base64,[^\"]*", "", (folder / "index.html").read_text(encoding="utf-8"))
 
 
+def test_a_study_without_rows_has_no_chapter_and_that_is_said(
+    made: Report, hand: duckdb.DuckDBPyConnection, folder: Path
+) -> None:
+    assert [chapter.study for chapter in made.chapters] == [SMALL]
+    assert made.left_out == (EMPTY,)
+    for name in ("index.html", "report.md"):
+        assert "Without “A study without rows”" in (folder / name).read_text(encoding="utf-8")
+    for asked in (
+        build(hand, [SMALL, EMPTY], COMMANDS, ci=False, keep_empty=True),
+        build(hand, [EMPTY], COMMANDS, ci=False),
+    ):
+        assert asked.chapters[-1].study == EMPTY
+        assert asked.left_out == ()
+
+
+def test_a_topic_without_sentence_and_figure_is_its_table(hand: duckdb.DuckDBPyConnection) -> None:
+    bare = Topic("unchanged", "nowhere", TOPICS[0].needs)
+    made = build(hand, [Study("bare", "Bare", "Its paper", (Section("One", (bare,)),))], COMMANDS, ci=False)
+    written = dict(pages.files(made))
+    assert set(written) == {"tables/unchanged.csv", "tables/unchanged.tex", "report.md", "index.html"}
+    assert '<p class="answer">' not in written["index.html"].decode()
+
+
 def test_headings_are_in_order_and_every_topic_has_one(page: Page, made: Report) -> None:
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h\d", tag)]
-    assert levels == [1, 2, 3, 3, 2, 3, 3]
-    for heading, entry in zip(page.texts["h3"], _entries(made).values(), strict=True):
+    assert levels == [1, 2, 3, 4, 4, 3, 4, 4]
+    for heading, entry in zip(page.texts["h4"], _entries(made).values(), strict=True):
         assert heading == f"{entry.query.question} {entry.topic.place}"
 
 
@@ -201,17 +226,19 @@ def test_the_page_shows_queries_word_for_word_and_what_made_the_rows(page: Page,
     for entry in entries.values():
         assert entry.result.sql_sha256 in shown
         assert str(entry.result.store) in shown
-    assert "mlv query run language_contribution@1 --param direction=positive --ci" in shown
+    assert "again language_contribution {'direction': 'positive'}" in shown
 
 
 def test_what_has_no_rows_says_what_fills_it(page: Page, folder: Path) -> None:
-    assert "mlv compute project" in html.unescape((folder / "index.html").read_text(encoding="utf-8"))
-    assert (folder / "tables" / "profile_projection.csv").read_text(encoding="utf-8").count("\n") == 1
+    assert "Project the profiles: <code>mlv compute project</code>" in html.unescape(
+        (folder / "index.html").read_text(encoding="utf-8")
+    )
+    assert (folder / "tables" / "profile_pca.csv").read_text(encoding="utf-8").count("\n") == 1
 
 
 def test_the_table_has_the_rows_and_says_once_what_all_have(made: Report, folder: Path) -> None:
     entry = _entries(made)["unchanged"]
-    table = reports._table(entry.result)
+    table = pages._table(entry.result)
     names = [name for name, _ in table["columns"]]
     alike = [name for name, _ in table["alike"]]
     assert "settings" in alike
@@ -225,7 +252,7 @@ def test_the_table_has_the_rows_and_says_once_what_all_have(made: Report, folder
 
 def test_a_long_table_is_cut_and_says_so() -> None:
     result = QueryResult(pl.DataFrame({"n": range(1234), "same": "x"}), "unchanged", 1, "0")
-    table = reports._table(result)
+    table = pages._table(result)
     assert table["caption"] == "200 of 1,234 rows"
     assert len(table["rows"]) == 200
     assert table["alike"] == [("same", "x")]
@@ -238,7 +265,7 @@ def test_a_figure_that_does_not_fit_is_drawn_in_parts_that_leave_no_row_out() ->
     ).with_columns(model=pl.lit("nano"), strategy=pl.lit("monolingual"), unchanged=50.0)
     result = QueryResult(rows, "unchanged", 1, "0" * 64, {"score": "mean"})
     notes: list[str] = []
-    pages = list(reports._pages(result, notes))
+    pages = list(reports._pages(result, figures.unchanged, notes))
     assert notes == []
     assert len(pages) > 1
     together = pl.concat(part.frame for part, _ in pages)
@@ -253,9 +280,8 @@ def test_rows_without_a_value_are_not_lost_between_parts() -> None:
 
 
 def test_the_same_store_gives_the_same_bytes(hand: duckdb.DuckDBPyConnection, made: Report, folder: Path) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reports, "SECTIONS", (("First", TOPICS[:1]),))
-        again = [dict(reports.files(reports.build(hand, "mlv report -o DIR", ci=True))) for _ in range(2)]
+    first = Study("first", "First", "Its paper", (Section("First", TOPICS[:1]),))
+    again = [dict(pages.files(build(hand, [first], COMMANDS, ci=True))) for _ in range(2)]
     assert again[0] == again[1]
     assert again[0]["figures/unchanged.svg"] == (folder / "figures" / "unchanged.svg").read_bytes()
 
@@ -264,16 +290,17 @@ def test_markdown_has_every_answer_and_figure(made: Report, folder: Path) -> Non
     text = (folder / "report.md").read_text(encoding="utf-8")
     for entry in _entries(made).values():
         assert entry.query.question in text
-        assert not len(entry.result.frame) or answer(entry.topic.name, entry.result.frame) in text
+        assert not len(entry.result.frame) or answer(entry.topic.key, entry.result.frame) in text
     for path in re.findall(r"\]\(([^)]+)\)", text):
         assert (folder / path).is_file()
 
 
 def test_a_former_report_is_replaced_and_nothing_else(made: Report, tmp_path: Path) -> None:
-    reports.write(tmp_path / "new", made)
+    pages.write(tmp_path / "new", made)
     (tmp_path / "new" / "own.txt").write_text("mine", encoding="utf-8")
-    fewer = Report(made.sections[1:], made.store, made.command)
-    reports.write(tmp_path / "new", fewer)
+    (chapter,) = made.chapters
+    fewer = replace(made, chapters=(replace(chapter, sections=chapter.sections[1:]),))
+    pages.write(tmp_path / "new", fewer)
     kept = {str(path.relative_to(tmp_path / "new")) for path in (tmp_path / "new").rglob("*") if path.is_file()}
     listed = json.loads((tmp_path / "new" / "report.json").read_text(encoding="utf-8"))["files"]
     assert kept == {*listed, "report.json", "own.txt"}
@@ -285,7 +312,7 @@ def test_a_folder_with_something_else_is_refused(made: Report, tmp_path: Path, c
     for name, text in content.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match="something else"):
-        reports.write(tmp_path, made)
+        pages.write(tmp_path, made)
     assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == content
 
 
