@@ -18,8 +18,9 @@ from tiny_models import save_nano, sentences
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import ExecuteOptions
 from mlv.compute.models import files, loading
+from mlv.compute.models.families import SPAN
 from mlv.compute.running.execute import execute
-from mlv.compute.training.spans import corrupted_examples
+from mlv.compute.training.spans import collate, corrupted_examples
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.papers import echoes
@@ -63,7 +64,7 @@ def _bare(splits: dict[str, Sequence[Any]], model: Path, folder: Path, seed: int
 
     from mlv.compute.training import trainer as training
 
-    loaded = loading.load(model)
+    loaded = loading.load(model, SPAN)
     arguments = training.single_device_arguments(
         folder,
         "cpu",
@@ -80,7 +81,7 @@ def _bare(splits: dict[str, Sequence[Any]], model: Path, folder: Path, seed: int
         args=arguments,
         train_dataset=splits["train"],
         eval_dataset=splits["development"],
-        data_collator=training.collate(loaded.tokenizer.pad_token_id),
+        data_collator=collate(loaded.tokenizer.pad_token_id),
     )
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.train()

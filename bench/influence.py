@@ -33,17 +33,18 @@ from torch import Tensor
 
 from mlv.compute.attribution import index
 from mlv.compute.attribution.directions import random_directions
-from mlv.compute.attribution.gradients import FeatureSink, Row, Sink, Tracer
+from mlv.compute.attribution.gradients import Tracer, WeightedInput
 from mlv.compute.attribution.scores import Scorer, Side
+from mlv.compute.attribution.sinks import FeatureSink, Sink
 from mlv.compute.jobs import influence
 from mlv.compute.jobs.pretrain import new_model, preset
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import ExecuteOptions
 from mlv.compute.models import files, loading
-from mlv.compute.models.loading import sentinel_ids
+from mlv.compute.models.families import SPAN, sentinel_ids
 from mlv.compute.training.corruption import Corrupted, SpanCorruption
+from mlv.compute.training.spans import IGNORED, collate
 from mlv.compute.training.streams import IntArray
-from mlv.compute.training.trainer import IGNORED, collate
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import content_digest, job_name
@@ -87,8 +88,8 @@ class Work:
     """A model, the examples to index, and the rows that principal directions are learnt from."""
 
     model: Any
-    examples: Sequence[Sequence[Row]]
-    reference: Sequence[Row]
+    examples: Sequence[Sequence[WeightedInput]]
+    reference: Sequence[WeightedInput]
     batch_tokens: int = ExecuteOptions().batch_tokens
 
     @property
@@ -103,9 +104,10 @@ class RememberingTracer(Tracer):
 
     def __init__(self, model: Any, gradients: Gradients) -> None:
         super().__init__(copy.deepcopy(model), gradients.modules, gradients.stacks)
-        self.batches: list[Sequence[Row]] = []
+        self.batches: list[Sequence[WeightedInput]] = []
 
-    def trace(self, rows: Sequence[Row], sink: Sink) -> Tensor:
+    def trace(self, rows: Sequence[WeightedInput], sink: Sink) -> Tensor:
+        """Trace the batch, and keep it."""
         if isinstance(sink, FeatureSink):
             self.batches.append(rows)
         return super().trace(rows, sink)
@@ -116,19 +118,20 @@ class Clock:
 
     began = 0.0
 
-    def start(self, total: int, unit: str, label: str) -> None:
+    def start(self, _total: int, _unit: str, _label: str) -> None:
+        """Note the time."""
         self.began = time.perf_counter()
 
     def advance(self, amount: int, **info: float | str) -> None:
-        pass
+        """Nothing to note."""
 
 
-def examples_of(corrupted: Sequence[Corrupted]) -> list[list[Row]]:
+def examples_of(corrupted: Sequence[Corrupted]) -> list[list[WeightedInput]]:
     """One row per example."""
-    return [[Row(place, one.inputs, one.targets, len(one.targets))] for place, one in enumerate(corrupted)]
+    return [[WeightedInput(place, one.inputs, one.targets, len(one.targets))] for place, one in enumerate(corrupted)]
 
 
-def bundled_examples(tokenizer: Any, count: int) -> list[list[Row]]:
+def bundled_examples(tokenizer: Any, count: int) -> list[list[WeightedInput]]:
     """Bundled sentences of all languages, corrupted."""
     corrupt = SpanCorruption(
         sentinel_ids(tokenizer), tokenizer.eos_token_id, 1, echoes.NOISE_DENSITY, echoes.MEAN_SPAN_LENGTH
@@ -137,7 +140,7 @@ def bundled_examples(tokenizer: Any, count: int) -> list[list[Row]]:
     return examples_of([corrupt(np.array(ids), 1, place) for place, ids in enumerate(tokens)])
 
 
-def bundled_reference(tokenizer: Any) -> list[Row]:
+def bundled_reference(tokenizer: Any) -> list[WeightedInput]:
     """Both answers of the bundled probes."""
     return [row for pair in influence.target_rows(probes(), tokenizer, "margin") for row in pair]
 
@@ -166,7 +169,7 @@ def cost(work: Work, gradients: Gradients, repeats: int) -> Iterator[Seconds]:
             yield Seconds(clock.began - began, indexed - clock.began, plain)
 
 
-def train_plainly(model: Any, batches: Sequence[Sequence[Row]]) -> float:
+def train_plainly(model: Any, batches: Sequence[Sequence[WeightedInput]]) -> float:
     """Seconds of a forward and a backward pass of every batch, with the gradients of all weights."""
     padded = collate(model.config.pad_token_id)
     began = time.perf_counter()
@@ -273,7 +276,7 @@ def scoring(nano: loading.LoadedModel, where: Path, folder: Path) -> None:
         write_index(folder / name, count, size, seed)
     job = influence_job(folder, where)
 
-    def finished(_: Path, job: index.Recipe, *rest: object) -> index.GradientIndex:
+    def finished(_: Path, job: index.Recipe, *_rest: object) -> index.GradientIndex:
         return index.GradientIndex(folder / counts[len(job.rows)])
 
     with patch.object(index, "build", finished), PeakMemory() as memory:
@@ -366,7 +369,7 @@ def large_model(device: str) -> None:
         print(f"  peak memory {torch.cuda.max_memory_allocated() / 1e9:.1f} GB, both together")
 
 
-def random_rows(vocabulary: int) -> tuple[list[list[Row]], list[Row]]:
+def random_rows(vocabulary: int) -> tuple[list[list[WeightedInput]], list[WeightedInput]]:
     """Corrupted sentences of random tokens, and as many reference rows as a study has, of the length of probes."""
     sentinels = tuple(range(vocabulary - 1, vocabulary - 101, -1))
     corrupt = SpanCorruption(sentinels, 1, 1, echoes.NOISE_DENSITY, echoes.MEAN_SPAN_LENGTH)
@@ -376,7 +379,9 @@ def random_rows(vocabulary: int) -> tuple[list[list[Row]], list[Row]]:
         return generator.integers(3, vocabulary - 100, count)
 
     examples = [corrupt(tokens(LARGE_TOKENS), 1, place) for place in range(LARGE_EXAMPLES)]
-    reference = [Row(place, tokens(16), np.append(sentinels[0], tokens(3)), 3) for place in range(REFERENCE_ROWS)]
+    reference = [
+        WeightedInput(place, tokens(16), np.append(sentinels[0], tokens(3)), 3) for place in range(REFERENCE_ROWS)
+    ]
     return examples_of(examples), reference
 
 
@@ -386,7 +391,7 @@ def main() -> None:
     runtime.quiet_libraries()
     with tempfile.TemporaryDirectory() as name:
         where = pretrain_nano(Path(name), PRETRAINING_STEPS)
-        nano = loading.load(where)
+        nano = loading.load(where, SPAN)
         small_models(nano)
         against_traker(nano, Path(name))
         scoring(nano, where, Path(name) / "scoring")

@@ -13,6 +13,7 @@ from tiny_models import save_nano, sentences
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import ExecuteOptions
 from mlv.compute.models import loading
+from mlv.compute.models.families import SPAN
 from mlv.compute.models.scoring import Probe, score, tokenise
 
 PROBES = 237 * 13
@@ -55,7 +56,7 @@ def main() -> None:
     runtime.prepare("cpu", 2, 1)
     runtime.quiet_libraries()
     with tempfile.TemporaryDirectory() as folder:
-        loaded = loading.load(save_nano(Path(folder)))
+        loaded = loading.load(save_nano(Path(folder)), SPAN)
     probes = tokenise(_probes(), loaded.tokenizer)
     score(loaded, probes[:100], ExecuteOptions().batch_tokens)
     ratios = []

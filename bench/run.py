@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHES = ("startup", "commit", "probing", "finetuning", "influence", "queries", "size")
+BENCHES = ("startup", "gates", "commit", "probing", "finetuning", "influence", "queries", "size")
 
 
 def main() -> int:

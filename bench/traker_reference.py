@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from trak import TRAKer
 from trak.modelout_functions import AbstractModelOutput
 
-from mlv.compute.attribution.gradients import Row
+from mlv.compute.attribution.gradients import WeightedInput
 
 
 class SummedLogProbability(AbstractModelOutput):  # type: ignore[misc]
@@ -37,12 +37,12 @@ class SummedLogProbability(AbstractModelOutput):  # type: ignore[misc]
         weighted: Tensor = (logprobs * factors).sum()
         return weighted
 
-    def get_out_to_loss_grad(self, model: Any, weights: Any, buffers: Any, batch: Sequence[Tensor]) -> Tensor:
+    def get_out_to_loss_grad(self, _model: Any, _weights: Any, _buffers: Any, batch: Sequence[Tensor]) -> Tensor:
         """TRAK's Q, which is left out: 1 for every example, [examples, 1]."""
         return torch.ones(len(batch[0]), 1)
 
 
-def batch(rows: Sequence[Row], start: int) -> tuple[Tensor, ...]:
+def batch(rows: Sequence[WeightedInput], start: int) -> tuple[Tensor, ...]:
     """What :meth:`SummedLogProbability.get_output` takes, for all rows; ``start`` is the decoder's start token."""
     inputs, labels = (
         pad_sequence([torch.as_tensor(tokens) for tokens in side], batch_first=True)
@@ -63,7 +63,7 @@ class Reference:
     def __init__(self, model: Any, parameters: Sequence[str], dimensions: int, folder: Path) -> None:
         self._model, self._parameters, self._dimensions, self._folder = model, parameters, dimensions, folder
 
-    def featurise(self, rows: Sequence[Row], seed: int) -> float:
+    def featurise(self, rows: Sequence[WeightedInput], seed: int) -> float:
         """Take and project the gradients of ``rows``, all in one batch; return the seconds it took."""
         self._trak = TRAKer(
             self._model,
@@ -83,7 +83,7 @@ class Reference:
         self._trak.featurize(examples, num_samples=len(rows))
         return time.perf_counter() - began
 
-    def scores(self, targets: Sequence[Row], damping: float) -> Tensor:
+    def scores(self, targets: Sequence[WeightedInput], damping: float) -> Tensor:
         """Scores of the featurised examples, [targets, examples]; lambda in units of their mean squared norm."""
         features = torch.from_numpy(self._trak.saver.current_store["grads"][:])
         self._trak.score_computer.lambda_reg = damping * float(features.square().sum(1).mean())
@@ -94,7 +94,7 @@ class Reference:
             self._trak.score(batch(targets, self._model.config.decoder_start_token_id), num_samples=len(targets))
             return torch.from_numpy(self._trak.finalize_scores("bench")[:]).T
 
-    def squared_norms(self, rows: Sequence[Row]) -> Tensor:
+    def squared_norms(self, rows: Sequence[WeightedInput]) -> Tensor:
         """Squared norms of the gradients before they are projected, [rows]."""
         examples = batch(rows, self._model.config.decoder_start_token_id)
         gradients = self._trak.gradient_computer.compute_per_sample_grad(examples)

@@ -251,11 +251,11 @@ def run(
     """
     from mlv.cli.work import execute_job
     from mlv.compute.machine.options import ExecuteOptions
-    from mlv.compute.machine.stopping import listening
+    from mlv.compute.machine.stopping import stop_on_signals
     from mlv.schema.jobs.directory import JobDirectory
 
     options = ExecuteOptions(device, threads, skip_ambiguous, batch_tokens)
-    with listening():
+    with stop_on_signals():
         for path in jobs:
             execute_job(JobDirectory(path), options)
             say(f"{path.name}: done")

@@ -20,7 +20,7 @@ app = typer.Typer(help="Make, upgrade, check, copy and make again the store.", n
 def upgrade(db: Store = DEFAULT_STORE) -> None:
     """Make the store, or bring it to this version's schema; a backup is made first."""
     from mlv.ingest.journal import journal_path
-    from mlv.ingest.reference.languages import ensure_reference
+    from mlv.ingest.writing.reference import ensure_reference
     from mlv.migrations import upgrade as upgrade_store
     from mlv.migrations import whole_or_absent
     from mlv.schema.store.opening import open_store, transaction

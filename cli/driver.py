@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mlv.cli.edge import say
-from mlv.compute.machine.stopping import handling
+from mlv.compute.machine.stopping import signal_handler
 from mlv.schema.errors import JobError, MlvError
-from mlv.schema.store.waiting import at_work
+from mlv.schema.store.waiting import waiting_for_jobs
 
 if TYPE_CHECKING:
     import duckdb
@@ -131,8 +131,8 @@ class Driver:
 
     def _say_trouble(self) -> None:
         """Say once what keeps the launcher from working."""
-        if self._launcher.trouble != self._trouble:
-            self._trouble = self._launcher.trouble
+        if self._launcher.problem != self._trouble:
+            self._trouble = self._launcher.problem
             say(f"waiting: {self._trouble}" if self._trouble else "going on")
 
     def _planned(
@@ -189,7 +189,7 @@ class Driver:
     def _reading(self, read: "Callable[[duckdb.DuckDBPyConnection], T]") -> T:
         from mlv.schema.store.opening import open_store
 
-        with at_work(), open_store(self._work.store) as connection:
+        with waiting_for_jobs(), open_store(self._work.store) as connection:
             return read(connection)
 
     def _command(self, verb: str) -> str:
@@ -249,5 +249,5 @@ def _signals_as_interrupt() -> Iterator[None]:
         raise KeyboardInterrupt
 
     numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
-    with handling(numbers, interrupt):
+    with signal_handler(numbers, interrupt):
         yield

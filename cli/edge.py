@@ -4,6 +4,7 @@ Standard output is data. Standard error is narration, and this module alone writ
 """
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Annotated
 import typer
 
 from mlv.schema import errors
-from mlv.schema.store.waiting import Patience
+from mlv.schema.store.waiting import WaitLimits
 
 
 class ExitCode(IntEnum):
@@ -34,9 +35,9 @@ class ExitCode(IntEnum):
     LOCKED = 6
     """Another process holds the store."""
     JOB = 7
-    """A job failed; `mlv runs resume` goes on with it."""
+    """A job failed; `mlv runs resume` resumes it."""
     DOWNLOAD = 8
-    """An origin cannot be reached, or gave another file than expected."""
+    """An origin cannot be reached, or sent another file than expected."""
     DIFFERENT = 9
     """Two results that were compared differ."""
     INTERRUPTED = 130
@@ -64,7 +65,7 @@ _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *rang
 
 
 def say(text: str = "") -> None:
-    """Write a line to standard error, control characters escaped: what it speaks of may come from anywhere."""
+    """Write a line to standard error, control characters escaped: names in it may come from anywhere."""
     print(text.translate(_ESCAPED), file=sys.stderr)  # noqa: T201
 
 
@@ -73,8 +74,28 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
 
 
+def missing_package(module: str) -> errors.UsageError | None:
+    """The error for a module of a package that mlv requires, or one of its extras does; None for any other module."""
+    from importlib.metadata import requires
+
+    package = module.partition(".")[0].replace("_", "-").lower()
+    for requirement in requires("mlv") or ():
+        versions, _, condition = requirement.partition(";")
+        if re.split("[^a-z0-9-]", versions.lower(), maxsplit=1)[0] == package:
+            extra = re.search(r"extra == .(\w+)", condition)
+            named, folder = (f" with its extra {extra[1]}", f".[{extra[1]}]") if extra else ("", ".")
+            return errors.UsageError(
+                f"This needs the package {package}, which is not installed.",
+                f"Install mlv{named} (`pip install '{folder}'` in its folder), or it alone: "
+                f"`pip install '{versions.strip()}'`.",
+            )
+    return None
+
+
 def explain(error: Exception) -> ExitCode:
-    """Say what went wrong and what to do; return the exit status for it."""
+    """Print what went wrong and what to do; return the exit status for it."""
+    if isinstance(error, ModuleNotFoundError):
+        error = missing_package(error.name or "") or error
     if isinstance(error, errors.MlvError):
         say(f"error: {error.message}")
         if error.hint:
@@ -95,12 +116,12 @@ def run(app: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except SystemExit as ended:
-        # typer catches Ctrl-C before this does, and ends with its status without a word
+        # typer catches Ctrl-C before this does, and ends with its status without a message
         if ended.code == ExitCode.INTERRUPTED:
             return _interrupted()
         raise
     except BrokenPipeError:
-        # Whoever read standard output has gone; Python must not complain again when it flushes at exit.
+        # The reader of standard output is gone; Python must not fail again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
     except Exception as error:
@@ -109,7 +130,7 @@ def run(app: Callable[[], object]) -> int:
 
 
 def _check_arguments() -> None:
-    """Raise UsageError where an argument is not UTF-8, as the store is and all that is written."""
+    """Raise UsageError if an argument is not UTF-8, as the store is and all that is written."""
     for argument in sys.argv[1:]:
         try:
             argument.encode()
@@ -133,11 +154,11 @@ Store = Annotated[
 DEFAULT_STORE = Path("mlv.duckdb")
 
 
-def patience(seconds: float | None) -> Patience:
+def wait_limits(seconds: float | None) -> WaitLimits:
     """How long commands wait for a store that another process holds: ``seconds``, or by what they want it for."""
     if seconds is None:
-        return Patience(reading=10, writing=60, working=float("inf"), tell=say)
-    return Patience(seconds, seconds, seconds, say)
+        return WaitLimits(reading=10, writing=60, jobs=float("inf"), on_wait=say)
+    return WaitLimits(seconds, seconds, seconds, say)
 
 
 def jobs_folder(store: Path) -> Path:

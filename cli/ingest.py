@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlv.cli.edge import DEFAULT_STORE, Store, say, split_list
-from mlv.schema.errors import UsageError
+from mlv.ingest.readers.sources import SOURCES
+from mlv.schema.errors import UsageError, joined
 
 if TYPE_CHECKING:
     from mlv.ingest.readers.report import FileReport
@@ -23,7 +24,7 @@ Download = Annotated[
 DOWNLOADS = Path("downloads")
 
 
-def _fetched(origin: str, folder: Path | None, languages: list[str] | None = None) -> tuple[list[Path], str]:
+def _fetch(origin: str, folder: Path | None, languages: list[str] | None = None) -> tuple[list[Path], str]:
     """Fetch the published files of an origin; where they are now, and their licence."""
     from mlv.ingest.readers.download import fetch, origins
 
@@ -32,7 +33,7 @@ def _fetched(origin: str, folder: Path | None, languages: list[str] | None = Non
     return [fetch(file, folder or DOWNLOADS) for file in published], "; ".join(licences)
 
 
-def _folder(paths: list[Path] | None) -> Path | None:
+def _one_folder(paths: list[Path] | None) -> Path | None:
     """The one folder that files are fetched into, if one is named."""
     if paths and len(paths) > 1:
         raise UsageError(
@@ -42,14 +43,14 @@ def _folder(paths: list[Path] | None) -> Path | None:
     return paths[0] if paths else None
 
 
-def _given(path: Path | None) -> Path:
+def _require(path: Path | None) -> Path:
     if path is None:
         raise UsageError("No file is named.", "Name one, or fetch it with --download.")
     return path
 
 
 def _report(reports: "list[FileReport]") -> None:
-    """Say what each file gave, and why rows were left out."""
+    """Print what each file gave, and why rows were left out."""
     for report in reports:
         repaired = f", {report.rows_repaired:,} of them repaired" if report.rows_repaired else ""
         state = "already there" if report.already_there else f"{report.rows_kept:,} rows kept{repaired}"
@@ -57,7 +58,7 @@ def _report(reports: "list[FileReport]") -> None:
         for row in report.rejected[:SHOWN_REJECTS]:
             say(f"  line {row.line}{f' ({row.item})' if row.item else ''}: {row.reason}")
         if len(report.rejected) > SHOWN_REJECTS:
-            say(f"  ... {len(report.rejected) - SHOWN_REJECTS} more: mlv sql 'SELECT * FROM v_reject'")
+            say(f"  ... {len(report.rejected) - SHOWN_REJECTS} more: mlv sql 'FROM v_reject'")
 
 
 @app.command()
@@ -66,7 +67,7 @@ def probes(
         Path | None, typer.Argument(help="Archive (probes.zip), unpacked folder, or one language's file.")
     ] = None,
     collection: Annotated[str, typer.Option(help="Name of the probe collection.")] = "arora-2023",
-    language: Annotated[str | None, typer.Option(help="Language of a single file whose name does not say it.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language of a single file that is not named after it.")] = None,
     citation: Annotated[str | None, typer.Option(help="How to cite the collection.")] = None,
     download: Download = False,
     db: Store = DEFAULT_STORE,
@@ -75,7 +76,7 @@ def probes(
     from mlv.ingest.writing.probes import ingest_probes
     from mlv.schema.store.opening import open_store
 
-    path = _fetched("arora-2023", path)[0][0] if download else _given(path)
+    path = _fetch("arora-2023", path)[0][0] if download else _require(path)
     with open_store(db, read_only=False) as connection:
         _report(ingest_probes(connection, path, collection=collection, language=language, citation=citation))
 
@@ -93,20 +94,18 @@ def survey(
     from mlv.ingest.writing.surveys import ingest_survey
     from mlv.schema.store.opening import open_store
 
-    path = _fetched("wvs7", path)[0][0] if download else _given(path)
+    path = _fetch("wvs7", path)[0][0] if download else _require(path)
     with open_store(db, read_only=False) as connection:
         _report(ingest_survey(connection, path, name=name, citation=citation, illustrative=illustrative))
 
 
 @app.command()
 def corpus(
-    source: Annotated[str, typer.Option(help="pbc, ebible, tanzil, flores, news or lines.")],
+    source: Annotated[str, typer.Option(help=f"{joined(SOURCES)}.")],
     paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders; gzip is read as it is.")] = None,
     language: Annotated[
         str | None,
-        typer.Option(
-            help="Language, where the file does not carry it; with --download those to fetch, comma-separated."
-        ),
+        typer.Option(help="Language, if the file does not name it; with --download those to fetch, comma-separated."),
     ] = None,
     edition: Annotated[str | None, typer.Option(help="Edition; from the file name if not given.")] = None,
     publication: Annotated[
@@ -123,13 +122,13 @@ def corpus(
 
     if download:
         origin = f"lines-{publication}" if source == "lines" and publication else source
-        paths, published = _fetched(origin, _folder(paths), split_list(language))
+        paths, published = _fetch(origin, _one_folder(paths), split_list(language))
         language, licence = None, licence or published
     with open_store(db, read_only=False) as connection:
         reports = ingest_corpus(
             connection,
             source,
-            paths or [_given(None)],
+            paths or [_require(None)],
             language=language,
             edition=edition,
             publication=publication,

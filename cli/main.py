@@ -69,12 +69,12 @@ def root(
             "as long as it takes to commit a job.",
         ),
     ] = None,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001  its callback acts on it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Fine-tune, probe, commit, query."""
-    context.with_resource(waiting(edge.patience(wait)))
+    context.with_resource(waiting(edge.wait_limits(wait)))
 
 
 def main() -> None:

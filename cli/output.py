@@ -42,11 +42,11 @@ ENDINGS = {
 """Format by the ending of a file's name, in lower case."""
 
 TERMINAL_ROWS = 100
-"""Rows of a table that are printed to a terminal where no limit is given."""
+"""Rows of a table that are printed to a terminal if no limit is given."""
 
 
 def chosen_format(output_format: str | None, output: Path | None) -> str:
-    """The format that is asked for. Raises UsageError where neither the option nor the file's ending tells it."""
+    """The format of the option, else of the file's ending. Raises UsageError if that is of no format."""
     if output_format is not None:
         return output_format
     ending = output.suffix.lower() if output else ""
@@ -65,7 +65,7 @@ def put(
     limit: int | None,
     provenance: bool = False,
 ) -> None:
-    """Render a result and write it, and what it was made with if asked; say so where a table leaves rows out."""
+    """Render a result and write it, and its provenance if asked; note how many rows a table leaves out."""
     from mlv.queries.engine.rendering import render, truncation_note
 
     if provenance and output is None:
@@ -98,7 +98,7 @@ def _put_provenance(result: "QueryResult", output: Path) -> None:
 
 
 def write(output: Path, rendered: bytes) -> None:
-    """Write a file aside and rename it into place. Raises DataError where it cannot be written."""
+    """Write a file aside and rename it into place. Raises DataError if it cannot be written."""
     from mlv.schema.files import written_aside
 
     try:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 LINE_SECONDS = 30.0
-"""Seconds between two lines where standard error is not a terminal."""
+"""Seconds between two lines if standard error is not a terminal."""
 
 
 class Bar:
@@ -23,7 +23,7 @@ class Bar:
         self._task: TaskID | None = None
 
     def start(self, total: int, unit: str, label: str) -> None:
-        """Begin a bar of ``total`` units; the one before it stays where it ended."""
+        """Begin a bar of ``total`` units below the one before it."""
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -49,7 +49,7 @@ class Bar:
         rate = f"{speed:,.1f}/s" if speed else ""
         self._bars.update(self._task, advance=amount, rate=rate)
         if info:
-            self._bars.update(self._task, info=_shown(info))
+            self._bars.update(self._task, info=_format(info))
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -59,37 +59,37 @@ class Bar:
 
 
 class Lines:
-    """Says now and then how far a job is; for log files."""
+    """Prints now and then how far a job is; for log files."""
 
     def __init__(self) -> None:
         self._total = self._done = 0
         self._unit = self._label = ""
-        self._began = self._said = 0.0
+        self._began = self._printed = 0.0
 
     def start(self, total: int, unit: str, label: str) -> None:
-        """Say what begins."""
+        """Print what begins."""
         self._total, self._done, self._unit, self._label = total, 0, unit, label
-        self._began = self._said = time.monotonic()
+        self._began = self._printed = time.monotonic()
         say(f"{label}: {total:,} {unit}")
 
     def advance(self, amount: int, **info: float | str) -> None:
         """``amount`` more units are done."""
         self._done += amount
         now = time.monotonic()
-        if now - self._said < LINE_SECONDS and self._done < self._total:
+        if now - self._printed < LINE_SECONDS and self._done < self._total:
             return
-        self._said = now
+        self._printed = now
         rate = self._done / max(now - self._began, 1e-9)
         left = (self._total - self._done) / rate if rate else 0.0
         done = f"{self._done:,}/{self._total:,} {self._unit}"
-        say(f"{self._label}: {done}, {rate:,.1f}/s, {left:,.0f} s left {_shown(info)}")
+        say(f"{self._label}: {done}, {rate:,.1f}/s, {left:,.0f} s left {_format(info)}")
 
     def close(self) -> None:
         """Nothing is open."""
 
 
-def _shown(info: dict[str, float | str]) -> str:
-    """Numbers worth showing; one that is not known yet is left out."""
+def _format(info: dict[str, float | str]) -> str:
+    """Names and values, without numbers that are not known yet."""
     known = {name: value for name, value in info.items() if not (isinstance(value, float) and math.isnan(value))}
     return " ".join(
         f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in known.items()
@@ -97,5 +97,5 @@ def _shown(info: dict[str, float | str]) -> str:
 
 
 def progress() -> Bar | Lines:
-    """What fits standard error."""
+    """Bars if standard error is a terminal, else lines."""
     return Bar() if sys.stderr.isatty() else Lines()

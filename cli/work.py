@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mlv.cli.edge import jobs_folder, say
 from mlv.cli.progress import progress
 from mlv.compute.machine.options import BATCH_TOKENS, ExecuteOptions
-from mlv.schema.store.waiting import at_work
+from mlv.schema.store.waiting import waiting_for_jobs
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,7 +38,7 @@ class Work:
     plan_only: bool = False
     """Stop when the job directory is there: a worker elsewhere runs it."""
 
-    @at_work()
+    @waiting_for_jobs()
     def model(self, name: str, revision: str | None = None) -> "ModelRef":
         """The model or checkpoint of a name: in the store, else in a folder, else on the hub."""
         from mlv.compute.models.files import resolve
@@ -51,7 +51,7 @@ class Work:
         with open_store(self.store) as connection:
             return reference.model_copy(update={"name": canonical_name(connection, reference)})
 
-    @at_work()
+    @waiting_for_jobs()
     def plan(self, planner: "Planner") -> "JobDirectory | None":
         """Plan a job; None where there is nothing to do."""
         from mlv.ingest.jobs.planning import Jobs
@@ -70,7 +70,7 @@ class Work:
             return None
         return self.finish(job)
 
-    @at_work()
+    @waiting_for_jobs()
     def finish(self, job: "JobDirectory") -> "Committed":
         """Run a planned job to its end, going on where it was interrupted, and commit it."""
         from mlv.ingest.jobs.committing import committed
@@ -87,7 +87,7 @@ class Work:
         execute_job(job, self.options)
         return self.commit(job)
 
-    @at_work()
+    @waiting_for_jobs()
     def commit(self, job: "JobDirectory") -> "Committed":
         """Commit a finished job."""
         from mlv.ingest.jobs.committing import commit_job

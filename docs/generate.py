@@ -84,8 +84,7 @@ def queries() -> str:
     from mlv.queries import catalogue
 
     parts = ["# Queries\n", "Each is a file, `queries/NAME/vN.sql`; a released version never changes.\n"]
-    for query in catalogue():
-        parts.append(f"## {query.name}@{query.version}\n\n```sql\n{query.text.strip()}\n```\n")
+    parts += [f"## {query.name}@{query.version}\n\n```sql\n{query.text.strip()}\n```\n" for query in catalogue()]
     return "\n".join(parts)
 
 

@@ -1,12 +1,12 @@
 """The journal beside a store: what made it, so that it can be made again when its file is lost or damaged.
 
 ``mlv.duckdb.journal.jsonl`` has a line of JSON for every ingest (options, files and their SHA-256), every commit and
-every deletion of a run. A line is appended after the transaction that it tells of. Where a kill came between the two,
+every deletion of a run. A line is appended after the transaction that it is about. If a kill comes between the two,
 an ingest is noted when its command is repeated, as it was never reported done; a commit needs no line, since its job
 directory is there. A store in memory has no journal.
 
-Copies of a store have none and need none: what can be opened tells by its own rows what it was made from, all but where
-the sources lay. An older copy in the store's place and the journal complete each other.
+Copies of a store have none and need none: what can be opened has rows on what it was made from, on all but where the
+sources lay. An older copy in the store's place and the journal complete each other.
 """
 
 import json
@@ -83,7 +83,7 @@ def note_ingest(
     reports: Sequence[FileReport],
     beside: Iterable[Path] = (),
 ) -> None:
-    """Note an ingest, unless the journal has just that; ``beside`` are files that were read with the reported ones."""
+    """Note an ingest, unless the journal has the same; ``beside`` are files that were read with the reported ones."""
     store = _store(connection)
     if store is None:
         return
@@ -108,13 +108,13 @@ def note_run(connection: duckdb.DuckDBPyConnection, event: Literal["committed", 
 
 
 def _store(connection: duckdb.DuckDBPyConnection) -> Path | None:
-    """The file that a connection writes; None where it is in memory."""
+    """The file that a connection writes; None if it is in memory."""
     row = connection.execute("SELECT path FROM duckdb_databases() WHERE database_name = current_database()").fetchone()
     return Path(row[0]) if row and row[0] else None
 
 
 def read_journal(path: Path) -> tuple[list[Entry], list[int]]:
-    """What a journal has, and the numbers of its lines that are damaged. One that is not there has nothing."""
+    """The entries of a journal, and the numbers of its damaged lines. A missing journal has no entries."""
     if not path.exists():
         return [], []
     entries: list[Entry] = []
@@ -128,7 +128,7 @@ def read_journal(path: Path) -> tuple[list[Entry], list[int]]:
 
 
 def _entry(line: dict[str, Any]) -> Entry:
-    """What a line says. Raises ValueError, KeyError or TypeError where it says something else."""
+    """The entry of a line. Raises ValueError, KeyError or TypeError if it is not one."""
     entry: Entry = (_INGEST if line["event"] == "ingested" else _RUN_EVENT).validate_python(line)
     if entry.at.tzinfo is not None:
         raise ValueError("times are UTC without a zone")
@@ -151,10 +151,10 @@ def _append(path: Path, entry: Entry) -> None:
     """Add a line, in one write that is on the disk when this returns."""
     try:
         with path.open("a+b") as file:
-            # what a full disk cut off shall not spoil this line
+            # a line that a full disk cut off must not spoil this one
             end = file.seek(0, os.SEEK_END)
-            torn = end > 0 and file.seek(end - 1) is not None and file.read(1) != b"\n"
-            file.write(b"\n" * torn + _line(entry))
+            cut_off = end > 0 and file.seek(end - 1) is not None and file.read(1) != b"\n"
+            file.write(b"\n" * cut_off + _line(entry))
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:

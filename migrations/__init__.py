@@ -16,10 +16,19 @@ import duckdb
 from mlv.migrations.copying import backup as backup
 from mlv.schema.errors import StoreError, StoreLockedError
 from mlv.schema.store.file_locks import require_locks
-from mlv.schema.store.opening import DISK_ERRORS, SCHEMA_REVISION, connect, exists, newer, reason, revision, unwritten
+from mlv.schema.store.opening import (
+    DISK_ERRORS,
+    SCHEMA_REVISION,
+    connect,
+    exists,
+    newer_store,
+    reason,
+    revision,
+    write_error,
+)
 from mlv.schema.store.sql import literal
-from mlv.schema.store.waiting import patiently
-from mlv.schema.store.wal import log
+from mlv.schema.store.waiting import retry_while_locked
+from mlv.schema.store.wal import wal_path
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -70,10 +79,10 @@ def _engine_connection(path: Path, *, read_only: bool) -> Iterator["sa.Connectio
             yield connection
     except sa.exc.DBAPIError as error:
         if isinstance(error.orig, DISK_ERRORS):
-            raise unwritten(path, error.orig) from error
+            raise write_error(path, error.orig) from error
         raise
     except DISK_ERRORS as error:
-        raise unwritten(path, error) from error
+        raise write_error(path, error) from error
     finally:
         engine.dispose()
 
@@ -95,7 +104,7 @@ def upgrade(path: Path, target: str = "head") -> Upgrade:
         saved = backup(path)
     with whole_or_absent(path):
         if not exists(path):
-            patiently(lambda: _create(path), read_only=False)
+            retry_while_locked(lambda: _create(path), read_only=False)
         with _engine_connection(path, read_only=False) as connection:
             command.upgrade(_config(connection), target)
             if goal == SCHEMA_REVISION:
@@ -109,7 +118,7 @@ def _create(path: Path) -> None:
     try:
         duckdb.connect(str(path)).close()
     except DISK_ERRORS as error:
-        raise unwritten(path, error) from error
+        raise write_error(path, error) from error
 
 
 def _revision_before(path: Path) -> str | None:
@@ -131,7 +140,7 @@ def _revision_before(path: Path) -> str | None:
             "Name another path with --db.",
         )
     if found is not None and found > SCHEMA_REVISION:
-        raise newer(path, found)
+        raise newer_store(path, found)
     return found
 
 
@@ -153,7 +162,7 @@ def whole_or_absent(path: Path) -> Iterator[None]:
 
 
 def _remove(path: Path) -> None:
-    for file in (log(path), path):
+    for file in (wal_path(path), path):
         # a path that no file can be at, as the error under way says
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             file.unlink()
@@ -200,7 +209,7 @@ def differences(path: Path) -> list[str]:
     return found + _view_differences(path)
 
 
-def is_ours(item: Any, name: str | None, kind: str, reflected: bool, compared: Any) -> bool:
+def is_ours(_item: Any, name: str | None, kind: str, _reflected: bool, _compared: Any) -> bool:
     """Whether Alembic compares an object: all but its own ledger."""
     return not (kind == "table" and name == "alembic_version")
 

@@ -24,12 +24,12 @@ from mlv.schema.store.opening import (
     connect,
     open_store,
     reason,
-    restoring,
+    restore_hint,
     revision,
     transaction,
 )
 from mlv.schema.store.sql import literal
-from mlv.schema.store.wal import log
+from mlv.schema.store.wal import wal_path
 
 Contents = dict[str, tuple[int, int]]
 """Rows of each table, and the sum of their hashes."""
@@ -55,7 +55,7 @@ def backup(path: Path, target: Path | None = None, *, replace: bool = False) -> 
                 copy.execute("CHECKPOINT")
             _verify(aside, goal, found)
             # the log of the copy that is being replaced: DuckDB would replay it into the new one
-            log(goal).unlink(missing_ok=True)
+            wal_path(goal).unlink(missing_ok=True)
     return goal
 
 
@@ -78,7 +78,7 @@ def _placed(goal: Path) -> Iterator[Path]:
         try:
             yield aside
         finally:
-            log(aside).unlink(missing_ok=True)
+            wal_path(aside).unlink(missing_ok=True)
         for path in (aside, aside.parent):
             _to_disk(path)
     _to_disk(goal.parent)
@@ -120,7 +120,7 @@ def read_all(connection: duckdb.DuckDBPyConnection, path: Path) -> Contents:
     try:
         return {table: _contents(connection, f'"{schema}"."{table}"') for schema, table in names}
     except DAMAGE_ERRORS as error:
-        raise StoreError(f"{path} is damaged: {reason(error)}", restoring(path)) from error
+        raise StoreError(f"{path} is damaged: {reason(error)}", restore_hint(path)) from error
 
 
 def _contents(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int]:
@@ -146,15 +146,15 @@ def _verify(aside: Path, goal: Path, expected: Contents) -> None:
 def _check_target(path: Path, goal: Path, *, replace: bool) -> None:
     """Raise UsageError where a copy at ``goal`` would destroy the store or a file that is no earlier copy."""
     taken = goal.exists()
-    if goal.resolve() in (path.resolve(), log(path.resolve())) or (taken and goal.samefile(path)):
+    if goal.resolve() in (path.resolve(), wal_path(path.resolve())) or (taken and goal.samefile(path)):
         raise UsageError(f"{goal} is the store itself.", "Name another file for the copy.")
     if taken and not replace:
         raise UsageError(f"{goal} exists already.", "Name another file, or delete it first.")
     if taken and not _is_database(goal):
         raise UsageError(f"{goal} is no DuckDB file: it is not replaced.", "Name another file for the copy.")
-    if not taken and log(goal).exists():
+    if not taken and wal_path(goal).exists():
         raise UsageError(
-            f"{log(goal)} is another database's log, which DuckDB would replay into the copy.",
+            f"{wal_path(goal)} is another database's log, which DuckDB would replay into the copy.",
             "Delete it, or name another file for the copy.",
         )
 
@@ -171,7 +171,7 @@ def _copy_files(path: Path, aside: Path) -> None:
     # The log first: closing any handle of the file gives up this process's lock on it (as POSIX locks are), and with
     # the lock gone, a writer could change both.
     with contextlib.suppress(FileNotFoundError):
-        shutil.copyfile(log(path), log(aside))
+        shutil.copyfile(wal_path(path), wal_path(aside))
     shutil.copyfile(path, aside)
 
 
@@ -204,7 +204,7 @@ def compact(path: Path) -> Space:
     # Held for reading from here, until the new file is in place: writers wait, and closing what was only read leaves
     # alone what the next of them has in its log.
     with contextlib.closing(connect(path)) as connection, duckdb.connect() as both:
-        if log(path).exists():
+        if wal_path(path).exists():
             return compact(path)
         found = read_all(connection, path)
         with _told_of_disk(path, path), _placed(path) as aside:

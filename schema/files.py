@@ -1,4 +1,4 @@
-"""Files and folders that are whole when they are there: written aside and renamed into place."""
+"""Files and folders that are complete as soon as they exist: written aside and renamed into place."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def folder_aside(path: Path) -> Iterator[Path]:
-    """Give a new folder beside ``path``; when the block ends without an error it takes the place of ``path``."""
+    """Give a new folder beside ``path``; when the block ends without an error it replaces ``path``."""
     aside = aside_path(path)
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
@@ -30,7 +30,7 @@ def now() -> datetime:
 
 
 def aside_path(path: Path) -> Path:
-    """Where this process writes what is to be at ``path``."""
+    """Where this process writes a file before it is renamed to ``path``."""
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 

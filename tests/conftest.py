@@ -1,19 +1,20 @@
-"""Fixtures of the whole suite: an empty store, and the folder of real data where there is one."""
+"""Fixtures of the whole suite: the folder of real data, if there is one, and a quiet environment."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Folder of real corpora, probes and survey tables: ``MLV_REAL_DATA``, or ``../shared/data``."""
-    folder = Path(os.environ.get("MLV_REAL_DATA", ROOT.parent / "shared" / "data"))
+    """Folder of real corpora, probes and survey tables, which ``MLV_REAL_DATA`` names."""
+    name = os.environ.get("MLV_REAL_DATA")
+    if not name:
+        pytest.skip("no real data: MLV_REAL_DATA does not name its folder")
+    folder = Path(name).absolute()
     if not (folder / "probes" / "arora_probes.zip").exists():
-        pytest.skip(f"no real data in {folder}; name its folder with MLV_REAL_DATA")
+        pytest.skip(f"no real data in {folder}, which MLV_REAL_DATA names")
     return folder
 
 

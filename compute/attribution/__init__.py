@@ -1,1 +1,1 @@
-"""Which training examples a prediction owes itself to: gradients, projections, indexes and scores."""
+"""Influence of training examples on predictions: gradients, projections, indexes and scores."""

@@ -1,13 +1,12 @@
-"""Scores that know nothing of gradients, or of what they are asked about: what an influence score has to beat.
+"""Baselines that influence scores have to beat: without gradients, or with those of other examples or targets.
 
-``random``: normal numbers. ``permuted-examples`` and ``shuffled-probes``: an attribution's own scores, dealt to other
-training examples or taken from another target; what it would reach if it knew nothing of the one or the other.
-``character-ngrams``: how alike target and example are spelt.
+``random``: normal numbers. ``permuted-examples`` and ``shuffled-probes``: an attribution's own scores, given to other
+training examples or taken from another target. ``character-ngrams``: similarity in spelling of target and example.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -25,21 +24,21 @@ LONGEST_NGRAM: Final = 3
 def random_baselines(scores: FloatArray, seed: int) -> Iterator[tuple[str, int, FloatArray]]:
     """Name, number of the draw, and scores [targets, examples]; ``scores`` are those to permute, of the same shape.
 
-    A single target has no other to take scores from, and no ``shuffled-probes``.
+    With a single target there are no ``shuffled-probes``.
     """
     targets, examples = scores.shape
     for draw in range(DRAWS):
         normal, permuted, shuffled = (Stream(seed, Purpose.BASELINES, draw, kind) for kind in range(3))
         # the middle of each interval, so that none is at 0
-        uniform = normal.uniform(scores.size) + 2.0**-54
-        yield "random", draw, ndtri(uniform).reshape(scores.shape)
+        quantiles: FloatArray = ndtri(normal.uniform(scores.size) + 2.0**-54)
+        yield "random", draw, quantiles.reshape(scores.shape)
         yield "permuted-examples", draw, scores[:, permuted.permutation(examples)]
         if targets > 1:
             yield "shuffled-probes", draw, scores[_derangement(shuffled, targets)]
 
 
 def character_ngrams(queries: Sequence[str], texts: Sequence[str]) -> FloatArray:
-    """Cosines of counts of one to three characters in a row, [queries, texts]; 0 for an empty text."""
+    """Cosines of counts of n-grams of one to three characters, [queries, texts]; 0 for an empty text."""
     vocabulary: dict[str, int] = {}
     counts = [[_ngrams(text, vocabulary) for text in some] for some in (queries, texts)]
     left, right = (_unit_rows(rows, len(vocabulary)) for rows in counts)
@@ -48,15 +47,15 @@ def character_ngrams(queries: Sequence[str], texts: Sequence[str]) -> FloatArray
 
 
 def _derangement(stream: Stream, count: int) -> IntArray:
-    """A random permutation of the numbers below ``count`` in one cycle: nothing stays where it is, [count]."""
+    """A random permutation of the numbers below ``count`` in one cycle: nothing keeps its place, [count]."""
     cycle = stream.permutation(count)
-    moved = np.empty_like(cycle)
-    moved[cycle] = np.roll(cycle, 1)
-    return moved
+    deranged = np.empty_like(cycle)
+    deranged[cycle] = np.roll(cycle, 1)
+    return deranged
 
 
 def _ngrams(text: str, vocabulary: dict[str, int]) -> Counter[int]:
-    """Counts by number of the n-gram; new ones are added to ``vocabulary``."""
+    """Counts by number of the n-gram; new n-grams are added to ``vocabulary``."""
     return Counter(
         vocabulary.setdefault(text[start : start + length], len(vocabulary))
         for length in range(1, LONGEST_NGRAM + 1)
@@ -64,7 +63,7 @@ def _ngrams(text: str, vocabulary: dict[str, int]) -> Counter[int]:
     )
 
 
-def _unit_rows(rows: Sequence[Counter[int]], columns: int) -> Any:
+def _unit_rows(rows: Sequence[Counter[int]], columns: int) -> csr_array:
     """Counts as a sparse array of rows of length 1, [rows, columns]."""
     counts = [np.fromiter(row.values(), dtype=np.float64) for row in rows]
     values = np.concatenate([row / max(float(np.linalg.norm(row)), 1.0) for row in counts])

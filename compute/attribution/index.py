@@ -1,15 +1,15 @@
-"""An index of projected gradients on disk: one row of features per example, in shards that appear whole or not at all.
+"""An index of projected gradients on disk: one row of features per example, in shards that are written whole.
 
-    index.json               what the index is of; its hash names the folder
+    index.json               the identity of the index; its hash names the folder
     sizes.json               features of an example, and examples of a shard
     directions.safetensors   principal directions
     shard-00000.safetensors  features [examples, size], scaled to length 1, of projected gradients in 16 bits; and per
                              example its number, the squared norm of its features, and log-probability and number of
                              its scored tokens
 
-An index that was broken off, however that was, goes on with its next shard. It is opened by its identity: all that a
-gradient depends on, from the model's weights to the seed of the corruption; a folder of another identity is refused.
-Examples lie in the order of their lengths, so that batches pad little; whoever reads gets them in their own order.
+An index whose making was interrupted resumes with its next shard. Its identity is everything that a gradient depends
+on, from the model's weights to the seed of the corruption; a folder of another identity is refused. Examples lie in
+the order of their lengths, so that batches pad little; :class:`GradientIndex` returns them in their own order.
 
 Imports torch at its top: import this module inside functions.
 """
@@ -18,11 +18,11 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import safetensors
 import safetensors.torch
@@ -30,7 +30,9 @@ import torch
 from torch import Tensor
 
 from mlv.compute.attribution.directions import SIGN_BLOCK, principal_directions, random_directions, random_signs
-from mlv.compute.attribution.gradients import Directions, FeatureSink, Parameter, Row, Sink, Tracer
+from mlv.compute.attribution.gradients import Tracer, WeightedInput
+from mlv.compute.attribution.parameters import Parameter
+from mlv.compute.attribution.sinks import Directions, FeatureSink, Sink
 from mlv.compute.machine.options import Progress
 from mlv.compute.models.scoring import batches
 from mlv.schema.errors import JobError, UsageError
@@ -38,10 +40,10 @@ from mlv.schema.files import write_json, written_aside
 from mlv.schema.jobs.influence import Gradients
 
 SHARD_BYTES: Final = 3 * 2**23
-"""Memory for the features of a shard, about; of exact gradients and before a dense projection, 64 times that."""
+"""Approximate size of a shard's features in memory; 64 times that for exact gradients and dense projections."""
 
 LAYOUT: Final = 2
-"""Of the files, raised when it changes: part of an index's identity, so that one of another layout is not read."""
+"""Version of the files' layout: part of an index's identity, so that an index of another layout is not read."""
 
 BATCH_BYTES: Final = 2**30
 """Most memory for the features of a batch."""
@@ -49,17 +51,17 @@ BATCH_BYTES: Final = 2**30
 
 @dataclass(frozen=True)
 class Recipe:
-    """What an index is to be made of."""
+    """What an index is made of."""
 
-    identity: dict[str, Any]
-    """All that its features depend on, as JSON."""
+    identity: Mapping[str, object]
+    """Everything that its features depend on, as JSON."""
 
     gradients: Gradients
-    rows: Sequence[Sequence[Row]]
+    rows: Sequence[Sequence[WeightedInput]]
     """Rows of each example."""
 
-    reference: Sequence[Row] | Path
-    """Rows that principal directions are learnt from, or the folder of the index that has them."""
+    reference: Sequence[WeightedInput] | Path
+    """Rows that principal directions are learnt from, or the folder of the index whose directions are used."""
 
     batch_tokens: int
     """Encoder tokens, padding included, of a batch."""
@@ -94,25 +96,25 @@ class GradientIndex:
         return torch.cat(parts).mul_(self._norms[:, None])[self._order]
 
 
-def folder_of(parent: Path, identity: dict[str, Any]) -> Path:
+def folder_of(parent: Path, identity: Mapping[str, object]) -> Path:
     """Folder of the index of an identity below ``parent``."""
     text = json.dumps(identity, sort_keys=True)
     return parent / f"index-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def directions_digest(folder: Path) -> str:
-    """SHA-256 of the directions in an index's folder; empty where it has none."""
+    """SHA-256 of the directions in an index's folder; empty if it has none."""
     path = folder / "directions.safetensors"
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
 
 def build(folder: Path, recipe: Recipe, load: Callable[[], Tracer], progress: Progress, label: str) -> GradientIndex:
-    """Finish the index in ``folder`` and open it; ``load`` gives the model where there is something to do.
+    """Finish the index in ``folder`` and open it; ``load`` is called if something is left to compute.
 
-    Raises JobError where the folder holds another index or a gradient is no number, UsageError where the disk is too
+    Raises JobError if the folder holds another index or a gradient is NaN or infinite, UsageError if the disk is too
     small for it.
     """
-    _claim(folder, recipe.identity)
+    _prepare_folder(folder, recipe.identity)
     order = sorted(range(len(recipe.rows)), key=lambda example: (_length(recipe.rows[example]), example))
     missing = _missing(folder, order)
     if missing is None or missing:
@@ -147,7 +149,7 @@ def _save(tensors: dict[str, Tensor], path: Path) -> None:
 
 
 def _missing(folder: Path, order: Sequence[int]) -> dict[Path, Sequence[int]] | None:
-    """Shards that are not there yet and their examples; None where it is not settled how large shards are."""
+    """Missing shards and their examples; None as long as the size of shards has not been chosen."""
     if not (folder / "sizes.json").exists():
         return None
     size = json.loads((folder / "sizes.json").read_text(encoding="utf-8"))["shard"]
@@ -158,8 +160,8 @@ def _missing(folder: Path, order: Sequence[int]) -> dict[Path, Sequence[int]] | 
     return {path: examples for path, examples in shards.items() if not path.exists()}
 
 
-def _claim(folder: Path, identity: dict[str, Any]) -> None:
-    """Make the folder, or see that it is of this identity."""
+def _prepare_folder(folder: Path, identity: Mapping[str, object]) -> None:
+    """Make the folder. Raises JobError if it exists with another identity."""
     path = folder / "index.json"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -173,7 +175,7 @@ def _claim(folder: Path, identity: dict[str, Any]) -> None:
         )
 
 
-def _length(rows: Sequence[Row]) -> int:
+def _length(rows: Sequence[WeightedInput]) -> int:
     return max(len(row.inputs) + len(row.decoder) for row in rows)
 
 
@@ -191,7 +193,7 @@ class _Builder:
         self._dtype = torch.float32 if recipe.gradients.projection == "none" else torch.float16
 
     def check_disk(self, examples: int) -> None:
-        """Raise UsageError where the disk has no room for the features."""
+        """Raise UsageError if the disk has no room for the features of so many examples."""
         needed, free = self._dtype.itemsize * self.size * examples, shutil.disk_usage(self._folder).free
         if needed > free:
             raise UsageError(
@@ -201,7 +203,7 @@ class _Builder:
             )
 
     def _directions(self) -> dict[str, Directions]:
-        """Directions of all parameters; principal ones are kept with the index."""
+        """Directions of all parameters; principal ones are saved with the index."""
         gradients, parameters = self._recipe.gradients, self._tracer.parameters
         if gradients.projection == "random":
             return random_directions(parameters, gradients.dimensions, gradients.seed, self._device)
@@ -219,61 +221,63 @@ class _Builder:
         return _read_directions(path, parameters, self._device)
 
     def compute(self, examples: Sequence[int]) -> dict[str, Tensor]:
-        """What the shard of some examples holds."""
+        """The tensors of the shard of some examples, by name."""
         rows = [
             row._replace(example=place) for place, example in enumerate(examples) for row in self._recipe.rows[example]
         ]
         single = len(rows) == len(examples)
         features = (torch.empty if single else torch.zeros)(len(examples), self._sink.size, device=self._device)
-        said = torch.zeros(2, len(examples), device=self._device)
+        totals = torch.zeros(2, len(examples), device=self._device)
         for some in _batched(rows, self._recipe.batch_tokens, BATCH_BYTES // (4 * self._sink.size)):
             logprob = self._tracer.trace(some, self._sink)
-            where = torch.tensor([row.example for row in some], device=self._device)
+            owners = torch.tensor([row.example for row in some], device=self._device)
             weights = torch.tensor([row.weight for row in some], device=self._device)
             # a classifier's row has one label, whose number is not a count
             scored = torch.tensor([float(row.scored if len(row.decoder) else 1) for row in some], device=self._device)
             if single:
-                features.index_copy_(0, where, self._sink.features)
+                features.index_copy_(0, owners, self._sink.features)
             else:
-                features.index_add_(0, where, self._sink.features)
-            said.index_add_(1, where, torch.stack([weights * logprob, weights * scored]))
+                features.index_add_(0, owners, self._sink.features)
+            totals.index_add_(1, owners, torch.stack([weights * logprob, weights * scored]))
         if self._recipe.gradients.projection == "dense":
-            features = self._densely_projected(features)
+            features = self._project_densely(features)
         norms = torch.linalg.vector_norm(features, dim=1)
-        self._check(norms, examples)
+        _check_finite(norms, examples)
         scaled = torch.empty_like(features, dtype=self._dtype)
         torch.div(features, torch.where(norms > 0, norms, 1)[:, None], out=scaled)
         return {
             "features": scaled.cpu(),
             "squared_norms": norms.double().square().cpu(),
-            "logprob": said[0].cpu(),
-            "tokens": said[1].cpu(),
+            "logprob": totals[0].cpu(),
+            "tokens": totals[1].cpu(),
             "examples": torch.tensor(examples),
         }
 
-    def _densely_projected(self, features: Tensor) -> Tensor:
+    def _project_densely(self, features: Tensor) -> Tensor:
         """``features`` [examples, parameters] times random signs, [examples, dimensions], scaled to be unbiased."""
         dimensions, seed = self._recipe.gradients.dimensions, self._recipe.gradients.seed
         projected = features.new_zeros(len(features), dimensions)
         for name, (start, rows, columns) in self._sink.places.items():
-            numbers = features[:, start : start + rows * columns]
-            for block, some in enumerate(torch.split(numbers, SIGN_BLOCK, 1)):
+            entries = features[:, start : start + rows * columns]
+            for block, some in enumerate(torch.split(entries, SIGN_BLOCK, 1)):
                 signs = random_signs(name, block, dimensions, seed)[: some.shape[1]]
                 projected += some @ signs.to(features.device)
         return projected.div_(dimensions**0.5)
 
-    def _check(self, norms: Tensor, examples: Sequence[int]) -> None:
-        wrong = (~torch.isfinite(norms)).nonzero()[:, 0].tolist()
-        if wrong:
-            raise JobError(
-                f"Gradients of {len(wrong)} examples are no numbers (NaN or infinite), the first that of example "
-                f"{examples[wrong[0]]}: the checkpoint is damaged, or overflows",
-                "Probe the checkpoint (`mlv compute probe`); fine-tune again with a smaller `--learning-rate`.",
-            )
+
+def _check_finite(norms: Tensor, examples: Sequence[int]) -> None:
+    """Raise JobError if a norm [examples] is NaN or infinite."""
+    wrong = (~torch.isfinite(norms)).nonzero()[:, 0].tolist()
+    if wrong:
+        raise JobError(
+            f"Gradients of {len(wrong)} examples became NaN or infinite, the first that of example "
+            f"{examples[wrong[0]]}: the checkpoint is damaged, or overflows",
+            "Probe the checkpoint (`mlv compute probe`); fine-tune again with a smaller `--learning-rate`.",
+        )
 
 
-def _batched(rows: Sequence[Row], budget: int, most: int = sys.maxsize) -> Iterator[list[Row]]:
-    """Rows of alike length together: at most ``budget`` tokens with padding and ``most`` rows, at least one row."""
+def _batched(rows: Sequence[WeightedInput], budget: int, most: int = sys.maxsize) -> Iterator[list[WeightedInput]]:
+    """Rows of similar length together: at most ``budget`` tokens with padding and ``most`` rows, at least one row."""
     for indices in batches([len(row.inputs) + len(row.decoder) for row in rows], budget):
         for start in range(0, len(indices), max(1, most)):
             yield [rows[index] for index in indices[start : start + max(1, most)]]

@@ -1,4 +1,4 @@
-"""Scores from projected gradients: TRAK and TracIn, in blocks of targets that are ranked, summed and forgotten.
+"""Scores from projected gradients: TRAK and TracIn, in blocks of targets that are ranked, summed and dropped.
 
 With ``phi`` the features of a training example, ``x`` those of a target, both gradients of log-likelihoods, so that a
 positive score supports the traced quantity:
@@ -8,8 +8,8 @@ positive score supports the traced quantity:
   of ``phi``. ``Q = 1 - p``, p the probability per token of the example. Averaged over checkpoints.
 - TracIn (Pruthi et al. 2020; H equation 2): ``x phi``, or its cosine (H section 4.2). Summed over checkpoints.
 
-Only the kernel of the examples with themselves is ever whole, [examples, examples]; scores exist a block of targets at
-a time. Features are read in blocks of columns.
+Only the kernel of the examples with themselves is in memory as a whole, [examples, examples]; scores are made for one
+block of targets at a time. Features are read in blocks of columns.
 
 Imports torch at its top: import this module inside functions.
 """
@@ -44,12 +44,12 @@ RANKINGS: Final = {
 
 
 class Side(NamedTuple):
-    """What scores come from at one checkpoint."""
+    """The gradients at one checkpoint."""
 
     examples: GradientIndex
     targets: GradientIndex
     weight: float
-    """How much the checkpoint counts."""
+    """Of the checkpoint's scores."""
 
 
 class Scorer:
@@ -82,7 +82,7 @@ def _column_blocks(index: GradientIndex) -> Iterator[tuple[int, int]]:
 
 
 def _norms(index: GradientIndex) -> Tensor:
-    """Norms of the features, [examples]; 1 where there is nothing to normalise."""
+    """Norms of the features, [examples]; 1 for features that are all 0."""
     norms = index.squared_norms.sqrt().float()
     return torch.where(norms > 0, norms, 1)
 
@@ -103,7 +103,7 @@ def kernel(index: GradientIndex, cosine: bool) -> Tensor:
 def _factored(index: GradientIndex, attribution: Attribution) -> Tensor:
     """Cholesky factor of the kernel and lambda times the identity, lower triangle, [examples, examples], 64 bits.
 
-    Raises JobError where that is singular.
+    Raises JobError if that is singular.
     """
     products = kernel(index, attribution.similarity == "cosine").double()
     products.diagonal().add_(attribution.damping * products.diagonal().mean())
@@ -135,7 +135,7 @@ class Ranked(NamedTuple):
 
 
 def ranked(scores: Tensor, k: int) -> Ranked:
-    """The ``k`` highest and lowest of ``scores`` [targets, examples]; of equal ones the earlier example first."""
+    """The ``k`` highest and lowest of ``scores`` [targets, examples]; ties in the order of the examples."""
     return Ranked(_highest(scores, k), _highest(-scores, k))
 
 
@@ -150,8 +150,8 @@ def _highest(scores: Tensor, k: int) -> Tensor:
 
 
 def ranking_table(scores: Tensor, first_target: int, positions: Sequence[int], k: int) -> pl.DataFrame:
-    """:data:`RANKINGS` of ``scores`` [targets, examples], whose targets count from ``first_target``."""
-    where = torch.tensor(positions)
+    """:data:`RANKINGS` of ``scores`` [targets, examples], whose targets are numbered from ``first_target`` on."""
+    position_of = torch.tensor(positions)
     targets = torch.arange(first_target, first_target + len(scores)).repeat_interleave(k)
     ranks = torch.arange(1, k + 1).repeat(len(scores))
     tables = [
@@ -159,7 +159,7 @@ def ranking_table(scores: Tensor, first_target: int, positions: Sequence[int], k
             {
                 "target": targets.numpy(),
                 "rank": ranks.numpy(),
-                "position": where[found].flatten().numpy(),
+                "position": position_of[found].flatten().numpy(),
                 "score": scores.gather(1, found).flatten().numpy(),
             }
         ).with_columns(direction=pl.lit(direction))

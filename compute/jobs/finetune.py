@@ -11,16 +11,20 @@ to stop from where it was, and either ends with the weights of an unbroken run. 
 without some of its examples.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.models import files, loading
+from mlv.compute.models.families import SPAN
 from mlv.compute.training.spans import Examples, epoch_order, finetune_spec, make_trainer, read_splits, steps_per_epoch
 from mlv.schema.files import write_json
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.parquet import write_table
+
+if TYPE_CHECKING:
+    from mlv.compute.training.trainer import LogEntry
 
 
 def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT) -> None:
@@ -31,7 +35,7 @@ def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT)
     spec = finetune_spec(job)
     device = runtime.prepare(options.device, options.threads, spec.seed)
     runtime.check_precision(spec.precision, device)
-    loaded = loading.load(files.locate(job, spec.model), device=device)
+    loaded = loading.load(files.locate(job, spec.model), SPAN, device=device)
     splits = read_splits(job, spec, loaded.tokenizer)
     history = _train(job, spec, loaded, splits, progress)
     _write_outputs(job, spec, loaded, len(splits["train"].positions), history)
@@ -43,7 +47,7 @@ def _train(
     loaded: loading.LoadedModel,
     splits: dict[str, Examples],
     progress: Progress,
-) -> list[dict[str, Any]]:
+) -> "list[LogEntry]":
     """Train and publish a checkpoint per epoch; return the Trainer's log."""
     from mlv.compute.training import trainer as training
 
@@ -58,7 +62,7 @@ def _train(
         lambda epoch: training.publish(job, loaded, epoch),
     )
     training.train(job, trainer, progress, f"fine-tuning {spec.source} {','.join(spec.languages)}")
-    history: list[dict[str, Any]] = trainer.state.log_history
+    history: list[LogEntry] = trainer.state.log_history
     return history
 
 
@@ -67,7 +71,7 @@ def _write_outputs(
     spec: FinetuneSpec,
     loaded: loading.LoadedModel,
     examples: int,
-    history: list[dict[str, Any]],
+    history: "list[LogEntry]",
 ) -> None:
     from mlv.compute.training import trainer as training
 

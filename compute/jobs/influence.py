@@ -24,7 +24,8 @@ import polars as pl
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.models import files, loading, scoring
-from mlv.compute.models.loading import sentinel_ids
+from mlv.compute.models.families import SPAN, sentinel_ids
+from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.training import spans
 from mlv.schema.errors import JobError
 from mlv.schema.files import write_json
@@ -39,7 +40,7 @@ from mlv.schema.jobs.validate import ValidationSpec
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mlv.compute.attribution.gradients import Row
+    from mlv.compute.attribution.gradients import Tracer, WeightedInput
     from mlv.compute.attribution.index import GradientIndex
     from mlv.compute.attribution.scores import Scorer
 
@@ -71,7 +72,7 @@ def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT)
     sources = _scorers(job, spec.training, spec.checkpoints, spec.attribution, traced.targets, options, progress)
     scorers = list(sources)
     _write_parts(job, spec, traced, scorers, progress)
-    loaded = loading.load(files.locate(job, spec.model), device=device)
+    loaded = loading.load(files.locate(job, spec.model), SPAN, device=device)
     _write_outputs(job, spec, traced, scorers, _values(loaded, traced.targets, spec.quantity, options))
     write_json(job.outputs / "model.json", {**loaded.describe(), "model": spec.model.model_dump(mode="json")})
 
@@ -199,7 +200,7 @@ class _Indexer:
         own = name is not None and name[1] == f"finetune-{spec_hash(training)[:12]}"
         self.own_epoch = _epoch(training, reference) if own else None
         self._home = Path()
-        self._tracer: Any = None
+        self._tracer: Tracer | None = None
 
     def examples(self, progress: Progress, label: str) -> "GradientIndex":
         """The index of the training examples."""
@@ -229,7 +230,7 @@ class _Indexer:
         folder = index.folder_of(self._job.work, identity)
         return self._build(folder, identity, rows, self._home, progress, label)
 
-    def _identity(self) -> dict[str, Any]:
+    def _identity(self) -> dict[str, object]:
         from mlv.compute.attribution import index
 
         digest = getattr(self._job.spec(), "reference_digest", "")
@@ -239,9 +240,9 @@ class _Indexer:
     def _build(
         self,
         folder: Path,
-        identity: dict[str, Any],
-        rows: "list[list[Row]]",
-        reference: "list[Row] | Path",
+        identity: dict[str, object],
+        rows: "list[list[WeightedInput]]",
+        reference: "list[WeightedInput] | Path",
         progress: Progress,
         label: str,
     ) -> "GradientIndex":
@@ -250,48 +251,48 @@ class _Indexer:
         recipe = index.Recipe(identity, self._gradients, rows, reference, self._batch_tokens)
         return index.build(folder, recipe, self._load, progress, label)
 
-    def _reference_rows(self) -> "list[Row]":
+    def _reference_rows(self) -> "list[WeightedInput]":
         """Both answers of the reference probes, each an example of its own."""
         if self._gradients.projection != "principal":
             return []
         frame = read_table(self._job.inputs / "reference.parquet", scoring.COLUMNS)
         return [row for pair in target_rows(frame, self._tokenizer, "margin") for row in pair]
 
-    def _load(self) -> Any:
+    def _load(self) -> "Tracer":
         from mlv.compute.attribution.gradients import Tracer
 
         if self._tracer is None:
-            loaded = loading.load(self._folder, device=self._device)
+            loaded = loading.load(self._folder, SPAN, device=self._device)
             gradients = self._gradients
             self._tracer = Tracer(loaded.model, gradients.modules, gradients.stacks, gradients.output)
         return self._tracer
 
 
 def _example_rows(
-    job: JobDirectory, training: FinetuneSpec, tokenizer: Any, weights: dict[int, float]
-) -> "list[list[Row]]":
+    job: JobDirectory, training: FinetuneSpec, tokenizer: Tokenizer, weights: dict[int, float]
+) -> "list[list[WeightedInput]]":
     """The training examples as they were corrupted in some epochs, by position."""
-    from mlv.compute.attribution.gradients import Row
+    from mlv.compute.attribution.gradients import WeightedInput
 
-    rows: list[list[Row]] = []
+    rows: list[list[WeightedInput]] = []
     for epoch, weight in weights.items():
         for place, example in enumerate(spans.corrupted(job, training, tokenizer, epoch)):
             if len(rows) <= place:
                 rows.append([])
-            rows[place].append(Row(place, example.inputs, example.targets, len(example.targets), weight))
+            rows[place].append(WeightedInput(place, example.inputs, example.targets, len(example.targets), weight))
     return rows
 
 
-def target_rows(targets: pl.DataFrame, tokenizer: Any, quantity: Quantity) -> "list[list[Row]]":
+def target_rows(targets: pl.DataFrame, tokenizer: Tokenizer, quantity: Quantity) -> "list[list[WeightedInput]]":
     """The traced quantity of every target as passes through the model, with the weights that make it up."""
-    from mlv.compute.attribution.gradients import Row
+    from mlv.compute.attribution.gradients import WeightedInput
 
     sentinel = sentinel_ids(tokenizer)[0]
     probes = scoring.tokenise(targets, tokenizer)
     signs = _signs(targets, quantity)
     return [
         [
-            Row(number, probe.inputs, [sentinel, *answer], len(answer), sign / len(answer))
+            WeightedInput(number, probe.inputs, [sentinel, *answer], len(answer), sign / len(answer))
             for answer, sign in zip(probe.answers, pair, strict=True)
             if sign
         ]

@@ -19,21 +19,29 @@ import io
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.models import loading
+from mlv.compute.models.interfaces import Model, Tokenizer
 from mlv.compute.training.corruption import SpanCorruption
+from mlv.compute.training.spans import CorruptedExamples, collate
 from mlv.compute.training.streams import IntArray, Purpose, Stream
 from mlv.schema.errors import DataError, JobError, UsageError
 from mlv.schema.files import folder_aside, write_json
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.parquet import read_table, write_table
 from mlv.schema.jobs.pretrain import PretrainSpec
+
+if TYPE_CHECKING:
+    import transformers
+
+    from mlv.compute.training.trainer import LogEntry
 
 COLUMNS: Final = ("source", "language", "edition", "position", "text")
 
@@ -129,7 +137,7 @@ def preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-def new_model(name: str, vocabulary: int, device: str = "cpu") -> Any:
+def new_model(name: str, vocabulary: int, device: str = "cpu") -> Model:
     """An untrained mT5 of a preset, with an output matrix of its own; random numbers are torch's global ones."""
     import torch
     import transformers
@@ -149,10 +157,11 @@ def new_model(name: str, vocabulary: int, device: str = "cpu") -> Any:
     torch.nn.init.normal_(model.lm_head.weight, std=chosen.width**-0.5)
     model.config.tie_word_embeddings = False
     model.tie_weights()
-    return model.to(device)
+    untrained: Model = model.to(device)
+    return untrained
 
 
-def draw_segments(languages: Any, count: int, seed: int) -> IntArray:
+def draw_segments(languages: npt.ArrayLike, count: int, seed: int) -> IntArray:
     """Which segments to train on, in order: indices into ``languages`` [segments], [count]."""
     names, language_of = np.unique(np.asarray(languages, dtype=str), return_inverse=True)
     sizes = np.bincount(language_of)
@@ -188,13 +197,14 @@ def batch_order(lengths: IntArray, batch_size: int, seed: int) -> IntArray:
     return batches.ravel()
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
     """A Unigram tokenizer of at most ``vocabulary`` entries, sentinels and byte pieces included, for transformers.
 
     Raises UsageError for a vocabulary without room for learnt pieces, DataError where the text needs a larger one.
     """
     import transformers
-    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors
+    from tokenizers import Tokenizer as Backend
 
     if vocabulary <= RESERVED:
         raise UsageError(
@@ -210,7 +220,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
         *pieces,
         *((token, 0.0) for token in sentinels),
     ]
-    backend = Tokenizer(models.Unigram(entries, unk_id=2, byte_fallback=True))
+    backend = Backend(models.Unigram(entries, unk_id=2, byte_fallback=True))
     backend.normalizer = normalizers.NFKC()
     backend.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
     backend.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace()])
@@ -218,9 +228,10 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
         single=["$A", "</s>"], pair=["$A", "</s>", "$B", "</s>"], special_tokens=[("</s>", 1)]
     )
     backend.add_special_tokens([AddedToken(token, special=True) for token in (*SPECIAL_TOKENS, *sentinels)])
-    return transformers.PreTrainedTokenizerFast(
+    tokenizer: Tokenizer = transformers.PreTrainedTokenizerFast(
         tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     )
+    return tokenizer
 
 
 def _learnt_pieces(texts: Iterable[str], count: int) -> list[tuple[str, float]]:
@@ -261,7 +272,9 @@ def _learnt_pieces(texts: Iterable[str], count: int) -> list[tuple[str, float]]:
     ]
 
 
-def _tokenizer(job: JobDirectory, spec: PretrainSpec, texts: pl.Series, draws: IntArray, progress: Progress) -> Any:
+def _tokenizer(
+    job: JobDirectory, spec: PretrainSpec, texts: pl.Series, draws: IntArray, progress: Progress
+) -> Tokenizer:
     """The job's tokenizer: that of a broken-off run where there is one."""
     folder = job.work / "tokenizer"
     if not folder.exists():
@@ -280,7 +293,7 @@ def _train(
     texts: list[str],
     draws: IntArray,
     progress: Progress,
-) -> list[dict[str, Any]]:
+) -> "list[LogEntry]":
     """Train, publish ``checkpoints/epoch-0``, and return the Trainer's log."""
     from mlv.compute.training import trainer as training
 
@@ -291,7 +304,7 @@ def _train(
     corruption = SpanCorruption(
         loaded.sentinels, tokenizer.eos_token_id, spec.seed, spec.noise_density, spec.mean_span_length
     )
-    examples = training.CorruptedExamples([tokens[draw] for draw in draws], range(len(draws)), corruption, epoch=1)
+    examples = CorruptedExamples([tokens[draw] for draw in draws], range(len(draws)), corruption, epoch=1)
     order = batch_order(lengths[draws], spec.batch_size, spec.seed)
     recorder = training.Recorder(job, examples, spec.steps, progress, lambda _: None)
     trainer = training.OrderedTrainer(
@@ -299,16 +312,16 @@ def _train(
         model=loaded.model,
         args=_arguments(job, spec, loaded.device),
         train_dataset=examples,
-        data_collator=training.collate(tokenizer.pad_token_id),
+        data_collator=collate(tokenizer.pad_token_id),
         callbacks=[recorder],
     )
     training.train(job, trainer, progress, f"pretraining {spec.name}")
     training.publish(job, loaded, epoch=0)
-    history: list[dict[str, Any]] = trainer.state.log_history
+    history: list[LogEntry] = trainer.state.log_history
     return history
 
 
-def _arguments(job: JobDirectory, spec: PretrainSpec, device: str) -> Any:
+def _arguments(job: JobDirectory, spec: PretrainSpec, device: str) -> "transformers.TrainingArguments":
     from mlv.compute.training import trainer as training
 
     return training.single_device_arguments(
@@ -330,7 +343,7 @@ def _arguments(job: JobDirectory, spec: PretrainSpec, device: str) -> Any:
 
 
 def _write_outputs(
-    job: JobDirectory, spec: PretrainSpec, loaded: loading.LoadedModel, history: list[dict[str, Any]]
+    job: JobDirectory, spec: PretrainSpec, loaded: loading.LoadedModel, history: "list[LogEntry]"
 ) -> None:
     from mlv.compute.training import trainer as training
 

@@ -7,6 +7,7 @@ import polars as pl
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.models import files, loading
+from mlv.compute.models.families import SPAN
 from mlv.compute.models.scoring import COLUMNS, SCORES, Ambiguous, Probe, find_ambiguous, score, tokenise
 from mlv.schema.errors import DataError, JobError
 from mlv.schema.files import write_json
@@ -26,7 +27,7 @@ def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT)
     device = runtime.prepare(options.device, options.threads, spec.seed)
     runtime.check_precision(spec.precision, device)
     folder = files.locate(job, spec.model)
-    loading.check_architecture(folder)
+    loading.check_architecture(folder, SPAN)
     tokenizer = loading.load_tokenizer(folder)
     frame = read_table(job.inputs / "probes.parquet", COLUMNS)
     asked = tokenise(frame, tokenizer)
@@ -34,7 +35,7 @@ def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT)
     if ambiguous and not options.skip_ambiguous:
         raise _ambiguity(ambiguous)
     probes = _without(asked, ambiguous)
-    loaded = loading.load(folder, spec.precision, device)
+    loaded = loading.load(folder, SPAN, spec.precision, device)
     _write_parts(job, loaded, probes, options.batch_tokens, progress)
     _write_outputs(job, spec, loaded, probes, ambiguous)
 

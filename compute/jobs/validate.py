@@ -22,7 +22,7 @@ compared plainly.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -33,10 +33,11 @@ from mlv.compute.attribution.baselines import character_ngrams, random_baselines
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.models import files, loading
+from mlv.compute.models.families import SPAN
 from mlv.compute.models.scoring import COLUMNS, MASK
 from mlv.compute.training import spans
 from mlv.compute.training.corruption import BoolArray
-from mlv.compute.training.retraining import Retrain, Retrainer, Retraining, ask, askable, retrain_all
+from mlv.compute.training.retraining import Retrain, Retrainer, Retraining, mean_logprobs, retrain_all, tokenise_targets
 from mlv.compute.training.streams import FloatArray, IntArray, Purpose, Stream
 from mlv.schema.errors import JobError
 from mlv.schema.files import write_json
@@ -117,12 +118,12 @@ def validate(job: JobDirectory, options: ExecuteOptions, progress: Progress, sco
     study = read_study(job, spec)
     folder, last = files.locate(job, spec.training.model), files.locate(job, spec.model)
     tokenizer = loading.load_tokenizer(folder)
-    probes = askable(study.targets, tokenizer)
+    probes = tokenise_targets(study.targets, tokenizer)
     splits = spans.read_splits(job, spec.training, tokenizer)
     scores = score_all(job, study, scorer, options)
-    start = loading.load(folder, device=device)
+    start = loading.load(folder, SPAN, device=device)
     measure(job, study, scores, Retrainer(job, spec.training, start, splits, probes, options, progress))
-    _log_reproduction(job, ask(loading.load(last, device=device), probes, options.batch_tokens))
+    _log_reproduction(job, mean_logprobs(loading.load(last, SPAN, device=device), probes, options.batch_tokens))
     write_json(job.outputs / "model.json", {**start.describe(), "model": spec.model.model_dump(mode="json")})
 
 
@@ -358,7 +359,7 @@ def _removal_results(
         yield _results(study.targets[chosen], change, test="removal", seeds="same", n=1, **fixed)
 
 
-def _results(targets: pl.DataFrame, values: FloatArray, **fixed: Any) -> pl.DataFrame:
+def _results(targets: pl.DataFrame, values: FloatArray, **fixed: object) -> pl.DataFrame:
     """Rows of :data:`RESULTS` of some targets."""
     literals = {name: pl.lit(value) for name, value in fixed.items()}
     rows = targets.select("language", "question", value=pl.Series(values)).with_columns(**literals)

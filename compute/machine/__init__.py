@@ -1,1 +1,1 @@
-"""The machine that jobs run on: devices, threads, settings, and being told to stop."""
+"""The machine that jobs run on: devices, threads, settings, and stopping on a signal."""

@@ -1,4 +1,4 @@
-"""The machine a job runs on: device, threads, seeds, determinism, safe precision, and a record of all of it."""
+"""The machine that a job runs on: device, threads, seeds, determinism, safe precision, and a record of all of it."""
 
 import importlib.metadata
 import os
@@ -6,7 +6,7 @@ import platform
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mlv.schema.errors import UsageError
 from mlv.schema.jobs.spec import Precision
@@ -23,23 +23,23 @@ SLURM: Final = {
     "array_task": "SLURM_ARRAY_TASK_ID",
     "restarts": "SLURM_RESTART_COUNT",
 }
-"""What of a Slurm job is kept, and where Slurm says it."""
+"""What is recorded of a Slurm job, by Slurm's environment variables."""
 
 
 def device_name(choice: str) -> str:
-    """The torch device for cpu, cuda, mps or auto (the fastest there is). Raises UsageError where it is not there."""
+    """The torch device for cpu, cuda, mps or auto (the fastest). Raises UsageError if it is not available."""
     import torch
 
-    there: dict[str, Callable[[], bool]] = {
+    devices: dict[str, Callable[[], bool]] = {
         "cuda": torch.cuda.is_available,
         "mps": torch.backends.mps.is_available,
         "cpu": lambda: True,
     }
     if choice == "auto":
-        return next(name for name, available in there.items() if available())
-    if choice not in there:
+        return next(name for name, available in devices.items() if available())
+    if choice not in devices:
         raise UsageError(f"Unknown device {choice!r}", "Choose one of auto, cpu, cuda, mps.")
-    if not there[choice]():
+    if not devices[choice]():
         raise UsageError(f"This machine has no usable {choice} device", "Use `--device auto` or `--device cpu`.")
     return choice
 
@@ -47,8 +47,7 @@ def device_name(choice: str) -> str:
 def check_precision(precision: Precision, device: str) -> None:
     """Raise UsageError unless ``precision`` is safe on ``device``.
 
-    bf16 needs a GPU that computes in it and does not emulate it. fp16 is not offered at all: T5's activations overflow
-    its range.
+    bf16 needs a GPU that computes in it without emulation. fp16 is not offered: T5's activations overflow its range.
     """
     import torch
 
@@ -85,11 +84,11 @@ def quiet_libraries() -> None:
     transformers.logging.disable_progress_bar()
 
 
-def environment(device: str) -> dict[str, Any]:
-    """What a result depends on besides its specification: code, versions, hardware, determinism flags."""
+def environment(device: str) -> dict[str, object]:
+    """What a result depends on beside its specification: code, versions, hardware, determinism flags."""
     return {
         "mlv": importlib.metadata.version("mlv"),
-        **_working_copy(Path(__file__).parent),
+        **_working_copy(Path(__file__)),
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "hardware": _hardware(device),
@@ -99,15 +98,21 @@ def environment(device: str) -> dict[str, Any]:
 
 
 def slurm() -> dict[str, str]:
-    """Where on a cluster this process runs: what Slurm says of it; empty outside of one."""
+    """The Slurm job of this process; empty outside of Slurm."""
     return {name: os.environ[variable] for name, variable in SLURM.items() if variable in os.environ}
 
 
-def _working_copy(folder: Path) -> dict[str, Any]:
-    """Commit of the working copy that the code runs from, and whether it has changes; None for an installed package."""
-    commit = _git(folder, "rev-parse", "HEAD")
-    changes = _git(folder, "status", "--porcelain")
-    return {"git_commit": commit or None, "git_dirty": bool(changes) if commit else None}
+def _working_copy(file: Path) -> dict[str, object]:
+    """Commit of the working copy that the code in ``file`` is part of, and whether it has changes.
+
+    None for an installed package, even if its environment lies inside a repository: that is another project's.
+    """
+    if not _git(file.parent, "ls-files", file.name):
+        return {"git_commit": None, "git_dirty": None}
+    return {
+        "git_commit": _git(file.parent, "rev-parse", "--verify", "HEAD"),
+        "git_dirty": bool(_git(file.parent, "status", "--porcelain")),
+    }
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
@@ -120,7 +125,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def _hardware(device: str) -> dict[str, Any]:
+def _hardware(device: str) -> dict[str, object]:
     import torch
 
     gpu = torch.cuda.get_device_properties(0) if device == "cuda" else None
@@ -137,7 +142,7 @@ def _hardware(device: str) -> dict[str, Any]:
 
 
 def _cpu_name() -> str:
-    """Model name of the processor; Linux keeps it in /proc alone."""
+    """Model name of the processor; on Linux only /proc has it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -153,7 +158,7 @@ def _memory_bytes() -> int | None:
         return None
 
 
-def _determinism() -> dict[str, Any]:
+def _determinism() -> dict[str, object]:
     import torch
 
     return {

@@ -1,6 +1,6 @@
-"""Being told to stop: a signal sets a flag, and the work ends at the next place where it can.
+"""Stopping on a signal: it sets a flag, and the work ends at the next place where it can.
 
-A scheduler that wants a machine back, or whose time for a job runs out, sends a signal some time before it kills. What
+A scheduler that takes a machine back, or at the end of a job's time, sends a signal some time before it kills. Whatever
 is finished is on disk by then; training saves its state first (:class:`mlv.compute.training.trainer.Recorder`).
 """
 
@@ -13,22 +13,24 @@ from typing import Final
 from mlv.compute.machine.options import Progress
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-"""What schedulers send."""
+"""Signals that schedulers send."""
 
 
 class StoppedError(KeyboardInterrupt):
-    """The work was told to stop and has. Like Ctrl-C it is no fault, and nothing on its way may swallow it."""
+    """The work was stopped by a signal. Like Ctrl-C it is not a fault, and must not be caught on its way."""
 
 
-class _Told:
-    """Whether this process was told to stop; signals are the process's."""
+class _StopSignal:
+    """The signal to stop that this process received, if any; signals are for the process, not for one object."""
 
-    by: signal.Signals | None = None
+    received: signal.Signals | None = None
 
 
 @contextlib.contextmanager
-def handling(numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Have a handler for signals until the block ends."""
+def signal_handler(
+    numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], None]
+) -> Iterator[None]:
+    """Install a handler for signals until the block ends."""
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
@@ -38,21 +40,21 @@ def handling(numbers: Iterable[signal.Signals], handler: Callable[[int, FrameTyp
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[None]:
-    """Take :data:`SIGNALS` as a wish that the work should stop."""
+def stop_on_signals() -> Iterator[None]:
+    """Stop the work of the block on one of :data:`SIGNALS`; see :class:`Stoppable`."""
 
-    def told(number: int, _: object) -> None:
-        _Told.by = signal.Signals(number)
+    def receive(number: int, _: object) -> None:
+        _StopSignal.received = signal.Signals(number)
 
     try:
-        with handling(SIGNALS, told):
+        with signal_handler(SIGNALS, receive):
             yield
     finally:
-        _Told.by = None
+        _StopSignal.received = None
 
 
 class Stoppable:
-    """A progress that ends the work when the process was told to stop."""
+    """A progress that ends the work after a signal to stop."""
 
     def __init__(self, inner: Progress) -> None:
         self._inner = inner
@@ -62,7 +64,7 @@ class Stoppable:
         self._inner.start(total, unit, label)
 
     def advance(self, amount: int, **info: float | str) -> None:
-        """More is done. Raises StoppedError where the process was told to stop."""
+        """More is done. Raises StoppedError after a signal to stop."""
         self._inner.advance(amount, **info)
-        if _Told.by is not None:
-            raise StoppedError(f"told to stop ({_Told.by.name})")
+        if _StopSignal.received is not None:
+            raise StoppedError(f"stopped by {_StopSignal.received.name}")

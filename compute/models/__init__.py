@@ -1,1 +1,1 @@
-"""Models: finding, identifying, loading and asking them."""
+"""Models: finding, identifying, loading and probing them."""

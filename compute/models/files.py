@@ -1,104 +1,90 @@
-"""Finding, identifying and loading T5 and mT5 models: by hub name, local folder or checkpoint of a run.
+"""Finding and identifying models: by hub name, local folder or checkpoint of a run.
 
-A model is identified by content: the SHA-256 over its configuration, weights and tokenizer. The official mT5 and T5
-1.1 checkpoints carry an output matrix (``lm_head``) apart from the input embedding and say so with
-``tie_word_embeddings: false``, which transformers 5 overrides; :func:`load` keeps both matrices apart and the logits
-unscaled, also after saving and loading again.
+A model is identified by content: the SHA-256 over its configuration, weights and tokenizer.
 
 Weights are read from safetensors alone. PyTorch's own files (``.bin``) are pickles, which can run any program when they
 are opened: a model that has no others is refused, and :func:`convert` makes safetensors of them on request, taking
-tensors and nothing else. No code that comes with a model is ever run.
+tensors and nothing else.
 """
 
 import hashlib
-import json
-import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from mlv.schema.errors import DataError, JobError, NotFoundError, excerpt
+from mlv.compute.models.folder import (
+    SAFE_WEIGHTS,
+    TOKENIZER_FILES,
+    TORCH_WEIGHTS,
+    check_folder,
+    pickle_error,
+    weight_files,
+)
+from mlv.schema.errors import DataError, JobError, NotFoundError
 from mlv.schema.files import written_aside
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.pca import ProjectSpec
 from mlv.schema.jobs.pretrain import PretrainSpec
 from mlv.schema.jobs.spec import ModelRef
 
-SHOWN: Final = 500
-"""Characters that an error quotes of another library's."""
+if TYPE_CHECKING:
+    from torch import Tensor
 
-SAFE_INDEX: Final = "model.safetensors.index.json"
-SAFE_WEIGHTS: Final = ("model*.safetensors", SAFE_INDEX)
-TORCH_WEIGHTS: Final = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
-TOKENIZER_FILES: Final = (
-    "added_tokens.json",
-    "special_tokens_map.json",
-    "spiece.model",
-    "tokenizer.json",
-    "tokenizer.model",
-    "tokenizer_config.json",
-)
-VOCABULARIES: Final = ("tokenizer.json", "spiece.model", "tokenizer.model")
-"""Files of which a tokenizer has one, unless it reads bytes."""
-
-BYTE_TOKENIZER: Final = "ByT5Tokenizer"
-"""Class of the tokenizers that do, as ``tokenizer_config.json`` or ``config.json`` names it."""
-
-NEEDED: Final = ("config.json", *TOKENIZER_FILES, *SAFE_WEIGHTS)
+FETCHED: Final = ("config.json", *TOKENIZER_FILES, *SAFE_WEIGHTS)
 """What is fetched of a model on the hub."""
 
 
 def resolve(name_or_path: str, revision: str | None = None) -> ModelRef:
-    """Find a model and identify it: a local folder where there is one of that name, the hub otherwise.
+    """Find a model and identify it: a local folder if there is one of that name, else the hub.
 
-    ``HF_HOME`` and ``HF_HUB_OFFLINE`` are respected. Raises NotFoundError where the folder holds no model, or the hub
-    has none of that name or cannot be reached and the model is not in the cache; DataError where its weights are
-    pickles or it has no tokenizer.
+    ``HF_HOME`` and ``HF_HUB_OFFLINE`` are respected. Raises NotFoundError if the folder holds no model, or the hub has
+    none of that name or cannot be reached and the model is not in the cache; DataError if its weights are pickles or
+    it has no tokenizer.
     """
     folder = Path(name_or_path).expanduser()
     if _is_folder(folder):
-        _check_folder(folder)
+        check_folder(folder)
         return ModelRef(name=_local_name(folder.resolve()), digest=digest(folder), path=str(folder.resolve()))
     if folder.is_absolute() or name_or_path.startswith((".", "~")):
         raise NotFoundError(f"There is no folder {name_or_path}", "Name a folder with a model, or a hub name.")
-    snapshot = _download(name_or_path, revision, NEEDED)
-    if not _weights(snapshot):
-        raise _pickled(name_or_path, revision)
-    _check_folder(snapshot)
+    snapshot = _download(name_or_path, revision, FETCHED)
+    if not weight_files(snapshot):
+        raise pickle_error(name_or_path, revision)
+    check_folder(snapshot)
     return ModelRef(name=name_or_path, revision=snapshot.name, digest=digest(snapshot), path=str(snapshot))
 
 
 def convert(name_or_path: str, revision: str | None = None) -> Path:
     """Make ``model.safetensors`` beside the pickled weights of a folder or hub model, unless it is there; the folder.
 
-    Takes tensors out of a pickle and nothing else (PyTorch's ``weights_only``): what would run a program is refused.
-    Raises NotFoundError where there is no such model, DataError where its files hold more than tensors or are damaged.
+    Takes tensors out of a pickle and nothing else (PyTorch's ``weights_only``): a pickle that would run a program is
+    refused. Raises NotFoundError if there is no such model, DataError if its files hold more than tensors or are
+    damaged.
     """
     from safetensors.torch import save_file
 
     folder = Path(name_or_path).expanduser()
     if not _is_folder(folder):
-        folder = _download(name_or_path, revision, (*NEEDED, *TORCH_WEIGHTS))
-    if _weights(folder):
+        folder = _download(name_or_path, revision, (*FETCHED, *TORCH_WEIGHTS))
+    if weight_files(folder):
         return folder
     pickles = sorted(folder.glob(TORCH_WEIGHTS[0]))
     if not pickles:
-        raise NotFoundError(f"{folder} holds no weights.", "Name a folder in the transformers format, or a hub name.")
-    tensors = {name: tensor for path in pickles for name, tensor in _unpickled(path).items()}
+        raise NotFoundError(f"{folder} has no weights.", "Name a folder in the transformers format, or a hub name.")
+    tensors = {name: tensor for path in pickles for name, tensor in _load_pickle(path).items()}
     with written_aside(folder / "model.safetensors") as aside:
-        save_file(_each_once(tensors), aside, {"format": "pt"})
+        save_file(_without_duplicates(tensors), aside, {"format": "pt"})
     return folder
 
 
-def _unpickled(path: Path) -> dict[str, Any]:
-    """The tensors of a pickle by name."""
+def _load_pickle(path: Path) -> "dict[str, Tensor]":
+    """The tensors of a pickle by name. Raises DataError if it cannot be read or holds anything else."""
     import torch
 
     hint = "Fetch it again from an origin that you trust; there may be a copy as safetensors."
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    # the unpickler meets whatever a damaged or hostile file makes it do
+    # a damaged or hostile file can raise anything in the unpickler
     except Exception as error:
         raise DataError(f"{path} cannot be read as tensors alone: {str(error).splitlines()[0]}", hint) from error
     if not isinstance(found, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in found.values()):
@@ -106,8 +92,8 @@ def _unpickled(path: Path) -> dict[str, Any]:
     return found
 
 
-def _each_once(tensors: dict[str, Any]) -> dict[str, Any]:
-    """Tensors without those that are another under a second name, as the embedding of encoder and decoder is."""
+def _without_duplicates(tensors: "dict[str, Tensor]") -> "dict[str, Tensor]":
+    """The tensors, each under one name: files repeat the embedding for encoder and decoder."""
     kept: dict[object, str] = {}
     for name in sorted(tensors, key=lambda name: (name != "shared.weight", name)):
         kept.setdefault((tensors[name].data_ptr(), tensors[name].shape), name)
@@ -116,25 +102,25 @@ def _each_once(tensors: dict[str, Any]) -> dict[str, Any]:
 
 def digest(folder: Path) -> str:
     """SHA-256 over name and content of configuration, weights and tokenizer files, in the order of their names."""
-    whole = hashlib.sha256()
+    combined = hashlib.sha256()
     for path in sorted(_files(folder), key=lambda path: path.name):
         with path.open("rb") as file:
-            whole.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return whole.hexdigest()
+            combined.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return combined.hexdigest()
 
 
 def locate(job: JobDirectory, reference: ModelRef) -> Path:
-    """Folder of a model that a job reads, as its provenance says.
+    """Folder of a model that a job reads, by the job's provenance.
 
-    Raises NotFoundError where it is gone, JobError where its content is not the one that was planned.
+    Raises NotFoundError if it is gone, JobError if its content is not what the job was planned with.
     """
-    folder = Path(_recorded(job, reference) or "missing model_path")
+    folder = Path(_recorded_path(job, reference) or "missing model_path")
     if not folder.is_dir():
         raise NotFoundError(
             f"Model {reference.name} of {job.path.name} is not at {folder}",
             "Put it back, or set its path in provenance.json (model_paths or model_path) to where it is now.",
         )
-    _check_folder(folder)
+    check_folder(folder)
     if digest(folder) != reference.digest:
         raise JobError(
             f"Model {reference.name} at {folder} is not the one that {job.path.name} was planned with: "
@@ -144,41 +130,13 @@ def locate(job: JobDirectory, reference: ModelRef) -> Path:
     return folder
 
 
-def _recorded(job: JobDirectory, reference: ModelRef) -> str:
-    """Where the provenance says that a model is: in ``model_paths`` by name, in ``model_path`` the job's own."""
+def _recorded_path(job: JobDirectory, reference: ModelRef) -> str:
+    """Path of a model in the provenance: ``model_paths`` has it by name, ``model_path`` is that of the job's own."""
     provenance, spec = job.read_json("provenance.json"), job.spec()
     path: str = provenance.get("model_paths", {}).get(reference.name, "")
     if not path and not isinstance(spec, PretrainSpec | ProjectSpec) and spec.model.name == reference.name:
         path = provenance.get("model_path", "")
     return path or reference.path
-
-
-def check_tokenizer(folder: Path) -> None:
-    """Raise DataError where a folder has no tokenizer: transformers would make an empty one up."""
-    if any((folder / name).exists() for name in VOCABULARIES):
-        return
-    named = [read_json(path).get("tokenizer_class") for path in folder.glob("*config.json")]
-    if BYTE_TOKENIZER not in named:
-        raise DataError(
-            f"{folder} has no tokenizer: none of {', '.join(VOCABULARIES)}.",
-            "Put that of the model beside its weights, or name a model that comes with its own.",
-        )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """An object of JSON. Raises DataError where the file holds none."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not JSON: {shortened(error)}", "Fetch the model again.") from error
-    if not isinstance(value, dict):
-        raise DataError(f"{path} holds no JSON object.", "Fetch the model again.")
-    return value
-
-
-def shortened(error: Exception) -> str:
-    """What an error says, as much as a person reads."""
-    return excerpt(str(error) or type(error).__name__, SHOWN)
 
 
 def _is_folder(path: Path) -> bool:
@@ -191,7 +149,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _download(name: str, revision: str | None, patterns: Sequence[str]) -> Path:
-    """Folder of a hub model in the cache, with the files of some patterns, fetched where they are not there."""
+    """Folder of a hub model in the cache, with the files of some patterns, fetched if they are missing."""
     import huggingface_hub
 
     try:
@@ -207,63 +165,19 @@ def _download(name: str, revision: str | None, patterns: Sequence[str]) -> Path:
     except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise NotFoundError(
-            f"Model {name}{f' at {revision}' if revision else ''} is no folder, not in the hub's cache, and could not "
-            f"be fetched: {reason}",
+            f"Model {name}{f' at {revision}' if revision else ''} is not a folder, not in the hub's cache, and could "
+            f"not be fetched: {reason}",
             "Check the name, fetch it once with network (`hf download NAME`), or name a folder with a model.",
         ) from error
 
 
-def _check_folder(folder: Path) -> None:
-    """Raise NotFoundError unless the folder has a configuration and weights, DataError where they are not safe or have
-    no tokenizer beside them."""
-    missing = [] if (folder / "config.json").exists() else ["config.json"]
-    if not _weights(folder):
-        if any(folder.glob(TORCH_WEIGHTS[0])):
-            raise _pickled(str(folder), None)
-        missing.append("weights (model.safetensors)")
-    elif (folder / SAFE_INDEX).exists():
-        _check_index(folder)
-    if missing:
-        raise NotFoundError(
-            f"{folder} holds no model: {' and '.join(missing)} missing",
-            "Name a folder in the transformers format, e.g. jobs/RUN/checkpoints/epoch-5.",
-        )
-    check_tokenizer(folder)
-
-
-def _pickled(model: str, revision: str | None) -> DataError:
-    """The error for a model whose weights are pickles."""
-    at = f" --revision {shlex.quote(revision)}" if revision else ""
-    return DataError(
-        f"The weights of {model} are pickles (pytorch_model.bin) or missing, and a pickle can run any program.",
-        f"Make safetensors of them, which takes tensors alone: mlv compute convert {shlex.quote(model)}{at}",
-    )
-
-
-def _check_index(folder: Path) -> None:
-    """Raise DataError where the index of the weights names files that are none of the folder's."""
-    places = read_json(folder / SAFE_INDEX).get("weight_map")
-    files = {str(place) for place in places.values()} if isinstance(places, dict) else {"nothing"}
-    strange = sorted(file for file in files if not re.fullmatch(r"model[\w.-]*\.safetensors", file))
-    if strange:
-        raise DataError(
-            f"{folder / SAFE_INDEX} names {strange[0][:100]!r}, which is no weights file of the folder.",
-            "Fetch the model again from its origin.",
-        )
-
-
-def _weights(folder: Path) -> list[Path]:
-    """Weight files, and their index."""
-    return [path for pattern in SAFE_WEIGHTS for path in folder.glob(pattern)]
-
-
 def _files(folder: Path) -> list[Path]:
     tokenizer = [folder / name for name in TOKENIZER_FILES if (folder / name).exists()]
-    return [folder / "config.json", *_weights(folder), *tokenizer]
+    return [folder / "config.json", *weight_files(folder), *tokenizer]
 
 
 def _local_name(folder: Path) -> str:
-    """``run/epoch-N`` for a checkpoint of a run, else the folder's own name."""
+    """``RUN/epoch-N`` for a checkpoint of a run, else the folder's own name."""
     if folder.parent.name == "checkpoints":
         return f"{folder.parent.parent.name}/{folder.name}"
     return folder.name

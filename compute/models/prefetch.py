@@ -1,6 +1,6 @@
-"""Fetching a model of the hub before it is needed: where there is network, for jobs that run where there is none.
+"""Fetching a model of the hub in advance, on a machine with network, for jobs on machines without.
 
-What is fetched is checked as far as that goes without loading weights, which a login node may have no memory for.
+It is checked as far as possible without loading weights, for which a login node may have too little memory.
 """
 
 import json
@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlv.compute.models import files, loading
-from mlv.compute.models.loading import sentinel_ids
+from mlv.compute.models.families import SPAN
+from mlv.compute.models.folder import SAFE_INDEX
 from mlv.schema.errors import DataError, DownloadError, UsageError
 from mlv.schema.jobs.spec import ModelRef
 
@@ -24,50 +25,50 @@ class Fetched(NamedTuple):
 def prefetch(name: str, revision: str | None = None) -> Fetched:
     """Fetch a T5 or mT5 with its tokenizer into the hub's cache, unless it is there, at one commit of the hub.
 
-    Raises UsageError where the hub may not be asked, NotFoundError where it has no such model or cannot be reached,
-    DataError where something is missing, damaged, or not safe to open.
+    Raises UsageError if the hub is switched off, NotFoundError if it has no such model or cannot be reached, DataError
+    if something is missing, damaged, or not safe to open.
     """
     from huggingface_hub.constants import HF_HUB_OFFLINE
 
     if HF_HUB_OFFLINE:
-        raise UsageError("HF_HUB_OFFLINE is set, so nothing can be fetched.", "Unset it, where there is network.")
+        raise UsageError("HF_HUB_OFFLINE is set, so nothing can be fetched.", "Unset it on a machine with network.")
     found = files.resolve(name, revision)
     folder = Path(found.path)
-    loading.check_architecture(folder)
-    sentinel_ids(loading.load_tokenizer(folder))
+    loading.check_architecture(folder, SPAN)
+    SPAN.special_tokens(loading.load_tokenizer(folder))
     _check_weights(folder)
-    _check_found_offline(name, revision, folder)
+    _check_offline(name, revision, folder)
     return Fetched(found, sum(path.stat().st_size for path in folder.iterdir()))
 
 
 def _check_weights(folder: Path) -> None:
-    """Raise DataError unless every weights file is whole and has the tensors that the index says are in it."""
+    """Raise DataError unless every weights file is complete and has the tensors that the index lists for it."""
     import safetensors
 
-    index = folder / files.SAFE_INDEX
-    promised: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"] if index.exists() else {}
-    held: dict[str, str] = {}
-    for path in sorted({*folder.glob("model*.safetensors"), *(folder / file for file in promised.values())}):
+    index = folder / SAFE_INDEX
+    listed: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"] if index.exists() else {}
+    stored: dict[str, str] = {}
+    for path in sorted({*folder.glob("model*.safetensors"), *(folder / file for file in listed.values())}):
         try:
             with safetensors.safe_open(path, "np") as tensors:
-                held |= dict.fromkeys(tensors.keys(), path.name)
+                stored |= dict.fromkeys(tensors.keys(), path.name)
         except (OSError, safetensors.SafetensorError) as error:
             raise DataError(f"{path} cannot be read: {error}", "Delete it and fetch the model again.") from error
-    absent = sorted(name for name, file in promised.items() if held.get(name) != file)
+    absent = sorted(name for name, file in listed.items() if stored.get(name) != file)
     if absent:
         raise DataError(f"The weights in {folder} lack {', '.join(absent[:5])}.", "Name another revision of the model.")
 
 
-def _check_found_offline(name: str, revision: str | None, folder: Path) -> None:
+def _check_offline(name: str, revision: str | None, folder: Path) -> None:
     """Raise DownloadError unless the cache alone leads from the name to the folder."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         found = Path(
-            snapshot_download(name, revision=revision, allow_patterns=list(files.NEEDED), local_files_only=True)
+            snapshot_download(name, revision=revision, allow_patterns=list(files.FETCHED), local_files_only=True)
         )
     except LocalEntryNotFoundError as error:
-        raise DownloadError(f"{name} was fetched but is not found in the cache: {error}", "Fetch it again.") from error
+        raise DownloadError(f"{name} was fetched but is not in the cache: {error}", "Fetch it again.") from error
     if found != folder:
         raise DownloadError(f"{name} was fetched to {folder}, but the cache leads to {found}.", "Fetch it again.")

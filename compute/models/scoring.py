@@ -1,30 +1,33 @@
-"""Asking a model the probes of a set by teacher forcing (E section 3.4).
+"""Scoring the answers of probes by teacher forcing (E section 3.4).
 
 ``[MASK]`` in a probe's template becomes the first sentinel; the decoder is given the sentinel and then an answer, and
 the answer's own tokens are scored: their logits, and their log-probabilities over the full vocabulary in nats. What
-the decoder would say after the answer (``<extra_id_1>``) cannot change these and is left out.
+the decoder would generate after the answer (``<extra_id_1>``) cannot change these and is left out.
 
-The template is tokenised with the sentinel in it, as the model's own tokenizer reads it: mT5's keeps what follows the
-sentinel without a space (``[MASK].``, ``[MASK]dir``) a continuation, others begin a word there. The sentinel itself
-always begins a word, so a prefix (``ber[MASK]``) is set apart. Where a tokenizer takes a sentinel inside a text to
-pieces, the parts before and after it are tokenised apart. Answers are tokenised as texts of their own.
+The template is tokenised with the sentinel in it, as the model's own tokenizer reads it: mT5's treats text after the
+sentinel without a space (``[MASK].``, ``[MASK]dir``) as a continuation, others begin a word there. The sentinel itself
+always begins a word, so a prefix (``ber[MASK]``) is set apart. If a tokenizer splits a sentinel inside a text into
+pieces, the parts before and after it are tokenised separately. Answers are tokenised as texts of their own.
 
-Each probe is encoded once for both answers. Probes of alike length share a batch; only decoder states at answer
+Each probe is encoded once for both answers. Probes of similar length share a batch; only decoder states at answer
 positions are projected to the vocabulary, a bounded number at a time.
 """
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
 from mlv.compute.machine.options import SILENT, Progress
 from mlv.compute.models import loading
-from mlv.compute.models.loading import sentinel_ids
+from mlv.compute.models.families import sentinel_ids
+from mlv.compute.models.interfaces import Tokenizer
 from mlv.schema.errors import DataError
 from mlv.schema.papers.echoes import SENTINEL
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 MASK: Final = "[MASK]"
 
@@ -42,10 +45,10 @@ SCORES: Final = {
 """Columns of ``outputs/probe_logits.parquet``; sums are over the answer's tokens, log-probabilities in nats."""
 
 LOGITS_AT_ONCE: Final = 2**24
-"""Logits held at a time: 64 MB in 32 bits, 67 positions of mT5's vocabulary."""
+"""Logits in memory at a time: 64 MB in 32 bits, 67 positions of mT5's vocabulary."""
 
 ANSWER_SHARE: Final = 4
-"""A batch of probes is decoded with this part of its token budget at a time, answers of alike length together."""
+"""A batch of probes is decoded with this part of its token budget at a time, answers of similar length together."""
 
 
 class Probe(NamedTuple):
@@ -57,18 +60,18 @@ class Probe(NamedTuple):
     """Template with the sentinel and the end of sequence."""
 
     answers: tuple[list[int], list[int]]
-    """Tokens of the first and second answer, nothing around them."""
+    """Tokens of the first and second answer, without special tokens."""
 
 
 class Ambiguous(NamedTuple):
-    """A probe that cannot be asked, and why."""
+    """A probe that cannot be scored, and why."""
 
     question: str
     language: str
     reason: str
 
 
-def tokenise(frame: pl.DataFrame, tokenizer: Any) -> list[Probe]:
+def tokenise(frame: pl.DataFrame, tokenizer: Tokenizer) -> list[Probe]:
     """Token ids of all probes, in the order of ``frame``. Raises DataError unless every template has one mask."""
     _check_masks(frame)
     first, second = (
@@ -88,7 +91,7 @@ def tokenise(frame: pl.DataFrame, tokenizer: Any) -> list[Probe]:
     ]
 
 
-def _inputs(templates: list[str], tokenizer: Any) -> list[list[int]]:
+def _inputs(templates: list[str], tokenizer: Tokenizer) -> list[list[int]]:
     """Token ids of templates with the first sentinel in the mask's place, no end of sequence."""
     sentinel = sentinel_ids(tokenizer)[0]
     halves = [template.split(MASK) for template in templates]
@@ -102,8 +105,8 @@ def _inputs(templates: list[str], tokenizer: Any) -> list[list[int]]:
     ]
 
 
-def find_ambiguous(probes: Sequence[Probe], tokenizer: Any) -> list[Ambiguous]:
-    """Probes whose answers the tokenizer cannot tell apart, or that have an answer without tokens. Needs no weights."""
+def find_ambiguous(probes: Sequence[Probe], tokenizer: Tokenizer) -> list[Ambiguous]:
+    """Probes whose two answers have the same tokens, or one of whose answers has none. Needs no weights."""
     return [
         Ambiguous(probe.question, probe.language, reason)
         for probe in probes
@@ -129,7 +132,7 @@ def score(
 
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Indices of rows of alike length: at most ``budget`` tokens a batch with padding, at least one row."""
+    """Indices of rows of similar length: at most ``budget`` tokens a batch with padding, at least one row."""
     longest_first = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
     start = 0
     while start < len(longest_first):
@@ -153,58 +156,45 @@ def _score_batch(
     """Scores of a batch of probes, by row of the batch and answer; ``budget`` decoder tokens at a time."""
     import torch
 
+    from mlv.compute.models.tensors import pad
+
     keys = [(row, answer) for row in range(len(probes)) for answer in (1, 2)]
     answers = [probes[row].answers[answer - 1] for row, answer in keys]
     scores: dict[tuple[int, int], AnswerScore] = {}
     with torch.inference_mode():
-        inputs, attention = _padded([probe.inputs for probe in probes], loaded.device)
+        inputs, attention = pad([probe.inputs for probe in probes], device=loaded.device)
         encoded = loaded.model.get_encoder()(input_ids=inputs, attention_mask=attention).last_hidden_state
         for some in batches([1 + len(answer) for answer in answers], budget):
             rows = torch.tensor([keys[index][0] for index in some], device=loaded.device)
             chosen = [answers[index] for index in some]
             states = _answer_states(loaded, encoded[rows], attention[rows], chosen)
-            found = _score_answers(loaded.model.lm_head, states, chosen)
+            found = _score_answers(loaded.model.get_output_embeddings(), states, chosen)
             scores.update(zip([keys[index] for index in some], found, strict=True))
     return scores
 
 
-def _answer_states(loaded: loading.LoadedModel, encoded: Any, attention: Any, answers: list[list[int]]) -> Any:
+def _answer_states(
+    loaded: loading.LoadedModel, encoded: "Tensor", attention: "Tensor", answers: list[list[int]]
+) -> "Tensor":
     """What the output matrix is given at the positions that predict answer tokens, [answer tokens, width].
 
     ``encoded`` [answers, tokens, width] and ``attention`` [answers, tokens] are those of each answer's probe.
     """
     import torch
 
+    from mlv.compute.models.tensors import head_input, pad
+
     start, sentinel = loaded.model.config.decoder_start_token_id, loaded.sentinels[0]
     # the last token of an answer predicts nothing that is scored
-    fed, _ = _padded([[start, sentinel, *answer[:-1]] for answer in answers], loaded.device)
+    decoder, _ = pad([[start, sentinel, *answer[:-1]] for answer in answers], device=loaded.device)
     lengths = torch.tensor([len(answer) for answer in answers], device=loaded.device)
-    places = torch.arange(fed.shape[1], device=loaded.device)
-    with _head_input(loaded.model) as states:
-        loaded.model(encoder_outputs=(encoded,), attention_mask=attention, decoder_input_ids=fed, use_cache=False)
+    places = torch.arange(decoder.shape[1], device=loaded.device)
+    with head_input(loaded.model.get_output_embeddings()) as states:
+        loaded.model(encoder_outputs=(encoded,), attention_mask=attention, decoder_input_ids=decoder, use_cache=False)
     return states[0][(places >= 1) & (places <= lengths[:, None])]
 
 
-@contextlib.contextmanager
-def _head_input(model: Any) -> Iterator[list[Any]]:
-    """Catch what the output matrix is given, [batch, tokens, width], and let it project nothing.
-
-    Caught there, the states are scaled by the model's own rule, which differs between T5 and mT5.
-    """
-    caught: list[Any] = []
-
-    def catch(_: Any, arguments: tuple[Any, ...]) -> tuple[Any]:
-        caught.append(arguments[0])
-        return (arguments[0][:, :0],)
-
-    handle = model.lm_head.register_forward_pre_hook(catch)
-    try:
-        yield caught
-    finally:
-        handle.remove()
-
-
-def _score_answers(head: Any, states: Any, answers: list[list[int]]) -> list[AnswerScore]:
+def _score_answers(head: "nn.Linear", states: "Tensor", answers: list[list[int]]) -> list[AnswerScore]:
     """Scores of answers whose tokens are predicted from ``states`` [answer tokens, width], in their order."""
     import torch
 
@@ -217,28 +207,18 @@ def _score_answers(head: Any, states: Any, answers: list[list[int]]) -> list[Ans
     ]
 
 
-def _score_states(head: Any, states: Any, targets: Any) -> tuple[list[float], list[float]]:
+def _score_states(head: "nn.Linear", states: "Tensor", targets: "Tensor") -> tuple[list[float], list[float]]:
     """Logit and log-probability of each target token, [positions] each; a bounded number of logits at a time."""
     import torch
 
     logits, logprobs = [], []
     chunk = max(1, LOGITS_AT_ONCE // head.out_features)
-    for some, wanted in zip(states.split(chunk), targets.split(chunk), strict=True):
+    for some, wanted in zip(torch.split(states, chunk), torch.split(targets, chunk), strict=True):
         rows = head(some).float()
         picked = rows.gather(1, wanted[:, None]).squeeze(1)
         logits.append(picked)
         logprobs.append(picked - torch.logsumexp(rows, dim=1))
     return torch.cat(logits).tolist(), torch.cat(logprobs).tolist()
-
-
-def _padded(rows: list[list[int]], device: str) -> tuple[Any, Any]:
-    """Rows padded with 0, and where they are not padding; both [rows, longest]."""
-    import torch
-
-    lengths = torch.tensor([len(row) for row in rows])
-    longest = int(lengths.max())
-    ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
-    return ids.to(device), (torch.arange(longest) < lengths[:, None]).long().to(device)
 
 
 def _check_masks(frame: pl.DataFrame) -> None:
@@ -250,8 +230,8 @@ def _check_masks(frame: pl.DataFrame) -> None:
         )
 
 
-def _ambiguous_reason(probe: Probe, tokenizer: Any) -> str:
-    """Why a probe cannot be asked; empty where it can."""
+def _ambiguous_reason(probe: Probe, tokenizer: Tokenizer) -> str:
+    """Why a probe cannot be scored; empty if it can."""
     first, second = probe.answers
     empty = [side for side, answer in (("first", first), ("second", second)) if not answer]
     if empty:

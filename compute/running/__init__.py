@@ -1,1 +1,1 @@
-"""Running job directories: here, on several workers, or on a Slurm cluster."""
+"""Running job directories: in this process, on several workers, or on a Slurm cluster."""

@@ -1,8 +1,8 @@
 """Running a planned job on this machine: dispatch, state, events, and failures that a researcher can act on.
 
-A job that is done is not run again, unless what it found is gone; one that failed or was killed goes on from its last
-finished unit of work. One process at a time runs a job: it holds ``lock`` in the job directory, a lock of the operating
-system that ends with the process, however that ends.
+A job that is done is not run again, unless its outputs are gone; one that failed or was killed resumes from its last
+finished unit of work. One process at a time runs a job: it locks ``lock`` in the job directory, by a lock of the
+operating system that ends with the process, however that ends.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ Runner = Callable[[JobDirectory, ExecuteOptions, Progress], None]
 
 MEMORY_SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
 DISK_SIGNS = ("no space left on device", "pytorchstreamwriter failed writing")
-"""How libraries word what the operating system told them, in lower case."""
+"""How libraries word errors of the operating system, in lower case."""
 
 NEEDED = {kind: names if kind == "project" else ("model.json", *names) for kind, names in OUTPUTS.items()}
 """Files of ``outputs/`` without which a job cannot be committed, by kind."""
@@ -61,7 +61,7 @@ def execute(path: Path, options: ExecuteOptions | None = None, progress: Progres
 
 
 def _sweep(job: JobDirectory) -> None:
-    """Remove what a worker that was killed left half written."""
+    """Remove the unfinished files of a worker that was killed."""
     for folder in (job.outputs, job.checkpoints, job.work):
         for left in list(folder.rglob(".*.part")):
             if left.is_dir():
@@ -77,9 +77,9 @@ def _finished(job: JobDirectory, spec: JobSpec) -> bool:
 
 @contextlib.contextmanager
 def _held(job: JobDirectory) -> Iterator[None]:
-    """Keep other processes from running the job. Raises JobRunningError where one does.
+    """Keep other processes from running the job. Raises JobRunningError if one runs it.
 
-    The lock file stays: to delete it would let two processes hold a lock of the same name.
+    The lock file is not deleted: otherwise two processes could have a lock of the same name.
     """
     with (job.path / "lock").open("a+", encoding="utf-8") as lock:
         try:
@@ -94,7 +94,7 @@ def _held(job: JobDirectory) -> Iterator[None]:
 
 
 def is_running(job: JobDirectory) -> bool:
-    """Whether a process runs the job. One that was killed while it ran is not, whatever its state says."""
+    """Whether a process runs the job. A job whose process was killed is not running, although its state is."""
     if job.state() != "running":
         return False
     try:
@@ -108,7 +108,7 @@ def is_running(job: JobDirectory) -> bool:
 
 
 def _running(job: JobDirectory, pid: str) -> JobRunningError:
-    """The error for a job that process ``pid`` runs; empty where it has not said so yet."""
+    """The error for a job that process ``pid`` runs; empty if the process has not written it yet."""
     return JobRunningError(
         f"{job.path.name} is being run by {f'process {pid}' if pid else 'another process'}.",
         f"Wait for it or end it, then `mlv runs resume {job.path.name}`.",
@@ -144,14 +144,14 @@ def _runner(spec: JobSpec) -> Runner:
 
 @contextlib.contextmanager
 def _recorded(job: JobDirectory, options: ExecuteOptions) -> Iterator[None]:
-    """Keep the job's state, times, events and surroundings."""
+    """Record the job's state, times, events and environment."""
     provenance = job.read_json("provenance.json")
     job.log("resumed" if provenance.get("started_at") else "started", **runtime.slurm())
     job.set_state("running")
     job.update_provenance(started_at=provenance.get("started_at") or now().isoformat())
     try:
         yield
-        # after the work, so that it tells the flags and threads that the work ran with
+        # after the work: these are the flags and threads that it ran with
         device = runtime.device_name(options.device)
         job.update_provenance(environment=runtime.environment(device), finished_at=now().isoformat())
         job.log("finished")
@@ -170,7 +170,7 @@ def _recorded(job: JobDirectory, options: ExecuteOptions) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _explained(job: JobDirectory) -> Iterator[None]:
-    """Turn failures of the machine into JobErrors that say what to do."""
+    """Turn failures of the machine into JobErrors with a hint."""
     try:
         yield
     except MlvError:
@@ -183,12 +183,12 @@ def _explained(job: JobDirectory) -> Iterator[None]:
 
 
 def _explanation(job: JobDirectory, error: Exception) -> JobError | None:
-    """What a failure of the machine means; None for one that is not known."""
+    """The error for a failure of the machine; None if it is an unknown one."""
     text = str(error).lower()
     if isinstance(error, pickle.UnpicklingError):
         return JobError(
             f"A training state in {job.work} cannot be read as tensors alone: it is damaged, or made to run a program.",
-            f"Delete {job.work}, then `mlv runs resume {job.path.name}`: the job begins anew.",
+            f"Delete {job.work}, then `mlv runs resume {job.path.name}`: the job starts again.",
         )
     if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or any(sign in text for sign in DISK_SIGNS):
         return JobError(

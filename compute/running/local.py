@@ -1,8 +1,7 @@
 """Launchers: where job directories are executed. A launcher knows nothing of studies or stores.
 
-What it is given are job directories; what it gives back is how their workers ended. Whether a job is done its directory
-tells. A launcher for another scheduler has to have what :class:`Launcher` has; that for Slurm is in
-``mlv.compute.running.slurm``.
+It is given job directories, and returns how their workers ended; whether a job is done is in its directory. A launcher
+for another scheduler needs what :class:`Launcher` has; that for Slurm is in ``mlv.compute.running.slurm``.
 """
 
 import contextlib
@@ -18,11 +17,13 @@ from typing import Final, NamedTuple, Protocol
 from mlv.compute.machine.options import ExecuteOptions
 
 LOG: Final = "worker.log"
-"""File in a job directory with what its workers said."""
+"""File in a job directory with the output of its workers."""
 
-_GLANCE_SECONDS = 0.05
-_PATIENCE_SECONDS = 10.0
-"""How long a worker that was told to stop may take."""
+POLL_INTERVAL: Final = 0.05
+"""Seconds between two looks at the workers."""
+
+STOP_TIMEOUT: Final = 10.0
+"""Seconds that a worker has to end after SIGTERM."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Ended:
     """Exit status; the negative number of the signal that killed it."""
 
     reason: str = ""
-    """Why, where more is known than the code."""
+    """Why it failed, if more is known than the code."""
 
     @property
     def how(self) -> str:
@@ -50,26 +51,26 @@ class Ended:
 class Launcher(Protocol):
     """Executes job directories, several at a time."""
 
-    trouble: str
-    """What keeps it from working at the moment; empty where nothing does."""
+    problem: str
+    """What keeps it from working at the moment; empty if nothing does."""
 
     @property
     def free(self) -> int:
         """How many more jobs could be started now."""
 
     def start(self, jobs: Sequence[Path]) -> None:
-        """Have jobs executed; there have to be as many free places."""
+        """Have jobs executed, no more than there are free places."""
 
     def adopt(self, job: Path) -> bool:
-        """Watch a job as if it had been started here; False where it is none of this kind of launcher's."""
+        """Watch a job as if it had been started here; False if it does not run on this kind of launcher."""
 
     def wait(self, seconds: float) -> list[Ended]:
-        """Workers that ended since the last call; waits for the first at most so long."""
+        """Workers that ended since the last call; waits for the first for so long at most."""
 
     def stop(self) -> int:
-        """Let go of all workers; return how many run on or wait without this launcher, to be adopted by another.
+        """Stop watching all workers; return how many continue without this launcher and can be adopted by another.
 
-        Those that do not are ended: their jobs go on from their last finished unit of work when they are started again.
+        The others are ended: their jobs resume from their last finished unit of work when they are started again.
         """
 
 
@@ -82,32 +83,35 @@ class _Worker(NamedTuple):
 class LocalLauncher:
     """Workers on this machine: one process for each job, with a share of its CPU threads, and a GPU each.
 
-    Workers that are stopped have a moment to save what they have, then they are killed: what they write is written
-    aside, and a job that was killed goes on from there. They run in sessions of their own, so that Ctrl-C reaches them
-    through the launcher alone.
+    Workers that are stopped have :data:`STOP_TIMEOUT` to save what they have, then they are killed: all files are
+    written aside and renamed, so a killed job resumes from what it finished. They run in sessions of their own, so that
+    Ctrl-C reaches them only through the launcher.
     """
 
     def __init__(self, worker: Sequence[str], options: ExecuteOptions, workers: int, gpus: Sequence[str] = ()) -> None:
-        """``worker`` is the command that executes the job directory that follows it; ``gpus`` as CUDA names them."""
+        """``worker`` is the command that executes the job directory appended to it; ``gpus`` as CUDA names them."""
         self._command, self._options, self._gpus = list(worker), options, list(gpus)
         self._threads = options.threads or max(1, available_cpus() // workers)
         self._places = list(range(workers))
         self._running: list[_Worker] = []
         self._unstarted: list[Ended] = []
-        self.trouble = ""
+        self.problem = ""
 
     @property
     def free(self) -> int:
+        """Workers that could be started now."""
         return len(self._places)
 
     def start(self, jobs: Sequence[Path]) -> None:
+        """Start a worker process for each job. One that cannot be started is among the next that ended."""
         for job in jobs:
             try:
                 self._start(job)
             except OSError as error:
                 self._unstarted.append(Ended(job, 1, f"its worker could not be started: {error}"))
 
-    def adopt(self, job: Path) -> bool:
+    def adopt(self, _job: Path) -> bool:
+        """False: workers on this machine end with the launcher that started them."""
         return False
 
     def _start(self, job: Path) -> None:
@@ -128,19 +132,20 @@ class LocalLauncher:
         self._running.append(_Worker(job, process, place))
 
     def environment(self, place: int) -> dict[str, str]:
-        """What the worker at a place, counted from 0, has in its environment."""
+        """Environment variables of the worker at a place, counted from 0."""
         own = {"OMP_NUM_THREADS": str(self._threads)}
         if self._gpus:
             own["CUDA_VISIBLE_DEVICES"] = self._gpus[place % len(self._gpus)]
         return own
 
     def wait(self, seconds: float) -> list[Ended]:
+        """Workers that ended since the last call; waits for the first at most so long."""
         limit = time.monotonic() + seconds
         while True:
             ended = [worker for worker in self._running if worker.process.poll() is not None]
             if ended or self._unstarted or not self._running or time.monotonic() >= limit:
                 break
-            time.sleep(_GLANCE_SECONDS)
+            time.sleep(POLL_INTERVAL)
         for worker in ended:
             self._running.remove(worker)
             self._places.append(worker.place)
@@ -148,9 +153,10 @@ class LocalLauncher:
         return unstarted + [Ended(worker.job, worker.process.returncode) for worker in ended]
 
     def stop(self) -> int:
+        """End all workers, those that do not save in time by force; none runs on."""
         for worker in self._running:
             worker.process.terminate()
-        limit = time.monotonic() + _PATIENCE_SECONDS
+        limit = time.monotonic() + STOP_TIMEOUT
         for worker in self._running:
             try:
                 worker.process.wait(max(0.0, limit - time.monotonic()))

@@ -1,31 +1,34 @@
-"""Launching on a Slurm cluster, through submitit: what is ready at one moment becomes one array of jobs.
+"""Launching on a Slurm cluster, through submitit: all jobs that are ready at one moment become one array.
 
-What is known of a job's submission is kept in its directory (``slurm.json``), written before it is submitted, and
-Slurm's queue is asked for it by name. So a launcher that was killed at any moment loses nothing: the next one adopts
-what is in the queue. Two launchers on the same job directories do not submit a job twice: they take turns
-(``jobs/slurm/lock``).
+A job's submission is recorded in its directory (``slurm.json``) before it is submitted, and looked up in Slurm's queue
+by its name. So a launcher that is killed at any moment loses nothing: the next one adopts what is in the queue. Two
+launchers on the same job directories never submit a job twice, since only one submits at a time (``jobs/slurm/lock``).
 
-Whether a job is done its directory tells; the queue tells only whether it may still become so. While Slurm does not
-answer, nothing is concluded.
+Whether a job is done is in its directory; the queue shows only whether it may still get done. While Slurm does not
+answer, no job counts as ended.
 """
 
 import contextlib
 import fcntl
 import secrets
+import shutil
 import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from mlv.compute.machine.options import ExecuteOptions
 from mlv.compute.running.execute import is_running
-from mlv.compute.running.local import Ended, worker_arguments
+from mlv.compute.running.local import POLL_INTERVAL, Ended, worker_arguments
 from mlv.compute.running.slurm_settings import Resources, Settings
 from mlv.schema.errors import JobError, UsageError
 from mlv.schema.files import now, write_json
 from mlv.schema.jobs.directory import JobDirectory
+
+if TYPE_CHECKING:
+    import submitit
 
 RECORD: Final = "slurm.json"
 """File in a job directory: the name, task and number of its submission, while it is in the queue."""
@@ -38,20 +41,19 @@ OVER: Final = frozenset(
     {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED"}
     | {"TIMEOUT"}
 )
-"""States of Slurm in which a job will not run any more; in all others it runs or is about to."""
+"""States of Slurm in which a job will not run any more; in all others it runs or will run."""
 
 HINTS: Final = {
     "OUT_OF_MEMORY": "give it more memory",
     "TIMEOUT": "give it more time, or an earlier warning",
-    "CANCELLED": "somebody cancelled it",
+    "CANCELLED": "it was cancelled",
 }
 
-_GLANCE_SECONDS = 0.05
-_LATE_FILES: Final = 4
-"""Questions to the queue that a job's last words may be late by: network file systems keep old files for a while."""
+NFS_GRACE_POLLS: Final = 4
+"""Polls for which a job that left the queue may still be without its last files: network file systems cache."""
 
 
-class SilentError(JobError):
+class SlurmUnavailableError(JobError):
     """Slurm does not answer."""
 
 
@@ -67,25 +69,25 @@ class Task(NamedTuple):
 
 
 class Queue:
-    """This user's jobs in Slurm's queue, and those that left it a moment ago; asked at most every ``seconds``."""
+    """This user's jobs in Slurm's queue, and those that just left it; read at most every ``seconds``."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds, self._asked = seconds, -float("inf")
+        self._seconds, self._read_at = seconds, -float("inf")
         self._tasks: dict[tuple[str, int | None], Task] = {}
 
     def task(self, record: dict[str, Any]) -> Task | None:
-        """The job of a record; None where the queue has none. Raises SilentError where it cannot be told."""
-        if time.monotonic() - self._asked >= self._seconds:
-            self.ask()
+        """The job of a record; None if the queue has none. Raises SlurmUnavailableError if Slurm does not answer."""
+        if time.monotonic() - self._read_at >= self._seconds:
+            self.refresh()
         return self._tasks.get((record.get("name", ""), record.get("task")))
 
-    def ask(self) -> None:
-        """Ask now. Raises SilentError where Slurm does not answer."""
+    def refresh(self) -> None:
+        """Read the queue now. Raises SlurmUnavailableError if Slurm does not answer."""
         listed = _slurm("squeue", "--me", "--states=all", "--array", "--noheader", "--format=%F|%K|%T|%r|%N|%j")
-        self._tasks, self._asked = dict(map(_task, listed.splitlines())), time.monotonic()
+        self._tasks, self._read_at = dict(map(_parse_task, listed.splitlines())), time.monotonic()
 
 
-def _task(line: str) -> tuple[tuple[str, int | None], Task]:
+def _parse_task(line: str) -> tuple[tuple[str, int | None], Task]:
     number, place, state, reason, node, name = line.split("|", 5)
     task = int(place) if place.isdigit() else None
     return (name, task), Task(number if task is None else f"{number}_{task}", state, node or reason)
@@ -95,27 +97,30 @@ def _slurm(*command: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except FileNotFoundError as error:
-        raise SilentError(f"there is no {command[0]} on this machine") from error
+        raise SlurmUnavailableError(f"there is no {command[0]} on this machine") from error
     except subprocess.CalledProcessError as error:
-        raise SilentError((error.stderr.strip().splitlines() or [f"{command[0]} failed"])[0]) from error
+        raise SlurmUnavailableError((error.stderr.strip().splitlines() or [f"{command[0]} failed"])[0]) from error
     return done.stdout
 
 
 def activity(queue: Queue, job: JobDirectory) -> tuple[Literal["running", "submitted"], str] | None:
-    """Whether a job runs or waits, here or in Slurm, and what is to be said of it; None where it does neither."""
+    """Whether a job runs or waits, here or in Slurm, with a remark for the user; None if it does neither."""
     record = job.read_json(RECORD)
     try:
         task = queue.task(record) if record else None
-    except SilentError as error:
-        return "submitted", f"{error.message}; if it is not there any more: rm {job.path / RECORD}"
+    except SlurmUnavailableError as error:
+        return "submitted", f"{error.message}; if the job is not in the queue any more: rm {job.path / RECORD}"
     if task and task.state not in OVER:
-        said = f"Slurm job {task.number}: {task.state} ({task.detail})"
-        return ("submitted" if task.state in WAITING else "running"), said
+        remark = f"Slurm job {task.number}: {task.state} ({task.detail})"
+        return ("submitted" if task.state in WAITING else "running"), remark
     return ("running", "") if is_running(job) else None
 
 
 def cancel(jobs: Iterable[JobDirectory]) -> list[str]:
-    """Take jobs out of the queue and end those that run; their numbers. Raises SilentError if Slurm does not answer."""
+    """Take jobs out of the queue and end those that run; their numbers.
+
+    Raises SlurmUnavailableError if Slurm does not answer.
+    """
     queue, numbers = Queue(0), []
     for job in jobs:
         task = queue.task(record) if (record := job.read_json(RECORD)) else None
@@ -127,12 +132,12 @@ def cancel(jobs: Iterable[JobDirectory]) -> list[str]:
 
 
 class SlurmLauncher:
-    """Submits job directories, and watches them and the queue. What it has submitted goes on without it."""
+    """Submits job directories, and watches them and the queue. Submitted jobs continue without it."""
 
     def __init__(self, worker: Sequence[str], options: ExecuteOptions, settings: Settings, jobs: Path) -> None:
-        """``worker`` is the command that executes the job directory that follows it; ``jobs`` is their folder.
+        """``worker`` is the command that executes the job directory appended to it; ``jobs`` is their folder.
 
-        Raises UsageError where Slurm would refuse such jobs.
+        Raises UsageError if Slurm would refuse such jobs.
         """
         self._command, self._options, self._settings = list(worker), options, settings
         self._folder = (jobs / FOLDER).resolve()
@@ -140,19 +145,22 @@ class SlurmLauncher:
         self._queue = Queue(settings.poll)
         self._watched: dict[Path, float] = {}
         self._unsubmitted: list[Path] = []
-        self._looked = -float("inf")
-        self.trouble = ""
-        self._try()
+        self._polled_at = -float("inf")
+        self.problem = ""
+        self._dry_run()
 
     @property
     def free(self) -> int:
+        """Jobs that may be submitted until as many are in the queue as the settings allow."""
         return max(0, self._settings.queued - len(self._watched) - len(self._unsubmitted))
 
     def start(self, jobs: Sequence[Path]) -> None:
+        """Submit the jobs as one array for each kind of resources; later, if Slurm takes none at the moment."""
         self._unsubmitted += jobs
         self._submit()
 
     def adopt(self, job: Path) -> bool:
+        """Watch a job that another launcher submitted; False if it neither runs nor is in the queue."""
         directory = JobDirectory(job)
         record = directory.read_json(RECORD)
         found = activity(self._queue, directory) if record else None
@@ -161,37 +169,39 @@ class SlurmLauncher:
         return found is not None
 
     def wait(self, seconds: float) -> list[Ended]:
+        """Jobs that left the queue or failed since the last call; waits for the first at most so long."""
         limit = time.monotonic() + seconds
         while self._watched or self._unsubmitted:
-            if time.monotonic() - self._looked >= self._settings.poll:
-                self._looked = time.monotonic()
+            if time.monotonic() - self._polled_at >= self._settings.poll:
+                self._polled_at = time.monotonic()
                 self._submit()
-                ended = self._look()
+                ended = self._poll()
                 if ended:
                     return ended
             if time.monotonic() >= limit:
                 break
-            time.sleep(_GLANCE_SECONDS)
+            time.sleep(POLL_INTERVAL)
         return []
 
     def stop(self) -> int:
-        left = len(self._watched)
+        """Watch no job any more; return how many stay in the queue."""
+        remaining = len(self._watched)
         self._watched.clear()
         self._unsubmitted.clear()
-        return left
+        return remaining
 
-    def _look(self) -> list[Ended]:
+    def _poll(self) -> list[Ended]:
         """Jobs that ended."""
         try:
-            self._queue.ask()
-            self.trouble = ""
-        except SilentError as error:
-            self.trouble = f"Slurm does not answer: {error.message}"
-        ended = [one for job in self._watched if (one := self._ended(job))]
-        for one in ended:
-            del self._watched[one.job]
-            (one.job / RECORD).unlink(missing_ok=True)
-        return ended
+            self._queue.refresh()
+            self.problem = ""
+        except SlurmUnavailableError as error:
+            self.problem = f"Slurm does not answer: {error.message}"
+        found = [ended for job in self._watched if (ended := self._ended(job))]
+        for ended in found:
+            del self._watched[ended.job]
+            (ended.job / RECORD).unlink(missing_ok=True)
+        return found
 
     def _ended(self, job: Path) -> Ended | None:
         """How a job ended, if it did."""
@@ -199,41 +209,41 @@ class SlurmLauncher:
         state, record = directory.state(), directory.read_json(RECORD)
         if state == "done":
             return Ended(job, 0)
-        if self.trouble:
+        if self.problem:
             return None
         task = self._queue.task(record)
         if task and task.state not in OVER:
             self._watched[job] = 0.0
             return None
         self._watched[job] = self._watched[job] or time.monotonic()
-        if state != "failed" and time.monotonic() - self._watched[job] < _LATE_FILES * self._settings.poll:
+        if state != "failed" and time.monotonic() - self._watched[job] < NFS_GRACE_POLLS * self._settings.poll:
             return None
-        return Ended(job, 1, _why(record, task))
+        return Ended(job, 1, _failure_reason(record, task))
 
     def _submit(self) -> None:
-        """Submit what is to be, unless Slurm takes nothing at the moment: then later."""
+        """Submit the jobs that are waiting for it; if Slurm takes none at the moment, try again later."""
         if not self._unsubmitted:
             return
-        with self._turn():
+        with self._submission_lock():
             try:
-                self._queue.ask()
+                self._queue.refresh()
                 for job in [job for job in self._unsubmitted if self.adopt(job)]:
                     self._unsubmitted.remove(job)
                 for resources, jobs in self._grouped():
                     self._submit_array(resources, jobs)
-                self.trouble = ""
-            except SilentError as error:
-                self.trouble = f"Slurm takes no jobs: {error.message}"
+                self.problem = ""
+            except SlurmUnavailableError as error:
+                self.problem = f"Slurm takes no jobs: {error.message}"
 
     @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _submission_lock(self) -> Iterator[None]:
         """Keep other launchers from submitting."""
         with (self._folder / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def _grouped(self) -> list[tuple[Resources, list[Path]]]:
-        """What is to be submitted, by what it is given."""
+        """The jobs to submit, by their resources."""
         groups: dict[str, list[Path]] = defaultdict(list)
         for job in self._unsubmitted:
             groups[self._settings.of(JobDirectory(job).spec().kind).model_dump_json()].append(job)
@@ -251,7 +261,7 @@ class SlurmLauncher:
             for task, job in enumerate(jobs)
         }
         for job, record in records.items():
-            # what an earlier try left would be taken for what becomes of this one
+            # the state that an earlier attempt left would count as this one's
             JobDirectory(job).set_state("planned")
             write_json(job / RECORD, record)
         arguments = worker_arguments(self._options, resources.cpus)
@@ -262,34 +272,23 @@ class SlurmLauncher:
         try:
             submitted = executor.submit_array(workers)
         except FailedJobError as error:
-            raise SilentError(str(error).strip().splitlines()[-1]) from error
-        for job, handed in zip(jobs, submitted, strict=True):
-            write_json(job / RECORD, records[job] | {"job": handed.job_id, "log": str(handed.paths.stdout)})
+            raise SlurmUnavailableError(str(error).strip().splitlines()[-1]) from error
+        for job, task in zip(jobs, submitted, strict=True):
+            write_json(job / RECORD, records[job] | {"job": task.job_id, "log": str(task.paths.stdout)})
             self._unsubmitted.remove(job)
             self._watched[job] = 0.0
 
-    def _executor(self, resources: Resources, name: str) -> Any:
+    def _executor(self, resources: Resources, name: str) -> "submitit.SlurmExecutor":
         import submitit
 
-        try:
-            executor = submitit.SlurmExecutor(self._folder / name, max_num_timeout=resources.requeues)
-        except RuntimeError as error:
-            raise UsageError(
-                "There is no Slurm on this machine: srun is not found.",
-                "Run it on a login node of the cluster, or with --launcher local.",
-            ) from error
+        executor = submitit.SlurmExecutor(self._folder / name, max_num_timeout=resources.requeues)
         executor.update_parameters(**self._parameters(resources), job_name=name)
         return executor
 
-    def _parameters(self, resources: Resources) -> dict[str, Any]:
+    def _parameters(self, resources: Resources) -> dict[str, object]:
         """What submitit makes an sbatch script of."""
-        default_gpus = "0" if self._options.device == "cpu" else "1"
-        gpus = resources.gpus or default_gpus
-        words = ("partition", "account", "qos", "constraint", "time")
-        return {name: getattr(resources, name) for name in words} | {
-            "mem": resources.memory,
-            "gpus_per_node": None if gpus == "0" else gpus,
-            "cpus_per_task": resources.cpus,
+        return {
+            **self._requests(resources),
             # a step does not inherit them
             "srun_args": ["--cpus-per-task", str(resources.cpus)],
             "array_parallelism": resources.at_once,
@@ -300,29 +299,56 @@ class SlurmLauncher:
             "additional_parameters": {"requeue": True, **resources.sbatch},
         }
 
-    def _try(self) -> None:
-        """Have Slurm judge a job of each kind without submitting it. Raises UsageError where it would refuse one."""
+    def _requests(self, resources: Resources) -> dict[str, str | int | None]:
+        """What is requested of the cluster, by sbatch's parameters with underscores; None leaves its default."""
+        gpus = resources.gpus or ("0" if self._options.device == "cpu" else "1")
+        words = ("partition", "account", "qos", "constraint", "time")
+        return {name: getattr(resources, name) for name in words} | {
+            "mem": resources.memory,
+            "gpus_per_node": None if gpus == "0" else gpus,
+            "cpus_per_task": resources.cpus,
+        }
+
+    def _dry_run(self) -> None:
+        """Have Slurm check a job of each kind without submitting it. Raises UsageError if it would refuse one."""
         from mlv.compute.running.slurm_settings import KINDS
 
-        scripts = dict.fromkeys(
-            self._executor(self._settings.of(kind), "mlv-trial")._make_submission_file_text("true", "trial")
-            for kind in KINDS
-        )
-        for script in scripts:
-            judged = subprocess.run(
-                ["sbatch", "--test-only"], input=script, capture_output=True, text=True, check=False
+        missing = [program for program in ("sbatch", "srun") if not shutil.which(program)]
+        if missing:
+            raise UsageError(
+                f"There is no Slurm on this machine: {' and '.join(missing)} not found.",
+                "Run it on a login node of the cluster, or with --launcher local.",
             )
-            if judged.returncode:
+        checked = dict.fromkeys(self._test_command(self._settings.of(kind)) for kind in KINDS)
+        for command in checked:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
                 raise UsageError(
-                    f"Slurm would refuse such jobs: {judged.stderr.strip()}",
+                    f"Slurm would refuse such jobs: {done.stderr.strip()}",
                     "Correct slurm.toml beside the store, or --slurm KEY=VALUE.",
                 )
 
+    def _test_command(self, resources: Resources) -> tuple[str, ...]:
+        """The command that has Slurm check a job with these resources."""
+        requests = {
+            **{name.replace("_", "-"): value for name, value in self._requests(resources).items()},
+            "nodes": 1,
+            "signal": f"USR2@{resources.warning}",
+            "requeue": True,
+            **resources.sbatch,
+        }
+        options = [
+            f"--{name}" if value is True else f"--{name}={value}"
+            for name, value in requests.items()
+            if value is not None
+        ]
+        return ("sbatch", "--test-only", *options, "--wrap=true")
 
-def _why(record: dict[str, Any], task: Task | None) -> str:
+
+def _failure_reason(record: dict[str, Any], task: Task | None) -> str:
     """Why a job that is not done left the queue."""
-    said = f"its Slurm job {task.number if task else record.get('job', '')} "
-    said += f"ended as {task.state}" if task else "left the queue"
+    reason = f"its Slurm job {task.number if task else record.get('job', '')} "
+    reason += f"ended as {task.state}" if task else "left the queue"
     hint = HINTS.get(task.state, "") if task else ""
     log = f"; Slurm's log: {record['log']}" if "log" in record else ""
-    return f"{said}{': ' if hint else ''}{hint}{log}"
+    return f"{reason}{': ' if hint else ''}{hint}{log}"

@@ -1,4 +1,4 @@
-"""What a cluster has to know to run jobs: ``slurm.toml`` beside the store, and what a command adds to it.
+"""Settings for jobs on a cluster: ``slurm.toml`` beside the store, changed by options of a command.
 
     partition = "gpu"
     time = "8:00:00"
@@ -7,10 +7,10 @@
     [finetune]            # for one kind of job: probe, finetune or influence
     time = "1-00:00:00"
 
-    [sbatch]              # whatever else sbatch knows
+    [sbatch]              # other options of sbatch
     mail-type = "FAIL"
 
-None of it enters a study or a job's identity: a study is the same wherever it runs.
+None of it is part of a study or of a job's identity: a study is the same wherever it runs.
 """
 
 import json
@@ -22,7 +22,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from mlv.schema.errors import DataError, NotFoundError
+from mlv.schema.errors import DataError, NotFoundError, format_validation_errors, listed
 
 FILE: Final = "slurm.toml"
 """Name of the file, beside the store."""
@@ -36,7 +36,7 @@ OWN: Final = ("array", "error", "job-name", "open-mode", "output", "requeue", "s
 _TIME: Final = re.compile(r"(?:(?P<days>\d+)-)?(?P<first>\d+)(?::(?P<second>\d+))?(?::(?P<third>\d+))?")
 
 
-def _minutes(given: Any) -> Any:
+def _minutes(given: object) -> object:
     """Minutes of a time as Slurm writes it: MM, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS."""
     if isinstance(given, int):
         return given
@@ -51,7 +51,7 @@ def _minutes(given: Any) -> Any:
     return first + -(-second // 60)
 
 
-def _listed(given: Any) -> Any:
+def _as_tuple(given: Any) -> Any:
     return (given,) if isinstance(given, str) else given
 
 
@@ -66,7 +66,7 @@ class _Table(BaseModel):
 
 
 class Resources(_Table):
-    """What jobs of a kind are given."""
+    """Resources of jobs of a kind."""
 
     partition: Word | None = None
     """The cluster's default if not given, likewise account and qos."""
@@ -77,7 +77,7 @@ class Resources(_Table):
     """Features that a node must have, e.g. ``a100|h100``."""
 
     time: Annotated[int, Field(ge=1), BeforeValidator(_minutes)] = 240
-    """Longest run, minutes. A job that needs longer is requeued and goes on, so that the default suits any."""
+    """Longest run, minutes. A job that needs longer is requeued and resumes, so the default suits any job."""
 
     gpus: Annotated[str, Field(pattern=r"^([\w.-]+:)?\d+$")] | None = None
     """GPUs of a job, or ``TYPE:NUMBER``; 1, and none with ``--device cpu``, if not given. A job uses one."""
@@ -92,12 +92,12 @@ class Resources(_Table):
     """Tasks of an array that run at a time."""
 
     warning: Annotated[int, Field(ge=1)] = 120
-    """Seconds before the end of its time at which a job is told to save; Slurm is up to a minute early."""
+    """Seconds before the end of its time at which a job is signalled to save; Slurm is up to a minute early."""
 
     requeues: Annotated[int, Field(ge=0)] = 20
-    """How often a job may start again, for whatever reason, before it counts as failed."""
+    """How often a job may start again, for any reason, before it counts as failed."""
 
-    setup: Annotated[tuple[Line, ...], BeforeValidator(_listed)] = ()
+    setup: Annotated[tuple[Line, ...], BeforeValidator(_as_tuple)] = ()
     """Lines of shell before the worker, e.g. ``module load cuda``."""
 
     sbatch: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")], bool | Line] = {}
@@ -124,7 +124,7 @@ class Settings(Resources):
     """Jobs that are in the queue at a time, running ones included; clusters have limits for users and for arrays."""
 
     poll: Annotated[float, Field(gt=0)] = 15
-    """Seconds between two questions to the queue."""
+    """Seconds between two looks at the queue."""
 
     probe: dict[str, Any] = {}
     """What is otherwise for this kind of job, by the same keys; likewise the others of :data:`KINDS`."""
@@ -143,7 +143,8 @@ class Settings(Resources):
             try:
                 self.of(kind)
             except ValidationError as error:
-                raise ValueError("; ".join(f"{kind}.{fault}" for fault in _faults(error))) from error
+                problems = format_validation_errors(error, Resources)
+                raise ValueError("; ".join(f"{kind}.{problem}" for problem in problems)) from error
         return self
 
 
@@ -164,10 +165,10 @@ def read_settings(path: Path, given: Sequence[str] = ()) -> Settings:
     try:
         return Settings.model_validate(settings)
     except ValidationError as error:
-        listed = "".join(f"\n  - {fault}" for fault in _faults(error))
+        problems = format_validation_errors(error, Settings)
         raise DataError(
-            f"What Slurm is to be told has problems ({path} and --slurm):{listed}",
-            f"Keys are {', '.join(Settings.model_fields)}; docs/studies.md explains them.",
+            f"The settings for Slurm have problems ({path} and --slurm):{listed(problems)}",
+            "docs/studies.md explains the keys.",
         ) from error
 
 
@@ -191,12 +192,3 @@ def _change(settings: dict[str, Any], pair: str) -> None:
         settings[name] = json.loads(text)
     except ValueError:
         settings[name] = text
-
-
-def _faults(error: ValidationError) -> list[str]:
-    """Pydantic's complaints, one line each."""
-    return [
-        f"{'.'.join(map(str, detail['loc']))}{': ' if detail['loc'] else ''}"
-        + (str(detail["ctx"]["error"]) if detail["type"] == "value_error" else f"{detail['msg']}: {detail['input']!r}")
-        for detail in error.errors()
-    ]

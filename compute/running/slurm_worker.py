@@ -1,16 +1,16 @@
-"""What runs on a node of a Slurm cluster: the worker's command, and what becomes of it when Slurm wants it to end.
+"""What runs on a node of a Slurm cluster: the worker's command, and the requeueing of a job that Slurm ends.
 
 Slurm warns a job before its time is up (``SIGUSR2``), and sends ``SIGTERM`` when it takes the node away. The worker
-then saves what it has and ends, and the job is put back into the queue under its own number, from where it goes on. A
-job that was cancelled, or whose time is up already, is not put back.
+then saves what it has and ends, and the job is requeued under its own number and resumes later. A job that was
+cancelled, or whose time is up already, is not requeued.
 """
 
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, cast
 
 import submitit
 
@@ -19,30 +19,30 @@ from mlv.compute.running.local import LOG
 from mlv.schema.jobs.directory import JobDirectory
 
 STOPPED: Final = 130
-"""Exit code of a worker that was told to stop and has saved."""
+"""Exit code of a worker that was stopped by a signal and has saved."""
 
 
 class SlurmWorker:
-    """Runs a job directory; submitit calls it on the node, and what ``checkpoint`` returns after a requeue."""
+    """Runs a job directory; submitit calls it on the node, and after a requeue the result of ``checkpoint``."""
 
     def __init__(self, command: Sequence[str], job: Path, requeues: int) -> None:
         """``command`` executes the job; ``requeues`` is how often it may start again."""
         self._command, self._job, self._requeues = list(command), job, requeues
 
     def __call__(self) -> None:
-        """Run the job to its end. Raises SystemExit with the worker's code where it failed or was requeued."""
+        """Run the job to its end. Raises SystemExit with the worker's code if it failed or was requeued."""
         self._refuse_more_than(self._requeues, restarts())
-        resubmit: Any = signal.getsignal(signal.Signals[f"SIG{submitit.JobEnvironment.USR_SIG}"])
+        handler = signal.getsignal(signal.Signals[f"SIG{submitit.JobEnvironment.USR_SIG}"])
         code = self._run()
         if code in (STOPPED, *(-number for number in SIGNALS)) and _may_be_requeued():
             self._refuse_more_than(self._requeues - 1, restarts())
             # submitit's own handler: requeues, and ends this process
-            resubmit(signal.SIGUSR2)
+            cast(Callable[[int], object], handler)(signal.SIGUSR2)
         if code:
             raise SystemExit(code if code > 0 else 128 - code)
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
-        """What is to run after a requeue: the same, which goes on from what is saved in the job directory."""
+        """What runs after a requeue: the same, which resumes from what is saved in the job directory."""
         return submitit.helpers.DelayedSubmission(self)
 
     def _run(self) -> int:
@@ -59,7 +59,7 @@ class SlurmWorker:
         if count <= limit:
             return
         job = JobDirectory(self._job)
-        reason = f"It was put back into the queue {count} times and did not come to its end: give it more time."
+        reason = f"It was requeued {count} times and did not finish: give it more time."
         job.log("failed", reason=reason)
         job.set_state("failed", reason=reason)
         raise SystemExit(1)
@@ -73,7 +73,7 @@ def restarts() -> int:
 def _may_be_requeued() -> bool:
     """Whether Slurm lets this job run: one that was cancelled or whose time is up is about to end."""
     number = os.environ["SLURM_JOB_ID"]
-    asked = subprocess.run(
+    listed = subprocess.run(
         ["squeue", "--noheader", "--format=%T", f"--jobs={number}"], capture_output=True, text=True, check=False
     )
-    return asked.stdout.strip() in ("RUNNING", "SUSPENDED", "SIGNALING")
+    return listed.stdout.strip() in ("RUNNING", "SUSPENDED", "SIGNALING")

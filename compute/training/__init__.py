@@ -1,1 +1,1 @@
-"""Training by span corruption, and training again without some of the examples."""
+"""Training by span corruption, and retraining without some of the examples."""

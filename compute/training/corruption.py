@@ -7,7 +7,7 @@ Counts, segmentation and sentinels follow ``random_spans_noise_mask``, ``noise_s
 - noise tokens: ``round(length * density)`` in 32-bit floats, half to even, at least 1 and at most ``length - 1``;
 - spans: ``round(noise / mean span length)``, at least 1; their lengths are a random segmentation of the noise;
 - inputs: each noise span becomes the next sentinel; then the end of sequence;
-- targets: each noise span after its sentinel, and a closing sentinel where the example goes on after the last span
+- targets: each noise span after its sentinel, and a closing sentinel if the example continues after the last span
   (Figure 2 of the paper); then the end of sequence.
 
 One thing differs. T5's sequences, 512 tokens of running text, begin with kept tokens and end with noise. A sentence of
@@ -33,7 +33,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 class Corrupted(NamedTuple):
-    """What the model sees and what it has to say, token ids."""
+    """Inputs and targets of a model, token ids."""
 
     inputs: IntArray
     """[kept tokens + spans + 1]"""
@@ -44,7 +44,7 @@ class Corrupted(NamedTuple):
 
 @dataclass(frozen=True)
 class SpanCorruption:
-    """Corrupts token sequences; holds everything that the corruption depends on but for epoch and position."""
+    """Corrupts token sequences; has everything that a corruption depends on, but for epoch and position."""
 
     sentinels: tuple[int, ...]
     eos: int
@@ -55,7 +55,7 @@ class SpanCorruption:
     def __call__(self, tokens: IntArray, epoch: int, position: int) -> Corrupted:
         """Corrupt ``tokens`` [length] (no end of sequence) of the example at ``position`` for ``epoch``.
 
-        Raises DataError where there are more spans than sentinels.
+        Raises DataError if there are more spans than sentinels.
         """
         return self.apply(tokens, self.noise_mask(len(tokens), epoch, position))
 
@@ -75,8 +75,8 @@ class SpanCorruption:
     def apply(self, tokens: IntArray, mask: BoolArray) -> Corrupted:
         """Inputs and targets for ``tokens`` [length] and the noise ``mask`` [length]."""
         starts = np.flatnonzero(mask & ~np.concatenate([[False], mask[:-1]]))
-        goes_on = len(tokens) > 0 and not mask[-1]
-        used = self._sentinels(len(starts) + goes_on, len(tokens))
+        continues = len(tokens) > 0 and not mask[-1]
+        used = self._sentinels(len(starts) + continues, len(tokens))
         inputs = tokens.copy()
         inputs[starts] = used[: len(starts)]
         kept = ~mask
@@ -99,7 +99,7 @@ def noise_counts(length: int, noise_density: float, mean_span_length: float) -> 
     noise = int(np.round(np.float32(length) * np.float32(noise_density)))
     noise = min(max(noise, 1), length - 1)
     spans = max(int(np.round(np.float32(noise) / np.float32(mean_span_length))), 1)
-    # T5 has no such bound; without it a density above one half asks for more kept segments than kept tokens
+    # T5 has no such bound; without it a density above one half gives more kept segments than kept tokens
     return noise, min(spans, noise, length - noise + 1)
 
 

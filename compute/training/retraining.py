@@ -1,14 +1,14 @@
-"""Training a run again without some of its examples, and asking each such model the targets.
+"""Training a run again without some of its examples, and scoring the targets with each such model.
 
-A retraining is a unit of work: what its model answers is ``work/retraining-ID.parquet``, written aside and renamed, so
-that a job that was broken off goes on with the next one. Models are not kept.
+A retraining is a unit of work: its model's answers are ``work/retraining-ID.parquet``, written aside and renamed, so
+that an interrupted job resumes with the next one. Models are not kept.
 """
 
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,7 @@ from scipy.special import expit
 
 from mlv.compute.machine.options import ExecuteOptions, Progress
 from mlv.compute.models import loading, scoring
+from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.training import spans
 from mlv.compute.training.corruption import BoolArray
 from mlv.compute.training.streams import FloatArray
@@ -36,12 +37,12 @@ ANSWERS: Final = {
     "margin": pl.Float64,
     "p_first": pl.Float64,
 }
-"""Columns of ``outputs/retrainings.parquet``: ``left_out`` training examples; means of log-probabilities per token of
-the two answers, in nats; ``margin``, first minus second; ``p_first``, their softmax."""
+"""Columns of ``outputs/retrainings.parquet``: ``left_out``, how many training examples; means of log-probabilities per
+token of the two answers, in nats; ``margin``, first minus second; ``p_first``, their softmax."""
 
 
 class Retraining(NamedTuple):
-    """A model to be trained on a part of the run's training examples."""
+    """A model that is trained on a part of the run's training examples."""
 
     id: str
     """Unique in the job."""
@@ -51,22 +52,22 @@ class Retraining(NamedTuple):
     """Of corruption, order and dropout; the run's own, or another."""
 
     kept: BoolArray
-    """Which training examples take part, [training examples in the order of their positions]."""
+    """Which training examples are kept, [training examples in the order of their positions]."""
 
 
 Retrain = Callable[[Retraining, str], FloatArray]
-"""Trains a model and asks it the targets, saying so by a label: mean log-probability per token of the first and the
-second answer, [targets, 2], in nats."""
+"""Trains a model, with a label for the progress, and scores the targets: mean log-probability per token of the first
+and the second answer, [targets, 2], in nats."""
 
 
 @dataclass(frozen=True)
 class Retrainer:
-    """Retrains a run and asks in memory."""
+    """Retrains a run and scores the targets, in memory."""
 
     job: JobDirectory
     training: FinetuneSpec
     start: loading.LoadedModel
-    """The model that the run started from; it is left as it is."""
+    """The model that the run started from; it is not changed."""
 
     splits: dict[str, spans.Examples]
     probes: Sequence[scoring.Probe]
@@ -74,34 +75,36 @@ class Retrainer:
     progress: Progress
 
     def __call__(self, retraining: Retraining, label: str) -> FloatArray:
-        """Train and ask."""
+        """Train and score."""
         loaded = loading.LoadedModel(copy.deepcopy(self.start.model), self.start.tokenizer, self.start.device)
         spec = self.training.model_copy(update={"seed": retraining.seed})
         spans.retrain(self.job, spec, loaded, self.splits, retraining.kept, self.progress, label)
-        return ask(loaded, self.probes, self.options.batch_tokens)
+        return mean_logprobs(loaded, self.probes, self.options.batch_tokens)
 
 
-def ask(loaded: loading.LoadedModel, probes: Sequence[scoring.Probe], batch_tokens: int) -> FloatArray:
+def mean_logprobs(loaded: loading.LoadedModel, probes: Sequence[scoring.Probe], batch_tokens: int) -> FloatArray:
     """Mean log-probability per token of the first and the second answer, [probes, 2], in nats."""
     scores = scoring.score(loaded, probes, batch_tokens)
     means = (scores["logprob_sum"] / scores["tokens"]).to_numpy()
     return np.asarray(means, dtype=np.float64).reshape(-1, 2)
 
 
-def askable(targets: pl.DataFrame, tokenizer: Any) -> list[scoring.Probe]:
-    """The targets as probes, in their order. Raises JobError where one cannot be asked."""
+def tokenise_targets(targets: pl.DataFrame, tokenizer: Tokenizer) -> list[scoring.Probe]:
+    """The targets as probes, in their order. Raises JobError if the tokenizer makes one ambiguous."""
     probes = scoring.tokenise(targets, tokenizer)
     ambiguous = scoring.find_ambiguous(probes, tokenizer)
     if ambiguous:
         listed = "; ".join(f"{row.question} ({row.language}): {row.reason}" for row in ambiguous)
-        raise JobError(f"Targets that this tokenizer cannot ask: {listed}", "Plan the job again without these probes.")
+        raise JobError(
+            f"Targets that are ambiguous with this tokenizer: {listed}", "Plan the job again without these probes."
+        )
     return probes
 
 
 def retrain_all(
     job: JobDirectory, retrainings: Sequence[Retraining], targets: pl.DataFrame, retrain: Retrain
 ) -> pl.DataFrame:
-    """Train the models that are not in ``work/`` yet; what all of them answer, :data:`ANSWERS`.
+    """Train the models that are not in ``work/`` yet; the answers of all of them, :data:`ANSWERS`.
 
     Rows are in the order of ``retrainings``, within each in the order of ``targets``.
     """

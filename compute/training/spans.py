@@ -1,22 +1,29 @@
-"""Fine-tuning by span corruption: the examples of a run, how they are corrupted and in which order they are met."""
+"""Training by span corruption: a run's examples, how they are corrupted and collated, and in which order they come."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import compress
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from mlv.compute.machine.options import Progress
 from mlv.compute.models import files, loading
-from mlv.compute.models.loading import sentinel_ids
+from mlv.compute.models.families import sentinel_ids
+from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.training.corruption import BoolArray, Corrupted, SpanCorruption
 from mlv.compute.training.streams import IntArray, Purpose, Stream
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.parquet import read_table
+
+if TYPE_CHECKING:
+    import transformers
+    from torch import Tensor
+
+    from mlv.compute.training.trainer import OrderedTrainer
 
 COLUMNS: Final = (
     "position",
@@ -30,7 +37,10 @@ COLUMNS: Final = (
 )
 
 DEVELOPMENT_EPOCH: Final = 0
-"""Epoch whose corruption the development examples have, always."""
+"""Epoch whose corruption the development examples always have."""
+
+IGNORED: Final = -100
+"""Label that the loss leaves out."""
 
 
 class Examples(NamedTuple):
@@ -40,17 +50,49 @@ class Examples(NamedTuple):
     tokens: list[IntArray]
 
 
-def corrupted_examples(job: JobDirectory, epoch: int, split: str = "train") -> list[Corrupted]:
-    """Exactly what the Trainer was fed in ``epoch`` (from 1), in the order of the examples' positions.
+class CorruptedExamples:
+    """Examples that are corrupted when they are read, for the epoch that is set."""
 
-    The epoch visited them in the order of :func:`epoch_order`. Raises NotFoundError where the start model is gone.
+    def __init__(
+        self, tokens: Sequence[IntArray], positions: Sequence[int], corruption: SpanCorruption, epoch: int
+    ) -> None:
+        self._tokens = tokens
+        self._positions = positions
+        self._corruption = corruption
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._tokens)
+
+    def __getitem__(self, index: int) -> Corrupted:
+        """The example of an index."""
+        return self._corruption(self._tokens[index], self.epoch, self._positions[index])
+
+
+def collate(pad_id: int) -> "Callable[[list[Corrupted]], dict[str, Tensor]]":
+    """A collator that pads to the longest of a batch: ``input_ids, attention_mask, labels`` [batch, tokens]."""
+    from mlv.compute.models.tensors import pad
+
+    def padded(examples: list[Corrupted]) -> "dict[str, Tensor]":
+        inputs, attention = pad([example.inputs for example in examples], pad_id)
+        labels, _ = pad([example.targets for example in examples], IGNORED)
+        return {"input_ids": inputs, "attention_mask": attention, "labels": labels}
+
+    return padded
+
+
+def corrupted_examples(job: JobDirectory, epoch: int, split: str = "train") -> list[Corrupted]:
+    """Exactly what the model was trained on in ``epoch`` (from 1), in the order of the examples' positions.
+
+    The epoch visited them in the order of :func:`epoch_order`. Raises NotFoundError if the start model is gone.
     """
     spec = finetune_spec(job)
     return corrupted(job, spec, loading.load_tokenizer(files.locate(job, spec.model)), epoch, split)
 
 
 def corrupted(
-    job: JobDirectory, spec: FinetuneSpec, tokenizer: Any, epoch: int, split: str = "train"
+    job: JobDirectory, spec: FinetuneSpec, tokenizer: Tokenizer, epoch: int, split: str = "train"
 ) -> list[Corrupted]:
     """:func:`corrupted_examples` of the run ``spec``, for any job with the run's examples among its inputs."""
     examples = read_splits(job, spec, tokenizer)[split]
@@ -61,14 +103,14 @@ def corrupted(
     ]
 
 
-def read_splits(job: JobDirectory, spec: FinetuneSpec, tokenizer: Any) -> dict[str, Examples]:
-    """Training and development examples in the order of their positions. Raises JobError where there is no training.
+def read_splits(job: JobDirectory, spec: FinetuneSpec, tokenizer: Tokenizer) -> dict[str, Examples]:
+    """Training and development examples in the order of their positions. Raises JobError if none are for training.
 
     ``job`` is any job with the examples of the run ``spec`` among its inputs.
     """
     frame = read_table(job.inputs / "examples.parquet", COLUMNS).sort("position")
     splits = {
-        split: _tokenised(frame.filter(pl.col("split") == split), spec.max_tokens, tokenizer)
+        split: _tokenise(frame.filter(pl.col("split") == split), spec.max_tokens, tokenizer)
         for split in ("train", "development")
     }
     if not splits["train"].positions:
@@ -90,22 +132,23 @@ def retrain(
     progress: Progress,
     label: str,
 ) -> None:
-    """Train ``loaded`` as ``spec`` says, but on the training examples that are ``kept`` [examples] alone; save nothing.
+    """Train ``loaded`` by ``spec``, but only on the training examples that are ``kept`` [examples]; save nothing.
 
     All else is the run's: how an example is corrupted in an epoch, the order (:func:`kept_order`), the settings. With
-    every example kept the weights are those of the run's last checkpoint, to the bit on one machine and its threads.
+    every example kept the weights are bit for bit those of the run's last checkpoint, on the same machine with as many
+    threads.
     """
     from mlv.compute.training import trainer as training
 
     train, development = splits["train"], splits["development"]
     chosen = {
         "train": Examples(list(compress(train.positions, kept)), list(compress(train.tokens, kept))),
-        # an evaluation takes a random number, however small it is: without one, dropout would take another course
+        # an evaluation draws a random number, however small it is: without one, dropout would draw others
         "development": Examples(development.positions[:1], development.tokens[:1]),
     }
     trainer = make_trainer(job, spec, loaded, chosen, lambda epoch: kept_order(spec.seed, epoch, kept), progress, None)
     training.train(job, trainer, progress, label)
-    # bf16 is how the model is trained, not how it answers
+    # bf16 is for training; probes are scored in 32 bits
     trainer.accelerator.unwrap_model(loaded.model, keep_fp32_wrapper=False).eval()
 
 
@@ -121,13 +164,14 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
 
 
 def finetune_spec(job: JobDirectory) -> FinetuneSpec:
+    """The specification of a fine-tuning. Raises JobError if the job is of another kind."""
     spec = job.spec()
     if not isinstance(spec, FinetuneSpec):
         raise JobError(f"{job.path} is a {spec.kind} job, not fine-tuning", "Name a finetune-... folder.")
     return spec
 
 
-def _corruption(spec: FinetuneSpec, tokenizer: Any) -> SpanCorruption:
+def _corruption(spec: FinetuneSpec, tokenizer: Tokenizer) -> SpanCorruption:
     return SpanCorruption(
         sentinel_ids(tokenizer),
         tokenizer.eos_token_id,
@@ -137,7 +181,7 @@ def _corruption(spec: FinetuneSpec, tokenizer: Any) -> SpanCorruption:
     )
 
 
-def _tokenised(frame: pl.DataFrame, max_tokens: int, tokenizer: Any) -> Examples:
+def _tokenise(frame: pl.DataFrame, max_tokens: int, tokenizer: Tokenizer) -> Examples:
     texts = frame["text"].to_list()
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
     tokens = [np.asarray(row[:max_tokens], dtype=np.int64) for row in ids]
@@ -152,13 +196,13 @@ def make_trainer(
     order: Callable[[int], IntArray],
     progress: Progress,
     publish: Callable[[int], None] | None,
-) -> Any:
+) -> "OrderedTrainer":
     """The Trainer of ``splits`` in ``order`` (by epoch); without ``publish`` it saves nothing."""
     from mlv.compute.training import trainer as training
 
     corrupt = _corruption(spec, loaded.tokenizer)
     examples, development = (
-        training.CorruptedExamples(splits[split].tokens, splits[split].positions, corrupt, epoch)
+        CorruptedExamples(splits[split].tokens, splits[split].positions, corrupt, epoch)
         for split, epoch in (("train", 1), ("development", DEVELOPMENT_EPOCH))
     )
     steps = steps_per_epoch(len(examples), spec.batch_size)
@@ -169,12 +213,14 @@ def make_trainer(
         args=_arguments(job, spec, loaded.device, steps, evaluate=len(development) > 0, save=publish is not None),
         train_dataset=examples,
         eval_dataset=development if len(development) else None,
-        data_collator=training.collate(loaded.tokenizer.pad_token_id),
+        data_collator=collate(loaded.tokenizer.pad_token_id),
         callbacks=[recorder],
     )
 
 
-def _arguments(job: JobDirectory, spec: FinetuneSpec, device: str, steps: int, *, evaluate: bool, save: bool) -> Any:
+def _arguments(
+    job: JobDirectory, spec: FinetuneSpec, device: str, steps: int, *, evaluate: bool, save: bool
+) -> "transformers.TrainingArguments":
     """The Trainer's arguments: the paper's settings (E appendix B), the library's defaults otherwise."""
     from mlv.compute.training import trainer as training
 

@@ -1,9 +1,9 @@
-"""Random numbers by counter: a draw depends on what it is for, not on what was drawn before.
+"""Random numbers by counter: a draw depends on its purpose, not on earlier draws.
 
 A stream is Philox (Salmon et al. 2011) with the job's seed as key and (purpose, epoch, position) in the upper words
 of its 256-bit counter, so that streams never overlap and do not depend on batch, order, device or resumption.
-Everything is made of raw 64-bit words, whose values numpy guarantees across versions; those of its distributions
-it does not.
+Everything is made of raw 64-bit words: numpy guarantees their values across versions, but not those of its
+distributions.
 """
 
 from enum import IntEnum
@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 
 
 class Purpose(IntEnum):
-    """What a stream is for."""
+    """What a stream's numbers are used for."""
 
     CORRUPTION = 1
     ORDER = 2
@@ -45,6 +46,3 @@ class Stream:
     def permutation(self, count: int) -> IntArray:
         """The numbers below ``count`` in random order, [count]."""
         return np.argsort(self.words(count), kind="stable").astype(np.int64)
-
-
-FloatArray = npt.NDArray[np.float64]

@@ -1,4 +1,7 @@
-"""The part of training that fine-tuning and pretraining share: what the transformers Trainer is fed, saves and reports.
+"""Training with the transformers Trainer, whatever the objective: order, states, checkpoints and the record of a run.
+
+The examples, a collator that makes batches of them, and how they change with the epoch are the objective's, e.g.
+:mod:`mlv.compute.training.spans`.
 
 Imports torch and transformers at its top: import this module inside functions.
 
@@ -7,18 +10,17 @@ aside and renamed. A *training state* (``work/checkpoint-STEP``) is the Trainer'
 random states, and only the newest is kept. A state counts as finished once :class:`Recorder` has renamed it to
 ``work/state-STEP``, so that a job killed while saving resumes from the state before.
 
-Training that is told to stop goes on to the next step at which the loss is recorded, a twentieth of an epoch at most,
-and ends when its state there is saved: what is recorded later is then what an unbroken run records.
+When training is to stop it continues to the next step at which the loss is recorded, a twentieth of an epoch at most,
+saves its state there and ends: what is recorded after resuming is then what an uninterrupted run records.
 """
 
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Protocol
 
-import numpy as np
 import polars as pl
 import torch
 import transformers
@@ -27,44 +29,51 @@ from mlv.compute.machine.options import Progress
 from mlv.compute.machine.stopping import StoppedError
 from mlv.compute.models.files import digest
 from mlv.compute.models.loading import LoadedModel
-from mlv.compute.training.corruption import Corrupted, SpanCorruption
 from mlv.compute.training.streams import IntArray
 from mlv.schema.errors import JobError
 from mlv.schema.files import folder_aside
 from mlv.schema.jobs.directory import JobDirectory
 
-IGNORED: Final = -100
-"""Label that the loss leaves out."""
+LogEntry = dict[str, float]
+"""Numbers of the Trainer's log by name, with their ``epoch`` and ``step``."""
 
 METRICS: Final = ("loss", "eval_loss", "examples_per_second")
-"""What is kept of the Trainer's log."""
+"""Names whose numbers are kept of the Trainer's log."""
 
 LOGS_PER_EPOCH: Final = 20
 """How often the training loss is recorded in an epoch."""
 
 
-class CorruptedExamples(torch.utils.data.Dataset[Corrupted]):
-    """Examples corrupted when they are read, for the epoch that :attr:`epoch` says."""
+class EpochExamples(Protocol):
+    """Examples that may differ from epoch to epoch; the Trainer reads them by index and collates them."""
 
-    def __init__(
-        self, tokens: Sequence[IntArray], positions: Sequence[int], corruption: SpanCorruption, epoch: int
-    ) -> None:
-        self._tokens = tokens
-        self._positions = positions
-        self._corruption = corruption
-        self.epoch = epoch
+    epoch: int
+    """The epoch that they are read for."""
 
     def __len__(self) -> int:
-        return len(self._tokens)
+        """How many there are."""
 
-    def __getitem__(self, index: int) -> Corrupted:
-        return self._corruption(self._tokens[index], self.epoch, self._positions[index])
+
+class TrainingState(Protocol):
+    """What is used of transformers' TrainerState."""
+
+    global_step: int
+    max_steps: int
+    epoch: float
+    log_history: list[LogEntry]
+
+
+class TrainingControl(Protocol):
+    """What is used of transformers' TrainerControl."""
+
+    should_save: bool
+    should_log: bool
 
 
 class EpochOrder(torch.utils.data.Sampler[int]):
-    """The order of a dataset's examples in its present epoch."""
+    """The order of examples in their present epoch."""
 
-    def __init__(self, examples: CorruptedExamples, order: Callable[[int], IntArray]) -> None:
+    def __init__(self, examples: EpochExamples, order: Callable[[int], IntArray]) -> None:
         self._examples = examples
         self._order = order
 
@@ -75,31 +84,8 @@ class EpochOrder(torch.utils.data.Sampler[int]):
         return iter(self._order(self._examples.epoch).tolist())
 
 
-def collate(pad: int) -> Callable[[list[Corrupted]], dict[str, torch.Tensor]]:
-    """A collator that pads to the longest of a batch: ``input_ids, attention_mask, labels`` [batch, tokens]."""
-
-    def padded(examples: list[Corrupted]) -> dict[str, torch.Tensor]:
-        inputs = pad_rows([example.inputs for example in examples], pad)
-        lengths = torch.tensor([len(example.inputs) for example in examples])
-        return {
-            "input_ids": inputs,
-            "attention_mask": (torch.arange(inputs.shape[1]) < lengths[:, None]).long(),
-            "labels": pad_rows([example.targets for example in examples], IGNORED),
-        }
-
-    return padded
-
-
-def pad_rows(rows: Sequence[IntArray], value: int) -> torch.Tensor:
-    """Rows of different lengths as one tensor, [rows, longest]."""
-    padded = np.full((len(rows), max(map(len, rows))), value, dtype=np.int64)
-    for row, tokens in zip(padded, rows, strict=True):
-        row[: len(tokens)] = tokens
-    return torch.from_numpy(padded)
-
-
-def single_device_arguments(folder: Path, device: str, **settings: Any) -> transformers.TrainingArguments:
-    """The Trainer's defaults for one device, silent, with everything random keyed elsewhere."""
+def single_device_arguments(folder: Path, device: str, **settings: object) -> transformers.TrainingArguments:
+    """The Trainer's defaults for one device, without output of its own."""
     arguments = transformers.TrainingArguments(
         output_dir=str(folder),
         use_cpu=device == "cpu",
@@ -110,7 +96,7 @@ def single_device_arguments(folder: Path, device: str, **settings: Any) -> trans
         save_total_limit=None,
         **settings,
     )
-    # the Trainer would spread batches over every visible GPU; several GPUs serve several jobs instead
+    # the Trainer would spread batches over all visible GPUs; several GPUs are for several jobs
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
 
@@ -118,27 +104,27 @@ def single_device_arguments(folder: Path, device: str, **settings: Any) -> trans
 class OrderedTrainer(transformers.Trainer):  # type: ignore[misc]
     """The transformers Trainer with a given order of the training examples."""
 
-    def __init__(self, *, order: EpochOrder, **settings: Any) -> None:
+    def __init__(self, *, order: EpochOrder, **settings: object) -> None:
         super().__init__(**settings)
         # it prints the log to stdout, which is for data
         self.remove_callback(transformers.PrinterCallback)
         self._order = order
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
+    def _get_train_sampler(self, train_dataset: object = None) -> EpochOrder:
         return self._order
 
 
 class Recorder(transformers.TrainerCallback):  # type: ignore[misc]
-    """Moves the corruption on with each epoch, publishes checkpoints, watches the loss and tells the progress.
+    """Sets the epoch of the examples, publishes checkpoints, checks the loss and reports the progress.
 
-    ``publish`` is given the number of an epoch whose end was saved. Without it nothing is saved, and training that is
-    told to stop does so at once.
+    ``publish`` is called with the number of an epoch whose end was saved. Without it nothing is saved, and training
+    that is to stop does so at once.
     """
 
     def __init__(
         self,
         job: JobDirectory,
-        examples: CorruptedExamples,
+        examples: EpochExamples,
         steps_per_epoch: int,
         progress: Progress,
         publish: Callable[[int], None] | None,
@@ -153,32 +139,45 @@ class Recorder(transformers.TrainerCallback):  # type: ignore[misc]
         self._loss = math.nan
         self._stopped: StoppedError | None = None
 
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Corrupt the examples afresh."""
+    def on_epoch_begin(
+        self, args: transformers.TrainingArguments, state: TrainingState, control: TrainingControl, **_: object
+    ) -> None:
+        """Have the examples read for the epoch that begins."""
         self._examples.epoch = state.global_step // self._steps_per_epoch + 1
         self._epoch_started, self._epoch_started_step = time.monotonic(), state.global_step
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Tell the progress, and have the state saved where the work is to stop."""
+    def on_step_end(
+        self, args: transformers.TrainingArguments, state: TrainingState, control: TrainingControl, **_: object
+    ) -> None:
+        """Report the progress, and have the state saved if the work is to stop here."""
         try:
             self._progress.advance(1, loss=self._loss)
         except StoppedError as stopped:
             if self._publish is None:
                 raise
             self._stopped = stopped
-            # at the end of an epoch it is saved anyway, and evaluated before
+            # at the end of an epoch it is saved anyway, after the evaluation
             within = state.global_step % self._steps_per_epoch > 0
             control.should_save = control.should_save or (control.should_log and within)
 
-    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Record the speed, and close the averaging of the loss so that it does not reach over epochs."""
+    def on_epoch_end(
+        self, args: transformers.TrainingArguments, state: TrainingState, control: TrainingControl, **_: object
+    ) -> None:
+        """Record the speed, and end the mean of the loss, so that none is over two epochs."""
         examples = (state.global_step - self._epoch_started_step) * args.per_device_train_batch_size
         speed = examples / max(time.monotonic() - self._epoch_started, 1e-9)
         state.log_history.append({"examples_per_second": speed, "epoch": state.epoch, "step": state.global_step})
         control.should_log = True
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
-        """Stop where the loss is no number any more: before such weights are saved."""
+    def on_log(
+        self,
+        args: transformers.TrainingArguments,
+        state: TrainingState,
+        control: TrainingControl,
+        logs: LogEntry,
+        **_: object,
+    ) -> None:
+        """Raise JobError if the loss became NaN or infinite: before such weights are saved."""
         self._loss = logs.get("loss", self._loss)
         if not math.isfinite(logs.get("loss", 0.0)):
             raise JobError(
@@ -186,10 +185,12 @@ class Recorder(transformers.TrainerCallback):  # type: ignore[misc]
                 "Plan the job with a smaller learning rate or with `--precision fp32`.",
             )
 
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Declare the newest training state finished, publish an epoch's checkpoint and drop the states before it.
+    def on_save(
+        self, args: transformers.TrainingArguments, state: TrainingState, control: TrainingControl, **_: object
+    ) -> None:
+        """Mark the newest training state as finished, publish an epoch's checkpoint and delete the states before it.
 
-        Raises StoppedError where the work is to stop and is not all but done.
+        Raises StoppedError if the work is to stop, unless only the last evaluation is left.
         """
         saved = self._job.work / f"checkpoint-{state.global_step}"
         finished = self._job.work / f"state-{state.global_step}"
@@ -206,7 +207,7 @@ class Recorder(transformers.TrainerCallback):  # type: ignore[misc]
 
 
 def last_state(job: JobDirectory) -> Path | None:
-    """The newest finished training state of a job that was broken off."""
+    """The newest finished training state of an interrupted job."""
     states = list(job.work.glob("state-*"))
     return max(states, key=lambda state: int(state.name.partition("-")[2]), default=None)
 
@@ -220,7 +221,7 @@ def publish(job: JobDirectory, loaded: LoadedModel, epoch: int) -> None:
 
 
 def train(job: JobDirectory, trainer: transformers.Trainer, progress: Progress, label: str) -> None:
-    """Train to the end, from the last finished state where there is one."""
+    """Train to the end, from the last finished state if there is one."""
     if trainer.args.device.type == "cuda":
         # the backward pass of fused attention is not deterministic on a GPU
         trainer.model.set_attn_implementation("eager")
@@ -235,7 +236,7 @@ def train(job: JobDirectory, trainer: transformers.Trainer, progress: Progress, 
     trainer.train(resume_from_checkpoint=str(state) if state else None)
 
 
-def metrics(history: list[dict[str, Any]]) -> pl.DataFrame:
+def metrics(history: list[LogEntry]) -> pl.DataFrame:
     """The Trainer's log as rows of (name, epoch, step, value)."""
     rows = [
         (name, float(entry["epoch"]), int(entry["step"]), float(entry[name]))

@@ -15,8 +15,8 @@ import duckdb
 import polars as pl
 
 from mlv.ingest.jobs.lookup import find_checkpoint, whereabouts
+from mlv.ingest.jobs.segments import select_segments
 from mlv.ingest.readers.report import check_name
-from mlv.ingest.writing.corpora import select_segments
 from mlv.schema.errors import DataError, NotFoundError, UsageError
 from mlv.schema.files import written_aside
 from mlv.schema.jobs.directory import JobDirectory

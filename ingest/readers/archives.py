@@ -1,9 +1,9 @@
-"""Reading zip archives that came from elsewhere: nothing is unpacked that could write or grow where it should not.
+"""Reading zip archives that came from elsewhere: nothing is unpacked that could leave its folder or fill the disk.
 
-An archive is refused as a whole where a member's path leaves the archive or occurs twice, where a member is a link,
-encrypted, or packed in a way that cannot be unpacked bit by bit, where members share bytes, and where it unpacks to far
+An archive is refused as a whole if a member's path leaves the archive or occurs twice, if a member is a link,
+encrypted, or packed in a way that cannot be unpacked bit by bit, if members share bytes, or if it unpacks to far
 more than it holds. Archives in archives are not opened. Leftovers of file managers (``.DS_Store``, ``__MACOSX/``,
-``._*``) are no members.
+``._*``) do not count as members.
 """
 
 import contextlib
@@ -14,11 +14,11 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from mlv.schema.errors import DataError, excerpt
+from mlv.schema.errors import DataError, excerpt, listed
 
 MAX_RATIO: Final = 200
 """Bytes that a byte of the archive may unpack to. Text packs to a tenth; the highest honest ratio is about 50."""
@@ -35,14 +35,11 @@ MAX_MEMBERS: Final = 10_000
 MEMBER_HEADER: Final = 30
 """Bytes before a packed member, at least."""
 
-LISTED: Final = 20
-"""Problems that an error names."""
-
 _PACKINGS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Those that Python unpacks within a limit; a few bytes of bzip2 or LZMA it unpacks to gigabytes at once."""
 
 _UNREADABLE: Final = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error)
-"""What zipfile raises of a damaged archive; a name that is no text is a ValueError."""
+"""What zipfile raises for a damaged archive; a name that is not text is a ValueError."""
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
@@ -51,36 +48,35 @@ def open_zip(path: Path) -> zipfile.ZipFile:
         archive = zipfile.ZipFile(path)
     except _UNREADABLE as error:
         raise DataError(f"{path} is not a readable zip archive: {error}", "Fetch the file again.") from error
-    problems = list(islice(_problems(archive.infolist()), LISTED))
+    problems = list(_problems(archive.infolist()))
     if problems:
         archive.close()
-        listed = "".join(f"\n  - {problem}" for problem in problems)
         raise DataError(
-            f"{path} is refused, nothing was unpacked:{listed}",
+            f"{path} is refused, nothing was unpacked:{listed(problems)}",
             "Fetch the archive from its origin, or unpack it yourself, look at it, and name the folder.",
         )
     return archive
 
 
-def _problems(listed: Sequence[zipfile.ZipInfo]) -> Iterator[str]:
-    """What makes an archive unfit, in words."""
-    if len(listed) > MAX_MEMBERS:
-        yield f"it has {len(listed):,} members, more than {MAX_MEMBERS:,}"
-    whole = sum(member.file_size for member in listed)
-    if whole > MAX_BYTES:
-        yield f"it would unpack to {whole:,} bytes, more than {MAX_BYTES:,}"
-    for member in listed:
-        yield from (f"{_shown(member.filename)} {problem}" for problem in _faults(member))
-    for name, count in Counter(member.filename for member in listed).items():
+def _problems(infos: Sequence[zipfile.ZipInfo]) -> Iterator[str]:
+    """Why an archive is refused."""
+    if len(infos) > MAX_MEMBERS:
+        yield f"it has {len(infos):,} members, more than {MAX_MEMBERS:,}"
+    total = sum(member.file_size for member in infos)
+    if total > MAX_BYTES:
+        yield f"it would unpack to {total:,} bytes, more than {MAX_BYTES:,}"
+    for member in infos:
+        yield from (f"{_quoted(member.filename)} {problem}" for problem in _member_problems(member))
+    for name, count in Counter(member.filename for member in infos).items():
         if count > 1:
-            yield f"{_shown(name)} is there {count} times"
-    for before, after in pairwise(sorted(listed, key=lambda member: member.header_offset)):
+            yield f"{_quoted(name)} occurs {count} times"
+    for before, after in pairwise(sorted(infos, key=lambda member: member.header_offset)):
         if before.header_offset + MEMBER_HEADER + before.compress_size > after.header_offset:
-            yield f"{_shown(before.filename)} and {_shown(after.filename)} share bytes"
+            yield f"{_quoted(before.filename)} and {_quoted(after.filename)} share bytes"
 
 
-def _faults(member: zipfile.ZipInfo) -> Iterator[str]:
-    """What makes a member unfit."""
+def _member_problems(member: zipfile.ZipInfo) -> Iterator[str]:
+    """Why an archive is refused that has this member."""
     name, mode = member.filename, stat.S_IFMT(member.external_attr >> 16)
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if not name:
@@ -97,8 +93,8 @@ def _faults(member: zipfile.ZipInfo) -> Iterator[str]:
         yield "is a link" if mode == stat.S_IFLNK else "is a device or a pipe"
 
 
-def _shown(name: str) -> str:
-    """A member's name for messages, which may be long and hold anything."""
+def _quoted(name: str) -> str:
+    """A member's name for messages, which may be long and hold any character."""
     return repr(excerpt(name, 200))
 
 
@@ -113,22 +109,22 @@ def members(archive: zipfile.ZipFile) -> list[str]:
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Content of a member. Raises DataError where the archive is damaged."""
-    with _damage_explained(archive, name):
+    """Content of a member. Raises DataError if the archive is damaged."""
+    with _explain_damage(archive, name):
         return archive.read(name)
 
 
 def unpack_member(archive: zipfile.ZipFile, name: str, target: Path) -> None:
-    """Write the content of a member to ``target``. Raises DataError where the archive is damaged."""
-    with _damage_explained(archive, name), archive.open(name) as packed, target.open("wb") as unpacked:
+    """Write the content of a member to ``target``. Raises DataError if the archive is damaged."""
+    with _explain_damage(archive, name), archive.open(name) as packed, target.open("wb") as unpacked:
         shutil.copyfileobj(packed, unpacked)
 
 
 @contextlib.contextmanager
-def _damage_explained(archive: zipfile.ZipFile, name: str) -> Iterator[None]:
+def _explain_damage(archive: zipfile.ZipFile, name: str) -> Iterator[None]:
     try:
         yield
     except (*_UNREADABLE, zlib.error, EOFError) as error:
         raise DataError(
-            f"{_shown(name)} in {archive.filename} cannot be unpacked: {error}", "Fetch the archive again."
+            f"{_quoted(name)} in {archive.filename} cannot be unpacked: {error}", "Fetch the archive again."
         ) from error

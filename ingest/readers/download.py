@@ -1,8 +1,8 @@
 """Fetching corpora and probes from where they are published, for ``--download``.
 
-``data/origins.csv`` has the address, size and SHA-256 of each file, at a fixed commit. A file is written aside and
+``origins.csv`` has the address, size and SHA-256 of each file, at a fixed commit. A file is written aside and
 gets its name when its checksum is right, so that an interrupted download leaves nothing behind and is simply repeated;
-one that is there already is not fetched again. Where the terms of an origin do not allow this, or no checksum can be
+one that is there already is not fetched again. If the terms of an origin do not allow this, or no checksum can be
 pinned, the error says where and how to get the file by hand.
 """
 
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from mlv.ingest.readers.report import file_sha256
+from mlv.ingest.readers.sources import SOURCES, find_source
 from mlv.ingest.reference.languages import language as resolve
 from mlv.schema.errors import DownloadError, UsageError
 from mlv.schema.files import written_aside
@@ -29,25 +30,16 @@ BLOCK: Final = 1 << 20
 """Bytes read at once."""
 
 PROBES: Final = "arora-2023"
-"""The origin that is no corpus."""
+"""The origin that is not a corpus."""
 
-BY_HAND: Final = {
-    "ebible": (
-        "The eBible corpus is published without fixed versions: https://github.com/BibleNLP/ebible",
-        "Take metadata/vref.txt and the files of corpus/ into one folder: mlv ingest corpus --source ebible FOLDER",
-    ),
-    "news": (
-        "All-The-News has no address for programs: "
-        "https://components.one/datasets/all-the-news-2-news-articles-dataset",
-        "Download and unzip it there: mlv ingest corpus --source news --publication fox all-the-news-2-1.csv",
-    ),
+SURVEYS_BY_HAND: Final = {
     "wvs7": (
         "The World Values Survey may not be redistributed, and asks for your name and purpose: "
         "https://www.worldvaluessurvey.org/WVSDocumentationWV7.jsp",
         "Download the cross-national file as CSV there (not the inverted one): mlv ingest survey FILE --name wvs7",
     ),
 }
-"""Origins that a person has to go to: why and where, and what to do then."""
+"""As ``Source.by_hand``, for surveys."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +50,7 @@ class Origin:
     """Source of the corpus, e.g. pbc, or name of the probe collection."""
 
     language: str
-    """Language of the text; empty where the file has several."""
+    """Language of the text; empty if the file has several."""
 
     url: str
     sha256: str
@@ -84,25 +76,34 @@ class Origin:
 def origins(source: str, languages: Sequence[str] = ()) -> list[Origin]:
     """The files of a source, of all languages unless some are named.
 
-    Raises DownloadError where a person has to fetch them, UsageError where nothing is known of the source or language.
+    Raises DownloadError if they have to be fetched by hand, UsageError if the source or language is unknown.
     """
-    if (kind := source.partition("-")[0]) in BY_HAND:
-        raise DownloadError(*BY_HAND[kind])
+    by_hand = _origins_by_hand()
+    if (kind := source.partition("-")[0]) in by_hand:
+        raise DownloadError(*by_hand[kind])
     known = [origin for origin in _known() if origin.source == source]
     if not known:
-        names = sorted({origin.source for origin in _known()} | set(BY_HAND))
-        raise UsageError(f"There is no download of {source!r}.", f"There is of {', '.join(names)}.")
+        names = sorted({origin.source for origin in _known()} | set(by_hand))
+        raise UsageError(f"There is no download of {source!r}.", f"There are downloads of {', '.join(names)}.")
     wanted = [resolve(name).code for name in languages] or [origin.language for origin in known]
     if missing := sorted(set(wanted) - {origin.language for origin in known}):
         there = ", ".join(origin.language for origin in known)
-        raise UsageError(f"There is no download of {source} in {', '.join(missing)}.", f"There is in {there}.")
+        raise UsageError(
+            f"There is no download of {source} in {', '.join(missing)}.", f"There are downloads in {there}."
+        )
     return [origin for origin in known if origin.language in wanted]
+
+
+def _origins_by_hand() -> dict[str, tuple[str, str]]:
+    """What no program may fetch, by source: why and where to get it, and what to do then."""
+    sources = (find_source(name) for name in SOURCES)
+    return {source.code: source.by_hand for source in sources if source.by_hand} | SURVEYS_BY_HAND
 
 
 def fetch(origin: Origin, folder: Path) -> Path:
     """Fetch a file into ``folder/<source>/``, unless it is there; return where it is.
 
-    Raises DownloadError where it cannot be reached, is cut off, or is not the pinned file; then nothing is left behind.
+    Raises DownloadError if it cannot be reached, is cut off, or is not the pinned file; then nothing is left behind.
     """
     goal = folder / origin.source / origin.file_name
     if goal.exists():
@@ -120,7 +121,7 @@ def fetch(origin: Origin, folder: Path) -> Path:
 
 
 def _stream(origin: Origin, file: BinaryIO) -> None:
-    """Copy the file from the network, and check it. Raises DownloadError where it is not the pinned one."""
+    """Copy the file from the network, and check it. Raises DownloadError if it is not the pinned one."""
     digest, received = hashlib.sha256(), 0
     with urllib.request.urlopen(origin.url, timeout=TIMEOUT) as response:
         while received <= origin.size and (block := response.read(BLOCK)):
@@ -135,7 +136,7 @@ def _stream(origin: Origin, file: BinaryIO) -> None:
     if digest.hexdigest() != origin.sha256:
         raise DownloadError(
             f"{origin.url} is not the file it was: its SHA-256 is {digest.hexdigest()}, not {origin.sha256}.",
-            "Nothing was kept. If the address is right and the file is to be trusted, ingest it by hand.",
+            "Nothing was kept. If the address is right and you trust the file, ingest it by hand.",
         )
 
 

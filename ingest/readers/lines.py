@@ -1,4 +1,4 @@
-"""Plain parallel text: one sentence a line, and line *i* of every file of a source says the same.
+"""Plain parallel text: one sentence a line, and line *i* of every file of a source is the same sentence.
 
 The key is the line's number. An empty line is rejected, and shifts nothing. The language is the code that the file's
 name ends with (``newstest2019-ref.fas.txt``, ``corpus.fa``, ``fa.txt``), as long as the language has a two-letter
@@ -6,9 +6,12 @@ code: most short words (``new.txt``) are a three-letter code of some language.
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
-from mlv.ingest.readers.text import ReadCorpus, Segments, read_lines
+from mlv.ingest.readers.sources import Source
+from mlv.ingest.readers.text import ReadCorpus, Segments, read_lines, slug
 from mlv.ingest.reference.languages import first_language
 
 
@@ -22,6 +25,26 @@ def read(path: Path) -> ReadCorpus:
 
 
 def _language(code: str) -> str | None:
-    """Code of the language that a two- or three-letter code means, where it has one of two letters."""
+    """Code of the language that a two- or three-letter code means, if it has one of two letters."""
     found = first_language(code) if re.fullmatch(r"[a-z]{2,3}(_[A-Z][a-z]{3})?", code) else None
     return found if found is not None and len(found) == 2 else None
+
+
+def of_publication(publication: str | None, _articles: int) -> Source:
+    """The source of a named set of texts that are translations of each other, or the one without a name."""
+    if publication is None:
+        return SOURCE
+    return replace(SOURCE, code=f"lines-{slug(publication).removeprefix('lines-')}", name=publication)
+
+
+SOURCE: Final = Source(
+    code="lines",
+    name="Parallel lines",
+    domain="other",
+    citation="No citation: text of the user.",
+    licence="",
+    read=read,
+    patterns=("*.txt",),
+    line_aligned=True,
+    of_publication=of_publication,
+)

@@ -2,9 +2,9 @@
 
 Version 1 has the text in ``content``, version 2 in ``article``; both name the outlet in ``publication`` and may begin
 with index columns. A sentence's key is made from its article's text (``9f86d081884c:3``, the third sentence), so that
-it depends neither on the file nor on the order of rows. Rows of other outlets are no rows of this corpus.
+it depends neither on the file nor on the order of rows. Rows of other outlets do not count as rows of this corpus.
 
-The release holds up to 840 thousand articles of one outlet where a study draws thousands of sentences: reading stops
+The release has up to 840 thousand articles of one outlet, while a study takes thousands of sentences: reading stops
 after ``articles`` of them, and the report says so.
 """
 
@@ -18,20 +18,18 @@ from typing import Final
 
 from mlv.ingest.readers.report import Rejected
 from mlv.ingest.readers.sentences import split_sentences
+from mlv.ingest.readers.sources import Source
 from mlv.ingest.readers.text import ReadCorpus, Segments, clean, slug, stream_lines
-from mlv.schema.errors import DataError, UsageError, excerpt
+from mlv.schema.errors import DataError, UsageError, excerpt, joined
 
 ARTICLES: Final = 5000
-"""Articles that are read unless more are asked for: above 100,000 sentences, ten times what the largest run takes."""
+"""Articles that are read by default: above 100,000 sentences, ten times what the largest run takes."""
 
 EDITIONS: Final = {"article": "all-the-news-2", "content": "all-the-news-1"}
-"""Column that holds the text, and the release that it tells."""
+"""Release by the column that holds the text."""
 
 OUTLETS: Final = {"fox": "Fox News", "new-yorker": "New Yorker", "reuters": "Reuters"}
 """The study's outlets (Echoes section 4.1) by short name, as the release spells them."""
-
-LISTED = 20
-"""Outlets that an error names."""
 
 
 def outlet(publication: str) -> str:
@@ -42,9 +40,9 @@ def outlet(publication: str) -> str:
 
 
 def read(path: Path, publication: str, articles: int = ARTICLES) -> ReadCorpus:
-    """Read the articles of one outlet, at most ``articles``. The edition is the release, told by the columns.
+    """Read the articles of one outlet, at most ``articles``. The edition is the release, known by its columns.
 
-    Raises DataError where the file is no CSV of All-The-News, UsageError where it has nothing of the outlet.
+    Raises DataError if the file is not a CSV of All-The-News, UsageError if it has nothing of the outlet.
     """
     rows = _rows(path)
     header = next(rows)[1]
@@ -57,8 +55,8 @@ def read(path: Path, publication: str, articles: int = ARTICLES) -> ReadCorpus:
     found = _Articles(outlet(publication), header.index("publication"), header.index(column), len(header))
     truncated = found.take(rows, articles)
     if not found.lines and not found.segments.rejected:
-        listed = excerpt(", ".join(sorted(found.others)[:LISTED]), 500)
-        raise UsageError(f"{path} has nothing of the outlet {publication!r}.", f"Its outlets: {listed}")
+        outlets = excerpt(joined(sorted(found.others)), 500)
+        raise UsageError(f"{path} has nothing of the outlet {publication!r}.", f"Its outlets: {outlets}")
     corpus = found.segments.finish("en", EDITIONS[column])
     return replace(corpus, rejected=[*corpus.rejected, *truncated])
 
@@ -75,10 +73,10 @@ class _Articles:
         self.lines: dict[str, int] = {}
         """Line of every article taken, by the hash of its text."""
         self.others: set[str] = set()
-        """Outlets of the rows that were passed over."""
+        """Outlets of the rows that were skipped."""
 
     def take(self, rows: Iterator[tuple[int, list[str]]], limit: int) -> list[Rejected]:
-        """Take articles up to the limit; return the remark that there are more, if there are."""
+        """Take articles up to the limit; return what says that there are more, if there are."""
         for line, row in rows:
             if len(row) != self.columns:
                 self.segments.reject(
@@ -108,7 +106,7 @@ class _Articles:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line that a row begins in, from 1, and its fields. Raises DataError where the file is no CSV."""
+    """Line that a row begins in, from 1, and its fields. Raises DataError if the file is not valid CSV."""
     csv.field_size_limit(sys.maxsize)
     reader = csv.reader((f"{line}\n" for line in stream_lines(path)), strict=True)
     line = 1
@@ -118,6 +116,40 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             line = reader.line_num + 1
     except csv.Error as error:
         raise DataError(
-            f"{path} is no well-formed CSV: {error}, in the row that begins in line {line}.",
+            f"{path} is not valid CSV: {error}, in the row that begins in line {line}.",
             "If its download was interrupted, fetch it again.",
         ) from error
+
+
+def of_publication(publication: str | None, articles: int) -> Source:
+    """The source of one outlet. Raises UsageError if none is named."""
+    if publication is None:
+        raise UsageError(
+            "News articles are read one outlet at a time.",
+            f"Name it: --publication {' | '.join(OUTLETS)} or as the file spells it",
+        )
+    short = outlet(publication)
+    return replace(
+        SOURCE,
+        code=f"news-{short}",
+        name=f"{SOURCE.name}: {OUTLETS.get(short, publication)}",
+        read=lambda path: read(path, publication, articles),
+    )
+
+
+SOURCE: Final = Source(
+    code="news",
+    name="All-The-News",
+    domain="news",
+    citation="Andrew Thompson: All the News 2.0. https://components.one/datasets/all-the-news-2-news-articles-dataset",
+    licence="articles are under the copyright of their publishers",
+    read=lambda path: read(path, ""),
+    patterns=("*.csv",),
+    in_parts=True,
+    by_hand=(
+        "All-The-News has no address for programs: "
+        "https://components.one/datasets/all-the-news-2-news-articles-dataset",
+        "Download and unzip it there: mlv ingest corpus --source news --publication fox all-the-news-2-1.csv",
+    ),
+    of_publication=of_publication,
+)

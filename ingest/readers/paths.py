@@ -1,7 +1,7 @@
-"""Paths that a person named or an archive came with: what is there, told before anything is opened.
+"""Paths that a user named or an archive came with: what is there, found out before anything is opened.
 
-A file is read more than once (its rows, its hash), and to its end: a pipe, a device or a socket is none. Names are kept
-in the store, which is UTF-8.
+A file is read more than once (its rows, its hash), and to its end, which a pipe, a device or a socket does not allow.
+Names are kept in the store, which is UTF-8.
 """
 
 import stat
@@ -12,7 +12,7 @@ from mlv.schema.errors import DataError
 
 
 def what_is_at(path: Path) -> Literal["file", "folder", "none"]:
-    """What is at a path. Raises DataError where it is neither, cannot be reached, or has a name that is no UTF-8."""
+    """What is at a path. Raises DataError if it is neither, cannot be reached, or has a name that is not UTF-8."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -28,7 +28,7 @@ def what_is_at(path: Path) -> Literal["file", "folder", "none"]:
         return "folder"
     if not stat.S_ISREG(mode):
         raise DataError(
-            f"{path} is no file but a pipe or a device, which can be read only once or has no end.",
+            f"{path} is not a file but a pipe or a device, which can be read only once or has no end.",
             "Write its content to a file, and name that.",
         )
     return "file"

@@ -7,9 +7,9 @@ Verses get the keys of eBible (``MRK 1:1``, book codes of USFM), so that both so
 number that no other translation has (Zulu numbers Romans 12 up to verse 36) stays as it is and is parallel to
 nothing. Elements inside a verse are notes on its form: their text belongs to the verse.
 
-The language is what the header calls it by name, for the codes beside the name are wrong in places (Swahili says
+The language is what the header calls it by name, since the codes beside the name are wrong in places (Swahili has
 ``ss`` and ``ssw``, which is Swati); then the file's name; then those codes. A code that contradicts the language taken
-is kept among the rejects, though it is no row of the file.
+is kept among the rejects, though it is not a row of the file.
 
 The parser is expat. A document type with entity declarations is refused, because entities can grow without bound.
 """
@@ -21,6 +21,7 @@ from typing import Final, NoReturn
 from xml.parsers import expat
 
 from mlv.ingest.readers.report import Rejected
+from mlv.ingest.readers.sources import Source
 from mlv.ingest.readers.text import ReadCorpus, Segments, read_lines, stem
 from mlv.ingest.reference.languages import first_language
 from mlv.schema.errors import DataError
@@ -47,7 +48,7 @@ VERSE: Final = re.compile(r"b\.([1-3A-Z][A-Z0-9]{2})\.([0-9]{1,3})\.([0-9]{1,3})
 
 
 def read(path: Path) -> ReadCorpus:
-    """Read one Bible. The edition is the file's name. Raises DataError where the file is no CES XML."""
+    """Read one Bible. The edition is the file's name. Raises DataError if the file is not CES XML."""
     bible = _Bible(path)
     bible.parse()
     edition = stem(path)
@@ -84,13 +85,13 @@ class _Bible:
         self._parser.SkippedEntityHandler = lambda name, _: self._refuse(f"uses the undeclared entity {name!r}")
 
     def parse(self) -> None:
-        """Read the file. Raises DataError where it is not well-formed, declares entities, or nests verses."""
+        """Read the file. Raises DataError if it is not well-formed, declares entities, or nests verses."""
         try:
             self._parser.Parse("\n".join(read_lines(self.path)), True)
         except expat.ExpatError as error:
             raise DataError(
-                f"{self.path} is no well-formed XML: {expat.ErrorString(error.code)} in line {error.lineno}.",
-                "Fetch it again; if it is no file of the Parallel Bible Corpus, choose another --source.",
+                f"{self.path} is not well-formed XML: {expat.ErrorString(error.code)} in line {error.lineno}.",
+                "Fetch it again; if it is not a file of the Parallel Bible Corpus, choose another --source.",
             ) from error
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
@@ -119,7 +120,7 @@ class _Bible:
         line, identifier = self._place
         parts = VERSE.fullmatch(identifier)
         if parts is None:
-            self.segments.reject(line, identifier, "its id names no verse as b.MAT.5.3 does", raw)
+            self.segments.reject(line, identifier, "its id does not name a verse as b.MAT.5.3 does", raw)
             return
         book, chapter, verse = parts.groups()
         key = f"{USFM.get(book, book)} {int(chapter)}:{int(verse)}"
@@ -130,3 +131,17 @@ class _Bible:
             f"{self.path} {what} in line {self._parser.CurrentLineNumber}.",
             "Files of the Parallel Bible Corpus do not: write the characters themselves, one seg for each verse.",
         )
+
+
+SOURCE: Final = Source(
+    code="pbc",
+    name="Parallel Bible Corpus",
+    domain="religious",
+    citation="Christos Christodouloupoulos and Mark Steedman (2015): A massively parallel corpus: the Bible in 100 "
+    "languages. Language Resources and Evaluation 49(2).",
+    licence="CC0-1.0",
+    read=read,
+    patterns=("*.xml",),
+    companions=frozenset({"metadata.csv"}),
+    unreliable_language=True,
+)

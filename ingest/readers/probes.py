@@ -1,14 +1,14 @@
 """Reading probe files: cloze sentences with two candidate answers, as Arora et al. (2023) published them.
 
-A file holds one language, tab-separated whatever its name says, one probe a row: row index, question identifier,
-sentence with ``[MASK]``, first answer, second answer. What can be mended is mended and counted, what cannot is
-rejected with line and reason, and a file that is not what it claims raises. No store is needed.
+A file has one language, is tab-separated whatever its ending, and has one probe a row: row index, question identifier,
+sentence with ``[MASK]``, first answer, second answer. Rows are repaired and counted if they can be, else rejected with
+line and reason; a file that is not what it claims to be raises. No store is needed.
 
-Mended: HTML entities, Unicode normalisation (NFC), control characters and what else is no text, white space around a
-field, and clause marks around a label
-(``unangenehm,``, ``~ 아니다``) where only one of the two labels has them or the sentence goes on with the same mark:
-they would then tell the answers apart, or stand twice, whatever the words are. A mark that both labels share stays.
-Joiners inside words, such as the zero-width non-joiner of Persian, are letters and stay.
+Repaired are HTML entities, Unicode normalisation (NFC), control characters and whatever else is not text, white space
+around a field, and clause marks around a label (``unangenehm,``, ``~ 아니다``) if only one of the two labels has them
+or the sentence continues with the same mark: they would then tell the answers apart, or occur twice, whatever the words
+are. A mark that both labels share stays. Joiners inside words, such as the zero-width non-joiner of Persian, are
+letters and stay.
 """
 
 import csv
@@ -29,7 +29,7 @@ from mlv.ingest.readers.report import Rejected
 from mlv.ingest.readers.text import NO_TEXT
 from mlv.ingest.reference.languages import language
 from mlv.ingest.reference.questions import number_of
-from mlv.schema.errors import DataError, NotFoundError, UsageError, excerpt
+from mlv.schema.errors import DataError, NotFoundError, UsageError, excerpt, listed
 
 MASK = "[MASK]"
 HEADER = ["", "0", "1", "2", "3"]
@@ -42,7 +42,7 @@ _CLAUSE_MARKS = ".,;:!?…~،؛؟۔।。、，；：！？～ "
 
 @dataclass(frozen=True)
 class ReadProbe:
-    """A probe as it goes into the store."""
+    """A probe as the store keeps it."""
 
     line: int
     question: str
@@ -52,7 +52,7 @@ class ReadProbe:
     mask_prefix: str
     mask_suffix: str
     repaired: bool
-    """Whether any field differs from what the file says."""
+    """Whether any field differs from the file's."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class ReadProbes:
     """A probe file that was read."""
 
     language: str
-    """Language code from the file's name; empty where the file is none of WVS probes and was not read."""
+    """Language code from the file's name; empty if the file has no WVS probes and was not read."""
 
     name: str
     """Path in the archive or folder."""
@@ -74,29 +74,28 @@ class ReadProbes:
 
 
 class _RowError(Exception):
-    """A row that is not taken; the text is the reason."""
+    """A row that is rejected; the text is the reason."""
 
 
 def read_archive(path: Path, language_name: str | None = None) -> list[ReadProbes]:
     """Read all probe files of a zip archive or folder, or a single file.
 
     A file is named after its language (``fa.csv``); ``language_name`` names that of a single file. Raises DataError
-    that lists the problems of all files together, UsageError where ``language_name`` fits no language or no file.
+    that lists the problems of all files together, UsageError if ``language_name`` fits no language or no file.
     """
     contents = list(_contents(path))
     given = language(language_name).code if language_name else None
-    if given and sum(not _not_read(PurePosixPath(name)) for name, _ in contents) > 1:
+    if given and sum(not _reason_to_skip(PurePosixPath(name)) for name, _ in contents) > 1:
         raise UsageError(
             f"{path} has several probe files, so --language cannot name the language of each.",
             "Name one of its files, or name the files after their languages and leave --language out.",
         )
     read, problems = _read_all(contents, given)
     if not any(file.language for file in read) and not problems:
-        problems = [f"{path.name} holds no probe file (.csv or .tsv, named after its language)"]
+        problems = [f"{path.name} has no probe file (.csv or .tsv, named after its language)"]
     if problems:
-        listed = "".join(f"\n  - {problem}" for problem in problems)
         raise DataError(
-            f"{path} cannot be read as probes:{listed}",
+            f"{path} cannot be read as probes:{listed(problems)}",
             "Nothing was written. A probe file is UTF-8, tab-separated, with the header '<empty> 0 1 2 3': row "
             "index, question, sentence with [MASK], first answer, second answer.",
         )
@@ -138,14 +137,14 @@ def _read_all(contents: list[tuple[str, bytes]], given: str | None) -> tuple[lis
     for code, count in Counter(file.language for file in read if file.language).items():
         if count > 1:
             names = ", ".join(file.name for file in read if file.language == code)
-            problems.append(f"{count} files hold the language {code}: {names}")
+            problems.append(f"{count} files have the language {code}: {names}")
     return read, problems
 
 
 def _read_content(name: str, content: bytes, given: str | None) -> ReadProbes:
-    """Read one file; one that holds no WVS probes comes back without a language. Raises DataError."""
+    """Read one file; one that has no WVS probes is returned without a language. Raises DataError."""
     sha256 = hashlib.sha256(content).hexdigest()
-    reason = _not_read(PurePosixPath(name))
+    reason = _reason_to_skip(PurePosixPath(name))
     if reason:
         return ReadProbes("", name, sha256, rejected=[Rejected(0, reason)])
     seen: dict[str, int] = {}
@@ -164,7 +163,7 @@ def _read_content(name: str, content: bytes, given: str | None) -> ReadProbes:
 
 
 def _rows(name: str, content: bytes) -> Iterator[tuple[int, list[str]]]:
-    """The rows below the header, each with the line it begins on; blank ones are none. Raises DataError."""
+    """The rows below the header that are not blank, each with the line it begins on. Raises DataError."""
     reader = csv.reader(io.StringIO(_text(name, content), newline=""), delimiter="\t", strict=True)
     try:
         header = next(reader, [])
@@ -184,11 +183,11 @@ def _language_of(name: str) -> str:
     try:
         return language(PurePosixPath(name).stem).code
     except UsageError as error:
-        raise DataError(f"{name}: the name says no language. {error.message} Give it with --language.") from error
+        raise DataError(f"{name}: its name is not a language. {error.message} Give it with --language.") from error
 
 
-def _not_read(name: PurePosixPath) -> str:
-    """Why a file of the archive is no probe file of the World Values Survey; empty where it may be one."""
+def _reason_to_skip(name: PurePosixPath) -> str:
+    """Why a file of the archive is not a probe file of the World Values Survey; empty if it may be one."""
     if "hofstede" in (part.lower() for part in name.parts):
         return "not read: Hofstede's questions are not of the World Values Survey"
     if name.suffix.lower() not in (".csv", ".tsv"):
@@ -210,7 +209,7 @@ def _probe(line: int, row: list[str], seen: dict[str, int]) -> ReadProbe:
     """The probe of a row; ``seen`` has the line of each question so far. Raises _RowError with all reasons."""
     if len(row) != len(HEADER):
         raise _RowError(f"{len(row)} fields instead of {len(HEADER)}")
-    question, template, first, second = (_mended(text) for text in row[1:])
+    question, template, first, second = (_repaired(text) for text in row[1:])
     reasons = _question_problems(question, line, seen)
     before, mask, after = template.partition(MASK)
     if not mask or MASK in after:
@@ -230,14 +229,14 @@ def _probe(line: int, row: list[str], seen: dict[str, int]) -> ReadProbe:
 
 def _question_problems(question: str, line: int, seen: dict[str, int]) -> list[str]:
     if number_of(question) is None:
-        return [f"{excerpt(question)!r} is no question of World Values Survey wave 7 (1 to 259, or like 106a)"]
+        return [f"{excerpt(question)!r} is not a question of World Values Survey wave 7 (1 to 259, or like 106a)"]
     if seen.setdefault(question, line) != line:
-        return [f"question {question} is on line {seen[question]} already"]
+        return [f"question {question} is already on line {seen[question]}"]
     return []
 
 
-def _mended(text: str) -> str:
-    """The text with HTML entities as characters, in NFC, without white space around it or what is no text."""
+def _repaired(text: str) -> str:
+    """The text with HTML entities as characters, in NFC, without white space around it or what is not text."""
     characters = NO_TEXT.sub("", _ENTITY.sub(lambda found: html.unescape(found[0]), text))
     return unicodedata.normalize("NFC", characters).strip()
 
@@ -259,7 +258,7 @@ def _is_letter(character: str) -> bool:
 
 
 def _glued_right(after: str) -> str:
-    """Letters that follow the mask without a space: ``dir`` in ``[MASK]dir.``; punctuation is none."""
+    """Letters that follow the mask without a space: ``dir`` in ``[MASK]dir.``, without the punctuation."""
     return "".join(takewhile(_is_letter, after)).rstrip(_WORD_JOINERS)
 
 

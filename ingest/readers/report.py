@@ -7,10 +7,10 @@ from pathlib import Path
 from mlv.schema.errors import UsageError
 
 CONTENT_LIMIT = 500
-"""Characters of a rejected row, and of what is said of it, that are kept."""
+"""Characters that are kept of a rejected row, of its item and of the reason."""
 
 LONGEST_NAME = 200
-"""Characters of a name that a person gives."""
+"""Characters of a name that a user gives."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Rejected:
     """A row that a reader did not take."""
 
     line: int
-    """Line in the file, from 1; 0 where the whole file is meant."""
+    """Line in the file, from 1; 0 if the whole file is meant."""
 
     reason: str
     """Why, in words that a researcher can act on."""
@@ -64,9 +64,9 @@ def file_sha256(path: Path) -> str:
 
 
 def check_name(what: str, name: str) -> None:
-    """Raise UsageError where a name is empty, long, or has what cannot be seen or typed."""
+    """Raise UsageError if a name is empty, too long, or has characters that cannot be seen or typed."""
     if not name.isprintable() or name != name.strip() or not 0 < len(name) <= LONGEST_NAME:
         raise UsageError(
-            f"{name[:LONGEST_NAME]!r} is no name of {what}.",
+            f"{name[:LONGEST_NAME]!r} is not a valid name of {what}.",
             f"Give one of 1 to {LONGEST_NAME} characters, without line breaks, control characters, or space around it.",
         )

@@ -1,9 +1,9 @@
 """Sentences of English news text, by rules that can be read.
 
-A sentence ends at ``.``, ``!``, ``?`` or an ellipsis, with any closing quotes and brackets, where white space and then
+A sentence ends at ``.``, ``!``, ``?`` or an ellipsis, with any closing quotes and brackets, if white space and then
 a capital letter, a digit or an opening quote follow. It does not end after titles and other abbreviations that are
 always followed by more (``Mr.``, ``Sept.``) or after initials (``George W. Bush``). After abbreviations that may end a
-sentence (``U.S.``, ``Inc.``, ``p.m.``) it ends only where the next word commonly begins one. Line breaks always end
+sentence (``U.S.``, ``Inc.``, ``p.m.``) it ends only if the next word commonly begins one. Line breaks always end
 a sentence: in the corpora this is for, they separate paragraphs.
 """
 
@@ -25,7 +25,7 @@ BEFORE_NUMBER: Final = frozenset({"no", "nos", "fig"})
 MAYBE_LAST: Final = frozenset({
     "inc", "corp", "co", "ltd", "llc", "bros", "jr", "sr", "etc", "a.m", "p.m", "ph.d",
 })
-"""Abbreviations that may end a sentence; initialisms such as ``U.S.`` are told by their form."""
+"""Abbreviations that may end a sentence; initialisms such as ``U.S.`` are recognised by their form."""
 
 OPENERS: Final = frozenset({
     "a", "after", "all", "also", "although", "an", "and", "as", "at", "but", "by", "for", "from", "he", "her",

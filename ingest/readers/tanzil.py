@@ -6,10 +6,11 @@ An aya's key is ``2:255``. A blank aya is rejected under its key, and shifts not
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from mlv.ingest.readers.sources import Source
 from mlv.ingest.readers.text import ReadCorpus, Segments, read_lines, stem
 from mlv.ingest.reference.languages import first_language
 from mlv.schema.errors import DataError
@@ -36,22 +37,16 @@ NUMBERED: Final = re.compile(r"\s*([0-9]{1,3})\|([0-9]{1,3})\|(.*)", re.DOTALL)
 def read(path: Path) -> ReadCorpus:
     """Read one translation. The edition is its id in the footer, else the file's name.
 
-    Raises DataError where a text without numbers has not one line for each aya.
+    Raises DataError if a text without numbers does not have one line for each aya.
     """
     lines = read_lines(path)
     end = next((index for index, line in enumerate(lines) if line.startswith("#")), len(lines))
-    body, facts = lines[:end], dict(_facts(lines[end:]))
+    body = lines[:end]
+    facts = {found[1]: found[2] for line in lines[end:] if (found := FOOTER.fullmatch(line))}
     edition = facts.get("ID", stem(path))
     numbered = NUMBERED.match(next(filter(str.strip, body), "")) is not None
     segments = _numbered(body) if numbered else _plain(path, body)
     return segments.finish(first_language(edition.partition(".")[0], facts.get("Language", "")), edition)
-
-
-def _facts(footer: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Name and value of what the footer says of the translation."""
-    for line in footer:
-        if found := FOOTER.fullmatch(line):
-            yield found[1], found[2]
 
 
 def _plain(path: Path, body: Sequence[str]) -> Segments:
@@ -71,7 +66,7 @@ def _plain(path: Path, body: Sequence[str]) -> Segments:
 
 
 def _numbered(body: Sequence[str]) -> Segments:
-    """Segments of a text that says sura and aya in each line."""
+    """Segments of a text that has sura and aya in each line."""
     segments, known = Segments(), frozenset(KEYS)
     for number, line in enumerate(body, start=1):
         found = NUMBERED.match(line)
@@ -79,5 +74,17 @@ def _numbered(body: Sequence[str]) -> Segments:
         if found and key in known:
             segments.add(number, key, found[3], empty="the aya is blank")
         elif line.strip():
-            segments.reject(number, key, "there is no such aya" if found else "it is not sura|aya|text", line)
+            segments.reject(number, key, "there is no such aya" if found else "its form is not sura|aya|text", line)
     return segments
+
+
+SOURCE: Final = Source(
+    code="tanzil",
+    name="Tanzil Quran translations",
+    domain="religious",
+    citation="Tanzil Project (2007-2024): Quran translations. https://tanzil.net/trans; Jörg Tiedemann (2012): "
+    "Parallel Data, Tools and Interfaces in OPUS. LREC.",
+    licence="Tanzil terms of use: non-commercial purposes only",
+    read=read,
+    patterns=("*.txt",),
+)

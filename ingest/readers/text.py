@@ -2,12 +2,12 @@
 
 Text is normalised in one way for all sources: Unicode NFC, every run of white space one space, none at the ends.
 Zero-width (non-)joiners stay, because Persian and Hindi spelling needs them. Control characters, byte order marks and
-characters from the private use areas are no text: they are removed, and the row counts as repaired.
+characters from the private use areas are not text: they are removed, and the row counts as repaired.
 
 A line ends at a line feed and nowhere else. Other characters that Unicode calls line breaks occur inside sentences,
 and to split at them would shift every line after it against its translation.
 
-A file is read as a stream, and refused where a line has no end or where a gzip file unpacks to far more than it holds.
+A file is read as a stream, and refused if a line has no end or if a gzip file unpacks to far more than it holds.
 """
 
 import gzip
@@ -30,16 +30,16 @@ from mlv.schema.errors import DataError
 GZIP_MAGIC: Final = b"\x1f\x8b"
 UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 ARCHIVES: Final = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstandard"}
-"""First bytes of what would have to be unpacked, and its name."""
+"""First bytes of archives that are not read, and their names."""
 
 TAR_MAGIC: Final = (257, b"ustar")
-"""Where a tar archive says that it is one, and how."""
+"""Offset and first bytes of the mark of a tar archive."""
 
 LONGEST_LINE: Final = 64 << 20
 """Bytes of a line at most; a whole Bible in one line has 10 MiB."""
 
 NO_TEXT: Final = re.compile("[\x00-\x08\x0e-\x1b\x7f\x80-\x84\x86-\x9f\ufeff\ue000-\uf8ff]|[\U000f0000-\U0010ffff]")
-"""Control characters that are no white space, byte order marks, and the private use areas."""
+"""Control characters that are not white space, byte order marks, and the private use areas."""
 
 SCHEMA: Final = {"line": pl.Int64, "position": pl.Int64, "parallel_key": pl.String, "text": pl.String}
 
@@ -49,7 +49,7 @@ class ReadCorpus:
     """What a reader took from one file."""
 
     language: str | None
-    """ISO code as the file's content or name gives it; None where neither does."""
+    """ISO code as the file's content or name gives it; None if neither does."""
 
     edition: str
     """Edition or translation, e.g. ``fa.makarem``."""
@@ -59,15 +59,15 @@ class ReadCorpus:
 
     rejected: list[Rejected]
     rows_read: int
-    """Rows in the file: the segments, and the rejected rows. Not the places where a text has no verse."""
+    """Rows in the file: the segments, and the rejected rows. A verse that a text does not have is not a row."""
 
     rows_repaired: int
-    """Segments from which something that is no text was removed."""
+    """Segments from which something that is not text was removed."""
 
 
 @dataclass
 class Segments:
-    """Collects the rows of one file in their order, and rejects what is no segment."""
+    """Collects the rows of one file in their order, and rejects those that are not segments."""
 
     rows: list[tuple[int, int, str, str]] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
@@ -75,7 +75,7 @@ class Segments:
     _lines: dict[str, int] = field(default_factory=dict)
 
     def add(self, line: int, key: str, raw: str, empty: str = "it is empty") -> None:
-        """Take a row, or reject it: without text (for the reason ``empty``), without a letter, or its key taken."""
+        """Take a row, or reject it: without text (for the reason ``empty``), without a letter, or with a taken key."""
         text, repaired = clean(raw)
         if not text:
             self.reject(line, key, empty, raw)
@@ -100,7 +100,7 @@ class Segments:
 
 
 def clean(raw: str) -> tuple[str, bool]:
-    """Normalised text, and whether something that is no text was removed from it."""
+    """Normalised text, and whether something that is not text was removed from it."""
     text, removed = NO_TEXT.subn("", raw)
     return unicodedata.normalize("NFC", " ".join(text.split())), removed > 0
 
@@ -123,7 +123,7 @@ def read_lines(path: Path) -> list[str]:
 def stream_lines(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file one by one, without their ends and without a byte order mark.
 
-    A file is taken as gzip by its first bytes, whatever its name. Raises DataError where it is empty, cut off, or not
+    A file is taken as gzip by its first bytes, whatever its name. Raises DataError if it is empty, cut off, or not
     UTF-8.
     """
     offset = 0
@@ -150,7 +150,7 @@ def _raw_lines(path: Path) -> Iterator[bytes]:
             yield from _bounded(path, unpacked, path.stat().st_size)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
-            f"{path} is no whole gzip file ({error}): most likely its download was interrupted.",
+            f"{path} is not a complete gzip file ({error}): most likely its download was interrupted.",
             "Fetch it again.",
         ) from error
     except OSError as error:
@@ -158,24 +158,24 @@ def _raw_lines(path: Path) -> Iterator[bytes]:
 
 
 def _refuse_archive(path: Path, start: bytes) -> None:
-    """Raise DataError where a file begins as an archive does."""
+    """Raise DataError if a file begins as an archive does."""
     at, mark = TAR_MAGIC
     names = [name for magic, name in ARCHIVES.items() if start.startswith(magic)]
     names += ["tar"] * start.startswith(mark, at)
     if names:
         raise DataError(
-            f"{path} is a {names[0]} archive, not a text.", "Unpack it, and name the files or their folder."
+            f"{path} is a {names[0]} archive, not a text file.", "Unpack it, and name the files or their folder."
         )
 
 
 def _bounded(path: Path, unpacked: BinaryIO, size: int) -> Iterator[bytes]:
-    """The lines of a file that has ``size`` bytes on disk. Raises DataError where they come to too much."""
+    """The lines of a file that has ``size`` bytes on disk. Raises DataError if they are too long or too many."""
     total, most = 0, max(RATIO_FREE_BYTES, MAX_RATIO * size)
     while line := unpacked.readline(LONGEST_LINE + 1):
         total += len(line)
         if len(line) > LONGEST_LINE or total > most:
             what = f"unpacks {size:,} bytes to more than {most:,}" if total > most else "has a line of more than 64 MiB"
-            raise DataError(f"{path} {what}: it is no text.", "Fetch it again from its origin.")
+            raise DataError(f"{path} {what}: it is not a text file.", "Fetch it again from its origin.")
         yield line
 
 

@@ -1,7 +1,7 @@
-"""Languages and countries: one code for each, whatever name a file or a person gives it.
+"""Languages and countries: one code for each, whatever name a file or a user gives it.
 
-A language's code is ISO 639-1 where there is one, else ISO 639-3. Corpora name individual languages (Iranian Persian
-``pes``, Standard Malay ``zsm``) where probes name the macrolanguage (``fa``, ``ms``); a corpus and a probe of one
+A language's code is ISO 639-1 if there is one, else ISO 639-3. Corpora name individual languages (Iranian Persian
+``pes``, Standard Malay ``zsm``) while probes name the macrolanguage (``fa``, ``ms``); a corpus and a probe of one
 language have to meet, so the individual languages in ``MACROLANGUAGE`` are read as the macrolanguage that they are
 the standard of. Countries are ISO 3166-1; names that surveys use and ISO does not are in ``COUNTRY_NAMES``.
 """
@@ -12,12 +12,7 @@ import re
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-import duckdb
-import polars as pl
-
 from mlv.schema.errors import UsageError
-from mlv.schema.papers import echoes
-from mlv.schema.store.rows import ensure
 
 MACROLANGUAGE: Final = {
     "als": "sqi",
@@ -61,8 +56,6 @@ COUNTRY_NAMES: Final = {
 }
 """Names that survey tables use and ISO 3166-1 does not. Northern Ireland, a unit of the survey, has no code."""
 
-LANGUAGE_COUNTRY_CITATION: Final = "dissertation Table 7.2"
-
 SUGGESTIONS = 3
 
 
@@ -86,7 +79,7 @@ def language(name: str) -> LanguageRow:
     """The language that a code or an English name means.
 
     Takes ISO 639-1 and 639-3 codes, FLORES codes (``pes_Arab``), locales (``pt-BR``) and English names (``Farsi``).
-    Raises UsageError with near matches where nothing fits.
+    Raises UsageError with near matches if nothing fits.
     """
     known = _languages()
     given = name.strip().casefold()
@@ -101,7 +94,7 @@ def language(name: str) -> LanguageRow:
 
 
 def first_language(*names: str) -> str | None:
-    """Code of the first name that means a language; None where none does."""
+    """Code of the first name that means a language; None if none does."""
     for name in names:
         with contextlib.suppress(UsageError):
             return language(name).code
@@ -111,11 +104,11 @@ def first_language(*names: str) -> str | None:
 def country(name: str | int) -> CountryRow:
     """The country that a code (alpha-2, alpha-3, numeric) or an English name means.
 
-    Raises UsageError with near matches where nothing fits.
+    Raises UsageError with near matches if nothing fits.
     """
     import pycountry
 
-    found = find_country(str(name))
+    found = _find_country(str(name))
     if found is None:
         known = {entry.name.casefold(): entry for entry in pycountry.countries}
         raise UsageError(
@@ -125,8 +118,13 @@ def country(name: str | int) -> CountryRow:
     return found
 
 
-def find_country(name: str) -> CountryRow | None:
-    """The country that a code or an English name means; None where none does."""
+def country_code(name: str) -> str | None:
+    """Alpha-2 code of the country that a code or an English name means; None if none does."""
+    found = _find_country(name)
+    return None if found is None else found.code
+
+
+def _find_country(name: str) -> CountryRow | None:
     import pycountry
 
     given = f"{name:0>3}" if name.isdecimal() else name.strip()
@@ -135,38 +133,6 @@ def find_country(name: str) -> CountryRow | None:
     except LookupError:
         return None
     return CountryRow(found.alpha_2, found.alpha_3, getattr(found, "common_name", found.name))
-
-
-def ensure_language(connection: duckdb.DuckDBPyConnection, name: str) -> int:
-    """Key of a language, which is added where it is new. Raises UsageError where there is no such language."""
-    row = pl.DataFrame([language(name)._asdict()])
-    return int(ensure(connection, "language", row, ["code"])["language_id"][0])
-
-
-def ensure_country(connection: duckdb.DuckDBPyConnection, name: str | int) -> int:
-    """Key of a country, which is added where it is new. Raises UsageError where there is no such country."""
-    row = pl.DataFrame([country(name)._asdict()])
-    return int(ensure(connection, "country", row, ["code"])["country_id"][0])
-
-
-def ensure_reference(connection: duckdb.DuckDBPyConnection) -> None:
-    """Add the study's languages, countries, which country stands for which language, and the WVS categories."""
-    for code in echoes.FINETUNING_LANGUAGES:
-        ensure_language(connection, code)
-    pairs = [
-        {
-            "language_id": ensure_language(connection, code),
-            "country_id": ensure_country(connection, alpha2),
-            "citation": LANGUAGE_COUNTRY_CITATION,
-        }
-        for code, alpha2 in echoes.LANGUAGE_COUNTRY.items()
-    ]
-    ensure(connection, "language_country", pl.DataFrame(pairs), ["language_id", "country_id"])
-    connection.executemany(
-        "INSERT INTO category (category_id, code, name, first_number, last_number, in_study) "
-        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        echoes.CATEGORIES,
-    )
 
 
 def _near(given: str, known: dict[str, Any]) -> str:

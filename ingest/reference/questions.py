@@ -7,22 +7,19 @@ which of a probe's answers, and which probes depart from that, is in ``data/answ
 """
 
 import re
-from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
 
-import duckdb
 import polars as pl
 
 from mlv.schema.papers.echoes import CATEGORIES, CategoryRange
-from mlv.schema.store.rows import ensure
 
 _CODE = re.compile(r"([1-9][0-9]{0,2})[a-z]?")
 
 
 def number_of(code: str) -> int | None:
-    """Question number of a probe's identifier (``106a`` is 106); None where it is not of WVS wave 7."""
+    """Question number of a probe's identifier (``106a`` is 106); None if it is not of WVS wave 7."""
     match = _CODE.fullmatch(code)
     if match is None or category_of(int(match[1])) is None:
         return None
@@ -50,9 +47,20 @@ def answer_sides() -> pl.DataFrame:
     )
 
 
+def survey_variables() -> list[str]:
+    """Survey variables that a probe is about, in the order of the questionnaire."""
+    return answer_sides()["variable"].unique(maintain_order=True).to_list()
+
+
+def response_codes() -> pl.DataFrame:
+    """Every code of every variable that the mapping knows: ``variable, response_code``."""
+    return answer_sides().select("variable", "response_code").unique()
+
+
 @cache
 def probe_polarity() -> dict[tuple[str, str], str]:
-    """The probes of Arora et al. whose answers do not stand as ``answer_sides`` says: (question, language)."""
+    """Polarity of the probes of Arora et al. whose answers are not on the sides of ``answer_sides``: by (question,
+    language)."""
     rows = _packaged("probe_polarity.csv").select("question_id", "language", "polarity").iter_rows()
     return {(question, language): polarity for question, language, polarity in rows}
 
@@ -61,18 +69,3 @@ def _packaged(name: str) -> pl.DataFrame:
     """A table of the package, all text."""
     content = files("mlv.ingest.reference").joinpath("data", name).read_bytes()
     return pl.read_csv(BytesIO(content), infer_schema=False)
-
-
-def ensure_questions(connection: duckdb.DuckDBPyConnection, codes: Iterable[str]) -> dict[str, int]:
-    """Make the questions that are new; return the key of each. Every code has a ``number_of``."""
-    rows = [(code, number_of(code)) for code in codes]
-    frame = pl.DataFrame(rows, schema={"code": pl.String, "number": pl.Int64}, orient="row").with_columns(
-        variable=pl.format("Q{}", "number"),
-        category_id=pl.col("number").map_elements(_category_number, return_dtype=pl.Int64),
-    )
-    return dict(ensure(connection, "question", frame, ["code"]).select("code", "question_id").iter_rows())
-
-
-def _category_number(number: int) -> int | None:
-    category = category_of(number)
-    return None if category is None else category.number

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import polars as pl
+from polars import selectors
 
 from mlv.ingest.rules.rulebook import EXAMPLES, Rule, gates
 from mlv.schema.errors import DataError
@@ -58,7 +59,9 @@ def outcomes(frame: pl.DataFrame, rules: Sequence[Rule]) -> dict[int, Any]:
             for place, rule in enumerate(rules)
         ],
     )
-    found = batches.get_batch({"dataframe": frame.to_pandas()}).validate(suite)
+    # NaN is a missing value to pandas, which would meet any range; to DuckDB it is above all numbers
+    rows = frame.with_columns(selectors.float().fill_nan(float("inf"))).to_pandas()
+    found = batches.get_batch({"dataframe": rows}).validate(suite)
     return {outcome.expectation_config.meta["place"]: outcome for outcome in found.results}
 
 

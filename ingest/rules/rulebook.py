@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import duckdb
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from mlv.schema.errors import DataError
+from mlv.schema.errors import DataError, format_validation_errors, listed
 from mlv.schema.store.rows import number
 from mlv.schema.store.sql import literal, quoted
 
@@ -145,8 +145,11 @@ class _Declared(BaseModel):
             raise ValueError("a rule has either `query` and `never`, or `expectation` and `arguments`")
         if self.expectation and self.expectation not in _EXPECTATIONS:
             raise ValueError(f"there is no expectation {self.expectation!r}; there are {', '.join(_EXPECTATIONS)}")
-        if missing := _EXPECTATIONS.get(self.expectation, set()) - self.arguments.keys():
+        needed = _EXPECTATIONS.get(self.expectation, set())
+        if missing := needed - self.arguments.keys():
             raise ValueError(f"{self.expectation} needs the arguments {', '.join(sorted(missing))}")
+        if unknown := self.arguments.keys() - needed - _OPTIONS.get(self.expectation, set()):
+            raise ValueError(f"{self.expectation} cannot have the arguments {', '.join(sorted(unknown))} here")
         return self
 
     def rule(self, origin: str) -> Rule:
@@ -189,6 +192,12 @@ _EXPECTATIONS: dict[str, set[str]] = {
     "ExpectColumnValuesToBeIncreasing": {"column"},
 }
 """Expectations that a rule can name, and the arguments that each needs."""
+
+_OPTIONS: dict[str, set[str]] = {
+    "ExpectColumnValuesToBeBetween": {"min_value", "max_value"},
+    "ExpectColumnValuesToBeIncreasing": {"strictly"},
+}
+"""Further arguments: those that DuckDB checks the same way. Great Expectations has more."""
 
 
 def expected(
@@ -239,7 +248,7 @@ def _unmet(table: str, expectation: str, arguments: Mapping[str, Any], within: S
     if expectation == "ExpectColumnValuesToBeIncreasing":
         raise ValueError("rows in a store have no order: check it at ingest")
     if expectation.endswith("ToBeUnique"):
-        return _repeated(table, [*within, *arguments.get("column_list", [arguments.get("column")])])
+        return _repeated(table, arguments.get("column_list") or [arguments["column"]], within)
     column = quoted(arguments["column"])
     low, high = arguments.get("min_value"), arguments.get("max_value")
     ends = [f"{column} < {_literal(low)}"] * (low is not None) + [f"{column} > {_literal(high)}"] * (high is not None)
@@ -253,12 +262,15 @@ def _unmet(table: str, expectation: str, arguments: Mapping[str, Any], within: S
     return f"SELECT * FROM {quoted(table)} WHERE {condition}"
 
 
-def _repeated(table: str, columns: Sequence[str]) -> str:
-    """The query of the rows that are not the only ones with their values."""
-    keys = ", ".join(map(quoted, columns))
+def _repeated(table: str, columns: Sequence[str], within: Sequence[str] = ()) -> str:
+    """The query of the rows that are not the only ones with their values, unless all of ``columns`` are missing."""
+    keys = [quoted(name) for name in (*within, *columns)]
+    present = " OR ".join(f"{quoted(name)} IS NOT NULL" for name in columns)
+    same = " AND ".join(f"t.{key} IS NOT DISTINCT FROM r.{key}" for key in keys)
+    listed = ", ".join(keys)
     return (
-        f"SELECT {keys} FROM {quoted(table)} "
-        f"SEMI JOIN (SELECT {keys} FROM {quoted(table)} GROUP BY {keys} HAVING count(*) > 1) USING ({keys})"
+        f"SELECT {', '.join(f't.{key}' for key in keys)} FROM {quoted(table)} t SEMI JOIN ("
+        f"SELECT {listed} FROM {quoted(table)} WHERE {present} GROUP BY {listed} HAVING count(*) > 1) r ON {same}"
     )
 
 
@@ -274,11 +286,11 @@ def _pattern(arguments: Mapping[str, Any]) -> str:
 
 
 def _unique_rule(table: str, columns: Sequence[str], origin: str) -> Rule:
-    listed = ", ".join(columns)
+    key = ", ".join(columns)
     return Rule(
         name=f"{table}-unique-{'-'.join(columns)}",
-        says=f"no two rows of {table} have the same ({listed})",
-        broken=f"rows whose ({listed}) occur more than once in {table}",
+        says=f"no two rows of {table} have the same ({key})",
+        broken=f"rows whose ({key}) occur more than once in {table}",
         table=table,
         query=_repeated(table, columns),
         origin=origin,
@@ -302,8 +314,8 @@ def _reference_rule(child: str, parent: str, origin: str) -> Rule:
 @cache
 def packaged() -> tuple[Rule, ...]:
     """The rules of mlv."""
-    folder = files("mlv.ingest.rules")
-    return tuple(_read_all(sorted(folder.iterdir(), key=lambda file: file.name)))
+    tables = [entry for entry in files("mlv.ingest.rules").iterdir() if entry.name.endswith(".toml")]
+    return tuple(_read_all(sorted(tables, key=lambda file: file.name)))
 
 
 def gates(table: str) -> list[Rule]:
@@ -333,11 +345,14 @@ def _read_all(found: Iterable["Traversable"]) -> list[Rule]:
     for file in found:
         try:
             rules += _read(file)
+        except ValidationError as error:
+            problems += [f"{file}: {line}" for line in format_validation_errors(error, _RuleFile)]
         except (OSError, ValueError) as error:
-            problems += [f"{file}: {line}" for line in _complaints(error)]
+            problems.append(f"{file}: {error}")
     if problems:
-        listed = "".join(f"\n  - {problem}" for problem in problems)
-        raise DataError(f"These rules cannot be read:{listed}", "See docs/checks.md for how a rule is written.")
+        raise DataError(
+            f"These rules cannot be read:{listed(problems)}", "See docs/checks.md for how a rule is written."
+        )
     return rules
 
 
@@ -351,13 +366,6 @@ def _read(file: "Traversable") -> Iterator[Rule]:
         if child.count(".") != 1 or parent.count(".") != 1:
             raise ValueError(f'references: "table.column" = "parent.column" is meant, not "{child}" = "{parent}"')
         yield _reference_rule(child, parent, file.name)
-
-
-def _complaints(error: Exception) -> list[str]:
-    """What is wrong with a file, in lines."""
-    if not isinstance(error, ValidationError):
-        return [str(error)]
-    return [f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors()]
 
 
 def evaluate(connection: duckdb.DuckDBPyConnection, rules: Iterable[Rule]) -> list[Outcome]:

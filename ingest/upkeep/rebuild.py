@@ -20,11 +20,11 @@ import duckdb
 
 from mlv.ingest.jobs.committing import commit_job
 from mlv.ingest.journal import Entry, Ingest, RunEvent, SourceFile, journal_path, read_journal, write_journal
-from mlv.ingest.reference.languages import ensure_reference
 from mlv.ingest.upkeep.fingerprint import differing
 from mlv.ingest.upkeep.source_files import SourceFinder, placed
 from mlv.ingest.writing.corpora import ingest_corpus
 from mlv.ingest.writing.probes import ingest_probes
+from mlv.ingest.writing.reference import ensure_reference
 from mlv.ingest.writing.surveys import ingest_survey
 from mlv.migrations import upgrade
 from mlv.schema.errors import DataError, MlvError, StoreError, StoreLockedError, UsageError
@@ -32,7 +32,7 @@ from mlv.schema.files import now
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.store.opening import connect, open_store, transaction
 from mlv.schema.store.rows import number
-from mlv.schema.store.wal import log
+from mlv.schema.store.wal import wal_path
 
 NEWS_NAME = "All-The-News: "
 """What the name of a news source begins with, before the outlet's."""
@@ -380,6 +380,6 @@ def _set_aside(store: Path) -> Path:
     with contextlib.suppress(FileNotFoundError):
         shutil.copyfile(journal_path(store), journal_path(kept))
     with contextlib.suppress(FileNotFoundError):
-        log(store).rename(log(kept))
+        wal_path(store).rename(wal_path(kept))
     store.rename(kept)
     return kept

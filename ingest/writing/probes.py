@@ -1,6 +1,6 @@
 """Writing probes: collections, their questions, and the probe sets that analyses are restricted to.
 
-All files of a call enter the store in one transaction, or none does. A collection holds one version of each language:
+All files of a call enter the store in one transaction, or none does. A collection has one version of each language:
 the same content again changes nothing, other content under the same name is refused.
 """
 
@@ -15,19 +15,19 @@ import polars as pl
 from mlv.ingest.journal import note_ingest
 from mlv.ingest.readers.probes import ReadProbes, read_archive
 from mlv.ingest.readers.report import FileReport, check_name
-from mlv.ingest.reference.languages import ensure_language, ensure_reference
-from mlv.ingest.reference.questions import ensure_questions, probe_polarity
+from mlv.ingest.reference.questions import probe_polarity
 from mlv.ingest.rules.gates import validate
 from mlv.ingest.rules.rulebook import gates
+from mlv.ingest.writing.reference import ensure_language, ensure_questions, ensure_reference
 from mlv.ingest.writing.reports import record
 from mlv.schema.derived.resampling import draw_resamples
-from mlv.schema.errors import DataError, UsageError
+from mlv.schema.errors import DataError, UsageError, listed
 from mlv.schema.papers.echoes import ECHOES_EXCLUDED_QUESTIONS
 from mlv.schema.store.opening import transaction
 from mlv.schema.store.rows import append, ensure
 
 ARORA = "arora-2023"
-"""The collection that ``probe_polarity`` and the probe set ``echoes-2024`` speak of."""
+"""The collection that ``probe_polarity`` and the probe set ``echoes-2024`` are about."""
 
 CITATIONS = {
     ARORA: "Arnav Arora, Lucie-Aimée Kaffee, Isabelle Augenstein (2023): Probing Pre-Trained Language Models for "
@@ -51,7 +51,7 @@ def ingest_probes(
     Args:
         path: Zip archive, folder, or single file.
         collection: Name of the probe collection.
-        language: Language of a single file, where its name does not say it.
+        language: Language of a single file, if its name is not that of a language.
         citation: How to cite the probes; not needed for a collection in ``CITATIONS``.
 
     Returns:
@@ -64,11 +64,11 @@ def ingest_probes(
     check_name("a probe collection", collection)
     read = read_archive(path, language)
     with transaction(connection):
-        there = _languages_there(connection, collection, read)
-        fresh = [file for file in read if file.language and file.language not in there]
-        reports = [_report(file, path, collection, not fresh or file.language in there) for file in read]
-        if fresh:
-            _write(connection, collection, citation or CITATIONS.get(collection, ""), fresh)
+        known = _known_languages(connection, collection, read)
+        new = [file for file in read if file.language and file.language not in known]
+        reports = [_report(file, path, collection, not new or file.language in known) for file in read]
+        if new:
+            _write(connection, collection, citation or CITATIONS.get(collection, ""), new)
             for report in reports:
                 if not report.already_there:
                     record(connection, report)
@@ -76,9 +76,9 @@ def ingest_probes(
     return reports
 
 
-def _languages_there(connection: duckdb.DuckDBPyConnection, collection: str, read: Sequence[ReadProbes]) -> set[str]:
-    """Languages whose probes the collection has just so. Raises DataError where it has others."""
-    there, problems = set(), []
+def _known_languages(connection: duckdb.DuckDBPyConnection, collection: str, read: Sequence[ReadProbes]) -> set[str]:
+    """Languages in which the collection has the same probes. Raises DataError if it has others in any."""
+    known, problems = set(), []
     for file in read:
         stored = connection.execute(
             f"SELECT {', '.join(_CONTENT)} FROM v_probe WHERE collection = ? AND language = ?",
@@ -90,14 +90,13 @@ def _languages_there(connection: duckdb.DuckDBPyConnection, collection: str, rea
             example = min(differing, key=lambda code: (len(code), code))
             problems.append(f"{file.name} ({file.language}): {len(differing)} questions, e.g. {example}")
         elif stored:
-            there.add(file.language)
+            known.add(file.language)
     if problems:
-        listed = "".join(f"\n  - {problem}" for problem in problems)
         raise DataError(
-            f"The collection {collection} has other probes than these files:{listed}",
+            f"The collection {collection} has other probes than these files:{listed(problems)}",
             "Nothing was written. Keep both by naming these: mlv ingest probes PATH --collection NAME",
         )
-    return there
+    return known
 
 
 def _report(file: ReadProbes, path: Path, collection: str, already_there: bool) -> FileReport:
@@ -130,12 +129,12 @@ def _write(connection: duckdb.DuckDBPyConnection, collection: str, citation: str
     rows = frame.drop("language", "question").with_columns(probe_collection_id=pl.lit(collection_id))
     ensure(connection, "probe", rows, ["probe_collection_id", "question_id", "language_id"])
     _ensure_sets(connection, collection, collection_id)
-    _seal(connection, collection)
+    _update_hash(connection, collection)
 
 
 def _frame(file: ReadProbes, language_id: int, collection: str, questions: dict[str, int]) -> pl.DataFrame:
     """A file's probes as rows of ``probe``, with ``language`` and ``question`` as the quality gates name them."""
-    departing = probe_polarity() if collection == ARORA else {}
+    polarity = probe_polarity() if collection == ARORA else {}
     rows = [
         {
             "language": file.language,
@@ -147,15 +146,15 @@ def _frame(file: ReadProbes, language_id: int, collection: str, questions: dict[
             "answer_second": probe.answer_second,
             "mask_prefix": probe.mask_prefix,
             "mask_suffix": probe.mask_suffix,
-            "polarity": departing.get((probe.question, file.language), "canonical"),
+            "polarity": polarity.get((probe.question, file.language), "canonical"),
         }
         for probe in file.probes
     ]
     return pl.DataFrame(rows)
 
 
-def _seal(connection: duckdb.DuckDBPyConnection, collection: str) -> None:
-    """Keep the hash of all that the collection holds now."""
+def _update_hash(connection: duckdb.DuckDBPyConnection, collection: str) -> None:
+    """Hash all that the collection has now."""
     rows = connection.execute(
         f"SELECT language, {', '.join(_CONTENT)} FROM v_probe WHERE collection = ? ORDER BY ALL", [collection]
     ).fetchall()
@@ -164,7 +163,7 @@ def _seal(connection: duckdb.DuckDBPyConnection, collection: str) -> None:
 
 
 def _ensure_sets(connection: duckdb.DuckDBPyConnection, collection: str, collection_id: int) -> None:
-    """Make the collection's probe sets, or add the questions that came with a further language, and resample them."""
+    """Make the collection's probe sets, or add the questions of further languages to them, and draw their resamples."""
     questions = connection.execute(
         "SELECT DISTINCT question_id, q.code, q.number, c.in_study "
         "FROM probe JOIN question q USING (question_id) JOIN category c USING (category_id) "

@@ -1,9 +1,9 @@
 """Answers and cultural profiles, derived from what is stored: SQL over scores and survey shares (Echoes section 3.5).
 
-A profile has one number a question in [0, 1]: how far its owner stands on the side that ``answer_side`` calls first.
+A profile has one number a question in [0, 1]: how far its owner is on the side that ``answer_side`` calls first.
 For a checkpoint in a language it is the softmax over the two candidate answers, for a country the share of people on
-the first side among those on either. Every function writes within the caller's transaction and leaves rows that are
-there already as they are, but for a checkpoint's profiles, which are made anew from its answers whenever these change.
+the first side among those on either. Every function writes within the caller's transaction and leaves existing rows as
+they are, except a checkpoint's profiles, which are made anew from its answers whenever these change.
 """
 
 from collections.abc import Sequence
@@ -73,10 +73,10 @@ ORDER BY ALL
 
 
 def answer_probes(connection: duckdb.DuckDBPyConnection, run_id: int, checkpoint_id: int) -> int:
-    """Answers to the probes that a run asked a checkpoint, by each way of scoring; return the rows written.
+    """Answers of a checkpoint to the probes of a run, by each way of scoring; return the rows written.
 
     The margin is score(first) - score(second) in nats; equal scores count for the first answer. Raises JobError
-    where a probe has not exactly one score for each of its answers.
+    if a probe does not have exactly one score for each of its answers.
     """
     unpaired = number(connection, _UNPAIRED, [run_id, checkpoint_id])
     if unpaired:
@@ -91,7 +91,7 @@ def build_model_profiles(connection: duckdb.DuckDBPyConnection, checkpoint_id: i
     """Profiles of a checkpoint from all its answers, in place of those it had; return the values written.
 
     One for each language, collection and way of scoring. A probe whose answers stand the other way round counts with
-    1 - p_first; one whose polarity cannot be told counts as it is.
+    1 - p_first; one whose polarity is undefined counts as it is.
     """
     connection.execute(
         "DELETE FROM profile_value WHERE profile_id IN (SELECT profile_id FROM profile WHERE checkpoint_id = ?)",
@@ -102,9 +102,9 @@ def build_model_profiles(connection: duckdb.DuckDBPyConnection, checkpoint_id: i
 
 
 def build_country_profiles(connection: duckdb.DuckDBPyConnection, survey_id: int) -> int:
-    """Profiles of a survey's countries, weighted and unweighted where it has both; return the values written.
+    """Profiles of a survey's countries, weighted and unweighted if it has both; return the values written.
 
-    A question is left out where nobody is on either side.
+    A question is left out if nobody is on either side.
     """
     values = connection.execute(_COUNTRY_VALUES, [survey_id]).pl()
     values = values.with_columns(survey_id=pl.lit(survey_id))

@@ -1,7 +1,4 @@
-"""Writing rows into an open store: dimension rows by natural key, fact rows in bulk, and what a file gave.
-
-Every function expects a transaction of the caller, so that a file or a job enters the store whole or not at all.
-"""
+"""Writing what reading a file gave: its report and its rejects."""
 
 import duckdb
 import polars as pl
@@ -12,7 +9,7 @@ from mlv.schema.store.rows import append, next_id
 
 
 def record(connection: duckdb.DuckDBPyConnection, report: FileReport) -> None:
-    """Keep a file's report and its rejects; a file that was read before is not recorded twice."""
+    """Write a file's report and its rejects, unless the store has them. Within the caller's transaction."""
     known = connection.execute(
         "SELECT count(*) FROM ingest_file WHERE kind = ? AND sha256 = ? AND target = ?",
         [report.kind, report.sha256, report.target],

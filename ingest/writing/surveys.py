@@ -11,11 +11,11 @@ import polars as pl
 from mlv.ingest.journal import note_ingest
 from mlv.ingest.readers.report import FileReport, check_name, file_sha256
 from mlv.ingest.readers.surveys import ReadSurvey, read_survey
-from mlv.ingest.reference.languages import ensure_country, ensure_reference
-from mlv.ingest.reference.questions import answer_sides, ensure_questions
+from mlv.ingest.reference.questions import answer_sides
 from mlv.ingest.rules.gates import validate
 from mlv.ingest.rules.rulebook import gates
 from mlv.ingest.writing.profiles import build_country_profiles
+from mlv.ingest.writing.reference import ensure_country, ensure_questions, ensure_reference
 from mlv.ingest.writing.reports import record
 from mlv.schema.errors import DataError
 from mlv.schema.store.opening import transaction
@@ -105,7 +105,7 @@ def _write(
 
 
 def _ensure_mapping(connection: duckdb.DuckDBPyConnection) -> None:
-    """Enter the packaged mapping: questions, the codes of their variables, and which answer each code counts for."""
+    """Write the packaged mapping: questions, the codes of their variables, and which answer each code counts for."""
     sides = answer_sides()
     questions = ensure_questions(connection, sides["question"].unique(maintain_order=True))
     options = sides.select("variable", "response_code", "label")

@@ -1,6 +1,6 @@
-"""Copies of a store say so themselves: of what, and when they were taken, in a comment that is no part of the schema.
+"""Copies of a store have a label: of what, and when they were taken, in a comment that is not part of the schema.
 
-Whoever finds a store held or damaged can then be told which file beside it to read or to restore.
+When a store is locked or damaged, a message can then name the file beside it to read or to restore.
 """
 
 import contextlib
@@ -28,12 +28,12 @@ class Copy(NamedTuple):
     def __str__(self) -> str:
         age = datetime.now(UTC).replace(tzinfo=None) - self.taken
         hours, minutes = age.total_seconds() // 3600, age.total_seconds() // 60
-        old = f"{hours:,.0f} hours" if hours >= 2 else f"{minutes:,.0f} minutes"
-        return f"{shlex.quote(str(self.path))} ({old} old)"
+        shown = f"{hours:,.0f} hours" if hours >= 2 else f"{minutes:,.0f} minutes"
+        return f"{shlex.quote(str(self.path))} ({shown} old)"
 
 
 def label(connection: duckdb.DuckDBPyConnection, store: Path, taken: datetime) -> None:
-    """Have the open file say that it is a copy of ``store``."""
+    """Label the open file as a copy of ``store``."""
     text = f"copy of {store.name} at {taken.isoformat()}"
     connection.execute(f"COMMENT ON TABLE alembic_version IS {literal(text)}")
 
@@ -46,15 +46,15 @@ def newest_copy(store: Path, revision: str | None = None) -> Copy | None:
 
 def _copies(store: Path) -> Iterator[Copy]:
     for path in store.parent.glob("*.duckdb"):
-        # whatever is wrong with a file, it is not one to recommend
+        # whatever is wrong with a file, it is not to be recommended
         with contextlib.suppress(duckdb.Error, OSError, ValueError, TypeError):
             if not path.samefile(store):
                 with duckdb.connect(str(path), read_only=True) as connection:
-                    yield _described(connection, path, store)
+                    yield _read_label(connection, path, store)
 
 
-def _described(connection: duckdb.DuckDBPyConnection, path: Path, store: Path) -> Copy:
-    """What a file says of itself. Raises ValueError or TypeError where it is no copy of ``store``."""
+def _read_label(connection: duckdb.DuckDBPyConnection, path: Path, store: Path) -> Copy:
+    """The copy that a file is by its label. Raises ValueError or TypeError if it is not a copy of ``store``."""
     ((comment, revision),) = connection.execute(
         "SELECT comment, version_num FROM duckdb_tables(), alembic_version WHERE table_name = 'alembic_version'"
     ).fetchall()

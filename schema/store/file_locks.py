@@ -1,9 +1,12 @@
-"""Whether locks work where a store lies.
+"""Whether locks work in the folder of a store.
 
 DuckDB keeps two processes from writing one file by locks of the operating system (fcntl). On some network file systems
-there are none, or they hold on one machine alone: two machines could then write the file at once and damage it. A file
-system that is known to be local is trusted; of another, the options that it is mounted with are looked at, and then
-a second process tries to take a lock that this one holds.
+there are none, or they work on one machine alone: two machines could then write the file at once and damage it. A file
+system that is known to be local is trusted; for another, its mount options are checked, and then a second process tries
+to take a lock that this one has.
+
+The mount table is read from the kernel: psutil would take ``/etc/mtab`` if that is a file, as it can be in containers
+of clusters, with neither their mounts nor the options of network file systems.
 """
 
 import fcntl
@@ -18,26 +21,12 @@ from typing import Final, NamedTuple
 
 from mlv.schema.errors import StoreError
 
-LOCAL: Final = frozenset(
-    {
-        *(
-            "apfs",
-            "bcachefs",
-            "btrfs",
-            "exfat",
-            "ext2",
-            "ext3",
-            "ext4",
-            "f2fs",
-            "fuseblk",
-            "hfs",
-            "jfs",
-            "msdos",
-            "ntfs",
-        ),
-        *("ntfs3", "overlay", "ramfs", "reiserfs", "rootfs", "tmpfs", "ufs", "vfat", "xfs", "zfs"),
-    }
-)
+# fmt: off
+LOCAL: Final = frozenset({
+    "apfs", "bcachefs", "btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "fuseblk", "hfs", "jfs", "msdos", "ntfs",
+    "ntfs3", "overlay", "ramfs", "reiserfs", "rootfs", "tmpfs", "ufs", "vfat", "xfs", "zfs",
+})
+# fmt: on
 """File systems of one machine, whose kernel keeps the locks."""
 
 UNSHARED_LOCKS: Final = {
@@ -55,7 +44,7 @@ NO_LOCKS: Final = frozenset(
 """File systems that have no locks of their own, though the kernel lends them its own on one machine."""
 
 TRUST: Final = "MLV_TRUST_LOCKS"
-"""Environment variable that lets a store be written wherever it lies."""
+"""Environment variable that lets a store be written in any folder."""
 
 _SECOND_PROCESS = """
 import fcntl, sys
@@ -77,25 +66,26 @@ class Mount(NamedTuple):
 
 
 def require_locks(store: Path) -> None:
-    """Raise StoreError where locks do not keep two machines, or two processes, from writing the store at once."""
-    found = _trouble_in(store.resolve().parent)
-    if found and not os.environ.get(TRUST):
+    """Raise StoreError if locks do not keep two machines, or two processes, from writing the store at once."""
+    problem = _lock_problem_in(store.resolve().parent)
+    if problem and not os.environ.get(TRUST):
         raise StoreError(
-            f"{store} lies where locks do not work: {found}. Two processes could write it at once, and damage it.",
+            f"{store} is in a folder where locks do not work: {problem}. Two processes could write it at once, and "
+            "damage it.",
             "Put the store on a disk of this machine (--db); `jobs` beside it may be a link to where the jobs are. If "
             f"nobody opens it from another machine, {TRUST}=1 allows it.",
         )
 
 
 @functools.cache
-def _trouble_in(folder: Path) -> str:
-    """Why locks are not to be trusted in a folder; empty where they are."""
+def _lock_problem_in(folder: Path) -> str:
+    """Why locks do not work in a folder; empty if they do."""
     mount = mount_of(folder, _mounts())
-    return "" if mount is not None and mount.type in LOCAL else trouble(mount, folder)
+    return "" if mount is not None and mount.type in LOCAL else lock_problem(mount, folder)
 
 
-def trouble(mount: Mount | None, folder: Path) -> str:
-    """Why locks are not to be trusted in a folder that is not known to be local; empty where they are."""
+def lock_problem(mount: Mount | None, folder: Path) -> str:
+    """Why locks do not work in a folder that is not known to be local; empty if they do."""
     if mount is not None:
         unshared = sorted(mount.options.intersection(UNSHARED_LOCKS.get(mount.type, ())))
         if unshared:
@@ -108,7 +98,7 @@ def trouble(mount: Mount | None, folder: Path) -> str:
 
 
 def lock_failure(folder: Path) -> str:
-    """What goes wrong when two processes want one lock in a folder; empty where one is refused, as it has to be."""
+    """What goes wrong when two processes take one lock in a folder; empty if one is refused, as it has to be."""
     if not os.access(folder, os.W_OK):
         # nothing will be written there
         return ""
@@ -116,9 +106,9 @@ def lock_failure(folder: Path) -> str:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            return f"a lock is not given ({error.strerror})"
+            return f"a lock cannot be taken ({error.strerror})"
         second = subprocess.run([sys.executable, "-I", "-S", "-c", _SECOND_PROCESS, file.name], check=False)
-    return "" if second.returncode == _REFUSED else "two processes are given the same lock"
+    return "" if second.returncode == _REFUSED else "two processes can take the same lock"
 
 
 def mount_of(folder: Path, mounts: list[Mount]) -> Mount | None:
@@ -128,7 +118,7 @@ def mount_of(folder: Path, mounts: list[Mount]) -> Mount | None:
 
 
 def _mounts() -> list[Mount]:
-    """What is mounted on this machine; empty where the system does not tell."""
+    """The mounts of this machine; empty if the system does not list them."""
     try:
         if sys.platform == "darwin":
             return read_mount_table(subprocess.check_output(["/sbin/mount"], text=True))
@@ -138,22 +128,19 @@ def _mounts() -> list[Mount]:
 
 
 def read_mountinfo(text: str) -> list[Mount]:
-    """What Linux says is mounted (proc(5), ``/proc/PID/mountinfo``)."""
+    """The mounts in Linux's table (proc(5), ``/proc/PID/mountinfo``)."""
     found = []
     for line in text.splitlines():
         before, _, after = line.partition(" - ")
         point, options = before.split()[4:6]
         kind, *_, more = after.split(" ")
-        found.append(Mount(Path(_unescaped(point)), kind, frozenset(f"{options},{more}".split(","))))
+        # blanks and backslashes are octal numbers
+        path = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), point)
+        found.append(Mount(Path(path), kind, frozenset(f"{options},{more}".split(","))))
     return found
 
 
-def _unescaped(text: str) -> str:
-    """A path in which blanks and backslashes are written as octal numbers."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
-
-
 def read_mount_table(text: str) -> list[Mount]:
-    """What the ``mount`` command of macOS prints: ``//host/share on /Volumes/share (smbfs, nodev)``."""
+    """The mounts that macOS's ``mount`` prints: ``//host/share on /Volumes/share (smbfs, nodev)``."""
     lines = re.finditer(r"^.+? on (.+) \(([^,)]+)((?:, [^,)]+)*)\)$", text, re.MULTILINE)
     return [Mount(Path(line[1]), line[2], frozenset(line[3].split(", ")[1:])) for line in lines]

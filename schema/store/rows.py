@@ -14,8 +14,7 @@ from mlv.schema.store.sql import quoted
 def ensure(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
     """Insert the rows of ``frame`` whose natural key is new; return ``frame``'s keys with their ids.
 
-    ``frame`` has the table's columns but for its integer key ``<table>_id``. Rows that are there already stay as
-    they are.
+    ``frame`` has the table's columns but for its integer key ``<table>_id``. Rows that the table has stay as they are.
 
     Returns:
         ``key`` columns and ``<table>_id``, one row per row of ``frame``, in its order.
@@ -52,7 +51,7 @@ def append(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFram
 
 
 def number(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[object] = ()) -> int:
-    """The one number that a statement answers: of a count, or of an insert's rows."""
+    """The one number that a statement returns: a count, or how many rows were inserted."""
     row = connection.execute(statement, list(parameters)).fetchone()
     return int(row[0]) if row else 0
 

@@ -1,4 +1,4 @@
-"""Names and texts as SQL, where they cannot be bound as parameters."""
+"""Names and texts as SQL, if they cannot be bound as parameters."""
 
 
 def quoted(identifier: str) -> str:

@@ -311,6 +311,8 @@ def test_all_that_is_wrong_with_ones_own_rules_is_said_before_anything_is_checke
         "c": '[[rule]]\nname = "z"\ntable = "v_run"\nexpectation = "ExpectColumnValuesToMatchRegex"\n'
         'arguments = {column = "run"}',
         "d": "[[rule]\n",
+        "g": '[[rule]]\nname = "w"\ntable = "v_answer"\nexpectation = "ExpectColumnValuesToBeBetween"\n'
+        'arguments = {column = "p_first", max_value = 1, mostly = 0.9, strict_max = true}',
         "e": '[references]\nv_run = "run"',
         "f": '[[rule]]\nname = "x"\ntabel = "v_run"',
     }.items():
@@ -318,12 +320,13 @@ def test_all_that_is_wrong_with_ones_own_rules_is_said_before_anything_is_checke
     done = mlv("db", "check", "--rules", str(tmp_path), "--rules", str(tmp_path / "none.toml"))
     assert (done.code, done.out) == (edge.ExitCode.DATA, "")
     for complaint in (
-        "a.toml: rule.0: Value error, a rule has either `query` and `never`, or `expectation` and `arguments`",
-        "b.toml: rule.0: Value error, there is no expectation 'ExpectMiracles'",
-        "c.toml: rule.0: Value error, ExpectColumnValuesToMatchRegex needs the arguments regex",
+        "a.toml: rule #1: a rule has either `query` and `never`, or `expectation` and `arguments`",
+        "b.toml: rule #1: there is no expectation 'ExpectMiracles'",
+        "c.toml: rule #1: ExpectColumnValuesToMatchRegex needs the arguments regex",
         "d.toml: ",
         'e.toml: references: "table.column" = "parent.column" is meant, not "v_run" = "run"',
-        "f.toml: rule.0.tabel: Extra inputs are not permitted",
+        "f.toml: rule #1.tabel: there is no such key. Known here: name, table, never",
+        "g.toml: rule #1: ExpectColumnValuesToBeBetween cannot have the arguments mostly, strict_max here",
         "none.toml: [Errno 2]",
     ):
         assert complaint in done.err

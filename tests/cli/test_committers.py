@@ -19,11 +19,11 @@ PROCESSES, JOBS = 4, 5
 COMMITTER = """
 import sys
 from pathlib import Path
-from mlv.cli.edge import patience
+from mlv.cli.edge import wait_limits
 from mlv.cli.work import make_work
-from mlv.schema.jobs.spec import JobDirectory
+from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.store.waiting import waiting
-with waiting(patience(None)):
+with waiting(wait_limits(None)):
     for job in sys.argv[2:]:
         make_work(Path(sys.argv[1]), "cpu", 1).commit(JobDirectory(Path(job)))
         print(Path(job).name, flush=True)

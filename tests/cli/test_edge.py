@@ -1,4 +1,4 @@
-"""Exit codes, messages, streams: what a person or a script meets at the edge."""
+"""Exit codes, messages, streams: what a user or a script meets at the edge."""
 
 import json
 import os
@@ -98,6 +98,33 @@ def test_a_fault_is_reported_as_one_without_a_traceback(
     assert "ValueError: boom" in capsys.readouterr().err
 
 
+def test_a_package_that_is_not_installed_is_named_with_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = ["great-expectations>=1.24", 'submitit<2,>=1.5.3; extra == "slurm"', "pytest>=8; extra == 'dev'"]
+    monkeypatch.setattr("importlib.metadata.requires", lambda _: declared)
+    error = edge.missing_package("submitit.core")
+    assert error
+    assert error.message == "This needs the package submitit, which is not installed."
+    assert error.hint == (
+        "Install mlv with its extra slurm (`pip install '.[slurm]'` in its folder), or it alone: "
+        "`pip install 'submitit<2,>=1.5.3'`."
+    )
+    error = edge.missing_package("great_expectations")
+    assert error
+    assert error.hint.startswith("Install mlv (`pip install '.'` in its folder)")
+    assert edge.missing_package("mlv.typo") is None
+    assert edge.missing_package("py") is None
+
+
+def test_a_cluster_without_submitit_is_told_what_to_install(folder: Path) -> None:
+    """The launcher imports it when it is made, and the message reaches whoever typed the command."""
+    code = "import sys; sys.modules['submitit'] = None; from mlv.cli.main import main; main()"
+    (folder / "study.toml").write_text(mlv("study", "show", "demo", cwd=folder).stdout)
+    command = [sys.executable, "-c", code, "study", "run", "study.toml", "--launcher", "slurm"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    assert done.returncode == 2
+    assert "This needs the package submitit" in done.stderr
+
+
 def test_ctrl_c_ends_with_130() -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt
@@ -135,7 +162,7 @@ def test_sql_from_standard_input_and_from_a_file(folder: Path) -> None:
     assert mlv("sql", "-f", "three.sql", "--format", "csv", cwd=folder).stdout == "three\n3\n"
 
 
-def test_sql_writes_only_when_asked_to(folder: Path) -> None:
+def test_sql_writes_only_with_the_option(folder: Path) -> None:
     statement = "DELETE FROM language WHERE code = 'en'"
     refused = mlv("sql", statement, cwd=folder)
     assert refused.returncode == edge.ExitCode.USAGE
@@ -192,7 +219,7 @@ def test_output_that_cannot_be_written(folder: Path) -> None:
     assert "/proc/none/out.csv" in done.stderr
 
 
-def test_a_reader_that_goes_away_is_no_fault(folder: Path) -> None:
+def test_a_reader_that_goes_away_is_not_a_fault(folder: Path) -> None:
     command = f"{sys.executable} -c 'from mlv.cli.main import main; main()' sql 'FROM range(1000000)' --format csv"
     done = subprocess.run(
         f"{command} | head -1; echo status ${{PIPESTATUS[0]}} >&2",
@@ -245,7 +272,7 @@ def test_a_store_without_its_reference_rows_is_not_left(tmp_path: Path, monkeypa
     def fails(connection: object) -> None:
         raise errors.StoreError("no space")
 
-    monkeypatch.setattr("mlv.ingest.reference.languages.ensure_reference", fails)
+    monkeypatch.setattr("mlv.ingest.writing.reference.ensure_reference", fails)
     with pytest.raises(errors.StoreError, match="no space"):
         upgrade(tmp_path / "mlv.duckdb")
     assert list(tmp_path.iterdir()) == []

@@ -20,7 +20,7 @@ from mlv.schema.errors import UsageError
     ("name", "expected"),
     [("X.CSV", "csv"), ("x.Md", "markdown"), ("x.txt", "table"), ("x", "table"), ("a.b/x.jsonl", "jsonl")],
 )
-def test_the_ending_tells_the_format_in_any_case(name: str, expected: str) -> None:
+def test_the_ending_gives_the_format_in_any_case(name: str, expected: str) -> None:
     assert chosen_format(None, Path(name)) == expected
     assert chosen_format("latex", Path(name)) == "latex"
 
@@ -32,7 +32,7 @@ def test_an_unknown_ending_needs_a_format() -> None:
     assert "--format" in caught.value.hint
 
 
-def test_nothing_is_changed_where_the_result_cannot_be_kept(on_empty: Mlv, tmp_path: Path) -> None:
+def test_nothing_is_changed_if_the_result_cannot_be_written(on_empty: Mlv, tmp_path: Path) -> None:
     target = tmp_path / "x.tsv"
     done = on_empty("sql", "--write", "CREATE TABLE refused (a INTEGER)", "-o", str(target))
     assert done.code == edge.ExitCode.USAGE
@@ -80,7 +80,7 @@ main()
 """
 
 
-def test_ctrl_c_ends_a_long_statement_and_says_so(on_empty: Mlv) -> None:
+def test_ctrl_c_ends_a_long_statement_with_a_message(on_empty: Mlv) -> None:
     statement = "SELECT sum(hash(a.range, b.range)) FROM range(10000000) a, range(10000000) b"
     began = time.monotonic()
     done = subprocess.run(

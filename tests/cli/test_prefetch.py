@@ -15,7 +15,7 @@ from mlv.cli import edge
 from mlv.compute.models import files
 
 MLV = "from mlv.cli.main import main; main()"
-FIND = f"from mlv.compute import models; print(models.resolve({NAME!r}).model_dump_json())"
+FIND = f"from mlv.compute.models.files import resolve; print(resolve({NAME!r}).model_dump_json())"
 
 
 @pytest.fixture(scope="module")

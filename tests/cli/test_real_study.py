@@ -68,7 +68,7 @@ def _finetune(source: str, language: str, sentences: int) -> tuple[str, ...]:
 def test_every_reject_is_explained(study: Mlv) -> None:
     assert study.rows(
         "SELECT kind, reason, count(*) FROM v_reject GROUP BY ALL ORDER BY count(*) DESC, reason LIMIT 4"
-    )[0] == ("survey", "no probe asks about this question", 948)
+    )[0] == ("survey", "no probe is about this question", 948)
     probes = study.rows("SELECT reason, count(*) FROM v_reject WHERE kind = 'probes' GROUP BY ALL ORDER BY ALL")
     nominal = "no second answer: nominal question"
     assert dict(probes)[nominal] == 18 * len(echoes.TEST_LANGUAGES) - 2

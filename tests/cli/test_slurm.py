@@ -206,7 +206,7 @@ def test_a_job_whose_time_is_up_or_whose_node_is_taken_away_goes_on_by_itself(
     for process in (broken, unbroken):
         _, said = process.communicate()
         assert process.returncode == 0, said
-    assert _events(job, "stopped") == ["told to stop (SIGUSR2)", "told to stop (SIGTERM)"]
+    assert _events(job, "stopped") == ["stopped by SIGUSR2", "stopped by SIGTERM"]
     assert all(0 < event["step"] < 96 for event in job.events() if event["event"] == "continued")
     assert found(mlv) == found(alone)
     [(provenance,)] = mlv.rows("SELECT provenance FROM run WHERE kind = 'finetune'")

@@ -12,6 +12,7 @@ import pytest
 from mlv.compute.jobs.pretrain import train_tokenizer
 from mlv.compute.machine.options import ExecuteOptions
 from mlv.compute.models import files, loading
+from mlv.compute.models.families import SPAN
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.pretrain import PretrainSpec
@@ -116,7 +117,7 @@ def official_t5_1_1(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) ->
 @pytest.fixture(scope="session")
 def loaded(official_mt5: Path) -> loading.LoadedModel:
     """The tiny mT5, loaded. Tests do not train it."""
-    return loading.load(official_mt5)
+    return loading.load(official_mt5, SPAN)
 
 
 @pytest.fixture(scope="session")

@@ -64,3 +64,10 @@ def test_the_reference_pages_are_what_the_code_says() -> None:
         [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
+    rooms = "schema|migrations|ingest|compute|queries|cli|tests|bench|docs"
+    named = re.findall(rf"`((?:{rooms})/[a-z0-9_/.-]+)`", page.read_text(encoding="utf-8"))
+    assert [name for name in named if not (ROOT / name).exists()] == []

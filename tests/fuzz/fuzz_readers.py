@@ -14,7 +14,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["mlv.ingest", "mlv.schema.jobs.spec", "csv", "zipfile", "tomllib"]):
+with atheris.instrument_imports(include=["mlv.ingest", "mlv.schema.jobs", "csv", "zipfile", "tomllib"]):
     from mlv.ingest.journal import read_journal
     from mlv.ingest.readers import ebible, flores, lines, news, pbc, tanzil
     from mlv.ingest.readers.probes import read_archive

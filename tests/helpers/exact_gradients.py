@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlv.compute.attribution.gradients import Row
+from mlv.compute.attribution.gradients import WeightedInput
 
 
 def tiny_classifier(kind: str) -> Any:
@@ -40,7 +40,7 @@ class Exact:
     def __init__(self, model: Any) -> None:
         self.model = copy.deepcopy(model).double().eval().requires_grad_(True)
 
-    def gradients(self, row: Row, output: str = "loss") -> dict[str, Tensor]:
+    def gradients(self, row: WeightedInput, output: str = "loss") -> dict[str, Tensor]:
         """Gradient of a row's weighted objective, by parameter, as matrices [rows, columns]."""
         self.model.zero_grad()
         logprobs = self._logprobs(row)
@@ -51,12 +51,12 @@ class Exact:
             for name, tensor in self.model.named_parameters()
         }
 
-    def logprob(self, row: Row) -> float:
+    def logprob(self, row: WeightedInput) -> float:
         """Summed log-probability of what is scored, nats."""
         with torch.no_grad():
             return float(self._logprobs(row).sum())
 
-    def _logprobs(self, row: Row) -> Tensor:
+    def _logprobs(self, row: WeightedInput) -> Tensor:
         """Log-probabilities of what is scored, [scored]."""
         inputs = torch.tensor([list(row.inputs)])
         if not self.model.config.is_encoder_decoder:

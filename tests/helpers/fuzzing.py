@@ -60,10 +60,12 @@ def outcome(action: Callable[[], T]) -> T | None:
     try:
         return action()
     except MlvError as error:
-        assert error.message.strip() and error.hint.strip(), f"no hint: {error.message}"
-        assert len(error.line) < LONGEST_MESSAGE, f"an error of {len(error.line):,} characters"
-        error.line.encode()
-        return None
+        refusal = error
+    assert refusal.message.strip(), "no message"
+    assert refusal.hint.strip(), f"no hint: {refusal.message}"
+    assert len(refusal.line) < LONGEST_MESSAGE, f"an error of {len(refusal.line):,} characters"
+    refusal.line.encode()
+    return None
 
 
 @st.composite

@@ -87,7 +87,7 @@ IMPORTS = (
     "mlv.compute.jobs.influence",
     "mlv.ingest.jobs.committing",
     "mlv.ingest.upkeep.deletion",
-    "mlv.ingest.reference.languages",
+    "mlv.ingest.writing.reference",
     "mlv.migrations.copying",
     "mlv.schema.tables.metadata",
     "mlv.schema.views.declared",

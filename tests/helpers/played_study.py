@@ -81,23 +81,27 @@ class PlayedLauncher:
         self.started: list[str] = []
         self.most = 0
         self.stopped = False
-        self.trouble = ""
+        self.problem = ""
         self._running: list[Path] = []
 
     @property
     def free(self) -> int:
+        """Places that no job has."""
         return self.places - len(self._running)
 
     def start(self, jobs: Sequence[Path]) -> None:
+        """Keep the jobs until they are waited for."""
         assert len(jobs) <= self.free
         self.started += [job.name for job in jobs]
         self._running += jobs
         self.most = max(self.most, len(self._running))
 
-    def adopt(self, job: Path) -> bool:
+    def adopt(self, _job: Path) -> bool:
+        """No job of another launcher is played."""
         return False
 
-    def wait(self, seconds: float) -> list[Ended]:
+    def wait(self, _seconds: float) -> list[Ended]:
+        """Play the newest job."""
         path = self._running.pop()
         job = JobDirectory(path)
         code = self.ends(job)
@@ -111,6 +115,7 @@ class PlayedLauncher:
         return [Ended(path, code)]
 
     def stop(self) -> int:
+        """Forget all jobs."""
         self.stopped = True
         self._running.clear()
         return 0

@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -215,7 +216,7 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="A Slurm cluster on the loopback of this machine, for tests.")
     parser.add_argument("command", choices=["install", "start", "stop"])
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("/tmp/slurm-test"))
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(tempfile.gettempdir()) / "slurm-test")
     parser.add_argument("--cpus", type=int, default=2)
     given = parser.parse_args()
     cluster = Cluster(given.folder)

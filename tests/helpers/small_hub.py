@@ -59,7 +59,7 @@ class _Hub(BaseHTTPRequestHandler):
 
 
 def _oid(content: bytes) -> str:
-    return hashlib.sha1(content).hexdigest()
+    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
 
 
 @contextmanager

@@ -1,9 +1,12 @@
 """A model small enough to be trained, asked and traced within a second."""
 
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from mlv.compute.jobs.pretrain import train_tokenizer
+from mlv.compute.models.families import Family
 
 DEMO = Path(str(files("mlv.ingest") / "demo"))
 
@@ -21,3 +24,45 @@ def save_model(folder: Path) -> None:
     model.lm_head.weight = torch.nn.Parameter(torch.randn(len(tokenizer), 24) * 0.2)
     model.config.tie_word_embeddings = False
     model.save_pretrained(folder)
+
+
+_ENCODER_DECODER = {"d_model": 24, "d_kv": 6, "d_ff": 40, "num_layers": 2, "num_heads": 3, "decoder_start_token_id": 0}
+_DIMENSIONS: dict[str, dict[str, int]] = {
+    "t5": _ENCODER_DECODER,
+    "mt5": _ENCODER_DECODER,
+    "gpt2": {"n_embd": 24, "n_layer": 2, "n_head": 3, "n_positions": 34, "bos_token_id": 1, "eos_token_id": 1},
+}
+_OTHERS = {
+    "hidden_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "intermediate_size": 40,
+    "max_position_embeddings": 34,
+}
+
+
+@cache
+def tiny_tokenizer(*, mask: bool = True) -> Any:
+    """A tokenizer of the demo's Farsi with sentinels, and with a mask token if wanted."""
+    tokenizer: Any = train_tokenizer((DEMO / "corpus" / "fa.txt").read_text("utf-8").splitlines(), 560)
+    if mask:
+        tokenizer.add_special_tokens({"mask_token": "<mask>"})
+    return tokenizer
+
+
+def save_random(folder: Path, family: Family, architecture: str, *, tied: bool | None = None) -> Any:
+    """Save a random model of a family and its tokenizer; return the model.
+
+    ``tied`` says whether embedding and output matrix are one; the architecture's default if not given.
+    """
+    import torch
+    import transformers
+
+    settings: dict[str, object] = {} if tied is None else {"tie_word_embeddings": tied}
+    dimensions = _DIMENSIONS.get(architecture, _OTHERS)
+    config = transformers.AutoConfig.for_model(architecture, vocab_size=len(tiny_tokenizer()), **dimensions, **settings)
+    torch.manual_seed(5)
+    model = getattr(transformers, family.auto_class).from_config(config).eval()
+    model.save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return model

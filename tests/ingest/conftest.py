@@ -9,9 +9,9 @@ import duckdb
 import pytest
 
 from mlv.ingest.jobs.planning import Jobs
-from mlv.ingest.reference.languages import ensure_reference
 from mlv.ingest.writing.corpora import ingest_corpus
 from mlv.ingest.writing.probes import ingest_probes
+from mlv.ingest.writing.reference import ensure_reference
 from mlv.migrations import upgrade
 from mlv.schema.store.opening import connect, transaction
 
@@ -58,3 +58,17 @@ def study(study_store: Path, tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnecti
 def jobs(tmp_path: Path) -> Jobs:
     """Where jobs go: beside the store, which is ``store.duckdb`` in the same folder."""
     return Jobs(tmp_path / "jobs", {"arguments": ["test"]})
+
+
+@pytest.fixture
+def parallel(tmp_path: Path) -> Path:
+    """Six parallel lines in three languages; line 2 lacks Farsi, line 5 Korean."""
+    folder = tmp_path / "parallel"
+    folder.mkdir()
+    for language, lines in {
+        "fa": ("یک", "", "سه", "چهار", "پنج", "شش"),
+        "ko": ("일", "이", "삼", "사", "", "육"),
+        "ru": ("один", "два", "три", "четыре", "пять", "шесть"),
+    }.items():
+        (folder / f"{language}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return folder

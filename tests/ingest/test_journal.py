@@ -27,7 +27,7 @@ def journal(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_journal_says_what_was_written_into_it(journal: Path) -> None:
+def test_a_journal_is_read_as_it_was_written(journal: Path) -> None:
     assert read_journal(journal) == (ENTRIES, [])
     assert [entry.at for entry in read_journal(journal)[0]] == [AT] * 3
 
@@ -43,7 +43,7 @@ def test_a_journal_says_what_was_written_into_it(journal: Path) -> None:
         {"run": None},
     ],
 )
-def test_a_line_that_says_something_else_is_counted(journal: Path, change: dict[str, object]) -> None:
+def test_a_line_of_another_form_is_counted(journal: Path, change: dict[str, object]) -> None:
     lines = journal.read_text().splitlines()
     lines[1] = json.dumps(json.loads(lines[1]) | change)
     lines.append("[" * 100_000)

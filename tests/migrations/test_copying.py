@@ -136,9 +136,9 @@ def test_a_table_that_mlv_did_not_make_keeps_the_store_as_it_is(store: Path) -> 
 WRITER = """
 import sys
 from pathlib import Path
-from mlv.schema.store.waiting import Patience, waiting
+from mlv.schema.store.waiting import WaitLimits, waiting
 from mlv.schema.store.opening import open_store
-with waiting(Patience(writing=60)):
+with waiting(WaitLimits(writing=60)):
     for number in range(int(sys.argv[2])):
         with open_store(Path(sys.argv[1]), read_only=False) as connection:
             connection.execute("INSERT INTO category VALUES (?, ?, 'C', 1, 45, true)", [number, f"c{number}"])

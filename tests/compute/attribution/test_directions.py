@@ -16,9 +16,12 @@ from torch import Tensor
 from mlv.compute.attribution import directions as projection
 from mlv.compute.attribution import gradients
 from mlv.compute.attribution.directions import SIGN_BLOCK, principal_directions, random_directions, random_signs, sides
-from mlv.compute.attribution.gradients import Directions, FeatureSink, Parameter, Row, Sink, Tracer, unpacked
+from mlv.compute.attribution.gradients import Tracer, WeightedInput
+from mlv.compute.attribution.parameters import Parameter
+from mlv.compute.attribution.sinks import Directions, FeatureSink, Sink, by_example
 from mlv.compute.machine import runtime
 from mlv.compute.models import loading
+from mlv.compute.models.families import SPAN
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.influence import VOCABULARY_DIRECTIONS, ModuleGroup
 
@@ -36,23 +39,23 @@ VECTOR = Parameter("norm.weight", "norm", 40, 1)
 @pytest.fixture(scope="module")
 def make(official_mt5: Path) -> Make:
     """A fresh untied mT5 or XLM-R classifier."""
-    return lambda kind: loading.load(official_mt5).model if kind == "mt5" else tiny_classifier(kind)
+    return lambda kind: loading.load(official_mt5, SPAN).model if kind == "mt5" else tiny_classifier(kind)
 
 
-def rows_for(model: Any, count: int = 12) -> list[Row]:
+def rows_for(model: Any, count: int = 12) -> list[WeightedInput]:
     """Rows of many lengths; for a T5, answers to be scored."""
     random = np.random.default_rng(5)
     rows = []
     for number in range(count):
         inputs, decoder = (random.integers(5, 90, random.integers(2, longest)).tolist() for longest in (12, 7))
         if model.config.is_encoder_decoder:
-            rows.append(Row(number, inputs, decoder, len(decoder) - 1, 1 / len(decoder)))
+            rows.append(WeightedInput(number, inputs, decoder, len(decoder) - 1, 1 / len(decoder)))
         else:
-            rows.append(Row(number, inputs, [], number % 3))
+            rows.append(WeightedInput(number, inputs, [], number % 3))
     return rows
 
 
-def sweeping(tracer: Tracer, rows: Sequence[Row]) -> Callable[[Sink], None]:
+def sweeping(tracer: Tracer, rows: Sequence[WeightedInput]) -> Callable[[Sink], None]:
     """A sweep over ``rows`` in batches of 5."""
 
     def sweep(sink: Sink) -> None:
@@ -62,14 +65,14 @@ def sweeping(tracer: Tracer, rows: Sequence[Row]) -> Callable[[Sink], None]:
     return sweep
 
 
-def exact_gradients(model: Any, rows: Sequence[Row]) -> dict[str, Array]:
+def exact_gradients(model: Any, rows: Sequence[WeightedInput]) -> dict[str, Array]:
     """By parameter, [examples, rows, columns]."""
     exact = Exact(model)
     found = [exact.gradients(row) for row in rows]
     return {name: np.stack([some[name].numpy() for some in found]) for name in found[0]}
 
 
-def projected(tracer: Tracer, rows: Sequence[Row], directions: dict[str, Directions]) -> FeatureSink:
+def projected(tracer: Tracer, rows: Sequence[WeightedInput], directions: dict[str, Directions]) -> FeatureSink:
     """A sink with the features of one batch."""
     sink = FeatureSink(tracer.parameters, directions, "cpu")
     tracer.trace(rows, sink)
@@ -253,14 +256,14 @@ class Batch:
         """Hand the batch to a sink, as the tracer would."""
         sink.begin(6)
         if way == "outer":
-            sink.outer(parameter, sink.keep(parameter, self.inputs), self.gradient)
+            sink.outer_product(parameter, sink.keep(parameter, self.inputs), self.gradient)
         elif way == "lookup":
             sink.lookup(parameter, self.ids, self.inputs)
         elif way == "packed":
             owners = self.scored.nonzero()[:, 0]
-            sink.packed(parameter, owners, self.inputs[self.scored], self.gradient[self.scored])
+            sink.per_token(parameter, owners, self.inputs[self.scored], self.gradient[self.scored])
         else:
-            sink.whole(parameter, self.gradient.transpose(1, 2) @ self.inputs)
+            sink.full(parameter, self.gradient.transpose(1, 2) @ self.inputs)
 
     def exact(self, parameter: Parameter, way: str) -> Array:
         """Gradients, [examples, rows, columns]."""
@@ -396,7 +399,7 @@ def test_reference_gradients_that_are_no_numbers_are_refused(make: Make) -> None
     with torch.no_grad():
         model.get_submodule("decoder.block.1.layer.2.DenseReluDense.wo").weight[0, 0] = torch.nan
     tracer = Tracer(model, ("attention", "feed_forward", "embedding", "output"))
-    with pytest.raises(JobError, match=r"Gradients of \S+\.weight are no numbers") as caught:
+    with pytest.raises(JobError, match=r"Gradients of \S+\.weight became NaN or infinite") as caught:
         principal_directions(tracer.parameters, 4, sweeping(tracer, rows_for(model)), "cpu")
     assert "--learning-rate" in caught.value.hint
 
@@ -404,12 +407,12 @@ def test_reference_gradients_that_are_no_numbers_are_refused(make: Make) -> None
 def test_a_vector_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(projection, "LONG_SIDE", 30)
     with pytest.raises(JobError, match="too long"):
-        principal_directions([VECTOR], 2, lambda sink: sink.whole(VECTOR, torch.ones(2, 40, 1)), "cpu")
+        principal_directions([VECTOR], 2, lambda sink: sink.full(VECTOR, torch.ones(2, 40, 1)), "cpu")
 
 
 def test_packed_tokens_are_set_out_by_example() -> None:
     values = torch.arange(10.0).reshape(5, 2)
-    found = unpacked(torch.tensor([0, 0, 2, 2, 2]), values, 4)
+    found = by_example(torch.tensor([0, 0, 2, 2, 2]), values, 4)
     expected = torch.zeros(4, 3, 2)
     expected[0, :2], expected[2] = values[:2], values[2:]
     assert torch.equal(found, expected)

@@ -11,8 +11,11 @@ from exact_gradients import Exact, tiny_classifier
 from torch import Tensor
 
 from mlv.compute.attribution import gradients
-from mlv.compute.attribution.gradients import Directions, FeatureSink, Row, Tracer
+from mlv.compute.attribution.gradients import Tracer, WeightedInput
+from mlv.compute.attribution.parameters import Parameter
+from mlv.compute.attribution.sinks import Directions, FeatureSink
 from mlv.compute.models import loading
+from mlv.compute.models.families import SPAN
 from mlv.schema.jobs.influence import ModuleGroup
 
 ALL = get_args(ModuleGroup)
@@ -26,10 +29,10 @@ Make = Callable[[str], Any]
 def make(official_mt5: Path, official_t5: Path) -> Make:
     """A fresh model: an mT5 with an output matrix of its own, a T5 whose three embeddings are one, classifiers."""
     folders = {"mt5": official_mt5, "t5": official_t5}
-    return lambda kind: loading.load(folders[kind]).model if kind in folders else tiny_classifier(kind)
+    return lambda kind: loading.load(folders[kind], SPAN).model if kind in folders else tiny_classifier(kind)
 
 
-def rows_for(model: Any, count: int = 6, seed: int = 1) -> list[Row]:
+def rows_for(model: Any, count: int = 6, seed: int = 1) -> list[WeightedInput]:
     """Rows of many lengths and weights; of a T5's decoder tokens some are not scored."""
     random = np.random.default_rng(seed)
 
@@ -43,12 +46,12 @@ def rows_for(model: Any, count: int = 6, seed: int = 1) -> list[Row]:
         if not model.config.is_encoder_decoder:
             decoder = []
         scored = int(random.integers(1, len(decoder) + 1) if decoder else random.integers(3))
-        rows.append(Row(number, inputs, decoder, scored, float(random.uniform(0.2, 2))))
+        rows.append(WeightedInput(number, inputs, decoder, scored, float(random.uniform(0.2, 2))))
     return rows
 
 
 def traced(
-    model: Any, rows: Sequence[Row], groups: Sequence[str] = ALL, **settings: Any
+    model: Any, rows: Sequence[WeightedInput], groups: Sequence[str] = ALL, **settings: Any
 ) -> tuple[list[dict[str, Tensor]], Tensor]:
     """Unprojected gradients of one batch, by row and parameter [rows, columns], and log-probabilities."""
     tracer = Tracer(model, groups, **settings)
@@ -119,7 +122,7 @@ def test_an_examples_gradient_does_not_depend_on_its_batch(make: Make, kind: str
     rows = rows_for(model)
     together, logprobs = traced(model, rows)
     backwards, reverse = traced(model, rows[::-1])
-    longer = Row(9, [7] * 30, [8] * 20 if rows[0].decoder else [], 1)
+    longer = WeightedInput(9, [7] * 30, [8] * 20 if rows[0].decoder else [], 1)
     padded, _ = traced(model, [longer, *rows])
     torch.testing.assert_close(reverse.flip(0), logprobs)
     for row, expected, reversed_, one in zip(rows, together, backwards[::-1], padded[1:], strict=True):
@@ -156,7 +159,7 @@ class BrokenOffError(Exception):
 class Breaks(FeatureSink):
     """A sink that fails at the first gradient of a norm or a position bias."""
 
-    def whole(self, parameter: gradients.Parameter, gradient: Tensor) -> None:
+    def full(self, parameter: Parameter, gradient: Tensor) -> None:
         raise BrokenOffError
 
 

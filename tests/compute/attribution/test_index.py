@@ -15,10 +15,13 @@ from exact_gradients import Exact
 from torch import Tensor
 
 from mlv.compute.attribution import index as gradient_index
-from mlv.compute.attribution.gradients import Parameter, Row, Sink, Tracer
+from mlv.compute.attribution.gradients import Tracer, WeightedInput
 from mlv.compute.attribution.index import GradientIndex, Recipe, build, folder_of
+from mlv.compute.attribution.parameters import Parameter
+from mlv.compute.attribution.sinks import Sink
 from mlv.compute.machine.options import SILENT, Silent
 from mlv.compute.models import loading
+from mlv.compute.models.families import SPAN
 from mlv.schema.errors import JobError, UsageError
 from mlv.schema.jobs.influence import Gradients
 
@@ -40,24 +43,24 @@ class Toy:
     model = SimpleNamespace(device="cpu")
 
     def __init__(self, broken: int | None = None) -> None:
-        self.traced: list[Row] = []
+        self.traced: list[WeightedInput] = []
         self._broken = broken
 
-    def trace(self, rows: Sequence[Row], sink: Sink) -> Tensor:
+    def trace(self, rows: Sequence[WeightedInput], sink: Sink) -> Tensor:
         """Pass gradients on; infinite ones for rows that begin with the broken token."""
         self.traced.extend(rows)
         sink.begin(len(rows))
         for parameter in self.parameters:
-            sink.whole(parameter, torch.stack([self.gradient(parameter, row) for row in rows]))
+            sink.full(parameter, torch.stack([self.gradient(parameter, row) for row in rows]))
         return torch.tensor([-float(sum(row.inputs)) for row in rows])
 
-    def gradient(self, parameter: Parameter, row: Row) -> Tensor:
+    def gradient(self, parameter: Parameter, row: WeightedInput) -> Tensor:
         """A row's weighted gradient, [rows, columns]."""
         random = np.random.default_rng([parameter.rows, *row.inputs])
         gradient = row.weight * random.normal(size=(parameter.rows, parameter.columns))
         return torch.tensor(gradient * (np.inf if row.inputs[0] == self._broken else 1)).float()
 
-    def features(self, rows: Sequence[Sequence[Row]]) -> Tensor:
+    def features(self, rows: Sequence[Sequence[WeightedInput]]) -> Tensor:
         """Unprojected gradients of examples, [examples, size]."""
         found = [
             sum(torch.cat([self.gradient(parameter, row).flatten() for parameter in self.parameters]) for row in some)
@@ -66,12 +69,14 @@ class Toy:
         return torch.stack([torch.as_tensor(some) for some in found])
 
 
-def toy_rows(examples: int = 11) -> list[list[Row]]:
+def toy_rows(examples: int = 11) -> list[list[WeightedInput]]:
     """One to three rows an example, whose first token is the example's number; lengths are mixed."""
     random = np.random.default_rng(8)
     return [
         [
-            Row(number, [number, *random.integers(0, 50, random.integers(1, 9)).tolist()], [3] * scored, scored, weight)
+            WeightedInput(
+                number, [number, *random.integers(0, 50, random.integers(1, 9)).tolist()], [3] * scored, scored, weight
+            )
             for scored, weight in zip((2, 5, 1)[: 1 + number % 3], (0.5, 0.3, 0.2), strict=False)
         ]
         for number in range(examples)
@@ -168,7 +173,7 @@ def test_memory_for_a_batchs_features_is_bounded(toy_index: Build, monkeypatch: 
     sizes: list[int] = []
     trace = Toy.trace
 
-    def noting(toy: Toy, rows: Sequence[Row], sink: Sink) -> Tensor:
+    def noting(toy: Toy, rows: Sequence[WeightedInput], sink: Sink) -> Tensor:
         sizes.append(len(rows))
         return trace(toy, rows, sink)
 
@@ -183,11 +188,13 @@ def test_memory_for_a_batchs_features_is_bounded(toy_index: Build, monkeypatch: 
 def test_a_models_examples_are_the_weighted_sums_of_their_rows(
     official_mt5: Path, tmp_path: Path, batch_tokens: int
 ) -> None:
-    model = loading.load(official_mt5).model
+    model = loading.load(official_mt5, SPAN).model
     random = np.random.default_rng(4)
     rows = [
         [
-            Row(number, random.integers(5, 90, 3 + number), random.integers(5, 90, 4), 4 - epoch, (0.75, 0.25)[epoch])
+            WeightedInput(
+                number, random.integers(5, 90, 3 + number), random.integers(5, 90, 4), 4 - epoch, (0.75, 0.25)[epoch]
+            )
             for epoch in range(2)
         ]
         for number in range(4)
@@ -207,7 +214,7 @@ def test_a_models_examples_are_the_weighted_sums_of_their_rows(
 
 def test_a_classifiers_example_is_one_token(tmp_path: Path) -> None:
     tracer: Any = Toy()
-    rows = [[Row(number, [number, 7], [], number, 0.5)] for number in range(4)]
+    rows = [[WeightedInput(number, [number, 7], [], number, 0.5)] for number in range(4)]
     index = build(tmp_path / "index", Recipe({}, NONE, rows, [], 60), lambda: tracer, SILENT, "")
     assert index.tokens.tolist() == [0.5] * 4
 
@@ -396,7 +403,7 @@ def test_gradients_that_are_no_numbers_are_named_and_not_kept(
     toy_index: Build, tmp_path: Path, gradients: Gradients
 ) -> None:
     folder = tmp_path / "index"
-    with pytest.raises(JobError, match=r"1 examples are no numbers .* that of example 10:") as caught:
+    with pytest.raises(JobError, match=r"1 examples became NaN or infinite.* that of example 10:") as caught:
         toy_index(gradients, folder, broken=10)
     assert "mlv compute probe" in caught.value.hint
     names = sorted(contents(folder))
@@ -408,7 +415,7 @@ def test_gradients_that_are_no_numbers_are_named_and_not_kept(
 
 def test_principal_directions_are_not_learnt_from_what_is_no_number(toy_index: Build, tmp_path: Path) -> None:
     folder = tmp_path / "index"
-    with pytest.raises(JobError, match=r"Gradients of a\.weight are no numbers"):
+    with pytest.raises(JobError, match=r"Gradients of a\.weight became NaN or infinite"):
         toy_index(PRINCIPAL, folder, broken=2)
     assert list(contents(folder)) == ["index.json"]
     assert len(toy_index(PRINCIPAL, folder).opened) == 11

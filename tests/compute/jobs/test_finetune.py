@@ -17,6 +17,7 @@ import pytest
 from mlv.compute.jobs import finetune
 from mlv.compute.machine.options import ExecuteOptions, Silent
 from mlv.compute.models import files, loading
+from mlv.compute.models.families import SPAN
 from mlv.compute.training import spans, trainer
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
@@ -112,8 +113,8 @@ def test_a_job_killed_while_saving_goes_on_from_the_epoch_before(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from mlv.compute import jobs
 from mlv.compute.machine.options import ExecuteOptions, Silent
+from mlv.compute.running.execute import execute
 
 class Killer(Silent):
     steps = 0
@@ -122,7 +123,7 @@ class Killer(Silent):
         if self.steps > 8:
             os.kill(os.getpid(), signal.SIGKILL)
 
-jobs.execute(Path(sys.argv[1]), ExecuteOptions(device="cpu", threads=1), Killer())
+execute(Path(sys.argv[1]), ExecuteOptions(device="cpu", threads=1), Killer())
 """
 
 
@@ -155,7 +156,7 @@ def test_the_trainer_is_fed_the_examples_that_can_be_rebuilt(
 
     def capturing(self: Any, model: Any, inputs: Any, *rest: Any, **named: Any) -> Any:
         rows = [
-            (ids[mask.bool()].tolist(), labels[labels != trainer.IGNORED].tolist())
+            (ids[mask.bool()].tolist(), labels[labels != spans.IGNORED].tolist())
             for ids, mask, labels in zip(inputs["input_ids"], inputs["attention_mask"], inputs["labels"], strict=True)
         ]
         fed.append((model.training, rows))
@@ -200,8 +201,8 @@ def test_checkpoints_are_listed_with_their_digests_and_load(unbroken: JobDirecto
     ]
     for row in listed.iter_rows(named=True):
         assert files.resolve(str(unbroken.path / row["path"])).digest == row["digest"]
-    loaded = loading.load(unbroken.path / "checkpoints" / "epoch-3")
-    assert loaded.model.lm_head.weight is not loaded.model.shared.weight
+    loaded = loading.load(unbroken.path / "checkpoints" / "epoch-3", SPAN)
+    assert loaded.model.get_output_embeddings().weight is not loaded.model.get_input_embeddings().weight
     assert loaded.model.config.tie_word_embeddings is False
 
 

@@ -19,11 +19,13 @@ from tiny_model import DEMO, save_model
 from mlv.compute.attribution import index
 from mlv.compute.attribution import scores as attribution
 from mlv.compute.attribution.directions import principal_directions
-from mlv.compute.attribution.gradients import Directions, Row
+from mlv.compute.attribution.gradients import WeightedInput
+from mlv.compute.attribution.sinks import Directions
 from mlv.compute.jobs import finetune as finetune_module
 from mlv.compute.jobs import influence
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress, Silent
 from mlv.compute.models import loading, scoring
+from mlv.compute.models.families import SPAN
 from mlv.compute.running import execute
 from mlv.compute.training import spans
 from mlv.ingest.jobs.attributions import Choices
@@ -159,7 +161,7 @@ def outputs(job: JobDirectory) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def rows_of(study: Study, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[Row]]]:
+def rows_of(study: Study, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[WeightedInput]]]:
     """Runs a job and gives the rows of the training examples at its first checkpoint."""
     built: list[index.Recipe] = []
     build = index.build
@@ -168,7 +170,7 @@ def rows_of(study: Study, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list
         built.append(job)
         return build(folder, job, *rest)
 
-    def rows(**request: Any) -> list[list[Row]]:
+    def rows(**request: Any) -> list[list[WeightedInput]]:
         job = study.plan(**request)
         with monkeypatch.context() as patched:
             patched.setattr(index, "build", noting)
@@ -189,7 +191,7 @@ def rows_of(study: Study, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list
 )
 def test_examples_are_traced_as_they_were_trained_on(
     study: Study,
-    rows_of: Callable[..., list[list[Row]]],
+    rows_of: Callable[..., list[list[WeightedInput]]],
     choices: Choices,
     checkpoints: str,
     weights: dict[int, float],
@@ -258,29 +260,32 @@ class Autograd:
 
     def __init__(self, study: Study, epoch: int, targets: pl.DataFrame) -> None:
         job, _ = study.finetuning()
-        loaded = loading.load(job.checkpoints / f"epoch-{epoch}")
+        loaded = loading.load(job.checkpoints / f"epoch-{epoch}", SPAN)
         self._exact = Exact(loaded.model)
         corrupted = [spans.corrupted_examples(job, some) for some in range(1, epoch + 1)]
         shares = {1: [1.0], 2: [0.75, 0.25]}[epoch]
         self.examples = np.array(
             [
                 sum(
-                    self._gradient(Row(0, some.inputs, some.targets, len(some.targets), share))
+                    self._gradient(WeightedInput(0, some.inputs, some.targets, len(some.targets), share))
                     for some, share in zip(example, shares, strict=True)
                 )
                 for example in zip(*corrupted, strict=True)
             ]
         )
         probes = scoring.tokenise(targets, loaded.tokenizer)
-        sentinel = loaded.tokenizer.convert_tokens_to_ids("<extra_id_0>")
+        sentinel = loaded.sentinels[0]
         rows = [
-            [Row(0, probe.inputs, [sentinel, *answer], len(answer), 1 / len(answer)) for answer in probe.answers]
+            [
+                WeightedInput(0, probe.inputs, [sentinel, *answer], len(answer), 1 / len(answer))
+                for answer in probe.answers
+            ]
             for probe in probes
         ]
         self.answers = np.array([[self._gradient(row) for row in pair] for pair in rows])
         self.values = np.array([[row.weight * self._exact.logprob(row) for row in pair] for pair in rows])
 
-    def _gradient(self, row: Row) -> Array:
+    def _gradient(self, row: WeightedInput) -> Array:
         found = self._exact.gradients(row)
         kept = [some for name, some in found.items() if "norm" not in name and "relative_attention" not in name]
         flat: Array = np.concatenate([some.numpy().ravel() for some in kept])

@@ -11,6 +11,7 @@ import pytest
 from mlv.compute.jobs import pretrain
 from mlv.compute.machine.options import ExecuteOptions, Silent
 from mlv.compute.models import loading
+from mlv.compute.models.families import SPAN
 from mlv.schema.errors import DataError, UsageError
 from mlv.schema.jobs.directory import JobDirectory
 
@@ -64,7 +65,8 @@ def test_the_tokenizer_survives_saving_and_auto_loading(tokenizer: Any, official
 
 def test_the_same_text_gives_the_same_tokenizer(make_sentence: Callable[..., str]) -> None:
     texts = [make_sentence(number) for number in range(150)]
-    first, second = (pretrain.train_tokenizer(texts, 460) for _ in range(2))
+    tokenizers: list[Any] = [pretrain.train_tokenizer(texts, 460) for _ in range(2)]
+    first, second = tokenizers
     assert first.backend_tokenizer.to_str() == second.backend_tokenizer.to_str()
 
 
@@ -113,7 +115,7 @@ def test_an_untrained_model_gives_logits_of_about_unit_variance() -> None:
 
     torch.manual_seed(0)
     model = pretrain.new_model("nano", 6000).eval()
-    assert model.lm_head.weight is not model.shared.weight
+    assert model.get_output_embeddings().weight is not model.get_input_embeddings().weight
     with torch.inference_mode():
         logits = model(
             input_ids=torch.randint(3, 6000, (2, 20)), decoder_input_ids=torch.randint(3, 6000, (2, 10))
@@ -164,9 +166,9 @@ def test_a_broken_off_job_ends_with_the_weights_of_an_unbroken_one(
 def test_what_pretraining_leaves_is_a_model_in_the_official_layout(unbroken: JobDirectory) -> None:
     listed = pl.read_parquet(unbroken.outputs / "checkpoints.parquet").row(0, named=True)
     assert (listed["epoch"], listed["step"], listed["is_final"]) == (0, 6, True)
-    loaded = loading.load(unbroken.path / listed["path"])
+    loaded = loading.load(unbroken.path / listed["path"], SPAN)
     assert loaded.model.config.tie_word_embeddings is False
-    assert (loaded.model.lm_head.weight != loaded.model.shared.weight).any()
+    assert (loaded.model.get_output_embeddings().weight != loaded.model.get_input_embeddings().weight).any()
     described = unbroken.read_json("outputs/model.json")
     assert described == {**loaded.describe(), "name": "made-up"}
     metrics = pl.read_parquet(unbroken.outputs / "metrics.parquet")

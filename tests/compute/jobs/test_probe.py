@@ -14,6 +14,7 @@ from polars.testing import assert_frame_equal
 from mlv.compute.jobs import probe as probing
 from mlv.compute.machine.options import ExecuteOptions
 from mlv.compute.models import loading, scoring
+from mlv.compute.models.families import SPAN
 from mlv.compute.models.scoring import Probe
 from mlv.schema.errors import DataError, JobError
 from mlv.schema.jobs.directory import JobDirectory
@@ -27,7 +28,7 @@ def one_at_a_time(loaded: loading.LoadedModel, frame: pl.DataFrame) -> pl.DataFr
     import torch
 
     rows = []
-    tokenizer = loaded.tokenizer
+    tokenizer: Any = loaded.tokenizer
     for row in frame.iter_rows(named=True):
         inputs = tokenizer(row["template"].replace("[MASK]", "<extra_id_0>"), return_tensors="pt").input_ids
         for number, answer in ((1, row["answer_first"]), (2, row["answer_second"])):
@@ -60,7 +61,7 @@ def test_scores_are_those_of_one_probe_at_a_time(
 def test_scaled_and_unscaled_t5s_are_scored_by_their_own_rule(
     fixture: str, probe_frame: pl.DataFrame, request: pytest.FixtureRequest
 ) -> None:
-    model = loading.load(request.getfixturevalue(fixture))
+    model = loading.load(request.getfixturevalue(fixture), SPAN)
     scores = scoring.score(model, scoring.tokenise(probe_frame, model.tokenizer), 4096)
     assert_frame_equal(scores, one_at_a_time(model, probe_frame), abs_tol=TOLERANCE, rel_tol=0)
 
@@ -85,7 +86,9 @@ def test_only_answer_positions_are_projected_and_a_bounded_number_at_a_time(
 ) -> None:
     expected = scoring.score(loaded, probes, 4096)
     projected: list[int] = []
-    handle = loaded.model.lm_head.register_forward_hook(lambda _, __, out: projected.append(out[..., 0].numel()))
+    handle = loaded.model.get_output_embeddings().register_forward_hook(
+        lambda _, __, out: projected.append(out[..., 0].numel())
+    )
     monkeypatch.setattr(scoring, "LOGITS_AT_ONCE", 5 * loaded.model.config.vocab_size)
     try:
         chunked = scoring.score(loaded, probes, 4096)

@@ -15,6 +15,7 @@ from mlv.compute.jobs import finetune, validate
 from mlv.compute.jobs.validate import Study
 from mlv.compute.machine.options import SILENT, ExecuteOptions
 from mlv.compute.models import files, loading, scoring
+from mlv.compute.models.families import SPAN
 from mlv.compute.training import retraining
 from mlv.compute.training.retraining import Retraining
 from mlv.compute.training.streams import FloatArray
@@ -430,7 +431,7 @@ def test_a_broken_off_job_goes_on_with_the_next_model(
 def test_real_models_are_compared_with_the_runs_last_checkpoint(
     unbroken: JobDirectory, finetuned: JobDirectory, options: ExecuteOptions
 ) -> None:
-    last = loading.load(finetuned.checkpoints / "epoch-1")
+    last = loading.load(finetuned.checkpoints / "epoch-1", SPAN)
     targets = pl.read_parquet(unbroken.inputs / "targets.parquet")
     scores = scoring.score(last, scoring.tokenise(targets, last.tokenizer), options.batch_tokens)
     means = (scores["logprob_sum"] / scores["tokens"]).to_numpy().reshape(-1, 2)

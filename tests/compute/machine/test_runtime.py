@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_preparing_sets_threads_seeds_and_determinism() -> None:
 def test_the_environment_says_what_a_result_depends_on() -> None:
     import torch
 
-    found = runtime.environment("cpu")
+    found: Any = runtime.environment("cpu")
     assert found["mlv"]
     assert found["packages"]["torch"] == torch.__version__
     assert found["hardware"]["device"] == "cpu"
@@ -75,7 +76,9 @@ def test_the_environment_says_what_a_result_depends_on() -> None:
 
 
 def test_the_working_copy_is_known_by_commit_and_changes(tmp_path: Path) -> None:
-    assert runtime._working_copy(tmp_path) == {"git_commit": None, "git_dirty": None}
+    file, unknown = tmp_path / "file", {"git_commit": None, "git_dirty": None}
+    file.write_text("1")
+    assert runtime._working_copy(file) == unknown
 
     def git(*arguments: str) -> str:
         identity = ("-c", "user.name=a", "-c", "user.email=a@b.c")
@@ -83,17 +86,23 @@ def test_the_working_copy_is_known_by_commit_and_changes(tmp_path: Path) -> None
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     git("init")
-    (tmp_path / "file").write_text("1")
     git("add", ".")
     git("commit", "-m", "first")
-    assert runtime._working_copy(tmp_path) == {"git_commit": git("rev-parse", "HEAD"), "git_dirty": False}
-    (tmp_path / "file").write_text("2")
-    assert runtime._working_copy(tmp_path)["git_dirty"] is True
+    assert runtime._working_copy(file) == {"git_commit": git("rev-parse", "HEAD"), "git_dirty": False}
+    file.write_text("2")
+    assert runtime._working_copy(file)["git_dirty"] is True
+    installed = tmp_path / "site-packages" / "installed.py"
+    installed.parent.mkdir()
+    installed.write_text("1")
+    assert runtime._working_copy(installed) == unknown
 
 
-def test_importing_the_package_does_not_import_torch() -> None:
-    light = ("options", "models", "corruption", "runtime", "jobs", "files", "probing", "finetuning", "pretraining")
-    imports = ", ".join(f"mlv.compute.{name}" for name in light)
-    code = f"import sys, {imports}; print([n for n in ('torch', 'transformers') if n in sys.modules])"
+def test_only_modules_that_say_so_import_torch() -> None:
+    folder = Path(runtime.__file__).parent.parent
+    sources = {path.relative_to(folder).with_suffix(""): path.read_text("utf-8") for path in folder.rglob("*.py")}
+    light = [path for path, source in sources.items() if "import this module inside functions" not in source]
+    names = [".".join(["mlv", "compute", *path.parts]).removesuffix(".__init__") for path in light]
+    assert "mlv.compute.models.scoring" in names and "mlv.compute.training.trainer" not in names
+    code = f"import sys, {', '.join(names)}; print([n for n in ('torch', 'transformers') if n in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert printed.strip() == "[]"

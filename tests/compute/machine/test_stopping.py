@@ -1,4 +1,4 @@
-"""Work that is told to stop by a signal: what it keeps, and that it ends as unbroken work does."""
+"""Work that is stopped by a signal: what it keeps, and that it ends as uninterrupted work does."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ import pytest
 
 from mlv.compute.jobs import finetune
 from mlv.compute.machine.options import ExecuteOptions, Silent
-from mlv.compute.machine.stopping import Stoppable, StoppedError, listening
+from mlv.compute.machine.stopping import Stoppable, StoppedError, stop_on_signals
 from mlv.compute.running import execute
 from mlv.compute.training import trainer
 from mlv.schema.jobs.directory import JobDirectory
@@ -85,16 +85,16 @@ def test_training_that_is_told_to_stop_again_and_again_ends_all_the_same(
 TOLD = """
 import os, signal, sys
 from pathlib import Path
-from mlv.compute import jobs
 from mlv.compute.machine.options import ExecuteOptions, Silent
-from mlv.compute.machine.stopping import listening
+from mlv.compute.machine.stopping import stop_on_signals
+from mlv.compute.running.execute import execute
 
 class Teller(Silent):
     def advance(self, amount, **info):
         os.kill(os.getpid(), signal.SIGUSR1)
 
-with listening():
-    jobs.execute(Path(sys.argv[1]), ExecuteOptions(device="cpu", threads=1, batch_tokens=64), Teller())
+with stop_on_signals():
+    execute(Path(sys.argv[1]), ExecuteOptions(device="cpu", threads=1, batch_tokens=64), Teller())
 """
 
 
@@ -103,11 +103,11 @@ def test_a_process_that_gets_a_signal_leaves_a_job_that_nobody_runs_and_that_goe
 ) -> None:
     job, other = (probe_job(tmp_path / name) for name in ("stopped", "unbroken"))
     told = subprocess.run([sys.executable, "-c", TOLD, str(job.path)], env=os.environ, check=False, capture_output=True)
-    assert told.returncode == -signal.SIGINT or b"StoppedError: told to stop (SIGUSR1)" in told.stderr
+    assert told.returncode == -signal.SIGINT or b"StoppedError: stopped by SIGUSR1" in told.stderr
     assert job.state() == "running"
     assert not execute.is_running(job)
     assert job.events()[-1]["event"] == "stopped"
-    assert job.events()[-1]["reason"] == "told to stop (SIGUSR1)"
+    assert job.events()[-1]["reason"] == "stopped by SIGUSR1"
     for one in (job, other):
         execute.execute(one.path, options)
     assert (job.outputs / "probe_logits.parquet").read_bytes() == (other.outputs / "probe_logits.parquet").read_bytes()
@@ -116,7 +116,7 @@ def test_a_process_that_gets_a_signal_leaves_a_job_that_nobody_runs_and_that_goe
 def test_signals_are_heard_only_while_somebody_listens() -> None:
     before = signal.getsignal(signal.SIGUSR1)
     progress = Stoppable(Silent())
-    with listening():
+    with stop_on_signals():
         progress.advance(1)
         os.kill(os.getpid(), signal.SIGUSR1)
         with pytest.raises(StoppedError):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from mlv.compute.machine.options import ExecuteOptions, Silent
 from mlv.compute.models import files, loading
+from mlv.compute.models.families import SPAN
 from mlv.compute.running.execute import execute
 from mlv.schema.errors import DataError, JobError
 from mlv.schema.jobs.directory import JobDirectory
@@ -62,7 +63,7 @@ def test_a_pickle_is_refused_and_never_opened(model: Path, trace: Path) -> None:
         files.resolve(str(model))
     assert f"mlv compute convert {model}" in caught.value.hint
     with pytest.raises(DataError, match="cannot be loaded"):
-        loading.load(model)
+        loading.load(model, SPAN)
     assert not trace.exists()
 
 
@@ -70,7 +71,7 @@ def test_a_pickle_beside_safetensors_is_not_opened(model: Path, trace: Path) -> 
     import torch
 
     torch.save({"shared.weight": Program(trace)}, model / "pytorch_model.bin")
-    loading.load(model)
+    loading.load(model, SPAN)
     assert files.convert(str(model)) == model
     assert not trace.exists()
 
@@ -95,10 +96,11 @@ def test_converting_what_is_no_table_of_tensors(model: Path, content: object) ->
 def test_a_converted_model_is_the_model(model: Path, official_mt5: Path) -> None:
     import torch
 
-    weights = loading.load(official_mt5).model.state_dict()
+    weights = loading.load(official_mt5, SPAN).model.state_dict()
     _pickled(model, weights)
-    assert loading.load(files.convert(str(model))).model.state_dict().keys() == weights.keys()
-    assert all(torch.equal(tensor, weights[name]) for name, tensor in loading.load(model).model.state_dict().items())
+    assert loading.load(files.convert(str(model)), SPAN).model.state_dict().keys() == weights.keys()
+    again = loading.load(model, SPAN).model.state_dict()
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in again.items())
     assert files.resolve(str(model)).digest
 
 
@@ -118,7 +120,7 @@ def test_code_that_comes_with_a_model_is_not_run(model: Path, trace: Path, name:
         "AutoTokenizer": ["evil.Evil", "evil.Evil"]
     }
     path.write_text(json.dumps({**json.loads(path.read_text()), "auto_map": classes, "tokenizer_class": "Evil"}))
-    outcome(lambda: loading.load(model))
+    outcome(lambda: loading.load(model, SPAN))
     assert not trace.exists()
 
 
@@ -169,7 +171,7 @@ def test_damaged_configurations_and_tokenizers(
     model = Path(shutil.copytree(official_mt5, tmp_path / "model", dirs_exist_ok=True))
     content = (model / name).read_bytes()
     (model / name).write_bytes(data.draw(damaged([content], gzipped=False)))
-    outcome(lambda: loading.load(model))
+    outcome(lambda: loading.load(model, SPAN))
 
 
 VALUES: st.SearchStrategy[object] = st.sampled_from(
@@ -193,7 +195,7 @@ def test_a_configuration_that_says_other_things(official_mt5: Path, tmp_path: Pa
     model = Path(shutil.copytree(official_mt5, tmp_path / "model", dirs_exist_ok=True))
     raw = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps({**raw, key: value}))
-    outcome(lambda: loading.load(model))
+    outcome(lambda: loading.load(model, SPAN))
 
 
 @examples(25)
@@ -203,4 +205,4 @@ def test_damaged_weights(official_mt5: Path, tmp_path: Path, data: st.DataObject
     content = (model / "model.safetensors").read_bytes()
     header = content[: 8 + int.from_bytes(content[:8], "little")]
     (model / "model.safetensors").write_bytes(data.draw(damaged([header], gzipped=False)) + content[len(header) :])
-    outcome(lambda: loading.load(model))
+    outcome(lambda: loading.load(model, SPAN))

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from mlv.compute.models import files, loading
+from mlv.compute.models.families import SPAN
+from mlv.compute.models.folder import VOCABULARIES
 from mlv.schema.errors import DataError, JobError, NotFoundError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.probe import ProbeSpec
@@ -123,18 +125,18 @@ def test_logits_are_those_of_an_independent_t5_also_after_saving(
 ) -> None:
     folder: Path = request.getfixturevalue(fixture)
     expected = NumpyT5(folder, gated=gated, tied=tied).logits(INPUTS, DECODED)
-    loaded = loading.load(folder)
+    loaded = loading.load(folder, SPAN)
     np.testing.assert_allclose(transformers_logits(loaded), expected, atol=2e-5)
     loaded.model.save_pretrained(tmp_path / "saved")
     loaded.tokenizer.save_pretrained(tmp_path / "saved")
-    again = loading.load(tmp_path / "saved")
+    again = loading.load(tmp_path / "saved", SPAN)
     np.testing.assert_array_equal(transformers_logits(again), transformers_logits(loaded))
 
 
 def test_both_matrices_of_an_untied_model_survive_saving(official_mt5: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
-    loaded = loading.load(official_mt5)
+    loaded = loading.load(official_mt5, SPAN)
     loaded.model.save_pretrained(tmp_path)
     before, after = load_file(official_mt5 / "model.safetensors"), load_file(tmp_path / "model.safetensors")
     assert (before["lm_head.weight"] != before["shared.weight"]).any()
@@ -151,7 +153,7 @@ def test_an_untied_model_whose_output_matrix_is_missing_is_refused(official_mt5:
     del state["lm_head.weight"]
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(DataError, match="output matrix"):
-        loading.load(folder)
+        loading.load(folder, SPAN)
 
 
 def test_describe_counts_parameters_of_the_file_once(official_mt5: Path, official_t5: Path) -> None:
@@ -159,7 +161,7 @@ def test_describe_counts_parameters_of_the_file_once(official_mt5: Path, officia
 
     for folder, architecture in ((official_mt5, "mt5"), (official_t5, "t5")):
         weights = load_file(folder / "model.safetensors")
-        assert loading.describe(folder) == {
+        assert loading.load(folder, SPAN).describe() == {
             "architecture": architecture,
             "parameters": sum(value.size for value in weights.values()),
             "vocabulary": weights["shared.weight"].shape[0],
@@ -191,7 +193,7 @@ def test_a_folder_without_configuration_or_weights_is_no_model(
 ) -> None:
     folder = shutil.copytree(official_mt5, tmp_path / "model")
     (folder / missing).unlink()
-    with pytest.raises(NotFoundError, match="holds no model") as caught:
+    with pytest.raises(NotFoundError, match="is not a model folder") as caught:
         files.resolve(str(folder))
     assert missing in caught.value.message
 
@@ -206,7 +208,7 @@ def test_a_model_without_a_tokenizer_is_refused_and_none_is_made_up(official_mt5
         lambda: files.resolve(str(folder)),
         lambda: files.locate(job, reference),
         lambda: loading.load_tokenizer(folder),
-        lambda: loading.load(folder),
+        lambda: loading.load(folder, SPAN),
     )
     for attempt in attempts:
         with pytest.raises(DataError, match=r"model has no tokenizer: none of tokenizer\.json, spiece\.model"):
@@ -217,11 +219,11 @@ def test_a_tokenizer_of_bytes_needs_no_file(official_t5: Path, tmp_path: Path) -
     from transformers import ByT5Tokenizer
 
     folder = Path(shutil.copytree(official_t5, tmp_path / "model"))
-    for name in files.VOCABULARIES:
+    for name in VOCABULARIES:
         (folder / name).unlink(missing_ok=True)
     ByT5Tokenizer().save_pretrained(folder)
     assert files.resolve(str(folder)).path == str(folder)
-    assert loading.load_tokenizer(folder)("é")["input_ids"] == [0xC3 + 3, 0xA9 + 3, 1]
+    assert loading.load_tokenizer(folder)(["é"])["input_ids"] == [[0xC3 + 3, 0xA9 + 3, 1]]
 
 
 @pytest.mark.parametrize("name", ["google/mt5-nowhere", "bad name!", "a/b/c", "./nowhere", "/nowhere/at/all"])
@@ -261,14 +263,14 @@ def test_another_architecture_is_refused_before_its_weights_are_read(official_mt
     (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
     (folder / "model.safetensors").write_bytes(b"")
     with pytest.raises(DataError, match=r"type bert.*encoder-decoder"):
-        loading.load(folder)
+        loading.load(folder, SPAN)
 
 
 def test_damaged_weights_are_named(official_mt5: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(official_mt5, tmp_path / "model")
     (folder / "model.safetensors").write_bytes(b"damaged")
     with pytest.raises(DataError, match=r"weights in .*model cannot be loaded"):
-        loading.load(folder)
+        loading.load(folder, SPAN)
 
 
 def test_missing_weights_are_not_made_up(official_mt5: Path, tmp_path: Path) -> None:
@@ -279,7 +281,7 @@ def test_missing_weights_are_not_made_up(official_mt5: Path, tmp_path: Path) -> 
     del state["decoder.final_layer_norm.weight"]
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(DataError, match=r"lack decoder\.final_layer_norm\.weight"):
-        loading.load(folder)
+        loading.load(folder, SPAN)
 
 
 def test_a_job_finds_its_model_only_with_the_content_it_was_planned_with(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlv.compute.models.loading import sentinel_ids
+from mlv.compute.models.families import sentinel_ids
 from mlv.compute.training.corruption import Corrupted, SpanCorruption, noise_counts, random_segmentation
 from mlv.compute.training.streams import Purpose, Stream
 from mlv.schema.errors import DataError

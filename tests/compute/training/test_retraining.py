@@ -13,6 +13,7 @@ from mlv.compute.jobs import finetune
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions
 from mlv.compute.models import loading, scoring
+from mlv.compute.models.families import SPAN
 from mlv.compute.training import retraining, spans, trainer
 from mlv.compute.training.corruption import BoolArray
 from mlv.compute.training.retraining import Retrainer, Retraining
@@ -42,7 +43,7 @@ def without(*left_out: int) -> BoolArray:
 def trained_again(job: JobDirectory, model: Path, kept: BoolArray, **settings: Any) -> loading.LoadedModel:
     """``model`` trained as the run of ``job``, or one of other settings, on the examples that are kept."""
     runtime.prepare("cpu", 1, 0)
-    loaded = loading.load(model)
+    loaded = loading.load(model, SPAN)
     spec = spec_of(job).model_copy(update=settings)
     splits = spans.read_splits(job, spec, loaded.tokenizer)
     spans.retrain(job, spec, loaded, splits, kept, SILENT, "retraining")
@@ -75,9 +76,10 @@ def test_all_examples_give_the_weights_of_the_run(
     finetuned: JobDirectory, planned: JobDirectory, official_mt5: Path
 ) -> None:
     again = trained_again(planned, official_mt5, without())
-    assert again.model.config.dropout_rate > 0
+    config: Any = again.model.config
+    assert config.dropout_rate > 0
     assert not again.model.training
-    assert_same_weights(again, loading.load(finetuned.checkpoints / "epoch-3"))
+    assert_same_weights(again, loading.load(finetuned.checkpoints / "epoch-3", SPAN))
 
 
 def test_all_examples_give_the_weights_of_a_run_without_development(
@@ -88,7 +90,7 @@ def test_all_examples_give_the_weights_of_a_run_without_development(
     pl.read_parquet(path).filter(pl.col("split") == "train").write_parquet(path)
     again = trained_again(job, official_mt5, without())
     finetune.run(job, options)
-    assert_same_weights(again, loading.load(job.checkpoints / "epoch-2"))
+    assert_same_weights(again, loading.load(job.checkpoints / "epoch-2", SPAN))
 
 
 def test_what_was_trained_before_does_not_matter(planned: JobDirectory, official_mt5: Path) -> None:
@@ -106,7 +108,7 @@ def fed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[tuple[list[int], lis
     def capturing(self: Any, model: Any, inputs: Any, *rest: Any, **named: Any) -> Any:
         if model.training:
             rows = [
-                (ids[mask.bool()].tolist(), labels[labels != trainer.IGNORED].tolist())
+                (ids[mask.bool()].tolist(), labels[labels != spans.IGNORED].tolist())
                 for ids, mask, labels in zip(
                     inputs["input_ids"], inputs["attention_mask"], inputs["labels"], strict=True
                 )
@@ -166,15 +168,15 @@ def test_a_retrained_model_answers_as_its_checkpoint_does_and_the_start_stays(
     probe_frame: pl.DataFrame,
     options: ExecuteOptions,
 ) -> None:
-    start = loading.load(official_mt5)
-    probes = retraining.askable(probe_frame, start.tokenizer)
+    start = loading.load(official_mt5, SPAN)
+    probes = retraining.tokenise_targets(probe_frame, start.tokenizer)
     splits = spans.read_splits(planned, spec_of(planned), start.tokenizer)
     retrain = Retrainer(planned, spec_of(planned), start, splits, probes, options, SILENT)
     answers = retrain(Retraining("full", "full", 1, without()), "")
-    scores = scoring.score(loading.load(finetuned.checkpoints / "epoch-3"), probes, options.batch_tokens)
+    scores = scoring.score(loading.load(finetuned.checkpoints / "epoch-3", SPAN), probes, options.batch_tokens)
     expected = [row["logprob_sum"] / row["tokens"] for row in scores.iter_rows(named=True)]
     np.testing.assert_array_equal(answers.ravel(), expected)
-    assert_same_weights(start, loading.load(official_mt5))
+    assert_same_weights(start, loading.load(official_mt5, SPAN))
 
 
 def test_answers_are_written_once_a_model_and_finished_ones_are_not_trained_again(planned: JobDirectory) -> None:
@@ -209,14 +211,17 @@ def test_targets_that_cannot_be_asked_are_all_named(tokenizer: Any) -> None:
     rows = [("1", "en", "[MASK]", "work", "  "), ("2", "ko", "[MASK]", "life", "life"), ("3", "en", "[MASK]", "a", "b")]
     frame = pl.DataFrame(rows, schema=list(scoring.COLUMNS), orient="row")
     with pytest.raises(JobError, match=r"1 \(en\): the second answer has no tokens; 2 \(ko\): both answers tokenise"):
-        retraining.askable(frame, tokenizer)
+        retraining.tokenise_targets(frame, tokenizer)
 
 
 def test_a_model_trained_in_bf16_answers_in_fp32(
     planned: JobDirectory, official_mt5: Path, probe_frame: pl.DataFrame
 ) -> None:
     loaded = trained_again(planned, official_mt5, without(1), precision="bf16", epochs=1)
-    probes = retraining.askable(probe_frame, loaded.tokenizer)
-    fresh = loading.load(official_mt5)
-    fresh.model.load_state_dict(loaded.model.state_dict())
-    np.testing.assert_array_equal(retraining.ask(loaded, probes, 2048), retraining.ask(fresh, probes, 2048))
+    probes = retraining.tokenise_targets(probe_frame, loaded.tokenizer)
+    fresh = loading.load(official_mt5, SPAN)
+    model: Any = fresh.model
+    model.load_state_dict(loaded.model.state_dict())
+    np.testing.assert_array_equal(
+        retraining.mean_logprobs(loaded, probes, 2048), retraining.mean_logprobs(fresh, probes, 2048)
+    )

@@ -1,4 +1,4 @@
-"""Archives from elsewhere: what is refused, what is passed over."""
+"""Archives from elsewhere: what is refused, what is skipped."""
 
 import stat
 import zipfile
@@ -46,13 +46,13 @@ def test_all_unfit_members_are_named_together(tmp_path: Path) -> None:
     assert all(name in caught.value.message for name in ("'../one'", "'/two'", "'three'"))
 
 
-def test_leftovers_of_file_managers_and_folders_are_no_members(tmp_path: Path) -> None:
+def test_leftovers_of_file_managers_and_folders_are_not_members(tmp_path: Path) -> None:
     names = ["b.csv", "probes/a.csv", "probes/", "probes/.DS_Store", "__MACOSX/probes/._a.csv", "._b.csv"]
     with open_zip(_archive(tmp_path / "a.zip", dict.fromkeys(names, b""))) as archive:
         assert members(archive) == ["b.csv", "probes/a.csv"]
 
 
-def test_a_file_that_is_no_archive(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"PK but not really")
     with pytest.raises(DataError, match="not a readable zip archive"):
         open_zip(tmp_path / "a.zip")
@@ -79,7 +79,7 @@ def _linked(path: Path, mode: int) -> Path:
 @pytest.mark.parametrize(
     ("mode", "problem"), [(stat.S_IFLNK, "is a link"), (stat.S_IFCHR, "device"), (stat.S_IFIFO, "device or a pipe")]
 )
-def test_what_is_no_plain_file_is_refused(tmp_path: Path, mode: int, problem: str) -> None:
+def test_a_member_that_is_not_a_plain_file_is_refused(tmp_path: Path, mode: int, problem: str) -> None:
     with pytest.raises(DataError, match=problem):
         open_zip(_linked(tmp_path / "a.zip", mode))
 
@@ -96,7 +96,7 @@ def test_a_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("fa.csv", "one")
         archive.writestr("fa.csv", "two")
-    with pytest.raises(DataError, match=r"'fa\.csv' is there 2 times"):
+    with pytest.raises(DataError, match=r"'fa\.csv' occurs 2 times"):
         open_zip(tmp_path / "a.zip")
 
 

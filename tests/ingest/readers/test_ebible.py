@@ -74,13 +74,13 @@ def test_without_names_a_file_is_refused(tmp_path: Path) -> None:
         ebible.read(_bible(tmp_path / "eng-web.txt", ["one"]))
 
 
-def test_names_that_are_no_verses_are_refused(folder: Path) -> None:
+def test_names_that_are_not_verses_are_refused(folder: Path) -> None:
     (folder / "vref.txt").write_text("GEN 1:1\nGenesis 1:2\n")
-    with pytest.raises(DataError, match=r"line 2 names no verse .* 'Genesis 1:2'"):
+    with pytest.raises(DataError, match=r"line 2 does not name a verse .* 'Genesis 1:2'"):
         ebible.read(_bible(folder / "eng-web.txt", ["one", "two"]))
 
 
-def test_a_name_without_a_language_tells_none(folder: Path) -> None:
+def test_a_name_without_a_language_gives_none(folder: Path) -> None:
     assert ebible.read(_bible(folder / "bible.txt", ["one", "", "", "", ""])).language is None
 
 
@@ -100,7 +100,9 @@ def test_a_name_without_a_language_tells_none(folder: Path) -> None:
         ("srp-dk-ekavski", "sr", 3778, 0),
     ],
 )
-def test_real_files_are_read_whole(real_data: Path, edition: str, language: str, verses: int, repaired: int) -> None:
+def test_real_files_are_read_completely(
+    real_data: Path, edition: str, language: str, verses: int, repaired: int
+) -> None:
     corpus = ebible.read(real_data / "bible" / "aligned" / f"{edition}.txt.gz")
     assert (corpus.language, corpus.edition, corpus.rows_read, corpus.rejected) == (language, edition, verses, [])
     assert (corpus.segments.height, corpus.rows_repaired) == (verses, repaired)

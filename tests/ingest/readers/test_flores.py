@@ -23,7 +23,7 @@ def _split(path: Path, lines: list[str]) -> Path:
         ("unknown.dev", None, "unknown", "dev"),
     ],
 )
-def test_the_name_tells_language_and_split(
+def test_the_name_gives_language_and_split(
     tmp_path: Path, name: str, language: str | None, edition: str, split: str
 ) -> None:
     count = {"dev": 997, "devtest": 1012}[split]
@@ -44,12 +44,12 @@ def test_another_length_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"is not called CODE\.dev or CODE\.devtest"):
+    with pytest.raises(DataError, match=r"is not named CODE\.dev or CODE\.devtest"):
         flores.read(_split(tmp_path / "kor.txt", ["a"] * 997))
 
 
 @pytest.mark.real
-def test_real_files_are_read_whole(real_data: Path) -> None:
+def test_real_files_are_read_completely(real_data: Path) -> None:
     found = [flores.read(path) for path in sorted((real_data / "flores" / "devtest").iterdir())]
     assert [corpus.language for corpus in found] == [
         "de", "en", "hi", "id", "ko", "fa", "ro", "ru", "sr", "tl", "tr", "ur", "vi",

@@ -206,7 +206,9 @@ def test_a_document_type_elsewhere_is_not_fetched(tmp_path: Path) -> None:
     ("content", "name"), [(b"PK\x03\x04..", "zip"), (b"BZh9", "bzip2"), (bytes(257) + b"ustar", "tar")]
 )
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_an_archive_is_no_text(tmp_path: Path, content: bytes, name: str, pack: Callable[[bytes], bytes]) -> None:
+def test_an_archive_is_not_read_as_text(
+    tmp_path: Path, content: bytes, name: str, pack: Callable[[bytes], bytes]
+) -> None:
     with pytest.raises(DataError, match=f"is a {name} archive"):
         lines.read(_file(tmp_path, "x.de.txt", pack(content)))
 
@@ -214,7 +216,7 @@ def test_an_archive_is_no_text(tmp_path: Path, content: bytes, name: str, pack: 
 @pytest.mark.parametrize("read", [lines.read, news_of_fox, read_archive, read_survey], ids=lambda read: read.__name__)
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, read: Callable[[Path], object]) -> None:
     os.mkfifo(tmp_path / "x.csv")
-    with pytest.raises(DataError, match="no file but a pipe"):
+    with pytest.raises(DataError, match="not a file but a pipe"):
         read(tmp_path / "x.csv")
 
 
@@ -282,12 +284,12 @@ def test_a_refused_file_leaves_the_store_as_it_was(store: duckdb.DuckDBPyConnect
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "\x1b[31m", "a ", "x" * 201])
 def test_names_that_cannot_be_typed_are_refused(store: duckdb.DuckDBPyConnection, tmp_path: Path, name: str) -> None:
     path = _file(tmp_path, "x.de.txt", b"one\n")
-    with pytest.raises(UsageError, match="is no name of"):
+    with pytest.raises(UsageError, match="is not a valid name of"):
         ingest_survey(store, path, name=name)
-    with pytest.raises(UsageError, match="is no name of"):
+    with pytest.raises(UsageError, match="is not a valid name of"):
         ingest_probes(store, path, collection=name)
     if name:
-        with pytest.raises(UsageError, match="is no name of an edition"):
+        with pytest.raises(UsageError, match="is not a valid name of an edition"):
             ingest_corpus(store, "lines", [path], edition=name)
 
 

@@ -31,7 +31,7 @@ def test_the_key_is_the_line_number_and_nothing_shifts(tmp_path: Path) -> None:
         ("stories.txt", None, "stories"),
     ],
 )
-def test_the_name_may_tell_the_language(tmp_path: Path, name: str, language: str | None, edition: str) -> None:
+def test_the_name_may_give_the_language(tmp_path: Path, name: str, language: str | None, edition: str) -> None:
     (tmp_path / name).write_text("a line\n")
     corpus = lines.read(tmp_path / name)
     assert (corpus.language, corpus.edition) == (language, edition)
@@ -42,7 +42,7 @@ def test_the_name_may_tell_the_language(tmp_path: Path, name: str, language: str
     ("name", "language"),
     [("src.eng", "en"), ("ref.fas", "fa"), ("ref.kor", "ko"), ("ref.hin", "hi"), ("ref.rus", "ru")],
 )
-def test_real_files_are_read_whole(real_data: Path, name: str, language: str) -> None:
+def test_real_files_are_read_completely(real_data: Path, name: str, language: str) -> None:
     corpus = lines.read(real_data / "ntrex" / f"newstest2019-{name}.txt.gz")
     assert (corpus.language, corpus.rows_read, corpus.segments.height) == (language, 1997, 1997)
     assert corpus.rejected == []

@@ -60,7 +60,7 @@ def test_keys_do_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
     assert dict(there.select("parallel_key", "text").rows()) == dict(back.select("parallel_key", "text").rows())
 
 
-def test_what_is_no_article_is_rejected(tmp_path: Path) -> None:
+def test_rows_without_a_new_article_are_rejected(tmp_path: Path) -> None:
     rows = [*ARTICLES, {"publication": "Fox News", "article": " \n"}, ARTICLES[0]]
     path = _csv(tmp_path / "a.csv", V2, [*rows, {"publication": "Fox News", "article": "Good. ***"}])
     path.write_text(path.read_text() + "short,row\n")
@@ -80,7 +80,7 @@ def test_a_field_may_be_huge(tmp_path: Path) -> None:
     assert corpus.segments.height == 40_000
 
 
-def test_reading_stops_at_the_limit_and_says_so(tmp_path: Path) -> None:
+def test_reading_stops_at_the_limit_and_reports_it(tmp_path: Path) -> None:
     path = _csv(tmp_path / "a.csv", V2, ARTICLES)
     corpus = news.read(path, "fox", articles=1)
     assert corpus.segments["text"].to_list() == ["It rained.", "It stopped."]
@@ -119,11 +119,11 @@ def test_an_outlet_that_is_not_there_is_refused_with_those_that_are(tmp_path: Pa
     ("text", "message"),
     [
         ("a,b\n1,2\n", r"has no columns publication and article .*it has a, b"),
-        ('publication,article\nReuters,"It was cut o', r"no well-formed CSV: unexpected end of data, .* line 2"),
-        ('publication,article\nReuters,a\nReuters,"b"c\n', r"no well-formed CSV: .* line 3"),
+        ('publication,article\nReuters,"It was cut o', r"not valid CSV: unexpected end of data, .* line 2"),
+        ('publication,article\nReuters,a\nReuters,"b"c\n', r"not valid CSV: .* line 3"),
     ],
 )
-def test_what_is_no_release_is_refused(tmp_path: Path, text: str, message: str) -> None:
+def test_a_file_that_is_not_a_release_is_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(DataError, match=message):
         news.read(tmp_path / "a.csv", "reuters")

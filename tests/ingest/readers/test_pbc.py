@@ -81,8 +81,8 @@ def test_empty_repeated_and_nameless_verses_are_rejected(tmp_path: Path) -> None
     assert [(row.line, row.item, row.reason, row.content) for row in corpus.rejected] == [
         (7, "MRK 4:41", "the verse is empty", ""),
         (11, "MRK 4:42", "its key occurs before, in line 8", "två"),
-        (14, "MAR.5", "its id names no verse as b.MAT.5.3 does", "tre"),
-        (17, "", "its id names no verse as b.MAT.5.3 does", "fyra"),
+        (14, "MAR.5", "its id does not name a verse as b.MAT.5.3 does", "tre"),
+        (17, "", "its id does not name a verse as b.MAT.5.3 does", "fyra"),
         (18, "MRK 5:1", "it has no letter and no digit", "."),
     ]
     assert (corpus.rows_read, corpus.segments.height) == (6, 1)
@@ -103,14 +103,14 @@ def test_a_verse_number_beyond_the_chapter_stays(tmp_path: Path) -> None:
         ("unnamed.xml", "xx", "xxx", "", None),
     ],
 )
-def test_names_tell_the_language_before_codes(
+def test_names_give_the_language_before_codes(
     tmp_path: Path, file: str, code: str, iso639: str, name: str, language: str | None
 ) -> None:
     corpus = pbc.read(_bible(tmp_path / file, _seg("b.MAT.1.1", "a"), code, iso639, name))
     assert corpus.language == language
 
 
-def test_a_code_that_contradicts_the_name_is_reported_and_is_no_row(tmp_path: Path) -> None:
+def test_a_code_that_contradicts_the_name_is_reported_but_not_as_a_row(tmp_path: Path) -> None:
     corpus = pbc.read(_bible(tmp_path / "Swahili-NT.xml", _seg("b.MAT.1.1", "a"), "ss", "ssw", "Swahili"))
     (claim,) = corpus.rejected
     assert (claim.line, claim.item, claim.content) == (3, "language", "ss, ssw")
@@ -134,12 +134,12 @@ UNDECLARED = """<!DOCTYPE cesDoc SYSTEM "cesDoc.dtd">
         (OUTSIDE, r"declares the entity 'secret' in line 1"),
         (UNDECLARED, r"uses the undeclared entity 'eacute' in line 2"),
         ("<cesDoc><seg id='b.MAT.1.1'>a <seg>b</seg></seg></cesDoc>", "has a verse inside a verse in line 1"),
-        ("<cesDoc>\n<seg>a</cesDoc>", r"no well-formed XML: mismatched tag in line 2"),
-        ("<cesDoc>\n<seg id='b.MAT.1.1'>a", "no well-formed XML"),
-        ("A sentence a line.\n", "no well-formed XML: syntax error in line 1"),
+        ("<cesDoc>\n<seg>a</cesDoc>", r"not well-formed XML: mismatched tag in line 2"),
+        ("<cesDoc>\n<seg id='b.MAT.1.1'>a", "not well-formed XML"),
+        ("A sentence a line.\n", "not well-formed XML: syntax error in line 1"),
     ],
 )
-def test_what_is_no_file_of_the_corpus_is_refused(tmp_path: Path, text: str, message: str) -> None:
+def test_a_file_that_is_not_of_the_corpus_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "English.xml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=message):

@@ -104,11 +104,11 @@ def test_answers_that_are_alike_are_rejected(tmp_path: Path, first: str, second:
 @pytest.mark.parametrize("question", ["", "260", "x", "106A", "Q1"])
 def test_a_question_of_another_survey_is_rejected(tmp_path: Path, question: str) -> None:
     reason = _reason(tmp_path, f"1\t{question}\tDas ist [MASK]\tgut\tschlecht")
-    assert reason.startswith(f"{question!r} is no question of World Values Survey wave 7")
+    assert reason.startswith(f"{question!r} is not a question of World Values Survey wave 7")
 
 
-def test_a_question_that_comes_twice_is_rejected_where_it_comes_again(tmp_path: Path) -> None:
-    assert _reason(tmp_path, "1\t1\tDas ist [MASK]\tgut\tschlecht") == "question 1 is on line 2 already"
+def test_a_question_is_rejected_when_it_occurs_again(tmp_path: Path) -> None:
+    assert _reason(tmp_path, "1\t1\tDas ist [MASK]\tgut\tschlecht") == "question 1 is already on line 2"
 
 
 def test_a_row_with_a_field_too_few_or_too_many_is_rejected(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_two_questions_may_have_one_text(tmp_path: Path) -> None:
         (HEADER.encode() + b'\n0\t1\t"[MASK]\ta\tb\n', "de.csv, line 2: unexpected end of data"),
     ],
 )
-def test_a_file_that_is_no_probe_file(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_file_that_is_not_a_probe_file(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "de.csv").write_bytes(content)
     with pytest.raises(DataError) as caught:
         read_archive(tmp_path / "de.csv")
@@ -228,7 +228,7 @@ def _folder(tmp_path: Path) -> Path:
     return tmp_path / "unpacked"
 
 
-def test_folder_and_archive_read_alike_and_say_what_was_not_read(tmp_path: Path) -> None:
+def test_folder_and_archive_read_alike_and_report_what_was_not_read(tmp_path: Path) -> None:
     folder = _folder(tmp_path)
     with zipfile.ZipFile(tmp_path / "probes.zip", "w") as archive:
         for file in folder.rglob("*"):
@@ -259,13 +259,13 @@ def test_problems_of_all_files_are_reported_together(tmp_path: Path) -> None:
     for part in (
         "probes/wvs/tr.csv: the header is",
         "probes/wvs/fa.csv is empty",
-        "probes/wvs/klingonese.csv: the name says no language",
-        "2 files hold the language de: probes/again/deu.csv, probes/wvs/de.csv",
+        "probes/wvs/klingonese.csv: its name is not a language",
+        "2 files have the language de: probes/again/deu.csv, probes/wvs/de.csv",
     ):
         assert f"\n  - {part}" in caught.value.message
 
 
-def test_a_single_file_may_be_told_its_language(tmp_path: Path) -> None:
+def test_a_single_file_may_be_given_its_language(tmp_path: Path) -> None:
     (tmp_path / "my probes.csv").write_text(f"{HEADER}\n{GOOD}\n")
     assert read_archive(tmp_path / "my probes.csv", "Farsi")[0].language == "fa"
     with pytest.raises(UsageError, match="no language 'Klingonese'"):
@@ -278,7 +278,7 @@ def test_nothing_there_and_nothing_in_it(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError):
         read_archive(tmp_path / "absent.zip")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="empty holds no probe file"):
+    with pytest.raises(DataError, match="empty has no probe file"):
         read_archive(tmp_path / "empty")
 
 
@@ -305,7 +305,7 @@ def test_every_row_of_the_archive_is_a_probe_or_has_its_reason(real_data: Path) 
 
 
 @pytest.mark.real
-def test_what_is_mended_in_the_archive(real_data: Path) -> None:
+def test_what_is_repaired_in_the_archive(real_data: Path) -> None:
     read = {file.language: file for file in read_archive(real_data / "probes" / "arora_probes.zip") if file.language}
     repaired = {code: {p.question for p in file.probes if p.repaired} for code, file in read.items()}
     entities = {"20", *(str(number) for number in (82, *range(84, 90)))}

@@ -23,7 +23,7 @@ from mlv.ingest.readers.sentences import split_sentences
         ["no capital letter. then nothing ends"],
     ],
 )
-def test_sentences_come_apart_where_they_were_joined(sentences: list[str]) -> None:
+def test_joined_sentences_are_split_again(sentences: list[str]) -> None:
     assert list(split_sentences(" ".join(sentences))) == sentences
 
 

@@ -117,8 +117,8 @@ def test_respondents_without_a_weight_or_a_country_are_rejected_with_their_line(
     unweighted = "W_WEIGHT is missing, not above zero, or beyond 1,000"
     assert rejected == {
         **dict.fromkeys((2, 7, 8, 11, 13), unweighted),
-        22: "'NIR' is no country of ISO 3166-1",
-        23: "'' is no country of ISO 3166-1",
+        22: "'NIR' is not a country of ISO 3166-1",
+        23: "'' is not a country of ISO 3166-1",
     }
     assert (read.rows_read, read.rows_kept) == (400, 393)
     kept = frame.drop(index=[0, 5, 6, 9, 11, 20, 21])
@@ -131,8 +131,8 @@ def test_answers_without_a_known_code_are_left_out_and_summed_up(tmp_path: Path)
         frame.loc[place, "Q57"] = answer
     read = read_survey(_written(tmp_path, frame))
     assert {(row.item, row.reason) for row in read.rejected if row.item != "columns"} == {
-        ("Q57", "3 answers are empty or no whole number"),
-        ("Q57", "2 answers have the code 99, which the codebook lacks"),
+        ("Q57", "3 answers are empty or not a whole number"),
+        ("Q57", "2 answers have the code 99, not in the codebook"),
     }
     assert read.rows_kept == 400
     trust = read.responses.filter(pl.col("variable") == "Q57")
@@ -143,7 +143,7 @@ def test_answers_without_a_known_code_are_left_out_and_summed_up(tmp_path: Path)
 def test_columns_that_are_not_read_are_named(tmp_path: Path) -> None:
     read = read_survey(_written(tmp_path, _respondents()))
     said = {row.reason: row.content for row in read.rejected}
-    assert said["not read, no probe asks about them"] == "Q223, Q260"
+    assert said["not read, no probe is about them"] == "Q223, Q260"
     assert said["not read, they are country-specific or derived from the plain variables"] == "Q82_EU"
     assert said["not in the file"].startswith("Q2, Q3, ")
     assert set(read.responses["variable"]) == {"Q1", "Q57", "Q106"}
@@ -198,7 +198,7 @@ def _table(folder: Path, text: str) -> ReadSurvey:
 
 def test_a_table_of_shares(tmp_path: Path) -> None:
     read = _table(tmp_path, TABLE)
-    assert (read.layout, read.rows_read, read.rows_kept, read.rejected) == ("shares", 4, 4, [])
+    assert (read.layout, read.rows_read, read.rows_kept, read.rejected) == ("percentages", 4, 4, [])
     assert read.responses.rows() == [
         ("DE", "Q57", 1, None, 0.405, None, None),
         ("DE", "Q57", 2, None, 0.595, None, None),
@@ -229,12 +229,12 @@ GOOD_ROWS = "Q1,DEU,1,60\nQ1,DEU,2,40\n"
 @pytest.mark.parametrize(
     ("rows", "reasons"),
     [
-        ("Q91,DEU,1,100\n", ["no probe asks about this question"]),
-        ("106a,DEU,1,100\n", ["no probe asks about this question"]),
-        (",DEU,1,100\n", ["no probe asks about this question"]),
-        ("Q57,ATL,1,100\n", ["no country of ISO 3166-1"]),
-        ("Q57,DEU,7,100\n", ["the codebook lacks this response code"]),
-        ("Q57,DEU,1.5,100\n", ["the response code is no whole number"]),
+        ("Q91,DEU,1,100\n", ["no probe is about this question"]),
+        ("106a,DEU,1,100\n", ["no probe is about this question"]),
+        (",DEU,1,100\n", ["no probe is about this question"]),
+        ("Q57,ATL,1,100\n", ["the country is not in ISO 3166-1"]),
+        ("Q57,DEU,7,100\n", ["the codebook does not have this response code"]),
+        ("Q57,DEU,1.5,100\n", ["the response code is not a whole number"]),
         ("Q57,DEU,1,120\n", ["the percentage is not between 0 and 100"]),
         ("Q57,DEU,1,many\n", ["the percentage is not between 0 and 100"]),
         ("Q57,DEU,1\n", ["the percentage is not between 0 and 100"]),
@@ -250,7 +250,7 @@ GOOD_ROWS = "Q1,DEU,1,60\nQ1,DEU,2,40\n"
             "Q57,DEU,1,40\nQ57,DEU,7,60\n",
             [
                 "the percentages of this question and country add up to 40.0, not 100",
-                "the codebook lacks this response code",
+                "the codebook does not have this response code",
             ],
         ),
     ],
@@ -286,9 +286,9 @@ def test_an_inverted_table_is_refused(tmp_path: Path) -> None:
         _table(tmp_path, "question,country,response_code,percent\nQ27,DEU,1,10\nQ27,DEU,4,90\n")
 
 
-def test_another_table_is_told_the_two_layouts_and_its_columns(tmp_path: Path) -> None:
+def test_another_table_is_refused_with_its_columns_and_the_two_layouts(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"shares\.csv is no survey that mlv can read: its columns are a, b, c\."
+        DataError, match=r"shares\.csv is not a survey that mlv can read: its columns are a, b, c\."
     ) as caught:
         _table(tmp_path, "a,b,c\n1,2,3\n")
     assert "B_COUNTRY_ALPHA" in caught.value.hint
@@ -301,16 +301,16 @@ def test_another_table_is_told_the_two_layouts_and_its_columns(tmp_path: Path) -
         (b"", "is empty"),
         (b"# only a comment\n", "nothing but comments"),
         (b"question,country,response_code,percent\n", "none of its 0 rows can be used"),
-        (b"question,country,response_code,percent\nQ57,ATL,1,100\n", "First reason: no country of ISO 3166-1"),
+        (b"question,country,response_code,percent\nQ57,ATL,1,100\n", "First reason: the country is not in ISO 3166-1"),
         (b"question,country,response_code,percent\nQ57,T\xfcrkei,1,100\n", "not UTF-8"),
         (b"B_COUNTRY,W_WEIGHT,age\n276,1.0,30\n", "none of the variables Q1, Q2, ..."),
         (b"B_COUNTRY,W_WEIGHT,Q1\n276,1.0,1\n276,1.0,1,5,7\n", "cannot be read as CSV"),
         (b"B_COUNTRY,W_WEIGHT,Q1,note\n276,1.0,1,T\xfcr\n", "not UTF-8"),
         (
             gzip.compress(b"question,country,response_code,percent\nQ57,DEU,1,100\n" * 90, mtime=0)[:-20],
-            "no whole gzip file",
+            "not a complete gzip file",
         ),
-        (gzip.compress(b"B_COUNTRY,W_WEIGHT,Q1\n" + b"276,1.0,1\n" * 9000, mtime=0)[:-20], "no whole gzip file"),
+        (gzip.compress(b"B_COUNTRY,W_WEIGHT,Q1\n" + b"276,1.0,1\n" * 9000, mtime=0)[:-20], "not a complete gzip file"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path: Path, content: bytes, message: str) -> None:

@@ -73,14 +73,14 @@ def test_numbered_lines_carry_their_keys(tmp_path: Path) -> None:
         (3, "1:2", "the aya is blank"),
         (4, "115:1", "there is no such aya"),
         (5, "1:8", "there is no such aya"),
-        (6, "", "it is not sura|aya|text"),
+        (6, "", "its form is not sura|aya|text"),
         (7, "1:1", "its key occurs before, in line 2"),
     ]
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("edition", ["fa.makarem", "hi.farooq", "ru.kuliev", "en.sahih", "id.indonesian"])
-def test_real_files_are_read_whole(real_data: Path, edition: str) -> None:
+def test_real_files_are_read_completely(real_data: Path, edition: str) -> None:
     corpus = tanzil.read(real_data / "quran" / f"{edition}.txt.gz")
     assert (corpus.language, corpus.edition) == (edition[:2], edition)
     assert (corpus.rows_read, corpus.segments.height, corpus.rejected) == (6236, 6236, [])
@@ -95,7 +95,7 @@ def test_the_real_korean_lacks_one_aya(real_data: Path) -> None:
 
 
 @pytest.mark.real
-def test_both_real_layouts_say_the_same(real_data: Path) -> None:
+def test_both_real_layouts_have_the_same_content(real_data: Path) -> None:
     whole = tanzil.read(real_data / "quran" / "en.sahih.txt.gz")
     part = tanzil.read(real_data / "quran" / "derived" / "en.sahih.numbered.first5suras.txt")
     assert part.segments.rows() == whole.segments.head(789).rows()

@@ -18,14 +18,14 @@ def _write(path: Path, data: bytes) -> Path:
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
-def test_gzip_is_told_by_its_bytes_not_by_its_name(tmp_path: Path, name: str) -> None:
+def test_gzip_is_recognised_by_its_bytes_not_by_its_name(tmp_path: Path, name: str) -> None:
     plain = "سلام\nдва\n".encode()
     assert read_lines(_write(tmp_path / name, plain)) == ["سلام", "два"]
     assert read_lines(_write(tmp_path / name, gzip.compress(plain))) == ["سلام", "два"]
 
 
 @pytest.mark.parametrize("data", [b"a\nb\n", b"a\nb", b"a\r\nb\r\n", b"\xef\xbb\xbfa\nb\n"])
-def test_line_ends_and_byte_order_marks_are_no_text(tmp_path: Path, data: bytes) -> None:
+def test_line_ends_and_byte_order_marks_are_not_text(tmp_path: Path, data: bytes) -> None:
     assert read_lines(_write(tmp_path / "a.txt", data)) == ["a", "b"]
 
 
@@ -57,14 +57,14 @@ def test_an_empty_file_is_refused(tmp_path: Path, data: bytes) -> None:
 @pytest.mark.parametrize("cut", [5, 15, 40, -4])
 def test_a_cut_off_gzip_file_is_refused(tmp_path: Path, cut: int) -> None:
     whole = gzip.compress("\n".join(map(str, range(1000))).encode())
-    with pytest.raises(DataError, match=r"no whole gzip file .* interrupted"):
+    with pytest.raises(DataError, match=r"not a complete gzip file .* interrupted"):
         read_lines(_write(tmp_path / "a.gz", whole[:cut]))
 
 
 def test_a_damaged_gzip_file_is_refused(tmp_path: Path) -> None:
     whole = bytearray(gzip.compress(b"some text\n" * 100))
     whole[-8] ^= 1
-    with pytest.raises(DataError, match="no whole gzip file"):
+    with pytest.raises(DataError, match="not a complete gzip file"):
         read_lines(_write(tmp_path / "a.gz", bytes(whole)))
 
 
@@ -98,7 +98,7 @@ def test_clean_text_stays_as_it_is(raw: str) -> None:
     assert unicodedata.is_normalized("NFC", text) and text == " ".join(text.split())
 
 
-def test_what_is_no_segment_is_rejected_with_its_reason() -> None:
+def test_a_row_that_is_not_a_segment_is_rejected_with_its_reason() -> None:
     segments = Segments()
     segments.add(1, "MAT 1:1", "first")
     segments.add(2, "MAT 1:2", " \uf020 ", empty="the verse is empty")

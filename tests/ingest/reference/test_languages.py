@@ -1,18 +1,13 @@
-"""Languages and countries by every name that files and people give them."""
+"""Languages and countries by every name that files and users give them."""
 
-import duckdb
 import pytest
 
 from mlv.ingest.reference.languages import (
     country,
-    ensure_country,
-    ensure_language,
-    ensure_reference,
     first_language,
     language,
 )
 from mlv.schema.errors import UsageError
-from mlv.schema.papers import echoes
 
 
 @pytest.mark.parametrize(
@@ -92,22 +87,3 @@ def test_every_name_of_a_country_leads_to_one_code(names: tuple[str | int, ...],
 def test_an_unknown_country_is_refused(name: str | int) -> None:
     with pytest.raises(UsageError, match="There is no country"):
         country(name)
-
-
-def test_reference_is_added_once(store: duckdb.DuckDBPyConnection) -> None:
-    for _ in range(2):
-        ensure_reference(store)
-    pairs = store.execute(
-        'SELECT l.code, c.code FROM language_country x JOIN "language" l USING (language_id) '
-        "JOIN country c USING (country_id)"
-    ).fetchall()
-    assert dict(pairs) == echoes.LANGUAGE_COUNTRY and len(pairs) == 14
-    categories = store.execute("SELECT * FROM category ORDER BY category_id").fetchall()
-    assert categories == [tuple(category) for category in echoes.CATEGORIES]
-    languages = {code for (code,) in store.execute('SELECT code FROM "language"').fetchall()}
-    assert languages == {*echoes.LANGUAGE_COUNTRY, *echoes.FINETUNING_LANGUAGES}
-
-
-def test_names_of_one_language_share_a_key(store: duckdb.DuckDBPyConnection) -> None:
-    assert ensure_language(store, "pes_Arab") == ensure_language(store, "fa") != ensure_language(store, "ko")
-    assert ensure_country(store, "IRN") == ensure_country(store, 364) != ensure_country(store, "KR")

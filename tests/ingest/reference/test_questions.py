@@ -1,11 +1,9 @@
 """The numbering of the questions, and the packaged tables."""
 
-import duckdb
 import polars as pl
 import pytest
 
-from mlv.ingest.reference.languages import ensure_reference
-from mlv.ingest.reference.questions import answer_sides, category_of, ensure_questions, number_of, probe_polarity
+from mlv.ingest.reference.questions import answer_sides, category_of, number_of, probe_polarity
 from mlv.schema.papers.echoes import CATEGORIES
 
 
@@ -29,22 +27,7 @@ def test_every_number_has_one_category() -> None:
     )
 
 
-def test_both_poles_are_questions_of_one_variable(store: duckdb.DuckDBPyConnection) -> None:
-    ensure_reference(store)
-    ids = ensure_questions(store, ["106a", "106b", "7"])
-    again = ensure_questions(store, ["7", "106b"])
-    assert again == {"7": ids["7"], "106b": ids["106b"]}
-    rows = store.execute(
-        "SELECT q.code, number, variable, c.code FROM question q JOIN category c USING (category_id) ORDER BY number, 1"
-    ).fetchall()
-    assert rows == [
-        ("7", 7, "Q7", "social_values"),
-        ("106a", 106, "Q106", "economic_values"),
-        ("106b", 106, "Q106", "economic_values"),
-    ]
-
-
-def test_the_packaged_mapping_is_whole() -> None:
+def test_the_packaged_mapping_is_complete() -> None:
     """Every code once a question, both answers reachable, negative codes missing, one scale for a variable's poles."""
     sides = answer_sides()
     assert not sides.select("question", "response_code").is_duplicated().any()

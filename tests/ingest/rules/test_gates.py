@@ -1,15 +1,17 @@
 """Quality gates: each on rows that meet it and rows that do not; and that the store is checked for the same."""
 
+import math
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import duckdb
 import polars as pl
 import pytest
 
-from mlv.ingest.rules.gates import check_corpus, outcomes, validate
+from mlv.ingest.rules.gates import _batches, check_corpus, outcomes, validate
 from mlv.ingest.rules.rulebook import Rule, evaluate, expected, packaged
 from mlv.schema.errors import DataError
 
@@ -114,21 +116,120 @@ def test_the_library_is_not_imported_before_a_gate_is_checked() -> None:
 
 NASTY = pl.DataFrame(
     {
-        "text": ["a", "a b", " a", "a ", "a\n", "", None, "a\u3000b", "\u200a", "it's", "[MASK]\n[MASK]", "a"],
-        "number": [1.0, 0.0, -0.5, None, 1.0, 2.0, 1e300, 0.5, 0.25, 3.0, 3.0, 1.5],
+        "text": [
+            "a",
+            "a b",
+            " a",
+            "a ",
+            "a\n",
+            "",
+            None,
+            "a\u3000b",
+            "\u200a",
+            "it's",
+            "[MASK]\n[MASK]",
+            "a",
+            None,
+            "é",
+        ],
+        "number": [1.0, 0.0, -0.5, None, 1.0, 2.0, 1e300, 0.5, 0.25, 3.0, 3.0, 1.5, None, float("nan")],
+        "also": [1, 2, 3, None, 5, 6, None, 8, 9, 10, 10, 1, None, 14],
     }
 )
+
+FILES = {
+    "segment": pl.DataFrame(
+        {
+            "position": [0, 1, 2, 2, 4, 5],
+            "parallel_key": ["a", "b", "b", "", None, "\u2003"],
+            "text": ["a b", "به نام", " a", "a  b", None, "a\u3000b"],
+        }
+    ),
+    "v_probe": pl.DataFrame(
+        {
+            "collection": ["demo"] * 6,
+            "language": ["fa", "ko", "fa", "hi", "hi", "ru"],
+            "question": [1, 1, 1, 2, 3, 3],
+            "template": ["x [MASK]", "[MASK].", "x", "[MASK] [MASK]", "[MASK]\n[MASK]", "[mask]"],
+            "answer_first": ["a", "b c", "", " ", "\n", "a"],
+            "answer_second": ["b", "d", "a", "\u200a", "\x85", ""],
+            "polarity": ["canonical", "reversed", "Canonical", "", "undefined", "no"],
+        }
+    ),
+    "survey_response": pl.DataFrame(
+        {
+            "country": ["KR", "KR", "IR", "KR", "IR", "IR"],
+            "variable": ["Q1", "Q2", "Q1", "Q1", "Q1", "Q1"],
+            "response_code": [1, 1, 1, 1, 1, 2],
+            "share": [0.0, 1.0, -1e-9, 1.0000001, None, float("nan")],
+            "weighted_share": [0.5, None, 1.5, -0.5, float("inf"), float("nan")],
+            "n": [0, None, -1, 5, 6, 7],
+        }
+    ),
+}
+"""Files of each kind that has gates: two rows that keep them all, then rows that break each."""
+
+GATES = [rule for rule in packaged() if rule.gate]
+UNORDERED = [rule for rule in GATES if rule.expectation != "ExpectColumnValuesToBeIncreasing"]
+
+
+def _found_by_duckdb(rule: Rule, frame: pl.DataFrame) -> tuple[bool, list[str]]:
+    """Verdict and failing values, of the rule's own query or, where the store has the rule as a key, of the same."""
+    rule = rule if rule.query else expected(rule.table, rule.expectation, rule.arguments)
+    columns = ", ".join(_columns(rule))
+    with duckdb.connect() as connection:
+        connection.register("frame", frame)
+        connection.execute(f"CREATE TABLE {rule.table} AS FROM frame")
+        (outcome,) = evaluate(connection, [rule])
+        rows = connection.execute(f"SELECT {columns} FROM ({rule.query})").fetchall()
+    assert outcome.error == ""
+    assert outcome.violations == len(rows)
+    return outcome.ok, sorted(_plain(row, nan=math.inf) for row in rows)
+
+
+def _found_by_great_expectations(rule: Rule, frame: pl.DataFrame) -> tuple[bool, list[str]]:
+    outcome = outcomes(frame, [rule])[0]
+    found = outcome.result["partial_unexpected_list"]
+    assert outcome.result["unexpected_count"] == len(found)
+    rows = (value.values() if isinstance(value, dict) else [value] for value in found)
+    return outcome.success, sorted(_plain(row, nan=None) for row in rows)
+
+
+def _columns(rule: Rule) -> list[str]:
+    return list(rule.arguments.get("column_list") or [rule.arguments["column"]])
+
+
+def _plain(values: Iterable[Any], nan: float | None) -> str:
+    """Values as text, numbers as floats as pandas has integers with gaps, and what NaN stands for in its place."""
+    numbers = (float(value) if isinstance(value, int) else value for value in values)
+    return repr([nan if isinstance(value, float) and math.isnan(value) else value for value in numbers])
+
+
+@pytest.mark.parametrize("rule", UNORDERED, ids=lambda rule: rule.name)
+def test_a_gate_finds_what_the_same_rule_finds_in_a_store(rule: Rule) -> None:
+    frame = FILES[rule.table]
+    at_ingest = _found_by_great_expectations(rule, frame)
+    assert at_ingest == _found_by_duckdb(rule, frame)
+    assert not at_ingest[0]
+    assert 0 < len(at_ingest[1]) < frame.height
+    kept = frame.head(2)
+    assert _found_by_great_expectations(rule, kept) == _found_by_duckdb(rule, kept) == (True, [])
 
 
 @pytest.mark.parametrize(
     ("expectation", "arguments"),
     [
         ("ExpectColumnValuesToNotBeNull", {"column": "text"}),
+        ("ExpectColumnValuesToNotBeNull", {"column": "number"}),
         ("ExpectColumnValuesToBeUnique", {"column": "text"}),
         ("ExpectColumnValuesToBeUnique", {"column": "number"}),
+        ("ExpectColumnValuesToBeUnique", {"column": "also"}),
         ("ExpectCompoundColumnsToBeUnique", {"column_list": ["text", "number"]}),
+        ("ExpectCompoundColumnsToBeUnique", {"column_list": ["text", "also"]}),
+        ("ExpectCompoundColumnsToBeUnique", {"column_list": ["number", "also"]}),
         ("ExpectColumnValuesToBeBetween", {"column": "number", "min_value": 0, "max_value": 1}),
         ("ExpectColumnValuesToBeBetween", {"column": "number", "min_value": 0.5}),
+        ("ExpectColumnValuesToBeBetween", {"column": "also", "max_value": 9}),
         ("ExpectColumnValuesToBeInSet", {"column": "text", "value_set": ["a", "it's"]}),
         ("ExpectColumnValuesToBeInSet", {"column": "number", "value_set": [1, 3, 0.5]}),
         *(
@@ -140,13 +241,40 @@ NASTY = pl.DataFrame(
 )
 def test_duckdb_and_great_expectations_find_the_same(expectation: str, arguments: dict[str, Any]) -> None:
     rule = expected("rows", expectation, arguments)
-    with duckdb.connect() as connection:
-        connection.register("frame", NASTY)
-        connection.execute("CREATE TABLE rows AS FROM frame")
-        (in_store,) = evaluate(connection, [rule])
-    at_ingest = outcomes(NASTY, [rule])[0]
-    assert in_store.error == ""
-    assert (in_store.ok, in_store.violations) == (at_ingest.success, at_ingest.result["unexpected_count"])
+    assert _found_by_great_expectations(rule, NASTY) == _found_by_duckdb(rule, NASTY)
+
+
+def test_an_order_of_rows_is_checked_at_ingest_alone() -> None:
+    (rule,) = (rule for rule in GATES if rule not in UNORDERED)
+    assert rule.query == ""
+    outcome = outcomes(FILES[rule.table], [rule])[0]
+    assert outcome.result["unexpected_count"] == 1
+    assert outcomes(FILES[rule.table].head(3), [rule])[0].success
+    with pytest.raises(ValueError, match="check it at ingest"):
+        expected(rule.table, rule.expectation, rule.arguments)
+
+
+def test_a_missing_value_is_alike_to_none_within_others() -> None:
+    rows = pl.DataFrame({"edition": ["a", "a", "b", None, None], "text": [None, None, "x", "y", "y"]})
+    rule = expected("rows", "ExpectColumnValuesToBeUnique", {"column": "text"}, within=["edition"])
+    assert _found_by_duckdb(rule, rows) == (False, ["['y']"] * 2)
+
+
+def test_a_range_is_not_kept_by_what_is_no_number() -> None:
+    with pytest.raises(DataError, match="number is at most 3: 1 of 2 rows do not"):
+        validate(
+            pl.DataFrame({"number": [1.0, float("nan")]}),
+            "x/y",
+            [_rule("ExpectColumnValuesToBeBetween", column="number", max_value=3)],
+        )
+
+
+def test_many_files_start_great_expectations_once() -> None:
+    check_corpus(FILES["segment"].head(2), "x")
+    batches = _batches()
+    check_corpus(FILES["segment"].head(1), "y")
+    assert _batches() is batches
+    assert len(batches.data_asset.batch_definitions) == 1
 
 
 def test_white_space_is_the_same_to_duckdb_as_to_python() -> None:

@@ -114,7 +114,7 @@ def test_other_content_under_the_same_name_is_refused(store: duckdb.DuckDBPyConn
 
 
 def test_a_language_can_be_added_later(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    """Order and grouping of the files do not matter to what the collection holds."""
+    """Order and grouping of the files do not matter to what the collection has."""
     german = {code: ROWS[code] for code in ("106a", "1", "176")}
     together = tmp_path / "together"
     ingest_probes(store, _file(together, "de", german))
@@ -146,7 +146,7 @@ def test_a_collection_cannot_take_over_a_probe_set(store: duckdb.DuckDBPyConnect
     assert _counts(store) == before
 
 
-def test_nothing_is_written_where_one_file_is_bad(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_nothing_is_written_if_one_file_is_bad(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     before = _counts(store)
     _file(tmp_path, "de", ROWS)
     (tmp_path / "fa.csv").write_bytes(b"")

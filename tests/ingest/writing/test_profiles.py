@@ -8,10 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from mlv.ingest.reference.languages import ensure_country, ensure_reference
-from mlv.ingest.reference.questions import ensure_questions
 from mlv.ingest.writing.probes import ingest_probes
 from mlv.ingest.writing.profiles import answer_probes, build_country_profiles, build_model_profiles
+from mlv.ingest.writing.reference import ensure_country, ensure_questions, ensure_reference
 from mlv.schema.errors import JobError
 from mlv.schema.store.rows import append, ensure
 

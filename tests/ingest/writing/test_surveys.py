@@ -51,7 +51,7 @@ def test_a_table_with_its_mapping_profiles_and_rejects(store: duckdb.DuckDBPyCon
     assert (report.rows_read, report.rows_kept, len(report.rejected), report.already_there) == (5, 4, 1, False)
     assert store.execute("SELECT code, illustrative, citation FROM survey").fetchall() == [("ours", True, "We (2025)")]
     assert store.execute("SELECT target, line, item, reason FROM v_reject").fetchall() == [
-        ("ours", 6, "Q57 ATL", "no country of ISO 3166-1")
+        ("ours", 6, "Q57 ATL", "the country is not in ISO 3166-1")
     ]
     responses = store.execute(
         "SELECT country, question, response_code, side, share, weighted_share FROM v_survey_response ORDER BY ALL"
@@ -66,7 +66,7 @@ def test_a_table_with_its_mapping_profiles_and_rejects(store: duckdb.DuckDBPyCon
     assert profiles.fetchall() == [("DE", "unweighted", "57", 0.4), ("PK", "unweighted", "57", 0.25)]
 
 
-def test_the_mapping_is_entered_whole(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_the_mapping_is_written_completely(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     ingest_survey(store, _file(tmp_path, TABLE), name="ours")
     stored = store.execute(
         "SELECT q.code AS question, q.variable, response_code::BIGINT AS response_code, side, label FROM answer_side "
@@ -123,8 +123,8 @@ def test_a_survey_and_probes_share_their_questions_in_either_order(
     assert store.execute("SELECT count(*), count(DISTINCT code) FROM question").fetchall() == [(272, 272)]
 
 
-def test_the_demo_is_taken_whole(store: duckdb.DuckDBPyConnection) -> None:
-    """Every demo probe has people to compare with: its question in the survey of its language's country."""
+def test_the_demo_is_taken_completely(store: duckdb.DuckDBPyConnection) -> None:
+    """Every demo probe has survey answers to compare with: its question in the survey of its language's country."""
     demo = Path(str(files("mlv.ingest"))) / "demo"
     reports = ingest_probes(store, demo / "probes", collection="demo")
     reports += ingest_survey(store, demo / "survey.csv", name="demo", illustrative=True)
@@ -171,7 +171,7 @@ def _ingest_46(store: duckdb.DuckDBPyConnection, real_data: Path) -> None:
     path = real_data / "wvs" / "wvs7_percent_unweighted_46countries.csv.gz"
     (report,) = ingest_survey(store, path, name="wvs7-46")
     assert {row.item.split()[0] for row in report.rejected} == {"Q91", "Q92", "Q93", "Q153", "Q155", "Q157"}
-    assert {row.reason for row in report.rejected} == {"no probe asks about this question"}
+    assert {row.reason for row in report.rejected} == {"no probe is about this question"}
     assert (report.rows_read, report.rows_kept) == (40929, 40929 - len(report.rejected))
 
 

@@ -1,4 +1,4 @@
-"""Whether locks work where a store lies: mounts are told, and the lock test is done for real."""
+"""Whether locks work in the folder of a store: mounts are read, and the lock test is done for real."""
 
 import subprocess
 import sys
@@ -14,11 +14,11 @@ from mlv.schema.store import file_locks
 from mlv.schema.store.file_locks import (
     Mount,
     lock_failure,
+    lock_problem,
     mount_of,
     read_mount_table,
     read_mountinfo,
     require_locks,
-    trouble,
 )
 from mlv.schema.store.opening import connect
 
@@ -58,7 +58,7 @@ def test_a_folder_lies_in_the_innermost_mount_and_the_last_at_its_point(folder: 
     assert (mount.point, mount.type) == (Path(point), kind)
 
 
-def test_what_macos_has_mounted_is_read() -> None:
+def test_the_mounts_of_macos_are_read() -> None:
     mount = mount_of(Path("/Volumes/my share/study"), read_mount_table(MAC))
     assert mount == Mount(Path("/Volumes/my share"), "smbfs", frozenset({"nodev", "nosuid", "mounted by me"}))
 
@@ -73,41 +73,41 @@ def test_what_macos_has_mounted_is_read() -> None:
     ],
 )
 def test_locks_of_one_machine_alone_are_not_trusted(line: int, words: str, tmp_path: Path) -> None:
-    assert trouble(read_mountinfo(MOUNTINFO)[line], tmp_path).startswith(words)
+    assert lock_problem(read_mountinfo(MOUNTINFO)[line], tmp_path).startswith(words)
 
 
 @pytest.mark.parametrize("line", [1, 2])
 def test_a_shared_file_system_whose_locks_work_is_used(line: int, tmp_path: Path) -> None:
-    assert trouble(read_mountinfo(MOUNTINFO)[line], tmp_path) == ""
+    assert lock_problem(read_mountinfo(MOUNTINFO)[line], tmp_path) == ""
     assert list(tmp_path.iterdir()) == []
 
 
 def _lockf(*_: object) -> None:
-    """A lock that is given to everybody."""
+    """A lock that everybody can take."""
 
 
 def _unlockable(*_: object) -> None:
     raise OSError(37, "No locks available")
 
 
-def test_a_lock_that_two_processes_are_given_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_two_processes_can_take_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mlv.schema.store.file_locks.fcntl.lockf", _lockf)
-    assert lock_failure(tmp_path) == "two processes are given the same lock"
+    assert lock_failure(tmp_path) == "two processes can take the same lock"
     monkeypatch.setattr("mlv.schema.store.file_locks.fcntl.lockf", _unlockable)
-    assert lock_failure(tmp_path) == "a lock is not given (No locks available)"
+    assert lock_failure(tmp_path) == "a lock cannot be taken (No locks available)"
 
 
 @pytest.fixture
 def _without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_locks, "_mounts", lambda: read_mountinfo(MOUNTINFO.replace("ext4", "nfs4")))
     monkeypatch.setattr("mlv.schema.store.file_locks.fcntl.lockf", _lockf)
-    file_locks._trouble_in.cache_clear()
+    file_locks._lock_problem_in.cache_clear()
 
 
 @pytest.mark.usefixtures("_without_locks")
 def test_a_store_is_not_written_where_locks_do_not_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "mlv.duckdb"
-    with pytest.raises(StoreError, match=r"locks do not work: / \(nfs4\): two processes are given") as caught:
+    with pytest.raises(StoreError, match=r"locks do not work: / \(nfs4\): two processes can take") as caught:
         migrations.upgrade(path)
     assert "disk of this machine" in caught.value.hint
     assert list(tmp_path.iterdir()) == []
@@ -127,7 +127,7 @@ def test_a_local_file_system_costs_no_process_and_no_time(tmp_path: Path, monkey
     monkeypatch.setattr("mlv.schema.store.file_locks.subprocess.run", _unlockable)
     times = []
     for _ in range(20):
-        file_locks._trouble_in.cache_clear()
+        file_locks._lock_problem_in.cache_clear()
         start = time.perf_counter()
         require_locks(tmp_path / "mlv.duckdb")
         times.append(time.perf_counter() - start)

@@ -1,4 +1,4 @@
-"""What opening a store says where it cannot be opened."""
+"""The errors of stores that cannot be opened or written."""
 
 import subprocess
 import sys
@@ -49,7 +49,7 @@ def test_opening_for_writing_makes_no_store(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_is_no_store(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_store(tmp_path: Path) -> None:
     path = tmp_path / "text.duckdb"
     path.write_text("not a database, but long enough to look like a file of one " * 100)
     with pytest.raises(StoreError, match="cannot be opened as a store"):
@@ -73,7 +73,7 @@ def test_a_database_without_our_tables(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-def test_a_lock_names_the_process_that_holds_it(tmp_path: Path, read_only: bool) -> None:
+def test_a_lock_error_names_the_process_that_has_it(tmp_path: Path, read_only: bool) -> None:
     path = tmp_path / "mlv.duckdb"
     migrations.upgrade(path)
     before = path.read_bytes()
@@ -99,7 +99,7 @@ def test_a_transaction_that_raises_leaves_nothing(tmp_path: Path) -> None:
         assert connection.execute("SELECT count(*) FROM language").fetchone() == (0,)
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "mlv.duckdb"
     migrations.upgrade(path)
     done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=True)
@@ -124,7 +124,7 @@ def test_a_domain_error_passes_through_a_transaction_unchanged(tmp_path: Path) -
     assert caught.value is error
 
 
-def test_a_statement_of_ours_that_is_wrong_is_no_error_of_the_disk(tmp_path: Path) -> None:
+def test_a_wrong_statement_is_not_reported_as_an_error_of_the_disk(tmp_path: Path) -> None:
     path = tmp_path / "mlv.duckdb"
     migrations.upgrade(path)
     with (

@@ -1,4 +1,4 @@
-"""Waiting for a store that another process holds, and what is said meanwhile."""
+"""Waiting for a store that another process holds, and what is reported meanwhile."""
 
 import contextlib
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 from mlv import migrations
 from mlv.schema.errors import StoreError, StoreLockedError
 from mlv.schema.store.opening import connect, open_store
-from mlv.schema.store.waiting import Patience, at_work, waiting
+from mlv.schema.store.waiting import WaitLimits, waiting, waiting_for_jobs
 
 HOLDER = """
 import duckdb, sys, time
@@ -43,41 +43,41 @@ def store(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-def test_a_store_is_had_when_its_holder_lets_go(store: Path, read_only: bool) -> None:
-    told: list[str] = []
-    with held(store, 1.5) as pid, waiting(Patience(reading=60, writing=60, tell=told.append)):
+def test_a_store_opens_when_the_other_process_closes_it(store: Path, read_only: bool) -> None:
+    notices: list[str] = []
+    with held(store, 1.5) as pid, waiting(WaitLimits(reading=60, writing=60, on_wait=notices.append)):
         connect(store, read_only=read_only).close()
-    assert len(told) == 1
-    assert told[0].startswith("waiting up to ")
-    assert f"{store} is held open by process {pid} (" in told[0]
-    assert "duckdb.connect(sys.argv[1])" in told[0]
+    assert len(notices) == 1
+    assert notices[0].startswith("waiting up to ")
+    assert f"{store} is held open by process {pid} (" in notices[0]
+    assert "duckdb.connect(sys.argv[1])" in notices[0]
 
 
-def test_patience_ends_and_is_measured_by_what_is_wanted(store: Path) -> None:
-    with held(store), waiting(Patience(reading=0, writing=0.3)):
+def test_waiting_ends_at_the_limit_of_what_the_store_is_opened_for(store: Path) -> None:
+    with held(store), waiting(WaitLimits(reading=0, writing=0.3)):
         start = time.monotonic()
         for read_only, least, most in ((True, 0.0, 0.25), (False, 0.3, 5.0)):
             with pytest.raises(StoreLockedError):
                 connect(store, read_only=read_only)
             now = time.monotonic()
             assert least <= now - start
-            # a machine that is busy is late, not early: only what should not wait at all is told apart from what does
+            # a machine that is busy is late, not early: only no wait at all can be told from a wait
             assert now - start < most + 5
             start = now
 
 
-def test_work_waits_as_long_as_it_takes(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-    monkeypatch.setattr("mlv.schema.store.waiting.FIRST_WORD", 0.0)
-    with held(store, 1), waiting(Patience(working=float("inf"), tell=told.append)), at_work():
+def test_jobs_wait_as_long_as_it_takes(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notices: list[str] = []
+    monkeypatch.setattr("mlv.schema.store.waiting.FIRST_NOTICE_SECONDS", 0.0)
+    with held(store, 1), waiting(WaitLimits(jobs=float("inf"), on_wait=notices.append)), waiting_for_jobs():
         connect(store, read_only=False).close()
-    assert told[0].startswith("waiting: ")
+    assert notices[0].startswith("waiting: ")
 
 
-def test_what_is_no_lock_is_not_waited_for(tmp_path: Path) -> None:
+def test_an_error_that_is_not_a_lock_is_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "text.duckdb"
     path.write_text("not a database, but long enough to look like a file of one " * 100)
-    with waiting(Patience(60, 60, 60)), pytest.raises(StoreError, match="cannot be opened as a store"):
+    with waiting(WaitLimits(60, 60, 60)), pytest.raises(StoreError, match="cannot be opened as a store"):
         connect(path)
 
 

@@ -1,4 +1,4 @@
-"""A log that a kill cut off, wherever that is, leaves whole commits alone."""
+"""A log that a kill cut off, wherever that is, keeps its complete commits and nothing else."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 
 from mlv import migrations
 from mlv.schema.store.opening import connect
-from mlv.schema.store.wal import HEADER, log, torn
+from mlv.schema.store.wal import HEADER, last_commit_end, wal_path
 
 COMMITS = """
 import duckdb, os, sys
@@ -45,7 +45,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
 def _cut(killed: tuple[Path, list[int]], folder: Path, length: int) -> Path:
     path = folder / "mlv.duckdb"
     path.write_bytes(killed[0].read_bytes())
-    log(path).write_bytes(log(killed[0]).read_bytes()[:length])
+    wal_path(path).write_bytes(wal_path(killed[0]).read_bytes()[:length])
     return path
 
 
@@ -77,30 +77,30 @@ def test_a_commit_that_was_cut_off_leaves_nothing(
         assert _commits(connection) == [*range(1, commit + 1), 9]
 
 
-def test_a_whole_log_stays_as_it_is(killed: tuple[Path, list[int]], tmp_path: Path) -> None:
+def test_a_complete_log_stays_as_it_is(killed: tuple[Path, list[int]], tmp_path: Path) -> None:
     path = _cut(killed, tmp_path, sys.maxsize)
-    before = log(path).read_bytes()
-    assert torn(log(path)) is None
+    before = wal_path(path).read_bytes()
+    assert last_commit_end(wal_path(path)) is None
     with connect(path) as connection:
         assert _commits(connection) == [1, 2]
-    assert log(path).read_bytes() == before
+    assert wal_path(path).read_bytes() == before
 
 
-def test_the_log_of_a_store_that_is_held_is_not_cut(killed: tuple[Path, list[int]], tmp_path: Path) -> None:
+def test_the_log_of_a_locked_store_is_not_cut(killed: tuple[Path, list[int]], tmp_path: Path) -> None:
     path = _cut(killed, tmp_path, killed[1][1] - 10)
-    before = log(path).read_bytes()
+    before = wal_path(path).read_bytes()
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdin=-1, stdout=-1) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
         subprocess.run([sys.executable, "-m", "mlv.schema.store.wal", str(path)], check=True)
-        assert log(path).read_bytes() == before
+        assert wal_path(path).read_bytes() == before
         holder.kill()
     subprocess.run([sys.executable, "-m", "mlv.schema.store.wal", str(path)], check=True)
-    assert len(log(path).read_bytes()) == killed[1][0]
+    assert len(wal_path(path).read_bytes()) == killed[1][0]
 
 
 def test_a_log_of_another_layout_is_left_to_duckdb(tmp_path: Path) -> None:
     path = tmp_path / "mlv.duckdb.wal"
     path.write_bytes(b"\x64\x00\x62\x65\x00\x09\xff\xff" + b"x" * 100)
-    assert torn(path) is None
-    assert torn(tmp_path / "none.wal") is None
+    assert last_commit_end(path) is None
+    assert last_commit_end(tmp_path / "none.wal") is None

@@ -1,0 +1,113 @@
+"""What mlv uses of the models, tokenizers and configurations of transformers, which come without types.
+
+A class of transformers is one of these by having what is listed; nothing inherits from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, Self
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+
+class Vocabulary(Protocol):
+    """What can be looked up without reading text."""
+
+    def get_vocab(self) -> dict[str, int]:
+        """Ids of all tokens by name."""
+
+
+class Tokenizer(Vocabulary, Protocol):
+    """A tokenizer."""
+
+    eos_token_id: int
+    pad_token_id: int
+    mask_token_id: int | None
+
+    def __len__(self) -> int:
+        """Entries of the vocabulary, added ones included."""
+
+    def __call__(self, text: Sequence[str], *, add_special_tokens: bool = True) -> Mapping[str, list[list[int]]]:
+        """``input_ids`` of every text."""
+
+    def convert_ids_to_tokens(self, ids: Sequence[int]) -> list[str]:
+        """Names of tokens."""
+
+    def save_pretrained(self, folder: Path) -> object:
+        """Write its files into a folder."""
+
+
+class ModelConfig(Protocol):
+    """A model's configuration."""
+
+    model_type: str
+    vocab_size: int
+    is_encoder_decoder: bool
+    tie_word_embeddings: bool
+
+    decoder_start_token_id: int
+    """Of an encoder-decoder alone."""
+
+
+class ModelOutput(Protocol):
+    """What a forward pass returns."""
+
+    logits: Tensor
+    """[batch, tokens, vocabulary], of a classifier [batch, classes]."""
+
+    last_hidden_state: Tensor
+    """Of an encoder alone, [batch, tokens, width]."""
+
+
+class Model(Protocol):
+    """A model with its head."""
+
+    config: ModelConfig
+    training: bool
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+
+    def __call__(self, **inputs: object) -> ModelOutput:
+        """A forward pass."""
+
+    def get_encoder(self) -> Callable[..., ModelOutput]:
+        """The encoder of an encoder-decoder."""
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        """The input embedding, [vocabulary, width]."""
+
+    def get_output_embeddings(self) -> nn.Linear:
+        """The output matrix, [vocabulary, width]; a classifier has none."""
+
+    def get_submodule(self, target: str) -> nn.Module:
+        """The module of a name."""
+
+    def modules(self) -> Iterator[nn.Module]:
+        """All modules, shared ones once."""
+
+    def named_modules(self, *, remove_duplicate: bool = True) -> Iterator[tuple[str, nn.Module]]:
+        """All modules by name."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All parameters, shared ones once."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All tensors by name."""
+
+    def eval(self) -> Self:
+        """Switch to evaluation: no dropout."""
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Whether weights get gradients."""
+
+    def to(self, device: str) -> Self:
+        """Move to a device."""
+
+    def save_pretrained(self, folder: Path) -> object:
+        """Write configuration and weights into a folder."""
