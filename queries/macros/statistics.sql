@@ -119,3 +119,31 @@ CREATE OR REPLACE TEMP MACRO holm_step(p) AS
 
 CREATE OR REPLACE TEMP MACRO holm(step, p) AS
     CASE WHEN p IS NOT NULL THEN least(1, max(step) OVER (ORDER BY p NULLS LAST)) END;
+
+-- Ranks of the pairs of languages under permutations of these, for a Mantel test. A map is a struct of a key, languages in
+-- their order, and the ranks of all their pairs in the order of the languages; a pair's rank becomes that of the pair which
+-- it becomes. Rows: map, permutation, ranks. Languages are put in the order of a hash: another draw gives others.
+CREATE OR REPLACE TEMP MACRO mantel_ranks(maps, permutations, draw) AS TABLE
+    WITH shuffled AS (
+        SELECT
+            map.key AS map,
+            map.ranks AS ranks,
+            len(map.languages) AS n,
+            permutation,
+            list_grade_up(
+                list_transform(map.languages, lambda language: md5(draw || ' ' || permutation || ' ' || language))
+            ) AS shuffle
+        FROM (SELECT unnest(maps) AS map)
+        CROSS JOIN (SELECT unnest(range(1, permutations + 1)) AS permutation)
+    )
+    SELECT
+        map, permutation,
+        list_transform(
+            flatten(list_transform(range(1, n), lambda i: list_transform(range(i + 1, n + 1), lambda j: [i, j]))),
+            lambda pair: ranks[
+                (least(places[pair[1]], places[pair[2]]) - 1) * n
+                - least(places[pair[1]], places[pair[2]]) * (least(places[pair[1]], places[pair[2]]) + 1) // 2
+                + greatest(places[pair[1]], places[pair[2]])
+            ]
+        ) AS ranks
+    FROM (SELECT *, list_grade_up(shuffle) AS places FROM shuffled);

@@ -127,45 +127,23 @@ observed AS (
     GROUP BY checkpoint_id
 ),
 -- checkpoints with the same languages share the countries' ranks and their permutations
-maps AS (
+maps AS MATERIALIZED (
     SELECT languages, people_ranks, row_number() OVER () AS map
     FROM observed
     WHERE n = len(languages) * (len(languages) - 1) / 2
     GROUP BY ALL
 ),
-shuffled AS (
-    SELECT
-        map, people_ranks,
-        len(languages) AS n,
-        permutation,
-        list_grade_up(list_transform(languages, lambda language: md5($draw || ' ' || permutation || ' ' || language)))
-        AS shuffle
-    FROM maps
-    CROSS JOIN (SELECT unnest(range(1, $permutations + 1)) AS permutation)
-),
--- a pair's rank is that of the pair which it becomes; pairs stand in the order of their languages
 permuted AS (
-    SELECT
-        map, permutation,
-        list_transform(
-            flatten(list_transform(range(1, n), lambda i: list_transform(range(i + 1, n + 1), lambda j: [i, j]))),
-            lambda pair: people_ranks[
-                (least(places[pair[1]], places[pair[2]]) - 1) * n
-                - least(places[pair[1]], places[pair[2]]) * (least(places[pair[1]], places[pair[2]]) + 1) // 2
-                + greatest(places[pair[1]], places[pair[2]])
-            ]
-        ) AS people_ranks
-    FROM (SELECT *, list_grade_up(shuffle) AS places FROM shuffled)
+    FROM mantel_ranks(
+        (SELECT list({'key': map, 'languages': languages, 'ranks': people_ranks}) FROM maps), $permutations, $draw
+    )
 ),
 -- the sums of ranks stay the same whatever the permutation, so rho goes with the sum of their products
 tests AS (
     SELECT
         checkpoint_id,
-        (
-            1 + count(*) FILTER (
-                WHERE abs(n * list_inner_product(model_ranks, p.people_ranks) - square) >= distance
-            )
-        ) / (1 + count(*)) AS p_value
+        (1 + count(*) FILTER (WHERE abs(n * list_inner_product(model_ranks, p.ranks) - square) >= distance))
+        / (1 + count(*)) AS p_value
     FROM observed o
     JOIN maps m USING (languages, people_ranks)
     JOIN permuted p USING (map)
