@@ -1,6 +1,6 @@
--- Values in resamples. Where a query has intervals, every value is computed once as it is, as resample 0, and once for each
--- resample of the questions; the last step reads them off. Without intervals there is resample 0 alone. A sum over a resample
--- is taken in steps of 1e-12, as integers: the order of rows does not matter to it, and nothing has to be sorted.
+-- Values in resamples. Where a query has intervals, every value is computed once as it is, as resample 0, and once for
+-- each resample of the questions; the last step reads them off. Without intervals there is resample 0 alone. A sum over a
+-- resample is taken in steps of 1e-12, as integers: the order of rows does not matter to it, and nothing has to be sorted.
 
 -- Mean of what was drawn: of resample 0 in a fixed order, as mean (aggregate, within a resample).
 CREATE OR REPLACE TEMP MACRO drawn_mean(value, place, times, resample) AS

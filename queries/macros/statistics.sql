@@ -120,9 +120,9 @@ CREATE OR REPLACE TEMP MACRO holm_step(p) AS
 CREATE OR REPLACE TEMP MACRO holm(step, p) AS
     CASE WHEN p IS NOT NULL THEN least(1, max(step) OVER (ORDER BY p NULLS LAST)) END;
 
--- Ranks of the pairs of languages under permutations of these, for a Mantel test. A map is a struct of a key, languages in
--- their order, and the ranks of all their pairs in the order of the languages; a pair's rank becomes that of the pair which
--- it becomes. Rows: map, permutation, ranks. Languages are put in the order of a hash: another draw gives others.
+-- Ranks of the pairs of languages under permutations of these, for a Mantel test. A map is a struct of a key, languages
+-- in their order, and the ranks of all their pairs in the order of the languages; a pair's rank becomes that of the pair
+-- which it becomes. Rows: map, permutation, ranks. Languages are put in the order of a hash: another draw gives others.
 CREATE OR REPLACE TEMP MACRO mantel_ranks(maps, permutations, draw) AS TABLE
     WITH shuffled AS (
         SELECT
