@@ -49,7 +49,7 @@ def plot(
 
 
 def _ending(output: Path) -> str:
-    """Format by a file's ending, in any case. Raises UsageError where there is no such format."""
+    """Format by a file's ending, in any case. Raises UsageError if there is no such format."""
     from mlv.queries.figures.drawing import ENDINGS
 
     ending = output.suffix.lower().removeprefix(".")

@@ -80,7 +80,7 @@ def diff(
     limit: Limit = None,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Print how two versions of a query, or one query on two stores, differ: exit code 9 where they do, else 0."""
+    """Print how two versions of a query, or one query on two stores, differ: exit code 9 if they do, else 0."""
     from mlv.queries import find, run_query
     from mlv.queries.engine.differences import compare, summary
     from mlv.queries.engine.parameters import parse_assignments

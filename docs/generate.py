@@ -92,8 +92,8 @@ def queries() -> str:
     parts = [
         "# Queries\n",
         "Each is a file, `queries/STUDY/NAME/vN.sql`; a released version never changes. `mlv query show NAME` prints\n"
-        "one with its SQL, `mlv query list --study STUDY` those of a study. Names are unique: `mlv query run NAME` needs\n"
-        "no study.\n",
+        "one with its SQL, `mlv query list --study STUDY` those of a study. Names are unique: `mlv query run NAME`\n"
+        "needs no study.\n",
     ]
     for study in STUDIES:
         page = f"queries/{study.code}.md"

@@ -1,4 +1,4 @@
-"""A store to ask from a notebook or a script."""
+"""A store opened from a notebook or a script."""
 
 import contextlib
 import os
@@ -39,7 +39,7 @@ def open_store(path: str | os.PathLike[str] = opening.DEFAULT_STORE, *, sealed: 
 
     Its SQL can read other files, unless ``sealed``: for a store from somebody you do not know.
 
-    Raises StoreError where it is missing or of another version, StoreLockedError while another process writes it.
+    Raises StoreError if it is missing or of another version, StoreLockedError while another process writes it.
     """
     with opening.open_store(Path(path), sealed=sealed) as connection:
         yield Store(connection)

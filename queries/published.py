@@ -26,11 +26,11 @@ class Found(NamedTuple):
     cell: Cell
     value: float | None
     lacking: str = ""
-    """What it should be over but is not; empty where it is the paper's."""
+    """What it should be over but is not; empty if it is the paper's."""
 
 
 class Setup(NamedTuple):
-    """A model state whose answers a cell rests on: pretrained where there is no source."""
+    """A model state whose answers a cell rests on: pretrained if there is no source."""
 
     model: str
     """Its name on the hub."""
@@ -73,7 +73,7 @@ class PublishedTable:
     """What the cells of a row rest on."""
 
     country: Callable[[str], str | None] = lambda row: None
-    """The country whose people the cells of a row compare with; None where they do with nobody."""
+    """The country whose people the cells of a row compare with; None if with none."""
 
 
 def cells(study: str, tables: Sequence[PublishedTable]) -> pl.DataFrame:

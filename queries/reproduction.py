@@ -60,7 +60,7 @@ class Missing:
     """Languages of the cell that the store has no probes in."""
 
     country: str | None = None
-    """Country that the store has no survey of; None where it has, or none is needed."""
+    """Country that the store has no survey of; None if it has, or none is needed."""
 
     def __bool__(self) -> bool:
         return bool(self.setups or self.unprobed or self.country)
@@ -85,7 +85,7 @@ class Reproduction:
 def reproduce(connection: duckdb.DuckDBPyConnection, study: Study) -> Reproduction:
     """Compare every published cell of a study with the store's number.
 
-    Raises UsageError where none of the study's published tables are here.
+    Raises UsageError if none of the study's published tables are here.
     """
     if not study.tables:
         raise UsageError(
@@ -147,7 +147,7 @@ def _status(number: float, value: float, table: PublishedTable) -> Status:
 
 
 def summary(result: QueryResult, study: Study) -> Iterator[str]:
-    """What to say of the rows: counts, tolerance and reading of every table."""
+    """Lines about the rows: counts, tolerance and reading of every table."""
     for table in study.tables:
         statuses = result.frame.filter(pl.col("table") == table.number)["status"].to_list()
         counts = ", ".join(f"{statuses.count(name)} {name}" for name in get_args(Status) if name in statuses)

@@ -1,6 +1,6 @@
 """Sentences that say what rows answer: the extreme cells, the mean, and how much is behind them.
 
-A sentence says what the rows say and no more: it names cells, not causes, and gives intervals where the rows have them.
+A sentence says what the rows say and no more: it names cells, not causes, and gives intervals if the rows have them.
 """
 
 from collections.abc import Callable
@@ -90,7 +90,7 @@ def with_mean(beginning: str, value: str, n: str, of: str, unit: str = "%", deci
 
 
 def without_means(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows that are no means of others."""
+    """Rows that are not means of others."""
     named = [column for column in ("language", "language_a", "ft_language_a") if column in rows.columns]
     return rows.filter(*(pl.col(column) != AVERAGE for column in named))
 
@@ -110,7 +110,7 @@ def _phrase(column: str, value: Any) -> str:
 
 
 def number(value: float, unit: str, decimals: int, sign: str = "") -> str:
-    """A number with its unit; with a plus sign where ``sign`` is one."""
+    """A number with its unit; with a plus sign if ``sign`` is one."""
     return f"{value:{sign}.{decimals}f}{unit}".replace("-", "\N{MINUS SIGN}")
 
 
@@ -148,7 +148,7 @@ def behind(rows: pl.DataFrame, column: str, of: str) -> str:
 
 
 def significant(rows: pl.DataFrame) -> str:
-    """How many cells differ from zero, where the rows have tests."""
+    """How many cells differ from zero, if the rows have tests."""
     if "p_holm" not in rows.columns:
         return ""
     tested = rows.drop_nulls("p_holm")

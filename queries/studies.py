@@ -1,4 +1,4 @@
-"""All studies, and what they say of a query."""
+"""All studies, and their figures by query."""
 
 from typing import Final
 
@@ -12,11 +12,11 @@ from mlv.queries.study import Study, Topic
 from mlv.schema.errors import NotFoundError, UsageError
 
 STUDIES: Final[tuple[Study, ...]] = (echoes.STUDY, sharing.STUDY)
-"""One line per study, in the order in which a report tells them."""
+"""One line per study, in the order of a report."""
 
 
 def find_study(code: str) -> Study:
-    """The study of a code. Raises UsageError where there is none."""
+    """The study of a code. Raises UsageError if there is none."""
     studies = {study.code: study for study in STUDIES}
     if code not in studies:
         raise UsageError(f"There is no study {code!r}.", near(code, list(studies), f"There are: {', '.join(studies)}."))
@@ -34,7 +34,7 @@ def drawn_queries() -> dict[str, Topic]:
 def draw(result: QueryResult) -> Figure:
     """The figure of a query's result.
 
-    Raises UsageError where its query has none or the rows do not fit on a page, NotFoundError where there is no row.
+    Raises UsageError if its query has none or the rows do not fit on a page, NotFoundError if there is no row.
     """
     drawn = drawn_queries()
     topic = drawn.get(result.name)

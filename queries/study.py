@@ -1,4 +1,4 @@
-"""What a study is to its queries: rows that say of each where it belongs, how it is drawn, and what fills it."""
+"""A study as rows: for each query its place in the paper, its figure and sentence, and what fills it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -62,10 +62,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Study:
-    """A study in the order in which it is told."""
+    """A study, in the order of a report."""
 
     code: str
-    """Name of its folder of queries, and of its study file where it has one."""
+    """Name of its folder of queries, and of its study file if it has one."""
 
     title: str
     paper: str

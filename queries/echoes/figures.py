@@ -169,7 +169,7 @@ def similarity_structure(rows: pl.DataFrame, caption: str = "") -> Figure:
 def language_contribution(rows: pl.DataFrame, caption: str = "") -> Figure:
     """E Figures 6 and 14: where a test language's influential examples are from; dashes are the shares by chance.
 
-    A run in one language, which has all of them, is drawn only where there is no other.
+    A run in one language, which has all of them, is drawn only if there is no other.
     """
     several = rows.filter(pl.col("ft_language").n_unique().over("run") > 1)
     alone = rows["run"].n_unique() - several["run"].n_unique()

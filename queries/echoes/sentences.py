@@ -46,7 +46,7 @@ def similarity_structure(rows: pl.DataFrame) -> str:
 
 
 def ground_truth_similarity(rows: pl.DataFrame) -> str:
-    """Cosines; all of them are defined where there are rows."""
+    """Cosines; all of them are defined if there are rows."""
     return f"Cosines of countries' profiles go {span(rows, 'cosine', '', 2)}{behind(rows, 'questions', 'questions')}."
 
 

@@ -50,7 +50,7 @@ class Parameter(BaseModel):
     """View and column that hold all values there are."""
 
     def default_text(self) -> str:
-        """The default as a person would type it; empty where there is none."""
+        """The default as a person would type it; empty if there is none."""
         if self.default_sql is not None:
             return self.default_sql
         if isinstance(self.default, list):
@@ -107,7 +107,7 @@ def text_sha256(text: str) -> str:
 
 
 def parse_query(name: str, version: int, content: str, alike: Shared = NOTHING, study: str = "") -> Query:
-    """Read the content of a query's file. Raises DataError where its header is missing or does not fit."""
+    """Read the content of a query's file. Raises DataError if its header is missing or does not fit."""
     header = re.match(r"/\*(.*?)\*/", content, re.DOTALL)
     if header is None:
         raise DataError(f"Query {name}@{version} has no header.", "Open the file with /* ... */ in TOML.")
@@ -149,7 +149,7 @@ def catalogue() -> tuple[Query, ...]:
 
 
 def find(reference: str) -> Query:
-    """The query that ``NAME`` (newest version) or ``NAME@VERSION`` names. Raises UsageError where there is none."""
+    """The query that ``NAME`` (newest version) or ``NAME@VERSION`` names. Raises UsageError if there is none."""
     name, _, version = reference.partition("@")
     versions = {str(query.version): query for query in all_versions() if query.name == name}
     if not versions:

@@ -2,9 +2,9 @@
 
 Rows are matched by their key, the columns that say what a row is. Queries put these before what they measure, so the
 key is every column that both results have and that stands, in the first one, before its first column of real numbers;
-where there are none, the fewest columns from the left that tell rows apart. ``key`` names others.
+without any, the fewest columns from the left that identify rows. ``key`` names others.
 
-Two numbers differ where they are further apart than 1e-9 of the larger one and than 1e-12: less is the order in which a
+Two numbers differ if they are further apart than 1e-9 of the larger one and than 1e-12: less is the order in which a
 sum was taken.
 """
 
@@ -18,10 +18,10 @@ from mlv.queries.engine.result import QueryResult
 from mlv.schema.errors import UsageError
 
 ROUNDING = 1e-9
-"""Largest distance of two numbers that are one, relative to the larger."""
+"""Largest distance of two equal numbers, relative to the larger."""
 
 ROUNDING_AT_ZERO = 1e-12
-"""Largest distance of two numbers that are one, where they are so small."""
+"""Largest distance of two equal numbers near zero."""
 
 WHAT = "difference"
 """Name of the column that says how a row of the result is a difference."""
@@ -40,7 +40,7 @@ def compare(
 ) -> QueryResult:
     """:func:`differences` of two results, as a result that says what they were.
 
-    ``stores`` names the two stores that were asked; None where it was one, and two queries.
+    ``stores`` names the two stores; None if two queries ran on one store.
     """
     labels = stores or (f"{first.name}@{first.version}", f"{second.name}@{second.version}")
     frames = [_without_keys_of_a_store(result.frame) if stores else result.frame for result in (first, second)]
@@ -58,11 +58,11 @@ def summary(frame: pl.DataFrame) -> str:
 def differences(
     first: pl.DataFrame, second: pl.DataFrame, labels: tuple[str, str], key: Sequence[str] = ()
 ) -> pl.DataFrame:
-    """Every difference as a row; none where the results are the same.
+    """Every difference as a row; none if the results are the same.
 
     Columns: the key; ``difference``, which is ``changed``, or ``row only in`` or ``column only in`` with the label of
     one; ``column``; ``first`` and ``second``, the values as text; ``change``, second minus first of numbers.
-    Raises UsageError where the key does not tell the rows of a result apart.
+    Raises UsageError if the key does not tell the rows of a result apart.
     """
     chosen = list(key) or key_columns(first, second)
     for frame, label in ((first, labels[0]), (second, labels[1])):
@@ -79,7 +79,7 @@ def differences(
 
 
 def key_columns(first: pl.DataFrame, second: pl.DataFrame) -> list[str]:
-    """The columns that say what a row is, as the module tells."""
+    """The columns that identify a row, as described above."""
     shared = [name for name in first.columns if name in second.columns]
     if any(first.schema[name].is_float() for name in shared):
         return list(takewhile(lambda name: not first.schema[name].is_float(), shared))

@@ -42,7 +42,7 @@ def run(
     """Run a released query, its newest version unless one is named.
 
     ``parameters`` may be Python values or their texts; None stands for the default.
-    Raises UsageError where the query, the version, a parameter or a value does not exist.
+    Raises UsageError if the query, the version, a parameter or a value does not exist.
     """
     query = find(name if version is None else f"{name}@{version}")
     return run_query(connection, query, parameters or {})
@@ -69,7 +69,7 @@ def execute_sql(
 
     ``parameters`` are bound in every statement that names them. A sealed connection reaches nothing but the open
     store: no other file, no network, no Python variable. Sealing lasts until the connection is closed.
-    Raises UsageError with DuckDB's own words where the SQL fails.
+    Raises UsageError with DuckDB's message if the SQL fails.
     """
     install_macros(connection)
     if sealed:
@@ -96,7 +96,7 @@ def execute_sql(
 def _frame(
     connection: duckdb.DuckDBPyConnection, sql: str | duckdb.Statement, values: Mapping[str, Any]
 ) -> pl.DataFrame:
-    """Execute and fetch; an empty frame without columns where a statement gives nothing."""
+    """Execute and fetch; an empty frame without columns if a statement returns nothing."""
     try:
         return _interruptible(connection, lambda: _fetched(connection, sql, values))
     except duckdb.Error as error:
@@ -126,7 +126,7 @@ def _fetched(
 
 
 def _refuse_endless(frame: pl.DataFrame) -> None:
-    """Raise UsageError where times are infinite or farther away than results can show."""
+    """Raise UsageError if times are infinite or farther away than results can show."""
     for name, dtype in frame.schema.items():
         if dtype.is_temporal() and dtype not in (pl.Time, pl.Duration):
             years = frame[name].to_physical() / _PER_YEAR[getattr(dtype, "time_unit", "d")]
@@ -161,9 +161,9 @@ def _explained(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> Us
     """What DuckDB says, and what to do about it."""
     text = str(error).strip()
     if isinstance(error, duckdb.OutOfMemoryException):
-        said = text.splitlines()[0].removeprefix("Out of Memory Error: ")
-        text = f"The memory does not suffice for the query: {said}"
-        hint = "Ask of fewer runs (--param model=..., source=..., seed=...), or leave out --ci (mlv report: --no-ci)."
+        reason = text.splitlines()[0].removeprefix("Out of Memory Error: ")
+        text = f"The query ran out of memory: {reason}"
+        hint = "Take fewer runs (--param model=..., source=..., seed=...), or leave out --ci (mlv report: --no-ci)."
     elif "read-only" in text:
         hint = "The store is open for reading; what changes it needs --write."
     elif isinstance(error, duckdb.PermissionException):

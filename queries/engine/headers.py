@@ -1,4 +1,4 @@
-"""Headers of queries: TOML whose lists name parameters and columns, and what several queries say of them, said once.
+"""Headers of queries: TOML whose lists name parameters and columns, with descriptions that queries share.
 
 A file begins with its header in a block comment::
 
@@ -18,8 +18,8 @@ A file begins with its header in a block comment::
     unchanged = "Percentage of probes whose answer equals the base checkpoint's."
 
 A name stands for what ``parameters.toml`` and ``columns.toml`` have under it, in the folder of all queries or in that
-of the query's study; ``traced.model`` is called ``model`` and described by the table ``traced``. What
-``[parameter.NAME]`` and ``[column]`` say goes before, key by key. Ends of intervals describe themselves. A header may
+of the query's study; ``traced.model`` is called ``model`` and described by the table ``traced``. Keys under
+``[parameter.NAME]`` and ``[column]`` override the shared ones. Ends of intervals describe themselves. A header may
 also write everything out, as ``mlv query show`` prints it.
 """
 
@@ -38,7 +38,7 @@ _WIDTH = 119
 
 @dataclass(frozen=True)
 class Shared:
-    """What several queries say alike, by name."""
+    """Descriptions that queries share, by name."""
 
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -48,7 +48,7 @@ NOTHING = Shared()
 
 
 def shared(folders: Sequence[Traversable]) -> Shared:
-    """What ``parameters.toml`` and ``columns.toml`` of these folders say; of a name, what the last one does."""
+    """The descriptions in ``parameters.toml`` and ``columns.toml`` of these folders; later folders override."""
     return Shared(_read(folders, "parameters.toml"), _read(folders, "columns.toml"))
 
 
@@ -72,7 +72,7 @@ def _flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def resolved(header: str, shared: Shared) -> dict[str, Any]:
     """The fields of a header, with everything that its names stand for.
 
-    Raises tomllib.TOMLDecodeError where it is not TOML, DataError where nothing describes a name.
+    Raises tomllib.TOMLDecodeError if it is not TOML, DataError if nothing describes a name.
     """
     fields = tomllib.loads(header)
     if isinstance(fields.get("parameters", []), Mapping):
@@ -123,7 +123,7 @@ def _lines(fields: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _value(value: Any, before: int) -> str:
-    """A value as TOML; a text that is longer than a line is broken between words, where TOML joins it again."""
+    """A value as TOML; a text longer than a line is broken between words, which TOML joins again."""
     text = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, str) or before + len(text) <= _WIDTH + 1:
         return text

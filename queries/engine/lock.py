@@ -73,7 +73,7 @@ def problems(released: dict[str, Entry], found: dict[str, Entry]) -> list[str]:
 
 
 def update() -> list[str]:
-    """Add what is new to the lock; return the names. Raises DataError where something released has changed."""
+    """Add what is new to the lock; return the names. Raises DataError if something released has changed."""
     released, found = locked(), present()
     wrong = problems(released, found)
     if wrong:

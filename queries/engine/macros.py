@@ -50,8 +50,8 @@ def macro_bodies() -> dict[str, str]:
 def install_macros(connection: duckdb.DuckDBPyConnection) -> None:
     """Give a connection the macros that queries use; once more does nothing.
 
-    Raises StoreError where macros in the store take the place of functions, which would change every result, and where
-    its views are not those of mlv.
+    Raises StoreError if macros in the store replace functions of DuckDB, which would change every result, or if its
+    views are not those of mlv.
     """
     if connection.execute(f"SELECT getvariable('{_INSTALLED}')").fetchone() == (True,):
         return
@@ -75,7 +75,7 @@ def _refuse_shadows(connection: duckdb.DuckDBPyConnection, macros: set[str]) -> 
     shadows = sorted(macros & {name for (name,) in functions})
     if shadows:
         raise StoreError(
-            f"The store has macros that are called as functions of DuckDB are: {', '.join(shadows[:_LISTED])}. "
+            f"The store has macros that replace functions of DuckDB: {', '.join(shadows[:_LISTED])}. "
             "Queries would give other results.",
             f'If you made them, rename them: mlv sql --write "DROP MACRO {shadows[0]}"',
         )

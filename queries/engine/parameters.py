@@ -16,13 +16,13 @@ _BOOLEANS = {"true": True, "false": False}
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, str]:
-    """Split ``name=value`` texts. Raises UsageError where one has no ``=`` or a name comes twice."""
+    """Split ``name=value`` texts. Raises UsageError if one has no ``=`` or a name comes twice."""
     values: dict[str, str] = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals or not name.strip():
             raise UsageError(
-                f"{assignment!r} is no parameter.", "Write --param NAME=VALUE, a list as --param NAME=A,B,C."
+                f"{assignment!r} is not a parameter.", "Write --param NAME=VALUE, a list as --param NAME=A,B,C."
             )
         if name.strip() in values:
             raise UsageError(f"Parameter {name.strip()} is given twice.", "Give a list as --param NAME=A,B,C.")
@@ -33,7 +33,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, str]:
 def bind(connection: duckdb.DuckDBPyConnection, query: Query, given: Mapping[str, Given]) -> dict[str, Value]:
     """Values for all parameters of ``query``: what was given, else the default.
 
-    Raises UsageError where a name is unknown, or a value does not fit its type or is none of those there are.
+    Raises UsageError if a name is unknown, or a value does not fit its type or is none of those there are.
     """
     for name in given:
         if name not in query.parameters:
@@ -60,7 +60,7 @@ def _unknown(query: Query, name: str) -> UsageError:
 
 
 def _default(connection: duckdb.DuckDBPyConnection, parameter: Parameter, before: Mapping[str, Value]) -> Value:
-    """The default, where need be by evaluating its expression with the values of earlier parameters."""
+    """The default; an expression is evaluated with the values of earlier parameters."""
     if parameter.default_sql is None:
         return parameter.default
     sql = f"SELECT {parameter.default_sql}"
@@ -122,7 +122,7 @@ def _check(connection: duckdb.DuckDBPyConnection, name: str, parameter: Paramete
 
 
 def _values_in_store(connection: duckdb.DuckDBPyConnection, parameter: Parameter) -> list[str] | None:
-    """All values that the store has, as text; None where any may be given."""
+    """All values that the store has, as text; None if any may be given."""
     if parameter.values_from is None:
         return None
     view, column = parameter.values_from.split(".")

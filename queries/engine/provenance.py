@@ -1,4 +1,4 @@
-"""What a result rests on: the query, its parameters, and the state of the store that it was asked of.
+"""What a result rests on: the query, its parameters, and the state of the store.
 
 A store's state is a SHA-256 over the specification hashes of its committed runs and the hashes of the files that were
 ingested: another run, one less, or another text or survey gives another state, and two stores with the same runs and

@@ -1,7 +1,7 @@
 """Results as bytes, in every format: the same bytes whether they go to a terminal, a pipe or a file.
 
 csv, json, jsonl and parquet are for machines: every digit is kept. table, markdown and latex are for people: real
-numbers have three decimals, or an exponent where that would leave nothing of them. A missing value is
+numbers have three decimals, or an exponent if they would round to zero. A missing value is
 
     csv       an empty field (an empty text is a quoted one, ``""``)
     json(l)   null, which also stands for numbers that are not finite
@@ -11,7 +11,7 @@ numbers have three decimals, or an exponent where that would leave nothing of th
 
 Times are ISO 8601, binary is hexadecimal, lists and structures are JSON. A result without rows keeps its header.
 
-A result that was asked of a store carries where it came from: parquet in its metadata under the key ``mlv``, all of
+A result of a store carries its provenance: parquet in its metadata under the key ``mlv``, all of
 :func:`provenance`; markdown and latex in comments, in short. csv, json and jsonl hold nothing but rows, as their
 readers expect.
 """
@@ -68,7 +68,7 @@ def render(result: QueryResult, format_name: str, limit: int | None = None) -> b
     """A result in one of ``FORMATS``, text in UTF-8 with ``\\n`` as line end.
 
     ``limit`` is the most rows that a table shows; every other format has all rows. See :func:`truncation_note`.
-    Raises UsageError where there is no such format.
+    Raises UsageError if there is no such format.
     """
     writers: dict[str, Callable[[pl.DataFrame], bytes]] = {
         "table": lambda frame: _table(frame if limit is None else frame.head(limit)),
@@ -92,7 +92,7 @@ def render(result: QueryResult, format_name: str, limit: int | None = None) -> b
 
 
 def truncation_note(result: QueryResult, limit: int | None) -> str | None:
-    """What to say on stderr when a table shows ``limit`` rows; None where that is all of them."""
+    """What to say on stderr when a table shows ``limit`` rows; None if that is all of them."""
     rows = result.frame.height
     if limit is None or rows <= limit:
         return None
@@ -136,7 +136,7 @@ def _plain(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _plain_column(column: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
-    """How a column is made plain; None where it is."""
+    """How a column becomes one of a plain type; None if it is of one."""
     if isinstance(dtype, pl.Datetime):
         return column.dt.strftime("%Y-%m-%dT%H:%M:%S%.f" + ("%:z" if dtype.time_zone else ""))
     if isinstance(dtype, pl.Time):
@@ -151,7 +151,7 @@ def _plain_column(column: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
 
 
 def _numeric(frame: pl.DataFrame) -> pl.DataFrame:
-    """Decimals as numbers, where JSON would have them as text."""
+    """Decimals as numbers, which JSON would hold as text."""
     return frame.with_columns(pl.col(pl.Decimal).cast(pl.Float64))
 
 

@@ -28,17 +28,17 @@ class QueryResult:
     """The values that were bound, defaults included."""
 
     store: StoreState | None = None
-    """The state of the store that was asked; None where it was none."""
+    """The state of the store; None if the result is not of one."""
 
     @property
     def title(self) -> str:
         """One line that says how to get the same result again."""
         reference = self.name if self.version is None else f"{self.name}@{self.version}"
-        bound = [f"{name}={_shown(value)}" for name, value in self.parameters.items() if value is not None]
+        bound = [f"{name}={_as_text(value)}" for name, value in self.parameters.items() if value is not None]
         return " ".join([reference, *bound, f"(SHA-256 {self.sql_sha256[:12]})"])
 
 
-def _shown(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(str(item) for item in value)
     text = str(value).lower() if isinstance(value, bool) else str(value)

@@ -35,7 +35,7 @@ class StoreState:
 
 
 def store_state(connection: duckdb.DuckDBPyConnection) -> StoreState | None:
-    """The state of an open store; None where SQL has led the connection to another database."""
+    """The state of an open store; None if SQL has attached another database to the connection."""
     try:
         revision = opening.revision(connection)
         content = "\n".join(item for (item,) in connection.execute(_CONTENT).fetchall())

@@ -70,7 +70,7 @@ def points(rows: pl.DataFrame, label: str) -> dict[str, Point]:
 
 
 def _arrows(axes: Axes, moved: pl.DataFrame, column: str, series: Sequence[str]) -> None:
-    """An arrow per profile, from its base where that is in the plane too; a marker tells the series."""
+    """An arrow per profile, from its base if that is in the plane too; the marker is the series'."""
     for x, y, base_x, base_y, one in moved.select("x", "y", "base_x", "base_y", column).iter_rows():
         style = marker_style(series.index(one))
         if base_x is not None and base_y is not None:

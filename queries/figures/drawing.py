@@ -38,7 +38,7 @@ _METADATA: Final[dict[str, dict[str, None]]] = {
 def draw(result: QueryResult, figure: Draw) -> Figure:
     """The figure of a result that has rows.
 
-    Raises DoesNotFitError where they take more than a page, UsageError where two would be drawn in one place.
+    Raises DoesNotFitError if they take more than a page, UsageError if two would be drawn in one place.
     """
     try:
         with _settings():
@@ -80,7 +80,7 @@ def _restriction(result: QueryResult) -> str:
 
 
 def write(figure: Figure, ending: str) -> bytes:
-    """A figure as PNG, SVG or PDF. Raises UsageError where ``ending`` is none of these."""
+    """A figure as PNG, SVG or PDF. Raises UsageError if ``ending`` is none of these."""
     if ending not in ENDINGS:
         raise UsageError(f"There are no figures of the format {ending!r}.", f"There are: {', '.join(ENDINGS)}.")
     buffer = io.BytesIO()

@@ -112,7 +112,7 @@ def draw(rows: pl.DataFrame, grid: Grid, caption: str) -> Figure:
 
 
 def _title(title: str, group: pl.DataFrame, grid: Grid) -> str:
-    """A panel's title, and the mean of its cells where the query has it."""
+    """A panel's title, and the mean of its cells if the query has it."""
     mean = group.filter((pl.col(grid.row) == AVERAGE) & (pl.col(grid.column) == AVERAGE))
     if mean.is_empty() or mean[grid.value][0] is None:
         return title

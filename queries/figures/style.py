@@ -1,6 +1,6 @@
 """How figures look: type sizes and palettes for a page 7 inches wide, orders of values, words for setups.
 
-Colours are told apart by people who are colour-blind (cividis; Okabe and Ito, 2008), and every colour that stands for
+Colours are distinct for people who are colour-blind (cividis; Okabe and Ito, 2008), and every colour that stands for
 something goes with a hatch, a marker or a written value, so that a figure reads in grey too.
 """
 
@@ -50,7 +50,7 @@ SETTINGS: Final[dict[str, Any]] = {
 """Settings of matplotlib while a figure is drawn and written: text stays text in SVG and PDF, and bytes repeat."""
 
 MISSING: Final = "\N{EN DASH}"
-"""Written where there is no value."""
+"""Written in place of a missing value."""
 
 TRACED: Final = ("model", "source", "ft_languages", "sentences", "seed", "attribution", "quantity", "direction", "run")
 """Columns that tell panels of influence runs apart."""
@@ -125,7 +125,7 @@ def panels(rows: pl.DataFrame, columns: Sequence[str]) -> tuple[str, list[tuple[
 
 
 def _telling(rows: pl.DataFrame, varying: list[str]) -> list[str]:
-    """Without the names of runs where setups tell them apart already."""
+    """Without the names of runs if setups identify them already."""
     setup = [column for column in varying if column != "run"]
     if "run" in varying and rows.select(setup).n_unique() < rows.select(varying).n_unique():
         return varying
@@ -170,10 +170,10 @@ def shared_tokens(values: pl.Series) -> set[str]:
 
 
 def _finished(rows: pl.DataFrame) -> set[str]:
-    """The words ``epochs=N`` where every run has done as many: its epoch says so already."""
-    said = [f"epochs={epoch}" for epoch in rows["epoch"]]
-    all_done = all(word in settings.split() for word, settings in zip(said, rows["settings"], strict=True))
-    return set(said) if all_done else set()
+    """The words ``epochs=N`` if every run has done as many: the label has its epoch already."""
+    tokens = [f"epochs={epoch}" for epoch in rows["epoch"]]
+    all_done = all(token in settings.split() for token, settings in zip(tokens, rows["settings"], strict=True))
+    return set(tokens) if all_done else set()
 
 
 def luminance(colour: Any) -> float:
@@ -213,7 +213,7 @@ def wrapped(text: str, width: float, points: float = FONT, weight: str = "normal
 
 
 def interval(rows: pl.DataFrame, value: str) -> tuple[str, str] | None:
-    """The columns of a value's interval; None where the rows have none."""
+    """The columns of a value's interval; None if the rows have none."""
     low, high = f"{value}_low", f"{value}_high"
     there = low in rows.columns and high in rows.columns and rows[low].count() > 0
     return (low, high) if there else None

@@ -1,7 +1,7 @@
 """The report: every table and figure of the studies, from the released queries alone, a chapter for every study.
 
 ``build`` asks the queries and draws the figures; ``mlv.queries.report.page`` makes files of that. A query without rows
-says what would fill it; nothing is left out without a word.
+names what would fill it; what is left out is reported.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Entry:
-    """What the report says of a topic."""
+    """A topic, its rows and its figures."""
 
     topic: Topic
     query: Query
@@ -51,7 +51,7 @@ class Entry:
 
     @property
     def sentence(self) -> str:
-        """What the rows answer; empty where there are none, or the topic has no sentence."""
+        """What the rows answer; empty if there are none, or the topic has no sentence."""
         return "" if self.result.frame.is_empty() or not self.topic.sentence else self.topic.sentence(self.result.frame)
 
 
@@ -107,7 +107,7 @@ def build(
 ) -> Report:
     """Ask every query of an open store and draw the figures.
 
-    A study without rows has a chapter only where no study has any, or with ``keep_empty``. With ``ci`` every query that
+    A study without rows has a chapter only if no study has any, or with ``keep_empty``. With ``ci`` every query that
     has intervals adds them.
     """
     chapters = []
@@ -119,9 +119,9 @@ def build(
         )
         chapters.append(Chapter(study, sections))
     filled = [chapter for chapter in chapters if any(len(entry.result.frame) for entry in chapter.entries)]
-    told = chapters if keep_empty or not filled else filled
-    left_out = tuple(chapter.study for chapter in chapters if chapter not in told)
-    return Report(tuple(told), left_out, str(store_state(connection)), commands)
+    kept = chapters if keep_empty or not filled else filled
+    left_out = tuple(chapter.study for chapter in chapters if chapter not in kept)
+    return Report(tuple(kept), left_out, str(store_state(connection)), commands)
 
 
 def _entry(connection: duckdb.DuckDBPyConnection, topic: Topic, ci: bool) -> Entry:
@@ -150,7 +150,7 @@ def _drawn(name: str, result: QueryResult, figure: Figure) -> Drawn:
 
 
 def _pages(result: QueryResult, draw: drawing.Draw, notes: list[str]) -> Iterator[tuple[QueryResult, Figure]]:
-    """The figure of a result; where it does not fit on a page one for each value of a parameter that restricts it."""
+    """The figure of a result; if it does not fit on a page, one for each value of a parameter that restricts it."""
     try:
         yield result, drawing.draw(result, draw)
     except DoesNotFitError as error:

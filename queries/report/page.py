@@ -161,7 +161,7 @@ def _without_constants(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[st
 def write(folder: Path, report: Report) -> int:
     """Write a report into a folder that is empty or holds a former one; returns the number of files.
 
-    Raises DataError where the folder holds anything else: nothing that is not a report's is ever overwritten.
+    Raises DataError if the folder holds anything else: nothing that is not a report's is ever overwritten.
     """
     before = check_folder(folder)
     written = []
@@ -182,7 +182,7 @@ def write(folder: Path, report: Report) -> int:
 
 
 def check_folder(folder: Path) -> set[str]:
-    """Files of the former report in a folder; raises DataError where it holds something else than a report."""
+    """Files of the former report in a folder; raises DataError if it holds something else than a report."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return set()
     try:

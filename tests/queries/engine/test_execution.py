@@ -93,7 +93,7 @@ def test_a_query_that_needs_more_memory_than_there_is_says_what_to_leave_out(
 ) -> None:
     connection.execute("SET memory_limit = '20MB'")
     connection.execute("SET max_temp_directory_size = '0MB'")
-    with pytest.raises(UsageError, match="The memory does not suffice for the query: ") as caught:
+    with pytest.raises(UsageError, match="The query ran out of memory: ") as caught:
         execute_sql(connection, "SELECT list(md5(i::VARCHAR) ORDER BY i) FROM range(5000000) t(i)", sealed=False)
     assert "--no-ci" in caught.value.hint
     assert "\n" not in caught.value.message
