@@ -8,7 +8,7 @@ logits unscaled, also after saving and loading again. No code that comes with a 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mlv.compute.models.families import Family, sentinel_ids
 from mlv.compute.models.folder import check_tokenizer, quote, read_json
@@ -18,6 +18,9 @@ from mlv.schema.jobs.spec import Precision
 
 if TYPE_CHECKING:
     import torch
+
+LAYER_COUNTS: Final = ("num_layers", "num_decoder_layers", "num_hidden_layers", "n_layer")
+"""What configurations call their numbers of layers."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def load(folder: Path, family: Family, precision: Precision = "fp32", device: st
     raw = check_architecture(folder, family)
     tokenizer = load_tokenizer(folder)
     special = family.special_tokens(tokenizer)
-    model = _load_weights(folder, family, torch.bfloat16 if precision == "bf16" else torch.float32)
+    model = _load_weights(folder, family, raw, torch.bfloat16 if precision == "bf16" else torch.float32)
     if family.output_matrix and raw.get("tie_word_embeddings") is False:
         mark_untied(model, folder)
     if max(special, default=0) >= model.config.vocab_size:
@@ -95,12 +98,13 @@ def load(folder: Path, family: Family, precision: Precision = "fp32", device: st
     return LoadedModel(model.to(device).eval(), tokenizer, device)
 
 
-def _load_weights(folder: Path, family: Family, dtype: "torch.dtype") -> Model:
+def _load_weights(folder: Path, family: Family, raw: dict[str, Any], dtype: "torch.dtype") -> Model:
     """The model with all its weights from files; transformers would make up missing ones."""
     import transformers
 
     hint = "Fetch or train the model again."
     try:
+        _check_layers(folder, raw)
         model: Model
         model, report = getattr(transformers, family.auto_class).from_pretrained(
             folder,
@@ -118,6 +122,22 @@ def _load_weights(folder: Path, family: Family, dtype: "torch.dtype") -> Model:
     if report["missing_keys"]:
         raise DataError(f"The weights in {folder} lack {', '.join(sorted(report['missing_keys']))}", hint)
     return model
+
+
+def _check_layers(folder: Path, raw: dict[str, Any]) -> None:
+    """Raise ValueError if the configuration ``raw`` has more layers than the weights have tensors.
+
+    transformers would make them all before it reads any weights. Reads only headers.
+    """
+    import safetensors
+
+    tensors = 0
+    for path in folder.glob("model*.safetensors"):
+        with safetensors.safe_open(path, "np") as weights:
+            tensors += len(weights.keys())
+    for name in LAYER_COUNTS:
+        if isinstance(raw.get(name), int) and raw[name] > tensors:
+            raise ValueError(f"config.json has {name} {raw[name]}, and the weights have only {tensors} tensors")
 
 
 def mark_untied(model: Model, folder: Path) -> None:

@@ -39,8 +39,8 @@ class JobRunningError(JobError):
 def execute(path: Path, options: ExecuteOptions | None = None, progress: Progress = SILENT) -> bool:
     """Run the job in ``path`` unless it is done; return whether it ran.
 
-    Raises the job's own MlvError, JobError where memory or disk ran out, JobRunningError where another process runs it,
-    or StoppedError where this process was told to stop. The job stays resumable.
+    Raises the job's own MlvError, JobError if memory or disk ran out, JobRunningError if another process runs it, or
+    StoppedError if a signal stopped this process. The job stays resumable.
     """
     job = JobDirectory(path)
     spec = job.spec()
@@ -50,7 +50,7 @@ def execute(path: Path, options: ExecuteOptions | None = None, progress: Progres
     options = options or ExecuteOptions()
     runtime.quiet_libraries()
     with _explained(job), _held(job):
-        # whoever held the lock before may have finished the job meanwhile
+        # the process that had the lock before may have finished the job meanwhile
         if _finished(job, spec):
             return False
         _sweep(job)

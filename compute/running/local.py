@@ -1,4 +1,4 @@
-"""Launchers: where job directories are executed. A launcher knows nothing of studies or stores.
+"""Launchers: where job directories are executed. A launcher is independent of studies and stores.
 
 It is given job directories, and returns how their workers ended; whether a job is done is in its directory. A launcher
 for another scheduler needs what :class:`Launcher` has; that for Slurm is in ``mlv.compute.running.slurm``.

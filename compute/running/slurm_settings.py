@@ -173,7 +173,7 @@ def read_settings(path: Path, given: Sequence[str] = ()) -> Settings:
 
 
 def named_file(path: Path) -> Path:
-    """A settings file that somebody named. Raises NotFoundError where it is not there."""
+    """The path of a settings file. Raises NotFoundError if it does not exist."""
     if not path.is_file():
         raise NotFoundError(f"There is no file {path}.", f"Name one, or leave it out for {FILE} beside the store.")
     return path

@@ -190,7 +190,7 @@ class Recorder(transformers.TrainerCallback):  # type: ignore[misc]
     ) -> None:
         """Mark the newest training state as finished, publish an epoch's checkpoint and delete the states before it.
 
-        Raises StoppedError if the work is to stop, unless only the last evaluation is left.
+        Raises StoppedError if the work is to stop, unless this is the last step.
         """
         saved = self._job.work / f"checkpoint-{state.global_step}"
         finished = self._job.work / f"state-{state.global_step}"

@@ -198,6 +198,16 @@ def test_a_configuration_that_says_other_things(official_mt5: Path, tmp_path: Pa
     outcome(lambda: loading.load(model, SPAN))
 
 
+@pytest.mark.parametrize("key", ["num_layers", "num_decoder_layers", "num_hidden_layers"])
+def test_layers_beyond_number_are_refused_before_they_are_made(model: Path, key: str) -> None:
+    raw = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**raw, key: 10**12}))
+    with pytest.raises(
+        DataError, match=rf"cannot be loaded: config\.json has {key} 1000000000000, and the weights have"
+    ):
+        loading.load(model, SPAN)
+
+
 @examples(25)
 @given(data=st.data())
 def test_damaged_weights(official_mt5: Path, tmp_path: Path, data: st.DataObject) -> None:

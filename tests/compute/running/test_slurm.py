@@ -52,7 +52,10 @@ def test_while_slurm_does_not_answer_a_job_counts_as_submitted(job: JobDirectory
     found = activity(Queue(5), job)
     assert found is not None
     assert found[0] == "submitted"
-    assert found[1] == f"there is no squeue on this machine; if it is not there any more: rm {job.path / RECORD}"
+    assert (
+        found[1]
+        == f"there is no squeue on this machine; if the job is not in the queue any more: rm {job.path / RECORD}"
+    )
 
 
 @pytest.mark.usefixtures("_signals")
@@ -80,4 +83,4 @@ def test_a_job_that_was_requeued_too_often_fails_and_says_so(
         SlurmWorker(["false"], job.path, 3)()
     assert not (job.path / LOG).exists()
     assert job.state() == "failed"
-    assert "put back into the queue 4 times" in job.read_json("status.json")["reason"]
+    assert "requeued 4 times" in job.read_json("status.json")["reason"]
