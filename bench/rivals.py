@@ -20,11 +20,11 @@ from typing import NamedTuple
 
 import duckdb
 import pandas as pd
+from in_pandas import PANDAS, read_csv
+from in_sqlite import SQLITE, asked, write_sqlite
 from measure import peak_gigabytes
-from pandas_rivals import PANDAS, read_csv
-from sqlite_rivals import in_sqlite, write_sqlite
 
-from mlv.queries.parameters import Given
+from mlv.queries.engine.parameters import Given
 
 
 class Analysis(NamedTuple):
@@ -72,7 +72,7 @@ ANALYSES = {
     "unchanged_by_category": Analysis([*_SETUP, "language", "category"], ["unchanged"]),
     "unchanged_multilingual": Analysis([*_SETUP, "mixture", "strategy", "language"], ["unchanged"]),
 }
-"""By query. Not here: coverage, which lists the jobs that are still to run; profile_projection and removal_effect,
+"""By query. Not here: coverage, which has no figure; profile_pca and removal_effect,
 which have nothing to answer in a simulated study."""
 
 FILES = {
@@ -214,7 +214,7 @@ def main() -> None:
     if given.rival == "pandas":
         took, result = _timed(lambda: _in_pandas(given.name, given.folder))
     else:
-        took, result = _timed(lambda: (0.0, in_sqlite(given.folder / DATABASE, given.name)))
+        took, result = _timed(lambda: (0.0, asked(given.folder / DATABASE, SQLITE[given.name])))
     result.to_parquet(result_file(given.rival, given.name, given.folder))
     print(json.dumps(took._asdict()))
 

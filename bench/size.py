@@ -29,8 +29,8 @@ from simulated import RUNS, fill
 
 from mlv.migrations import upgrade
 from mlv.queries import catalogue, run
-from mlv.queries.catalogue import INTERVALS
-from mlv.queries.parameters import Given
+from mlv.queries.engine.catalogue import INTERVALS
+from mlv.queries.engine.parameters import Given
 from mlv.schema.store.opening import connect
 from mlv.schema.store.rows import number
 

@@ -66,7 +66,7 @@ def put(
     provenance: bool = False,
 ) -> None:
     """Render a result and write it, and its provenance if asked; note how many rows a table leaves out."""
-    from mlv.queries.rendering import render, truncation_note
+    from mlv.queries.engine.rendering import render, truncation_note
 
     if provenance and output is None:
         raise UsageError("--provenance writes beside a file.", "Name the file with -o PATH.")
@@ -90,7 +90,7 @@ def put(
 
 
 def _put_provenance(result: "QueryResult", output: Path) -> None:
-    from mlv.queries.provenance import provenance_json
+    from mlv.queries.engine.provenance import provenance_json
 
     beside = output.with_name(f"{output.name}.provenance.json")
     write(beside, provenance_json(result).encode())

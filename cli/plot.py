@@ -21,13 +21,14 @@ def plot(
 ) -> None:
     """Draw the figure of a query: PNG with 300 dots an inch, SVG or PDF."""
     from mlv.queries import run
-    from mlv.queries.figures import FIGURES, draw, write
-    from mlv.queries.parameters import parse_assignments
+    from mlv.queries.engine.parameters import parse_assignments
+    from mlv.queries.figures.drawing import write
+    from mlv.queries.studies import draw, drawn_queries
     from mlv.schema.files import written_aside
     from mlv.schema.store.opening import open_store
 
     if list_:
-        for known in FIGURES:
+        for known in sorted(drawn_queries()):
             typer.echo(known)
         return
     if name is None or output is None:
@@ -48,8 +49,8 @@ def plot(
 
 
 def _ending(output: Path) -> str:
-    """Format by a file's ending, in any case. Raises UsageError where there is no such format."""
-    from mlv.queries.figures import ENDINGS
+    """Format by a file's ending, in any case. Raises UsageError if there is no such format."""
+    from mlv.queries.figures.drawing import ENDINGS
 
     ending = output.suffix.lower().removeprefix(".")
     if ending not in ENDINGS:

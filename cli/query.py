@@ -13,12 +13,27 @@ app = typer.Typer(help="Run the versioned analyses of the catalogue.", no_args_i
 
 
 @app.command(name="list")
-def list_queries() -> None:
+def list_queries(
+    study: Annotated[str | None, typer.Option("--study", help="Only those of this study.")] = None,
+) -> None:
     """Print every query with its newest version and the question it answers."""
     from mlv.queries import catalogue
+    from mlv.queries.engine.catalogue import near
 
+    known = sorted({query.study for query in catalogue()})
+    if study is not None and study not in known:
+        raise UsageError(f"There is no study {study!r}.", near(study, known, f"There are: {', '.join(known)}."))
     for query in catalogue():
-        typer.echo(f"{query.name}@{query.version}  {query.question}")
+        if study in (None, query.study):
+            typer.echo(f"{query.name}@{query.version}  {query.question}")
+
+
+@app.command()
+def macros() -> None:
+    """Print the SQL of the macros that queries use, for another program: duckdb -init FILE."""
+    from mlv.queries.engine.macros import macros_sql
+
+    typer.echo(macros_sql(), nl=False)
 
 
 @app.command()
@@ -42,7 +57,7 @@ def run(
 ) -> None:
     """Run a query and print its result."""
     from mlv.queries import run as run_query
-    from mlv.queries.parameters import parse_assignments
+    from mlv.queries.engine.parameters import parse_assignments
     from mlv.schema.store.opening import open_store
 
     with open_store(db) as connection:
@@ -65,10 +80,10 @@ def diff(
     limit: Limit = None,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Print how two versions of a query, or one query on two stores, differ: exit code 9 where they do, else 0."""
+    """Print how two versions of a query, or one query on two stores, differ: exit code 9 if they do, else 0."""
     from mlv.queries import find, run_query
-    from mlv.queries.differences import compare, summary
-    from mlv.queries.parameters import parse_assignments
+    from mlv.queries.engine.differences import compare, summary
+    from mlv.queries.engine.parameters import parse_assignments
     from mlv.schema.store.opening import open_store
 
     if (second is None) == (against is None):

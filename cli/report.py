@@ -1,30 +1,49 @@
-"""`mlv report`: every table and figure of the study as one page."""
+"""`mlv report`: every table and figure of the studies as one page."""
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mlv.cli.edge import DEFAULT_STORE, Store, say
 from mlv.schema.errors import DataError
 
+if TYPE_CHECKING:
+    from mlv.queries import QueryResult
+    from mlv.queries.study import Topic
+
 
 def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="An empty folder, or one with a former report.")],
+    study: Annotated[
+        list[str] | None,
+        typer.Option("--study", help="Only this study; repeat it for several. All that have rows if not given."),
+    ] = None,
     ci: Annotated[bool, typer.Option("--ci/--no-ci", help="With 95% intervals, by resampling the questions.")] = True,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Write every table and figure of the study as a page that needs no network, with CSV, LaTeX, SVG, PNG and PDF."""
-    from mlv.queries.report import build as reports
+    """Write every table and figure as a page that needs no network, with CSV, LaTeX, SVG, PNG and PDF."""
+    from mlv.queries.report import page
+    from mlv.queries.report.build import Commands, build
+    from mlv.queries.studies import STUDIES, find_study
     from mlv.schema.store.opening import open_store
 
-    reports.check_folder(output)
+    page.check_folder(output)
+    studies = [find_study(code) for code in dict.fromkeys(study or [])]
+    options = [word for code in study or [] for word in ("--study", code)] + ([] if ci else ["--no-ci"])
+    commands = Commands(shlex.join(["mlv", "report", "-o", str(output), *options]), _query_command)
     with open_store(db) as connection:
-        command = f"mlv report -o {shlex.quote(str(output))}{'' if ci else ' --no-ci'}"
-        made = reports.build(connection, command, ci, say)
+        made = build(connection, studies or STUDIES, commands, ci, keep_empty=bool(studies), say=say)
     try:
-        count = reports.write(output, made)
+        count = page.write(output, made)
     except OSError as error:
         raise DataError(f"{output} cannot be written: {error.strerror}", "Name another folder with -o.") from error
     say(f"{count:,} files -> {output}; open {output / 'index.html'}")
+
+
+def _query_command(result: "QueryResult", topic: "Topic") -> str:
+    """What makes the rows of a topic again."""
+    given = [word for name, value in topic.parameters.items() for word in ("--param", f"{name}={value}")]
+    intervals = ["--ci"] if result.parameters.get("ci") else []
+    return shlex.join(["mlv", "query", "run", f"{result.name}@{result.version}", *given, *intervals])

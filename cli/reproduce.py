@@ -1,28 +1,47 @@
 """`mlv reproduce`: the published tables beside what the store has."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mlv.cli.edge import DEFAULT_STORE, Store, say
 from mlv.cli.output import Format, Limit, Output, Provenance, put
 
+if TYPE_CHECKING:
+    from mlv.queries.reproduction import Missing
+
 
 def reproduce(
-    paper: Annotated[str, typer.Option("--paper", help="The paper: echoes.")] = "echoes",
+    paper: Annotated[str, typer.Option("--paper", help="The study whose paper's tables are compared.")] = "echoes",
     output_format: Format = None,
     output: Output = None,
     limit: Limit = None,
     provenance: Provenance = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Line each cell of a paper's tables up with the store's number, and name what would fill the missing ones."""
-    from mlv.queries.reproduction import report
-    from mlv.queries.reproduction import reproduce as compared
+    """Line each cell of a paper's tables up with the store's number, and name what the missing ones lack."""
+    from mlv.queries import reproduction
+    from mlv.queries.studies import find_study
     from mlv.schema.store.opening import open_store
 
+    found = find_study(paper)
     with open_store(db) as connection:
-        result = compared(connection, paper)
-    put(result, output_format, output, limit, provenance)
-    for line in report(result, paper):
+        made = reproduction.reproduce(connection, found)
+    put(made.result, output_format, output, limit, provenance)
+    for line in (*reproduction.summary(made.result, found), *_steps(paper, made.missing)):
         say(line)
+
+
+def _steps(study: str, missing: "tuple[Missing, ...]") -> Iterator[str]:
+    """What to do about cells that are not yet run: what is read before what is computed."""
+    unprobed = sorted({language for cell in missing for language in cell.unprobed})
+    countries = sorted({cell.country for cell in missing if cell.country})
+    setups = dict.fromkeys(str(setup) for cell in missing for setup in cell.setups)
+    if unprobed:
+        yield f"No probes in {', '.join(unprobed)}: mlv ingest probes --download"
+    if countries:
+        yield f"No survey of {', '.join(countries)}: mlv ingest survey FILE --name NAME"
+    if setups:
+        yield f"Not committed, or without answers in all languages: {len(setups):,} setups. mlv study run {study}"
+        yield from (f"  {setup}" for setup in setups)

@@ -40,7 +40,7 @@ def sql(
 
 
 def _read(file: Path) -> str:
-    """The text of a file; ``-`` is standard input. Raises NotFoundError or DataError where it cannot be read."""
+    """The text of a file; ``-`` is standard input. Raises NotFoundError or DataError if it cannot be read."""
     try:
         content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
         return content.decode("utf-8-sig")

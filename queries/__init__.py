@@ -9,12 +9,13 @@ In a notebook::
         store.sql("SELECT * FROM v_run WHERE source = $source", {"source": "pbc"})
 """
 
-from mlv.queries.catalogue import Parameter, Query, all_versions, catalogue, find
-from mlv.queries.execution import execute_sql, install_macros, run, run_query
+from mlv.queries.engine.catalogue import Parameter, Query, all_versions, catalogue, find
+from mlv.queries.engine.execution import execute_sql, run, run_query
+from mlv.queries.engine.macros import install_macros
+from mlv.queries.engine.parameters import parse_assignments
+from mlv.queries.engine.rendering import FORMATS, render, truncation_note
+from mlv.queries.engine.result import QueryResult
 from mlv.queries.notebook import Store, open_store
-from mlv.queries.parameters import parse_assignments
-from mlv.queries.rendering import FORMATS, render, truncation_note
-from mlv.queries.result import QueryResult
 
 __all__ = [
     "FORMATS",

@@ -1,4 +1,4 @@
-"""A store to ask from a notebook or a script."""
+"""A store opened from a notebook or a script."""
 
 import contextlib
 import os
@@ -9,9 +9,9 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from mlv.queries.catalogue import find
-from mlv.queries.execution import execute_sql, run_query
-from mlv.queries.parameters import Given
+from mlv.queries.engine.catalogue import find
+from mlv.queries.engine.execution import execute_sql, run_query
+from mlv.queries.engine.parameters import Given
 from mlv.schema.store import opening
 
 
@@ -39,7 +39,7 @@ def open_store(path: str | os.PathLike[str] = opening.DEFAULT_STORE, *, sealed: 
 
     Its SQL can read other files, unless ``sealed``: for a store from somebody you do not know.
 
-    Raises StoreError where it is missing or of another version, StoreLockedError while another process writes it.
+    Raises StoreError if it is missing or of another version, StoreLockedError while another process writes it.
     """
     with opening.open_store(Path(path), sealed=sealed) as connection:
         yield Store(connection)

@@ -8,29 +8,29 @@ is
     different
     not yet run       the store has no number, or a mean over fewer languages than the paper's
 
-and one that is not yet run comes with the commands that fill it.
+and one that is not yet run comes with what the store lacks for it.
 """
 
-import shlex
-from collections.abc import Iterable, Iterator
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import duckdb
 import polars as pl
 
-from mlv.queries.catalogue import find, text_sha256
-from mlv.queries.execution import run_query
-from mlv.queries.published import AS_IN_PAPER, Cell, Found, PublishedTable, Setup, published, tables
-from mlv.queries.result import QueryResult
-from mlv.queries.state import store_state
-from mlv.schema.papers import echoes
+from mlv.queries import published
+from mlv.queries.engine.catalogue import find, text_sha256
+from mlv.queries.engine.execution import run_query
+from mlv.queries.engine.result import QueryResult
+from mlv.queries.engine.state import store_state
+from mlv.queries.published import Cell, Found, PublishedTable, Setup
+from mlv.queries.study import Study
+from mlv.schema.errors import UsageError
 
 Status = Literal["exact", "within tolerance", "different", "not yet run"]
 
-AND = " && "
-"""Between two commands of a cell."""
+AVERAGE = "avg."
+"""The column of a mean over all others."""
 
 _COLUMNS: dict[str, type[pl.DataType]] = {
     "table": pl.Int64,
@@ -43,43 +43,86 @@ _COLUMNS: dict[str, type[pl.DataType]] = {
     "tolerance": pl.Float64,
     "query": pl.String,
     "remark": pl.String,
-    "commands": pl.String,
+    "missing": pl.String,
 }
 
 
-def reproduce(connection: duckdb.DuckDBPyConnection, name: str) -> QueryResult:
-    """A row for every published cell of a paper: the store's number, how it compares, and what would fill it.
+@dataclass(frozen=True)
+class Missing:
+    """What a store lacks for a published cell."""
 
-    Raises UsageError where there is no such paper.
+    table: int
+    cell: Cell
+    setups: tuple[Setup, ...] = ()
+    """Model states without answers in a language of the cell."""
+
+    unprobed: tuple[str, ...] = ()
+    """Languages of the cell that the store has no probes in."""
+
+    country: str | None = None
+    """Country that the store has no survey of; None if it has, or none is needed."""
+
+    def __bool__(self) -> bool:
+        return bool(self.setups or self.unprobed or self.country)
+
+    def __str__(self) -> str:
+        probes = [f"probes in {','.join(self.unprobed)}"] if self.unprobed else []
+        survey = [f"a survey of {self.country}"] if self.country else []
+        return "; ".join([*probes, *survey, *map(str, self.setups)])
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """Published cells beside the store's."""
+
+    result: QueryResult
+    """A row for every cell; what is missing as text."""
+
+    missing: tuple[Missing, ...]
+    """Of every cell that is not yet run and lacks something."""
+
+
+def reproduce(connection: duckdb.DuckDBPyConnection, study: Study) -> Reproduction:
+    """Compare every published cell of a study with the store's number.
+
+    Raises UsageError if none of the study's published tables are here.
     """
-    cells, inventory = published(name), _Inventory(connection)
-    results, rows = [], []
-    for table in tables(name):
+    if not study.tables:
+        raise UsageError(
+            f"No published tables of {study.code} are here.", "Compare with its paper by hand: mlv report."
+        )
+    published_cells, inventory = published.cells(study.code, study.tables), _Inventory(connection, study)
+    results, rows, missing = [], [], []
+    for table in study.tables:
         results.append(run_query(connection, find(table.query), {}))
         found = list(table.find(results[-1].frame))
-        for _, row, column, number, remark in cells.filter(pl.col("table") == table.number).rows():
+        cells = published_cells.filter(pl.col("table") == table.number)
+        languages = set(cells["column"]) - {AVERAGE}
+        for _, row, column, number, remark in cells.rows():
             cell = Cell(row, column)
-            there = [item for item in found if item.cell == cell and inventory.has_people(table.country(row))]
-            rows.append(_compared(table, cell, number, remark, there, inventory))
-    titles = {"paper": name, **{result.name: result.title for result in results}}
+            there = [item for item in found if item.cell == cell and inventory.has_survey(table.country(row))]
+            lacking = inventory.missing(table, cell, languages if column == AVERAGE else {column})
+            rows.append(_compared(table, cell, number, remark, there, lacking))
+            if rows[-1][-1] is not None:
+                missing.append(lacking)
+    titles = {"study": study.code, **{result.name: result.title for result in results}}
     hashes = text_sha256("".join(result.sql_sha256 for result in results))
     frame = pl.DataFrame(rows, schema=_COLUMNS, orient="row")
-    return QueryResult(frame, "reproduce", None, hashes, titles, store_state(connection))
+    return Reproduction(QueryResult(frame, "reproduce", None, hashes, titles, store_state(connection)), tuple(missing))
 
 
 def _compared(
-    table: PublishedTable, cell: Cell, number: float, remark: str, found: list[Found], inventory: "_Inventory"
+    table: PublishedTable, cell: Cell, number: float, remark: str, found: list[Found], missing: Missing
 ) -> tuple[Any, ...]:
-    """A row of the result."""
+    """A row of the result; what is missing comes last."""
     # setups that differ in what the paper does not say, such as the precision: one that is whole counts first
     _, value, lacking = min(found, key=lambda item: bool(item.lacking), default=Found(cell, None))
     status = "not yet run" if value is None or lacking else _status(number, value, table)
-    commands = list(inventory.commands(table, cell)) if status == "not yet run" else []
     remarks = [
         remark,
         f"the store's mean is without {lacking}" if lacking else "",
         f"one of {len(found)} setups, the first" if len(found) > 1 else "",
-        "nothing is left to run, but the query has no number" if value is None and not commands else "",
+        "nothing is left to run, but the query has no number" if value is None and not missing else "",
     ]
     return (
         table.number,
@@ -91,7 +134,7 @@ def _compared(
         table.tolerance,
         table.query,
         "; ".join(filter(None, remarks)) or None,
-        AND.join(commands) or None,
+        str(missing) if status == "not yet run" and missing else None,
     )
 
 
@@ -103,25 +146,20 @@ def _status(number: float, value: float, table: PublishedTable) -> Status:
     return "within tolerance" if distance <= table.tolerance else "different"
 
 
-def report(result: QueryResult, name: str) -> Iterator[str]:
-    """What to say of :func:`reproduce`'s result: counts, tolerance and reading of tables, and what is left to run."""
-    for table in tables(name):
+def summary(result: QueryResult, study: Study) -> Iterator[str]:
+    """Lines about the rows: counts, tolerance and reading of every table."""
+    for table in study.tables:
         statuses = result.frame.filter(pl.col("table") == table.number)["status"].to_list()
         counts = ", ".join(f"{statuses.count(name)} {name}" for name in get_args(Status) if name in statuses)
         yield f"Table {table.number}: {counts}."
         yield f"  tolerance {table.tolerance:g}: {table.because}."
         yield f"  {table.reading}"
-    commands = list(dict.fromkeys(step for cell in result.frame["commands"].drop_nulls() for step in cell.split(AND)))
-    if commands:
-        yield "What fills the missing cells:"
-        # what reads data before what computes
-        yield from (f"  {command}" for command in sorted(commands, key=lambda step: not step.startswith("mlv ingest")))
 
 
 class _Inventory:
     """What a store has of what the tables rest on."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, study: Study) -> None:
         def rows(sql: str) -> set[tuple[Any, ...]]:
             return set(connection.execute(sql).fetchall())
 
@@ -129,54 +167,40 @@ class _Inventory:
         self._countries = {
             country for (country,) in rows("SELECT DISTINCT country FROM v_country_profile WHERE NOT illustrative")
         }
-        self._texts = rows("SELECT DISTINCT source, language FROM v_segment")
-        models = rows("SELECT DISTINCT model FROM v_checkpoint")
-        self._names = {name.rpartition("/")[2]: name for (name,) in models}
-        self._answered = set(_answered(connection))
+        self._answered = set(_answered(connection, study))
 
-    def has_people(self, country: str | None) -> bool:
+    def has_survey(self, country: str | None) -> bool:
         """Whether there is what real people of a country answered; of no country, yes."""
         return country is None or country in self._countries
 
-    def commands(self, table: PublishedTable, cell: Cell) -> Iterator[str]:
-        """What has to be run for a cell, in order."""
-        languages = set(echoes.TEST_LANGUAGES) if cell.column == "avg." else {cell.column}
-        if not languages <= self._languages:
-            yield "mlv ingest probes --download"
-        if not self.has_people(table.country(cell.row)):
-            yield "mlv ingest survey WVS_Cross-National_Wave_7_csv_v6_0.csv --name wvs7-v6.0"
-        lacking = [
+    def missing(self, table: PublishedTable, cell: Cell, languages: set[str]) -> Missing:
+        """What a cell over some languages lacks."""
+        country = table.country(cell.row)
+        setups = [
             setup
             for setup in table.setups(cell.row)
-            if any((setup, language) not in self._answered for language in languages)
+            if any((_last_name(setup), language) not in self._answered for language in languages)
         ]
-        yield from self._corpora(lacking)
-        yield from map(self._command, lacking)
-
-    def _corpora(self, setups: Iterable[Setup]) -> Iterator[str]:
-        """What brings the texts in that are trained on."""
-        trained = {(s.source, language) for s in setups if s.source for language in (s.ft_languages or "").split(",")}
-        for source, languages in groupby(sorted(trained - self._texts), key=itemgetter(0)):
-            listed = ",".join(language for _, language in languages)
-            yield f"mlv ingest corpus --source {source} --language {listed} --download"
-
-    def _command(self, setup: Setup) -> str:
-        model = shlex.quote(self._names.get(setup.model, f"google/{setup.model}"))
-        if setup.source is None:
-            return f"mlv compute probe --model {model}"
-        languages = [code for code in echoes.FINETUNING_LANGUAGES if code in (setup.ft_languages or "").split(",")]
-        return (
-            f"mlv compute finetune --model {model} --corpus {setup.source} --language {','.join(languages)} "
-            f"--sentences {setup.sentences}"
+        return Missing(
+            table.number,
+            cell,
+            tuple(setups),
+            tuple(sorted(languages - self._languages)),
+            None if self.has_survey(country) else country,
         )
 
 
-def _answered(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[Setup, str]]:
+def _last_name(setup: Setup) -> Setup:
+    """A setup whose model is named as on the hub, without its owner: a store may have it under a path."""
+    return setup._replace(model=setup.model.rpartition("/")[2])
+
+
+def _answered(connection: duckdb.DuckDBPyConnection, study: Study) -> Iterator[tuple[Setup, str]]:
     """Which setups have answers in which languages."""
     frame = connection.execute(
         "SELECT DISTINCT model, source, ft_languages, sentences, settings, language "
         "FROM v_checkpoint JOIN v_answer USING (checkpoint_id) WHERE is_final"
     ).pl()
-    for row in frame.filter(pl.col("source").is_null() | AS_IN_PAPER).to_dicts():
-        model = row["model"].rpartition("/")[2]
-        yield Setup(model, row["source"], row["ft_languages"], row["sentences"]), row["language"]
+    for row in frame.filter(pl.col("source").is_null() | study.as_in_paper).to_dicts():
+        setup = Setup(row["model"], row["source"], row["ft_languages"], row["sentences"])
+        yield _last_name(setup), row["language"]

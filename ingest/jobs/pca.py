@@ -146,7 +146,7 @@ def plan(context: Context, request: Request) -> Plan:
 def _probe_set(connection: duckdb.DuckDBPyConnection, name: str | None) -> tuple[str, str]:
     """Name and collection of the wanted probe set, of that which queries take where none is named."""
     rows = connection.execute(
-        "SELECT DISTINCT probe_set, collection FROM v_probe_set WHERE probe_set = coalesce($name, default_probe_set())",
+        "SELECT DISTINCT probe_set, collection FROM v_probe_set WHERE probe_set = coalesce($name, echoes_probe_set())",
         {"name": name},
     ).fetchall()
     if not rows:

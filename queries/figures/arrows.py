@@ -1,4 +1,4 @@
-"""Profiles in two dimensions: arrows from where fine-tuning found them to where it left them, and countries."""
+"""Points in a plane, and arrows from where something was to where it went."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +11,10 @@ from matplotlib.patches import FancyArrowPatch
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
-from mlv.queries.figures.series import check_once, check_series, legend, legend_size, marker_style
+from mlv.queries.figures.series import check_series, legend, legend_size, marker_style
 from mlv.queries.figures.sheet import Margins, Panel, sheet
-from mlv.queries.figures.style import SMALL, ordered, panels, words
+from mlv.queries.figures.style import SMALL, Orders, ordered, words
 
-_SETUP = ("run", "probe_set", "score", "model", "source", "sentences", "seed", "epoch", "settings")
 _WIDTH, _HEIGHT = 2.8, 2.2
 """Inches of a panel."""
 
@@ -26,59 +25,54 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class _View:
-    """What one panel shows: profiles after fine-tuning, and labelled points, of models before it or of countries."""
+class View:
+    """What one panel shows: profiles that moved, and labelled points, where others are or where these began."""
 
     title: str
     moved: pl.DataFrame
+    """Columns x, y, base_x and base_y, and the series'."""
+
     points: dict[str, Point]
 
 
-def profile_projection(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E Figures 4, 11 and 13 right: test languages' profiles before and after fine-tuning, and countries' profiles."""
-    heading, views = _views(rows)
-    strategies = ordered("ft_languages", rows["ft_languages"].drop_nulls())
-    check_series(rows, strategies)
-    names = [words("ft_languages", languages) for languages in strategies]
-    margins = Margins(left=0.5, bottom=0.4)
+@dataclass(frozen=True)
+class Plane:
+    """What is the same in all panels."""
+
+    axes: tuple[str, str]
+    """Labels."""
+
+    series: str
+    """Column of what has a colour and a marker."""
+
+    orders: Orders
+    """Of the series."""
+
+
+def draw(rows: pl.DataFrame, plane: Plane, heading: str, views: Sequence[View], caption: str) -> Figure:
+    """A panel for every view."""
+    series = ordered(plane.series, rows[plane.series].drop_nulls(), plane.orders)
+    check_series(rows, series)
+    names = [words(plane.series, one) for one in series]
     sizes = [Panel(view.title, _WIDTH, _HEIGHT) for view in views]
-    page = sheet(rows, sizes, margins, heading, caption, key=legend_size(names))
+    page = sheet(rows, sizes, Margins(left=0.5, bottom=0.4), heading, caption, key=legend_size(names))
     for axes, view in zip(page.axes, views, strict=True):
-        _arrows(axes, view.moved, strategies)
-        _frame(axes, view, rows)
+        _arrows(axes, view.moved, plane.series, series)
+        _frame(axes, view, plane)
         _labels(axes, view.points, list(view.moved.select("x", "y").iter_rows()))
     legend(page, names, "point")
     return page.figure
 
 
-def _views(rows: pl.DataFrame) -> tuple[str, list[_View]]:
-    """A view per fine-tuning setup with the profiles before it, else of these alone; and one of the countries."""
-    countries = rows.drop_nulls("country")
-    before = rows.filter(pl.col("country").is_null() & pl.col("source").is_null())
-    moved = rows.drop_nulls("source")
-    heading, groups = panels(moved if len(moved) else before, _SETUP) if len(moved) + len(before) else ("", [])
-    views = []
-    for title, group in groups:
-        first = group.row(0, named=True)
-        same = [pl.col(column) == first[column] for column in ("run", "model", "score")]
-        moves = group.drop_nulls("source")
-        check_once(moves, "language", "ft_languages")
-        bases = moves.drop_nulls("base_x").select("language", x="base_x", y="base_y")
-        points = _points(before.filter(same), "language") | _points(bases, "language")
-        views.append(_View(title, moves, points))
-    for title, group in panels(countries, ("run", "survey", "weighting"))[1] if len(countries) else []:
-        views.append(_View(f"countries {title}".strip(), moved.clear(), _points(group, "country")))
-    return heading, views
-
-
-def _points(rows: pl.DataFrame, label: str) -> dict[str, Point]:
+def points(rows: pl.DataFrame, label: str) -> dict[str, Point]:
+    """Points of rows with the columns x and y, by the name in another."""
     return {name: (x, y) for name, x, y in rows.select(label, "x", "y").iter_rows()}
 
 
-def _arrows(axes: Axes, moved: pl.DataFrame, strategies: Sequence[str]) -> None:
-    """An arrow per profile, from its base where that was projected too; a marker tells the fine-tuning languages."""
-    for x, y, base_x, base_y, languages in moved.select("x", "y", "base_x", "base_y", "ft_languages").iter_rows():
-        style = marker_style(strategies.index(languages))
+def _arrows(axes: Axes, moved: pl.DataFrame, column: str, series: Sequence[str]) -> None:
+    """An arrow per profile, from its base if that is in the plane too; the marker is the series'."""
+    for x, y, base_x, base_y, one in moved.select("x", "y", "base_x", "base_y", column).iter_rows():
+        style = marker_style(series.index(one))
         if base_x is not None and base_y is not None:
             arrow = FancyArrowPatch(
                 (base_x, base_y),
@@ -94,7 +88,7 @@ def _arrows(axes: Axes, moved: pl.DataFrame, strategies: Sequence[str]) -> None:
         axes.plot([x], [y], **{**style, "markersize": 3.5}, linestyle="none", gid="after")
 
 
-def _frame(axes: Axes, view: _View, rows: pl.DataFrame) -> None:
+def _frame(axes: Axes, view: View, plane: Plane) -> None:
     axes.plot(
         [x for x, _ in view.points.values()],
         [y for _, y in view.points.values()],
@@ -109,9 +103,8 @@ def _frame(axes: Axes, view: _View, rows: pl.DataFrame) -> None:
     axes.margins(0.08)
     axes.autoscale_view()
     axes.set_aspect("equal", adjustable="datalim")
-    explained = rows.row(0, named=True)
-    axes.set_xlabel(f"first component ({100 * explained['explained_x']:.0f}% of the variance)", labelpad=2)
-    axes.set_ylabel(f"second component ({100 * explained['explained_y']:.0f}%)", labelpad=2)
+    axes.set_xlabel(plane.axes[0], labelpad=2)
+    axes.set_ylabel(plane.axes[1], labelpad=2)
     axes.grid(color="#E4E4E4", linewidth=0.5)
     axes.set_axisbelow(True)
 

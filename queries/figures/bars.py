@@ -22,12 +22,11 @@ from mlv.queries.figures.sheet import Margins, Panel, sheet
 from mlv.queries.figures.style import (
     MISSING,
     SMALL,
-    TRACED,
-    labelled,
+    Orders,
+    in_order,
     ordered,
     panels,
     text_width,
-    with_continued,
     words,
 )
 
@@ -51,53 +50,20 @@ class Scale:
     setup: tuple[str, ...]
     """Columns that tell panels apart."""
 
+    orders: Orders
+    """Of the values of lines and series."""
+
     mark: Literal["bar", "point"] = "point"
     """bar: from zero."""
-
-
-def agreement_by_category(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E Figure 7 top: percentage of equal answers by theme."""
-    return along(_paired(rows), Scale("agreement", "equal answers (%)", "category", "pair", ()), caption)
-
-
-def agreement_by_language(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E Figure 7 bottom: percentage of equal answers by test language, each theme counting alike."""
-    return along(_paired(rows), Scale("agreement", "equal answers (%)", "language", "pair", ()), caption)
-
-
-def shift_uniqueness(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E section 5.2.1: percentage of the shifting questions that shift under one fine-tuning language alone."""
-    setup = ("model", "source", "sentences", "epoch", "settings")
-    label = "shifting under one language alone (%)"
-    return along(rows, Scale("uniqueness", label, "language", None, setup), caption)
-
-
-def unchanged_multilingual(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E Table 2 and Figure 10: percentage of unchanged values after fine-tuning on several languages, and on one."""
-    setup = ("model", "source", "sentences", "epoch", "settings", "mixture")
-    return along(rows, Scale("unchanged", "unchanged values (%)", "language", "strategy", setup), caption)
-
-
-def similarity_structure(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E Figures 5 and 12: Spearman's rho of the dissimilarities of languages' and countries' profiles."""
-    checkpoints = labelled(
-        with_continued(rows), ("continued", "source", "ft_languages", "sentences", "seed", "epoch", "settings")
-    )
-    label = "Spearman's rho with countries"
-    return along(checkpoints, Scale("rho", label, "label", None, ("model",), "bar"), caption)
-
-
-def _paired(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.with_columns(pair=pl.format("{} and\n{}", "checkpoint_a", "checkpoint_b"))
 
 
 def along(rows: pl.DataFrame, scale: Scale, caption: str) -> Figure:
     """A panel per setup with a line for everything that is compared; intervals are error bars."""
     heading, groups = panels(rows, scale.setup)
-    series = ordered(scale.series, rows[scale.series]) if scale.series else [None]
+    series = ordered(scale.series, rows[scale.series], scale.orders) if scale.series else [None]
     check_series(rows, series)
     step = 0.16 if len(series) == 1 else 0.06 + 0.085 * len(series)
-    lines_of = [ordered(scale.line, group[scale.line]) for _, group in groups]
+    lines_of = [ordered(scale.line, group[scale.line], scale.orders) for _, group in groups]
     labels_of = [[words(scale.line, line) for line in lines] for lines in lines_of]
     sizes = [Panel(title, 2.6, max(len(lines) * step, 0.5)) for (title, _), lines in zip(groups, lines_of, strict=True)]
     margins = Margins(
@@ -168,69 +134,71 @@ def _same_reach(all_axes: Sequence[Axes], mark: Literal["bar", "point"]) -> None
             axes.axvline(0, color="black", linewidth=0.8)
 
 
-def language_contribution(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E Figures 6 and 14: where a test language's influential examples are from; dashes are the shares by chance.
+@dataclass(frozen=True)
+class Stack:
+    """Which columns of a query are stacked to 100 percent."""
 
-    A run in one language, which has all of them, is drawn only where there is no other.
-    """
-    several = rows.filter(pl.col("ft_language").n_unique().over("run") > 1)
-    alone = rows["run"].n_unique() - several["run"].n_unique()
-    if alone and not several.is_empty():
-        rows, caption = several, f"{caption}\nWithout {alone:,} runs in one language, which have all examples from it."
-    heading, groups = panels(rows, TRACED)
-    languages = ordered("ft_language", rows["ft_language"])
-    check_series(rows, languages)
-    names = [*languages, "borders by chance"]
-    sizes = [Panel(title, 0.205 * group["language"].n_unique() + 0.1, 1.1) for title, group in groups]
+    share: str
+    """Column of percentages, which add up over the parts of a bar."""
+
+    label: str
+    bar: str
+    part: str
+    """Column of what has a colour and a hatch."""
+
+    chance: str
+    """Column of the percentages that parts would have by chance, alike for all bars."""
+
+    setup: tuple[str, ...]
+    """Columns that tell panels apart."""
+
+    orders: Orders
+
+
+def stacked(rows: pl.DataFrame, stack: Stack, caption: str) -> Figure:
+    """A panel per setup with a bar for everything that is compared; dashes are the borders by chance."""
+    heading, groups = panels(rows, stack.setup)
+    parts = ordered(stack.part, rows[stack.part], stack.orders)
+    check_series(rows, parts)
+    names = [*parts, "borders by chance"]
+    sizes = [Panel(title, 0.205 * group[stack.bar].n_unique() + 0.1, 1.1) for title, group in groups]
     page = sheet(rows, sizes, Margins(left=0.5, bottom=0.25), heading, caption, key=legend_size(names))
     for axes, (_, group) in zip(page.axes, groups, strict=True):
-        _stack(axes, group, languages)
+        _bars(axes, group, stack, parts)
+        _chance(axes, group, stack, parts)
     legend(page, names, "bar", Line2D([], [], **_CHANCE))
     return page.figure
 
 
-def _stack(axes: Axes, rows: pl.DataFrame, languages: Sequence[str]) -> None:
-    check_once(rows, "language", "ft_language")
-    tests = ordered("language", rows["language"])
-    tops = dict.fromkeys(tests, 0.0)
-    for place, language in enumerate(languages):
-        of_language = rows.filter(pl.col("ft_language") == language)
-        of_language = of_language.sort(pl.col("language").replace_strict({test: n for n, test in enumerate(tests)}))
-        there = of_language["language"].to_list()
-        axes.bar(
-            [tests.index(test) for test in there],
-            of_language["contribution"].to_list(),
-            bottom=[tops[test] for test in there],
-            width=0.8,
-            **bar_style(place),
-        )
-        _segment_errors(axes, of_language, [tests.index(test) for test in there], tops, place, len(languages))
-        for test, contribution in of_language.select("language", "contribution").iter_rows():
-            tops[test] += contribution
-    _chance(axes, rows, languages)
-    axes.set_xticks(range(len(tests)), tests)
+def _bars(axes: Axes, rows: pl.DataFrame, stack: Stack, parts: Sequence[str]) -> None:
+    check_once(rows, stack.bar, stack.part)
+    bars = ordered(stack.bar, rows[stack.bar], stack.orders)
+    tops = dict.fromkeys(bars, 0.0)
+    for series, part in enumerate(parts):
+        of_part = in_order(rows.filter(pl.col(stack.part) == part), stack.bar, stack.orders)
+        places = [bars.index(bar) for bar in of_part[stack.bar]]
+        shares = of_part[stack.share].to_list()
+        bottoms = [tops[bar] for bar in of_part[stack.bar]]
+        axes.bar(places, shares, bottom=bottoms, width=0.8, **bar_style(series))
+        errors = error_bars(of_part, stack.share)
+        if errors is not None:
+            # about the middles of the segments, beside each other so that none hides another
+            shifted = [place + (series - (len(parts) - 1) / 2) * 0.5 / len(parts) for place in places]
+            middles = [bottom + share / 2 for bottom, share in zip(bottoms, shares, strict=True)]
+            axes.errorbar(shifted, middles, yerr=errors, fmt="none", clip_on=False, **_ERROR_BARS)
+        for bar, share in zip(of_part[stack.bar], shares, strict=True):
+            tops[bar] += share
+    axes.set_xticks(range(len(bars)), bars)
     axes.tick_params(axis="x", length=0, pad=2)
-    axes.set_xlim(-0.6, len(tests) - 0.4)
+    axes.set_xlim(-0.6, len(bars) - 0.4)
     axes.set_ylim(0, 100)
-    axes.set_ylabel("examples (%)", labelpad=2)
+    axes.set_ylabel(stack.label, labelpad=2)
 
 
-def _segment_errors(
-    axes: Axes, rows: pl.DataFrame, places: Sequence[int], bottoms: dict[str, float], series: int, of: int
-) -> None:
-    """Intervals of segments about their middles, beside each other so that none hides another."""
-    errors = error_bars(rows, "contribution")
-    if errors is not None:
-        shifted = [place + (series - (of - 1) / 2) * 0.5 / of for place in places]
-        middles = [bottoms[test] + share / 2 for test, share in rows.select("language", "contribution").iter_rows()]
-        axes.errorbar(shifted, middles, yerr=errors, fmt="none", clip_on=False, **_ERROR_BARS)
-
-
-def _chance(axes: Axes, rows: pl.DataFrame, languages: Sequence[str]) -> None:
-    """Dashes at the borders that shares by chance would have; they are the same for all test languages."""
-    shares = dict(rows.select("ft_language", "examples_share").unique().iter_rows())
+def _chance(axes: Axes, rows: pl.DataFrame, stack: Stack, parts: Sequence[str]) -> None:
+    shares = dict(rows.select(stack.part, stack.chance).unique().iter_rows())
     border = 0.0
-    for language in languages[:-1]:
-        border += shares.get(language, 0.0)
+    for part in parts[:-1]:
+        border += shares.get(part, 0.0)
         if 0 < border < 100:
             axes.axhline(border, **_CHANCE)

@@ -20,19 +20,14 @@ from mlv.queries.figures.style import (
     MISSING,
     PAGE_WIDTH,
     SMALL,
-    TRACED,
+    Orders,
     ink,
     interval,
-    labelled,
     ordered,
     panels,
     text_width,
-    with_continued,
     words,
 )
-from mlv.schema.errors import UsageError
-
-_SETUP = ("model", "base", "source", "sentences", "seed", "epoch", "settings")
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,9 @@ class Grid:
     column: str
     setup: tuple[str, ...]
     """Columns that tell panels apart."""
+
+    orders: Orders
+    """Of the values of rows and columns."""
 
     scale: Literal["percent", "diverging", "similarity"] = "percent"
     """percent: between tens. diverging: as far to either side of zero. similarity: as the values go."""
@@ -87,99 +85,6 @@ class _Colours:
         return self.palette(float(self.norm(value)))
 
 
-def unchanged(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E Figures 2 and 9: percentage of unchanged values by fine-tuning and test language."""
-    setup = ("continued", *_SETUP)
-    return draw(
-        with_continued(rows), Grid("unchanged", "unchanged values (%)", "ft_languages", "language", setup), caption
-    )
-
-
-def unchanged_by_category(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E Figure 8: percentage of unchanged values by theme and test language."""
-    return draw(rows, Grid("unchanged", "unchanged values (%)", "category", "language", _SETUP), caption)
-
-
-def seed_robustness(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E Figure 9: a metric's mean over the seeds, and below it the standard deviation."""
-    metrics = rows["metric"].unique(maintain_order=True).to_list()
-    if len(metrics) > 1:
-        raise UsageError("A figure shows one metric.", f"Add --param metrics={metrics[0]}, or {metrics[1]}.")
-    setup = ("model", "source", "sentences", "settings", "attribution", "tracing", "direction", "seeds")
-    if metrics[0] == "unchanged":
-        grid = Grid(
-            "mean", "unchanged values (%), mean ± SD of the seeds", "ft_languages", "language", setup, beneath="sd"
-        )
-    else:
-        label = "contribution (%), mean ± SD of the seeds"
-        grid = Grid("mean", label, "ft_language", "language", ("ft_languages", *setup), beneath="sd")
-    return draw(rows.with_columns(seeds=pl.format("seeds: {}", "seeds")), grid, caption)
-
-
-def size_effect(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E section 5.2.1: percentage points that more sentences change."""
-    sized = rows.with_columns(sizes=pl.format("{} to {} sentences", "few", "many"))
-    setup = ("model", "source", "sizes", "epoch", "settings")
-    label = "change of unchanged values (percentage points)"
-    return draw(sized, Grid("change", label, "ft_languages", "language", setup, "diverging", signed=True), caption)
-
-
-def domain_correlation(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E Figure 3: Pearson's correlation of two sources' percentages of unchanged values, by theme."""
-    compared = rows.with_columns(pair=pl.format("{}\n{}", "source_a", "source_b"))
-    setup = ("model", "sentences", "epoch", "settings")
-    return draw(compared, Grid("correlation", "Pearson's r", "category", "pair", setup, "diverging", 2), caption)
-
-
-def shift_overlap_test_languages(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E section 5.2.1: Jaccard index of the questions that shift in two test languages."""
-    setup = ("model", "source", "ft_languages", "sentences", "epoch", "settings")
-    label = "Jaccard index of shifted questions"
-    return draw(rows, Grid("jaccard", label, "language_b", "language_a", setup, "similarity", 2, pairs=True), caption)
-
-
-def ground_truth_similarity(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E Figure 13 left: cosine of countries' profiles."""
-    grid = Grid("cosine", "cosine of profiles", "country_b", "country_a", (), "similarity", 2, pairs=True)
-    return draw(rows, grid, caption)
-
-
-def agreement(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E Table 1: percentage of equal answers of two checkpoints."""
-    compared = rows.with_columns(pair=pl.format("{}\n{}", "checkpoint_a", "checkpoint_b"))
-    return draw(compared, Grid("agreement", "equal answers (%)", "pair", "language", ()), caption)
-
-
-def alignment(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E section 5.1: Spearman's rho of a checkpoint's profile and a country's."""
-    checkpoints = labelled(
-        with_continued(rows), ("model", "continued", "source", "ft_languages", "sentences", "seed", "epoch")
-    )
-    label = "Spearman's rho with the country's profile"
-    return draw(checkpoints, Grid("rho", label, "label", "language", ("country",), "diverging", 2), caption)
-
-
-def alignment_change(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E Table 3: change in Spearman's rho between a model's profile and a country's."""
-    setup = ("model", "base", "source", "sentences", "strategy", "ft_languages", "epoch", "settings")
-    label = "change in Spearman's rho (positive: nearer to the country)"
-    return draw(rows, Grid("change", label, "country", "language", setup, "diverging", 2, signed=True), caption)
-
-
-def influence_consistency(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E section 7: percentage of influential examples that two test languages share."""
-    label = "influential examples in common (%)"
-    return draw(rows, Grid("consistency", label, "language_b", "language_a", TRACED, pairs=True), caption)
-
-
-def parallel_overlap(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E section 7: percentage of influential examples whose translation is influential in another run."""
-    pair = pl.when(pl.col("ft_language_a") != AVERAGE).then(pl.format("{}-{}", "ft_language_a", "ft_language_b"))
-    setup = ("model", "source", "sentences", "seed", "settings", "attribution", "tracing", "direction")
-    compared = rows.with_columns(pair=pair.otherwise(pl.lit(AVERAGE)))
-    return draw(compared, Grid("overlap", "influential translations (%)", "pair", "language", setup), caption)
-
-
 def draw(rows: pl.DataFrame, grid: Grid, caption: str) -> Figure:
     """A panel of cells for every setup, all on one scale."""
     heading, groups = panels(rows, grid.setup)
@@ -207,7 +112,7 @@ def draw(rows: pl.DataFrame, grid: Grid, caption: str) -> Figure:
 
 
 def _title(title: str, group: pl.DataFrame, grid: Grid) -> str:
-    """A panel's title, and the mean of its cells where the query has it."""
+    """A panel's title, and the mean of its cells if the query has it."""
     mean = group.filter((pl.col(grid.row) == AVERAGE) & (pl.col(grid.column) == AVERAGE))
     if mean.is_empty() or mean[grid.value][0] is None:
         return title
@@ -229,9 +134,9 @@ def _labels(group: pl.DataFrame, grid: Grid) -> tuple[list[str], list[str]]:
 def _order(group: pl.DataFrame, grid: Grid) -> tuple[list[str], list[str]]:
     rows, columns = group[grid.row].to_list(), group[grid.column].to_list()
     if grid.pairs:
-        both = ordered(grid.row, [*columns, *rows])
+        both = ordered(grid.row, [*columns, *rows], grid.orders)
         return both, both
-    return ordered(grid.row, rows), ordered(grid.column, columns)
+    return ordered(grid.row, rows, grid.orders), ordered(grid.column, columns, grid.orders)
 
 
 def _cells(group: pl.DataFrame, grid: Grid) -> list[_Cell]:

@@ -50,13 +50,13 @@ def _sample(series: int, mark: Mark) -> Artist:
 
 
 def check_series(rows: pl.DataFrame, series: Sequence[object]) -> None:
-    """Raises DoesNotFitError where there are more series than looks."""
+    """Raises DoesNotFitError if there are more series than looks."""
     if len(series) > len(COLOURS):
         raise DoesNotFitError(f"{len(series)} series are more than the {len(COLOURS)} that a figure tells apart.", rows)
 
 
 def check_once(rows: pl.DataFrame, *columns: str) -> None:
-    """Raises UsageError where two rows would be drawn in one place, and one of them be hidden."""
+    """Raises UsageError if two rows would be drawn in one place, and one of them be hidden."""
     double = rows.filter(rows.select(columns).is_duplicated())
     if not double.is_empty():
         place = " and ".join(str(double[column][0]) for column in columns)
@@ -67,7 +67,7 @@ def check_once(rows: pl.DataFrame, *columns: str) -> None:
 
 
 def error_bars(rows: pl.DataFrame, value: str) -> list[list[float]] | None:
-    """How far a value's interval reaches below and above it; None where the rows have none."""
+    """How far a value's interval reaches below and above it; None if the rows have none."""
     bounds = interval(rows, value)
     if bounds is None:
         return None

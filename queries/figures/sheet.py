@@ -69,7 +69,7 @@ def sheet(
 ) -> Sheet:
     """Lay out panels; ``key`` is the least width, and the height, of a colour bar or legend below them.
 
-    Raises DoesNotFitError where that takes more than a page.
+    Raises DoesNotFitError if that takes more than a page.
     """
     cell = margins.left + max(panel.width for panel in panels) + margins.right
     abreast = max(1, min(len(panels), int((PAGE_WIDTH - 2 * EDGE) / cell + 1e-9)))

@@ -1,19 +1,17 @@
-"""How figures look: type sizes and palettes for a page 7 inches wide, orders of languages and themes, words for setups.
+"""How figures look: type sizes and palettes for a page 7 inches wide, orders of values, words for setups.
 
-Colours are told apart by people who are colour-blind (cividis; Okabe and Ito, 2008), and every colour that stands for
+Colours are distinct for people who are colour-blind (cividis; Okabe and Ito, 2008), and every colour that stands for
 something goes with a hatch, a marker or a written value, so that a figure reads in grey too.
 """
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
 from matplotlib.colors import to_rgb
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ft2font import LoadFlags
-
-from mlv.schema.papers import echoes
 
 PAGE_WIDTH: Final = 7.0
 """Inches between the margins of a page."""
@@ -52,7 +50,7 @@ SETTINGS: Final[dict[str, Any]] = {
 """Settings of matplotlib while a figure is drawn and written: text stays text in SVG and PDF, and bytes repeat."""
 
 MISSING: Final = "\N{EN DASH}"
-"""Written where there is no value."""
+"""Written in place of a missing value."""
 
 TRACED: Final = ("model", "source", "ft_languages", "sentences", "seed", "attribution", "quantity", "direction", "run")
 """Columns that tell panels of influence runs apart."""
@@ -60,50 +58,33 @@ TRACED: Final = ("model", "source", "ft_languages", "sentences", "seed", "attrib
 AVERAGE: Final = "avg."
 """What queries call the mean of the languages."""
 
-_LANGUAGE_COLUMNS: Final = frozenset(
-    {"language", "language_a", "language_b", "ft_language", "ft_language_a", "ft_language_b", "train_language"}
-)
-
-_FINETUNING_COLUMNS = frozenset({"ft_language", "ft_language_a", "ft_language_b", "train_language"})
-_THEMES = {category.code: category.number for category in echoes.CATEGORIES}
+Orders = Mapping[str, Sequence[str]]
+"""By column: its values in the order of a study's figures. Texts that list values go by number, then by these."""
 
 
-def _place(item: str, order: Sequence[str]) -> tuple[int, str]:
-    """Sorting key: the place in an order; others after, alphabetically; the average last."""
-    if item == AVERAGE:
-        return len(order) + 1, item
-    return (order.index(item), "") if item in order else (len(order), item)
-
-
-def ordered(column: str, values: Iterable[Any]) -> list[Any]:
-    """Distinct values of a column in the papers' order where they have one, else as they come.
-
-    Test languages are in the order of E Table 1, fine-tuning languages in that of E section 4.1 with sets of several
-    after, themes in that of the survey, countries alphabetically as in E Table 3.
-    """
+def ordered(column: str, values: Iterable[Any], orders: Orders) -> list[Any]:
+    """Distinct values of a column in its order, others after alphabetically, the average last; else as they come."""
     distinct = list(dict.fromkeys(values))
-    if column == "ft_languages":
-        return sorted(distinct, key=_languages_place)
-    if column in _FINETUNING_COLUMNS:
-        return sorted(distinct, key=lambda language: _place(language, echoes.FINETUNING_LANGUAGES))
-    if column in _LANGUAGE_COLUMNS:
-        return sorted(distinct, key=lambda language: _place(language, echoes.TEST_LANGUAGES))
-    if column == "category":
-        return sorted(distinct, key=lambda category: (_THEMES.get(category, len(_THEMES) + 1), category))
-    if column in {"country", "country_a", "country_b"}:
-        return sorted(distinct)
-    return distinct
+    if column not in orders:
+        return distinct
+    places = {value: place for place, value in enumerate(orders[column])}
+
+    def key(value: str | None) -> tuple[bool, int, list[tuple[int, str]]]:
+        several = _listed(value)
+        return value == AVERAGE, len(several), sorted((places.get(one, len(places)), one) for one in several)
+
+    return sorted(distinct, key=key)
 
 
-def _languages_place(languages: str | None) -> tuple[int, list[tuple[int, str]]]:
-    several = _languages(languages)
-    return len(several), [_place(language, echoes.FINETUNING_LANGUAGES) for language in several]
+def in_order(rows: pl.DataFrame, column: str, orders: Orders, *then: str) -> pl.DataFrame:
+    """Rows sorted by the order of a column's values, then by other columns."""
+    places = {value: place for place, value in enumerate(ordered(column, rows[column], orders))}
+    return rows.sort(pl.col(column).replace_strict(places), *then)
 
 
-def _languages(text: str | None) -> list[str]:
-    """Languages of a list in a text, in the papers' order."""
-    items = [item for item in (text or "").replace(";", ",").split(",") if item]
-    return sorted(items, key=lambda language: _place(language, echoes.FINETUNING_LANGUAGES))
+def _listed(text: str | None) -> list[str]:
+    """Values of a text that lists them."""
+    return [item for item in (text or "").replace(";", ",").split(",") if item]
 
 
 def words(column: str, value: Any) -> str:
@@ -113,7 +94,7 @@ def words(column: str, value: Any) -> str:
     if column == "direction":
         return {"positive": "supporting examples", "negative": "contradicting examples"}[value]
     if column in {"ft_languages", "mixture"}:
-        return "pretrained" if value is None else ", ".join(_languages(value))
+        return "pretrained" if value is None else ", ".join(_listed(value))
     if column == "quantity":
         return f"{value} traced"
     if column in {"base", "score"}:
@@ -144,7 +125,7 @@ def panels(rows: pl.DataFrame, columns: Sequence[str]) -> tuple[str, list[tuple[
 
 
 def _telling(rows: pl.DataFrame, varying: list[str]) -> list[str]:
-    """Without the names of runs where setups tell them apart already."""
+    """Without the names of runs if setups identify them already."""
     setup = [column for column in varying if column != "run"]
     if "run" in varying and rows.select(setup).n_unique() < rows.select(varying).n_unique():
         return varying
@@ -189,10 +170,10 @@ def shared_tokens(values: pl.Series) -> set[str]:
 
 
 def _finished(rows: pl.DataFrame) -> set[str]:
-    """The words ``epochs=N`` where every run has done as many: its epoch says so already."""
-    said = [f"epochs={epoch}" for epoch in rows["epoch"]]
-    all_done = all(word in settings.split() for word, settings in zip(said, rows["settings"], strict=True))
-    return set(said) if all_done else set()
+    """The words ``epochs=N`` if every run has done as many: the label has its epoch already."""
+    tokens = [f"epochs={epoch}" for epoch in rows["epoch"]]
+    all_done = all(token in settings.split() for token, settings in zip(tokens, rows["settings"], strict=True))
+    return set(tokens) if all_done else set()
 
 
 def luminance(colour: Any) -> float:
@@ -232,7 +213,7 @@ def wrapped(text: str, width: float, points: float = FONT, weight: str = "normal
 
 
 def interval(rows: pl.DataFrame, value: str) -> tuple[str, str] | None:
-    """The columns of a value's interval; None where the rows have none."""
+    """The columns of a value's interval; None if the rows have none."""
     low, high = f"{value}_low", f"{value}_high"
     there = low in rows.columns and high in rows.columns and rows[low].count() > 0
     return (low, high) if there else None

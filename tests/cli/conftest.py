@@ -7,6 +7,21 @@ import pytest
 from command_line import Mlv
 
 
+@pytest.fixture(scope="session")
+def empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an empty store."""
+    folder = tmp_path_factory.mktemp("empty")
+    assert Mlv(folder)("db", "upgrade").code == 0
+    return folder
+
+
+@pytest.fixture
+def on_empty(empty_folder: Path, capsys: pytest.CaptureFixture[str]) -> Mlv:
+    """The command line on an empty store that other tests ask too: what is written into it stays."""
+    capsys.readouterr()
+    return Mlv(empty_folder, capsys)
+
+
 @pytest.fixture
 def mlv(_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Mlv:
     """The command line on a copy of the module's folder ``_base``."""

@@ -16,20 +16,6 @@ from mlv.ingest.readers.download import Origin
 from mlv.schema.errors import UsageError
 
 
-@pytest.fixture(scope="module")
-def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("output")
-    assert Mlv(folder)("db", "upgrade").code == 0
-    return folder
-
-
-@pytest.fixture
-def mlv(_base: Path, capsys: pytest.CaptureFixture[str]) -> Mlv:
-    """The command line on an empty store."""
-    capsys.readouterr()
-    return Mlv(_base, capsys)
-
-
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("X.CSV", "csv"), ("x.Md", "markdown"), ("x.txt", "table"), ("x", "table"), ("a.b/x.jsonl", "jsonl")],
@@ -46,32 +32,32 @@ def test_an_unknown_ending_needs_a_format() -> None:
     assert "--format" in caught.value.hint
 
 
-def test_nothing_is_changed_if_the_result_cannot_be_written(mlv: Mlv, tmp_path: Path) -> None:
+def test_nothing_is_changed_if_the_result_cannot_be_written(on_empty: Mlv, tmp_path: Path) -> None:
     target = tmp_path / "x.tsv"
-    done = mlv("sql", "--write", "CREATE TABLE refused (a INTEGER)", "-o", str(target))
+    done = on_empty("sql", "--write", "CREATE TABLE refused (a INTEGER)", "-o", str(target))
     assert done.code == edge.ExitCode.USAGE
     assert not target.exists()
-    assert mlv.rows("SELECT * FROM duckdb_tables() WHERE table_name = 'refused'") == []
+    assert on_empty.rows("SELECT * FROM duckdb_tables() WHERE table_name = 'refused'") == []
 
 
-def test_a_statement_that_cannot_be_read_is_named(mlv: Mlv, tmp_path: Path) -> None:
-    missing = mlv("sql", "-f", str(tmp_path / "missing.sql"))
+def test_a_statement_that_cannot_be_read_is_named(on_empty: Mlv, tmp_path: Path) -> None:
+    missing = on_empty("sql", "-f", str(tmp_path / "missing.sql"))
     assert (missing.code, "missing.sql" in missing.err) == (edge.ExitCode.NOT_FOUND, True)
     (tmp_path / "latin.sql").write_bytes("SELECT 'K\u00fcche'".encode("latin-1"))
-    latin = mlv("sql", "-f", str(tmp_path / "latin.sql"))
+    latin = on_empty("sql", "-f", str(tmp_path / "latin.sql"))
     assert (latin.code, "latin.sql is not UTF-8: byte 9" in latin.err) == (edge.ExitCode.DATA, True)
-    assert mlv("sql", "-f", str(tmp_path)).code == edge.ExitCode.DATA
+    assert on_empty("sql", "-f", str(tmp_path)).code == edge.ExitCode.DATA
 
 
-def test_a_download_goes_into_one_folder(mlv: Mlv) -> None:
-    done = mlv("ingest", "corpus", "a", "b", "--source", "pbc", "--download")
+def test_a_download_goes_into_one_folder(on_empty: Mlv) -> None:
+    done = on_empty("ingest", "corpus", "a", "b", "--source", "pbc", "--download")
     assert done.code == edge.ExitCode.USAGE
     assert "2 paths" in done.err
 
 
 @pytest.mark.parametrize(("given", "kept"), [([], "CC BY 9.9"), (["--licence", "mine"], "mine")])
 def test_a_downloaded_text_has_the_licence_of_its_origin(
-    mlv: Mlv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], kept: str
+    on_empty: Mlv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], kept: str
 ) -> None:
     text = tmp_path / "fa.txt"
     text.write_text("\u06cc\u06a9\n", encoding="utf-8")
@@ -80,25 +66,25 @@ def test_a_downloaded_text_has_the_licence_of_its_origin(
     monkeypatch.setattr("mlv.ingest.readers.download.fetch", lambda *_: text)
     publication = kept.replace(" ", "-")
     arguments = ("ingest", "corpus", "--source", "lines", "--publication", publication, "--download", *given)
-    assert mlv(*arguments).code == 0
-    assert mlv.rows("SELECT licence FROM corpus ORDER BY corpus_id DESC LIMIT 1") == [(kept,)]
+    assert on_empty(*arguments).code == 0
+    assert on_empty.rows("SELECT licence FROM corpus ORDER BY corpus_id DESC LIMIT 1") == [(kept,)]
 
 
 # the signal comes when all is imported and the statement runs
 INTERRUPTED = """
 import os, signal, sys, threading
-import duckdb, polars, mlv.queries.rendering
+import duckdb, polars, mlv.queries.engine.rendering
 from mlv.cli.main import main
 threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
 main()
 """
 
 
-def test_ctrl_c_ends_a_long_statement_with_a_message(mlv: Mlv) -> None:
+def test_ctrl_c_ends_a_long_statement_with_a_message(on_empty: Mlv) -> None:
     statement = "SELECT sum(hash(a.range, b.range)) FROM range(10000000) a, range(10000000) b"
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, "sql", statement, "--db", str(mlv.store)],
+        [sys.executable, "-c", INTERRUPTED, "sql", statement, "--db", str(on_empty.store)],
         capture_output=True,
         text=True,
         check=False,

@@ -49,8 +49,8 @@ def test_a_projection_is_computed_committed_and_read(mlv: Mlv) -> None:
     done = mlv("compute", "pca", "--source", "lines", "--language", "fa,ko")
     assert done.code == 0, done.err
     assert done.out == ""
-    assert f"see it: mlv query run profile_projection --param run={_run(mlv)}" in done.err
-    read = mlv("query", "run", "profile_projection", "--format", "jsonl")
+    assert f"see it: mlv query run profile_pca --param run={_run(mlv)}" in done.err
+    read = mlv("query", "run", "profile_pca", "--format", "jsonl")
     rows = [json.loads(line) for line in read.out.splitlines()]
     assert [(row["strategy"], row["language"]) for row in rows] == [
         ("pretrained", "fa"),

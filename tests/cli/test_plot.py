@@ -6,7 +6,7 @@ import pytest
 from command_line import Mlv
 
 from mlv.cli.edge import ExitCode
-from mlv.queries.figures import FIGURES
+from mlv.queries.studies import drawn_queries
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_parameters_and_versions_reach_the_query(mlv: Mlv, tmp_path: Path) -> No
 
 
 def test_the_list_has_every_figure(mlv: Mlv) -> None:
-    assert mlv("plot", "--list").out.splitlines() == list(FIGURES)
+    assert mlv("plot", "--list").out.splitlines() == sorted(drawn_queries())
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_the_list_has_every_figure(mlv: Mlv) -> None:
         (["unchanjed", "-o", "x.png"], ExitCode.USAGE, "unchanged"),
         (["ground_truth_similarity", "-o", "x.gif"], ExitCode.USAGE, ".png, .svg, .pdf"),
         (["ground_truth_similarity"], ExitCode.USAGE, "-o"),
-        (["unchanged", "-o", "x.png"], ExitCode.NOT_FOUND, "mlv query run coverage"),
+        (["unchanged", "-o", "x.png"], ExitCode.NOT_FOUND, "mlv study status echoes"),
         (["language_contribution", "-o", "x.png"], ExitCode.NOT_FOUND, "mlv compute influence"),
     ],
 )

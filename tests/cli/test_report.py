@@ -7,70 +7,77 @@ import pytest
 from command_line import Mlv
 
 from mlv.cli.edge import ExitCode
-from mlv.queries.report import build as reports
-from mlv.queries.report.build import Topic
+from mlv.queries.report import build as building
+from mlv.queries.report import page
+from mlv.queries.report.build import Report
+from mlv.queries.studies import STUDIES
 
 
-@pytest.fixture(scope="module")
-def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("report")
-    assert Mlv(folder)("db", "upgrade").code == 0
-    return folder
-
-
-@pytest.fixture
-def mlv(_base: Path, capsys: pytest.CaptureFixture[str]) -> Mlv:
-    """The command line on an empty store."""
-    capsys.readouterr()
-    return Mlv(_base, capsys)
-
-
-def test_an_empty_store_gives_a_page_that_says_what_to_do(mlv: Mlv, tmp_path: Path) -> None:
-    done = mlv("report", "-o", str(tmp_path / "new"))
+def test_an_empty_store_gives_a_page_that_says_what_to_do(on_empty: Mlv, tmp_path: Path) -> None:
+    done = on_empty("report", "-o", str(tmp_path / "new"))
     assert (done.code, done.out) == (0, "")
-    page = (tmp_path / "new" / "index.html").read_text(encoding="utf-8")
-    topics = [topic for _, several in reports.SECTIONS for topic in several]
-    assert page.count("Nothing yet") == len(topics)
-    assert "mlv ingest survey" in page
+    written = (tmp_path / "new" / "index.html").read_text(encoding="utf-8")
+    topics = [topic for study in STUDIES for topic in study.topics]
+    assert written.count("Nothing yet") == len(topics)
+    assert "mlv ingest survey" in written
     assert f"open {tmp_path / 'new' / 'index.html'}" in done.err
     for topic in topics:
         assert pl.read_csv(tmp_path / "new" / "tables" / f"{topic.key}.csv").height == 0
-    again = mlv("report", "-o", str(tmp_path / "new"))
+    again = on_empty("report", "-o", str(tmp_path / "new"))
     assert again.code == 0
-    assert (tmp_path / "new" / "index.html").read_text(encoding="utf-8") == page
+    assert (tmp_path / "new" / "index.html").read_text(encoding="utf-8") == written
+
+
+def _kept(monkeypatch: pytest.MonkeyPatch) -> list[Report]:
+    """What reports are written of, from now on."""
+    built: list[Report] = []
+    write = page.write
+
+    def keeping(folder: Path, made: Report) -> int:
+        built.append(made)
+        return write(folder, made)
+
+    monkeypatch.setattr(page, "write", keeping)
+    return built
 
 
 @pytest.mark.parametrize(("options", "asked"), [([], True), (["--ci"], True), (["--no-ci"], None)])
 def test_intervals_are_asked_for_unless_told_not_to(
-    mlv: Mlv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], asked: bool | None
+    on_empty: Mlv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], asked: bool | None
 ) -> None:
-    monkeypatch.setattr(reports, "SECTIONS", (("One", (Topic("unchanged", "Figure 2"), Topic("coverage", ""))),))
-    built: list[reports.Report] = []
-    write = reports.write
+    built = _kept(monkeypatch)
+    assert on_empty("report", "-o", str(tmp_path / "new"), "--study", "echoes", *options).code == 0
+    entries = {entry.topic.key: entry for entry in built[0].entries}
+    assert entries["unchanged"].result.parameters["ci"] is asked
+    assert "ci" not in entries["coverage"].result.parameters
+    supporting = entries["language_contribution-supporting"]
+    command = built[0].commands.query(supporting.result, supporting.topic)
+    assert command == f"mlv query run language_contribution@1 --param direction=positive{' --ci' if asked else ''}"
 
-    def _keeping(folder: Path, made: reports.Report) -> int:
-        built.append(made)
-        return write(folder, made)
 
-    monkeypatch.setattr(reports, "write", _keeping)
-    assert mlv("report", "-o", str(tmp_path / "new"), *options).code == 0
-    ((_, (unchanged, coverage)),) = built[0].sections
-    assert unchanged.result.parameters["ci"] is asked
-    assert "ci" not in coverage.result.parameters
+def test_a_report_has_the_studies_that_are_asked_for_and_says_so(
+    on_empty: Mlv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = _kept(monkeypatch)
+    assert on_empty("report", "-o", str(tmp_path / "a b"), "--study", "sharing", "--no-ci").code == 0
+    assert [chapter.study.code for chapter in built[0].chapters] == ["sharing"]
+    assert built[0].commands.report == f"mlv report -o '{tmp_path}/a b' --study sharing --no-ci"
+    unknown = on_empty("report", "-o", str(tmp_path / "c"), "--study", "share")
+    assert (unknown.code, "sharing" in unknown.err) == (ExitCode.USAGE, True)
 
 
 def test_a_folder_of_something_else_is_refused_before_any_query(
-    mlv: Mlv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    on_empty: Mlv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "own.txt").write_text("mine", encoding="utf-8")
-    monkeypatch.setattr(reports, "build", lambda *_: pytest.fail("asked"))
-    done = mlv("report", "-o", str(tmp_path))
+    monkeypatch.setattr(building, "build", lambda *_, **__: pytest.fail("asked"))
+    done = on_empty("report", "-o", str(tmp_path))
     assert (done.code, "own.txt" in str(list(tmp_path.iterdir()))) == (ExitCode.DATA, True)
     assert "empty or a new folder" in done.err
 
 
-def test_a_folder_that_cannot_be_made_is_said(mlv: Mlv, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_said(on_empty: Mlv, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    done = mlv("report", "-o", str(tmp_path / "file" / "new"))
+    done = on_empty("report", "-o", str(tmp_path / "file" / "new"))
     assert done.code == ExitCode.DATA
     assert "file" in done.err

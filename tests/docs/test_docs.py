@@ -14,7 +14,7 @@ from mlv.cli.main import app
 from mlv.queries import catalogue
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def _commands(text: str) -> list[str]:

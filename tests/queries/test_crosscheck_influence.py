@@ -8,7 +8,7 @@ import json
 import shutil
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
+from comparing import expect_rows, mean
 from numpy.typing import NDArray
 from polars.testing import assert_frame_equal
 from scipy import stats
@@ -262,23 +263,11 @@ def world(study: Study) -> World:
     return World(study)
 
 
-def _expect(frame: pl.DataFrame, keys: list[str], expected: list[Row]) -> None:
-    """The frame has exactly these rows by these columns; numbers are equal to 1e-9."""
-    assert expected
-    wanted = pl.DataFrame(expected, infer_schema_length=None)
-    got = frame.select(wanted.columns)
-    assert_frame_equal(got.sort(keys), wanted.sort(keys), check_dtypes=False, rel_tol=1e-9, abs_tol=1e-9)
-
-
 def _grouped(pairs: Iterator[tuple[tuple[Any, ...], Any]]) -> dict[tuple[Any, ...], list[Any]]:
     groups = defaultdict(list)
     for key, value in pairs:
         groups[key].append(value)
     return groups
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values))
 
 
 @pytest.mark.parametrize("given", [{}, {"k": 3}, {"shifted": True}, {"shifted": False, "k": 1}])
@@ -290,9 +279,9 @@ def test_language_contribution(world: World, connection: duckdb.DuckDBPyConnecti
         chance = 100 * world.sizes[world.influence[influence]["run"], ft] / world.examples(influence)
         row = {"run": influence, "direction": direction, "language": language, "ft_language": ft, "targets": len(some)}
         row["attribution"] = world.influence[influence]["attribution"]
-        expected.append({**row, "contribution": _mean(some), "examples_share": chance, "lift": _mean(some) / chance})
+        expected.append({**row, "contribution": mean(some), "examples_share": chance, "lift": mean(some) / chance})
     frame = run(connection, "language_contribution", parameters=given).frame
-    _expect(frame, ["run", "direction", "language", "ft_language"], expected)
+    expect_rows(frame, ["run", "direction", "language", "ft_language"], expected)
     sums = frame.group_by("run", "direction", "language").agg(pl.col("contribution").sum())
     assert sums["contribution"].to_list() == pytest.approx([100] * sums.height)
 
@@ -318,11 +307,11 @@ def test_influence_by_epoch(world: World, connection: duckdb.DuckDBPyConnection,
             if (at._replace(epoch=before), ft) in shares
         ]
         row = {"run": influence, "epoch": epoch, "direction": direction, "language": language, "ft_language": ft}
-        row |= {"contribution": _mean([share for _, share in some]), "targets": len(some)}
+        row |= {"contribution": mean([share for _, share in some]), "targets": len(some)}
         row |= {"changed": np.count_nonzero(changes) if before else None, "wilcoxon_p": _wilcoxon(changes)}
         expected.append(row)
     frame = run(connection, "influence_by_epoch", parameters=given).frame
-    _expect(frame, ["run", "epoch", "direction", "language", "ft_language"], expected)
+    expect_rows(frame, ["run", "epoch", "direction", "language", "ft_language"], expected)
 
 
 def _consistencies(world: World, **given: Any) -> dict[tuple[Any, ...], dict[str, tuple[float, float]]]:
@@ -344,12 +333,12 @@ def _consistencies(world: World, **given: Any) -> dict[tuple[Any, ...], dict[str
 def test_influence_consistency(world: World, connection: duckdb.DuckDBPyConnection, given: Row) -> None:
     pairs = _consistencies(world, **given)
     columns = ["run", "direction", "language_a", "language_b", "consistency", "chance", "questions"]
-    rows = [(*key, *(_mean(v) for v in zip(*some.values(), strict=True)), len(some)) for key, some in pairs.items()]
+    rows = [(*key, *(mean(v) for v in zip(*some.values(), strict=True)), len(some)) for key, some in pairs.items()]
     for (influence, direction), some in _grouped((row[:2], row[4:]) for row in rows).items():
         shares, chances, questions = zip(*some, strict=True)
-        rows.append((influence, direction, "avg.", "avg.", _mean(shares), _mean(chances), sum(questions)))
+        rows.append((influence, direction, "avg.", "avg.", mean(shares), mean(chances), sum(questions)))
     frame = run(connection, "influence_consistency", parameters=given).frame
-    _expect(frame, columns[:4], [dict(zip(columns, row, strict=True)) for row in rows])
+    expect_rows(frame, columns[:4], [dict(zip(columns, row, strict=True)) for row in rows])
 
 
 def _alike(a: Row, b: Row) -> bool:
@@ -371,7 +360,7 @@ def test_parallel_overlap(world: World, connection: duckdb.DuckDBPyConnection, g
                 keys = [[key for _, key in some] for some in (one, other)]
                 there, back = ([key in keys[1 - i] for key in keys[i]] for i in (0, 1))
                 chance = len(other) / world.examples(b) + len(one) / world.examples(a)
-                cells[at.direction, at.language].append((50 * (_mean(there) + _mean(back)), 50 * chance))
+                cells[at.direction, at.language].append((50 * (mean(there) + mean(back)), 50 * chance))
         setup = [
             world.influence[a][name]
             for name in ("model", "source", "sentences", "seed", "spec", "attribution", "quantity")
@@ -382,13 +371,13 @@ def test_parallel_overlap(world: World, connection: duckdb.DuckDBPyConnection, g
     overall = _grouped(((*row[0], row[1]), row[-3:]) for row in rows)
     for key, some in overall.items():
         overlaps, chances, questions = zip(*some, strict=True)
-        row = (key[-1], "avg.", None, None, _mean(overlaps), _mean(chances), sum(questions))
+        row = (key[-1], "avg.", None, None, mean(overlaps), mean(chances), sum(questions))
         expected.append(dict(zip(columns, row, strict=True)))
     frame = run(connection, "parallel_overlap", parameters=given).frame
-    _expect(frame, [*columns[:4], "overlap"], expected)
+    expect_rows(frame, [*columns[:4], "overlap"], expected)
 
 
-def test_influence_mean(world: World, connection: duckdb.DuckDBPyConnection) -> None:
+def test_influencemean(world: World, connection: duckdb.DuckDBPyConnection) -> None:
     """Each summary stands for as many scores as there are examples, of its mean and standard deviation."""
     rng = np.random.default_rng(0)
     scores: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
@@ -400,10 +389,10 @@ def test_influence_mean(world: World, connection: duckdb.DuckDBPyConnection) -> 
             scores[row["influence"], row["language"], row["train_language"]].append(values)
     expected = [
         dict(zip(("run", "language", "train_language"), key, strict=True))
-        | {"influence": _mean(values), "sd": float(np.std(values)), "targets": len(values), "n": np.size(values)}
+        | {"influence": mean(values), "sd": float(np.std(values)), "targets": len(values), "n": np.size(values)}
         for key, values in scores.items()
     ]
-    _expect(run(connection, "influence_mean").frame, ["run", "language", "train_language"], expected)
+    expect_rows(run(connection, "influence_mean").frame, ["run", "language", "train_language"], expected)
 
 
 @pytest.fixture(scope="module")
@@ -426,7 +415,7 @@ def draws(resampled: duckdb.DuckDBPyConnection) -> dict[str, Numbers]:
     return times
 
 
-def _resampled_mean(values: dict[str, float], draws: dict[str, Numbers]) -> Numbers:
+def _resampledmean(values: dict[str, float], draws: dict[str, Numbers]) -> Numbers:
     """Mean over the questions in each resample; NaN where it has none of them."""
     times = np.array([draws[question] for question in values])
     with np.errstate(invalid="ignore"):
@@ -448,12 +437,12 @@ def test_intervals_of_a_mean_over_questions(
     )
     keys = ["run", "direction", "language", "ft_language"]
     expected = [
-        dict(zip(keys, key, strict=True)) | _with_ends(_resampled_mean(dict(some), draws), "contribution")
+        dict(zip(keys, key, strict=True)) | _with_ends(_resampledmean(dict(some), draws), "contribution")
         for key, some in cells.items()
         if any(draws[question].any() for question, _ in some)
     ]
     frame = run(resampled, "language_contribution", parameters={"ci": True, "k": 3}).frame
-    _expect(frame.filter(pl.col("contribution_low").is_not_null()), keys, expected)
+    expect_rows(frame.filter(pl.col("contribution_low").is_not_null()), keys, expected)
 
 
 def test_intervals_of_a_mean_over_pairs_of_languages(
@@ -461,7 +450,7 @@ def test_intervals_of_a_mean_over_pairs_of_languages(
 ) -> None:
     """The row avg. is, in every resample, the mean of the pairs that have a value there."""
     means = {
-        key: _resampled_mean({question: share for question, (share, _) in some.items()}, draws)
+        key: _resampledmean({question: share for question, (share, _) in some.items()}, draws)
         for key, some in _consistencies(world).items()
         if any(draws[question].any() for question in some)
     }
@@ -471,7 +460,7 @@ def test_intervals_of_a_mean_over_pairs_of_languages(
     keys = ["run", "direction", "language_a", "language_b"]
     expected = [dict(zip(keys, key, strict=True)) | _with_ends(some, "consistency") for key, some in means.items()]
     frame = run(resampled, "influence_consistency", parameters={"ci": True}).frame
-    _expect(frame.filter(pl.col("consistency_low").is_not_null()), keys, expected)
+    expect_rows(frame.filter(pl.col("consistency_low").is_not_null()), keys, expected)
 
 
 @pytest.mark.parametrize("given", [{}, {"k": 4, "shifted": True}])
@@ -482,14 +471,14 @@ def test_translation_share(world: World, connection: duckdb.DuckDBPyConnection, 
         own = {key for language, key in ranked if language == at.language}
         translated = [key in own for language, key in ranked if language != at.language]
         if size and translated:
-            groups[at.influence, at.direction, at.language].append((100 * _mean(translated), 100 * len(own) / size))
+            groups[at.influence, at.direction, at.language].append((100 * mean(translated), 100 * len(own) / size))
     expected = []
     for key, some in groups.items():
-        share, chance = (_mean(values) for values in zip(*some, strict=True))
+        share, chance = (mean(values) for values in zip(*some, strict=True))
         row = dict(zip(("run", "direction", "language"), key, strict=True)) | {"translations": share, "chance": chance}
         expected.append({**row, "lift": share / chance if chance else None, "targets": len(some)})
     frame = run(connection, "translation_share", parameters=given).frame
-    _expect(frame, ["run", "direction", "language"], expected)
+    expect_rows(frame, ["run", "direction", "language"], expected)
 
 
 def test_seed_robustness(world: World, connection: duckdb.DuckDBPyConnection) -> None:
@@ -505,25 +494,25 @@ def test_seed_robustness(world: World, connection: duckdb.DuckDBPyConnection) ->
     )
     setup = ("model", "source", "ft_languages", "sentences", "spec", "seed")
     seeds = _grouped(
-        ((*(world.runs[name][s] for s in setup), None, None, None, language, None), 100 * _mean(values))
+        ((*(world.runs[name][s] for s in setup), None, None, None, language, None), 100 * mean(values))
         for (name, language), values in unchanged.items()
     )
     for (influence, *key), values in contributions.items():
         row = world.influence[influence]
         if row["base"] == row["model"]:
-            seeds[tuple(row[s] for s in (*setup, "attribution", "quantity")) + tuple(key)].append(_mean(values))
-    robust = _grouped((key[:5] + key[6:], _mean(values)) for key, values in seeds.items())
+            seeds[tuple(row[s] for s in (*setup, "attribution", "quantity")) + tuple(key)].append(mean(values))
+    robust = _grouped((key[:5] + key[6:], mean(values)) for key, values in seeds.items())
     columns = [*setup[:4], "hot", "attribution", "quantity", "direction", "language", "ft_language"]
     expected = [
         dict(zip(columns, (*key[:4], key[4] == HOT, *key[5:]), strict=True))
-        | {"mean": _mean(values), "min": min(values), "max": max(values), "seeds": len(values)}
+        | {"mean": mean(values), "min": min(values), "max": max(values), "seeds": len(values)}
         | {"sd": statistics.stdev(values) if len(values) > 1 else None}
         for key, values in robust.items()
     ]
     frame = run(connection, "seed_robustness").frame.with_columns(
         hot=pl.col("settings").str.contains("=0.5"), quantity=pl.col("tracing").str.extract(r"quantity=(\w+)")
     )
-    _expect(frame, columns, expected)
+    expect_rows(frame, columns, expected)
     assert max(row["seeds"] for row in expected) == 3
 
 
@@ -533,7 +522,7 @@ def test_influence_quality(world: World, connection: duckdb.DuckDBPyConnection) 
         for row in world.validations
         if row["test"] == "lds"
     )
-    means = _grouped((key[:3], _mean(values)) for key, values in draws.items())
+    means = _grouped((key[:3], mean(values)) for key, values in draws.items())
     exact = {"trak-principal-32": "trak-exact", "trak-principal-8": "trak-exact", "trak-exact": "trak-exact"}
     exact |= dict.fromkeys(["tracin-cosine-random-16", "tracin-cosine-exact"], "tracin-cosine-exact")
     exact |= dict.fromkeys(["trak-random-4 weights=equal", "trak-exact weights=equal"], "trak-exact weights=equal")
@@ -541,12 +530,12 @@ def test_influence_quality(world: World, connection: duckdb.DuckDBPyConnection) 
     for (name, seeds, scores), rho in means.items():
         null, best = means[name, seeds, "permuted-examples"], means.get((name, seeds, exact.get(scores)), [0.0])
         sd = statistics.stdev(null)
-        row = {"run": name, "seeds": seeds, "scores": scores, "rho": _mean(rho), "draws": len(rho)}
-        row |= {"null_mean": _mean(null), "null_sd": sd, "z": (_mean(rho) - _mean(null)) / sd}
-        row |= {"share_of_exact": 100 * _mean(rho) / best[0] if best[0] > 0 else None}
+        row = {"run": name, "seeds": seeds, "scores": scores, "rho": mean(rho), "draws": len(rho)}
+        row |= {"null_mean": mean(null), "null_sd": sd, "z": (mean(rho) - mean(null)) / sd}
+        row |= {"share_of_exact": 100 * mean(rho) / best[0] if best[0] > 0 else None}
         row |= {"targets": max(len(draws[name, seeds, scores, d]) for d in range(len(rho)))}
         expected.append({**row, "n": 16 if seeds == "same" else 8})
-    _expect(run(connection, "influence_quality").frame, ["run", "seeds", "scores"], expected)
+    expect_rows(run(connection, "influence_quality").frame, ["run", "seeds", "scores"], expected)
 
 
 def test_removal_effect(world: World, connection: duckdb.DuckDBPyConnection) -> None:
@@ -555,15 +544,15 @@ def test_removal_effect(world: World, connection: duckdb.DuckDBPyConnection) -> 
         for row in world.validations
         if row["test"] == "removal"
     )
-    changes = _grouped((key[:4], _mean(values)) for key, values in probes.items())
+    changes = _grouped((key[:4], mean(values)) for key, values in probes.items())
     expected = []
     for (name, scores, direction, k), some in changes.items():
         random = changes.get((name, "random", direction, k), changes.get((name, "random", None, k)))
         row = {"run": name, "scores": scores, "direction": direction, "k": k, "targets": len(some)}
-        row |= {"change": _mean(some), "sd": statistics.stdev(some)}
-        row["random_change"] = _mean(random) if random and direction else None
+        row |= {"change": mean(some), "sd": statistics.stdev(some)}
+        row["random_change"] = mean(random) if random and direction else None
         expected.append(row)
-    _expect(run(connection, "removal_effect").frame, ["run", "scores", "direction", "k"], expected)
+    expect_rows(run(connection, "removal_effect").frame, ["run", "scores", "direction", "k"], expected)
 
 
 @pytest.mark.parametrize("query", [q for q in INFLUENCE if q.name != "seed_robustness"], ids=lambda query: query.name)

@@ -3,8 +3,11 @@
 import re
 from pathlib import Path
 
+import duckdb
 import pytest
+from typer.testing import CliRunner
 
+from mlv.cli.main import app
 from mlv.migrations import backup
 from mlv.queries import execute_sql
 from mlv.queries.notebook import open_store
@@ -73,14 +76,19 @@ def test_python_on_the_page_runs(store: Path, tmp_path: Path, monkeypatch: pytes
     with open_store(store) as opened:
         runs = opened.sql("FROM v_run")
         shifts = opened.sql("FROM v_shift").height
-    # golden/unchanged.v1.csv has 13 rows, all of them on PBC
+    # echoes/golden/unchanged.v1.csv has 13 rows, all of them on PBC
     assert heights == [
         {"unchanged": 13, "runs": int((runs["source"] == "pbc").sum())},
         {"shifts": shifts, "runs": runs.height},
     ]
 
 
-def test_the_files_that_the_page_names_are_there() -> None:
-    root = Path(__file__).parent.parent.parent
-    assert (root / "queries" / "macros.sql").exists()
-    assert "-init queries/macros.sql" in PAGE
+def test_another_program_loads_the_macros_that_the_page_prints(store: Path) -> None:
+    assert "mlv query macros > macros.sql" in PAGE
+    assert "-init macros.sql" in PAGE
+    printed = CliRunner().invoke(app, ["query", "macros"]).stdout
+    with duckdb.connect(store, read_only=True) as connection:
+        connection.execute(printed)
+        assert connection.execute("SELECT spearman_rho(i, -i), echoes_probe_set() FROM range(5) t(i)").fetchall() == [
+            (-1.0, "echoes-2024")
+        ]

@@ -1,7 +1,7 @@
-"""Every released query on one of the two studies that golden/README.md computes by hand, to the byte.
+"""Every released query on one of the studies that a golden/README.md computes by hand, to the byte.
 
-A released query keeps its golden file for good. Write the file of a new one by hand, or with MLV_UPDATE_GOLDEN=1 and
-compare it with the computation.
+A released query keeps its golden file for good, in the folder of its study; asked.toml there says what it is asked
+with. Write the file of a new one by hand, or with MLV_UPDATE_GOLDEN=1 and compare it with the computation.
 """
 
 import os
@@ -11,30 +11,12 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
+from asked import asked, golden
 
 from mlv.queries import Query, all_versions, render, run
+from mlv.queries.studies import STUDIES
+from mlv.queries.study import Study
 from mlv.schema.store.opening import open_store
-
-GOLDEN = Path(__file__).parent / "golden"
-
-PARAMETERS: dict[str, dict[str, str]] = {
-    "alignment": {"countries": "DE,IR,KR"},
-    "alignment_change": {"countries": "DE,IR,KR"},
-    "coverage": {"ft_languages": "fa,ko", "sentences": "2000", "multilingual_sentences": "4000", "seeds": "1,2"},
-    "similarity_structure": {"permutations": "9"},
-}
-"""What golden/README.md asks a query with, where that is not its defaults."""
-
-GRID = {
-    "domain_correlation",
-    "profile_projection",
-    "shift_overlap_test_languages",
-    "shift_uniqueness",
-    "similarity_structure",
-    "size_effect",
-    "unchanged_multilingual",
-}
-"""Queries that golden/README.md asks of the larger study."""
 
 
 @pytest.fixture(scope="module")
@@ -43,25 +25,21 @@ def connection(hand_store: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-@pytest.fixture(scope="module")
-def grid(grid_store: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with open_store(grid_store) as connection:
-        yield connection
-
-
-@pytest.mark.parametrize("reference", [query.reference for query in all_versions()])
-def test_golden(connection: duckdb.DuckDBPyConnection, grid: duckdb.DuckDBPyConnection, reference: str) -> None:
-    name, _, version = reference.partition("@")
-    result = run(grid if name in GRID else connection, name, int(version), PARAMETERS.get(name, {}))
-    path = GOLDEN / f"{name}.v{version}.csv"
+@pytest.mark.parametrize("query", all_versions(), ids=lambda query: query.reference)
+def test_golden(request: pytest.FixtureRequest, query: Query) -> None:
+    store, parameters, _ = asked(query)
+    with open_store(request.getfixturevalue(store)) as connection:
+        result = run(connection, query.name, query.version, parameters)
+    path = golden(query.study) / f"{query.name}.v{query.version}.csv"
     if os.environ.get("MLV_UPDATE_GOLDEN"):
         path.write_bytes(render(result, "csv"))
     assert render(result, "csv").decode() == path.read_text(encoding="utf-8")
 
 
-def test_no_golden_file_without_query() -> None:
-    released = {f"{query.name}.v{query.version}.csv" for query in all_versions()}
-    assert {path.name for path in GOLDEN.glob("*.csv")} == released
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.code)
+def test_no_golden_file_without_query(study: Study) -> None:
+    released = {f"{query.name}.v{query.version}.csv" for query in all_versions() if query.study == study.code}
+    assert {path.name for path in golden(study.code).glob("*.csv")} == released
 
 
 @pytest.mark.parametrize("query", all_versions(), ids=lambda query: query.reference)
@@ -95,19 +73,12 @@ def test_another_score_and_probe_set(connection: duckdb.DuckDBPyConnection) -> N
     assert of_german[1:] == [("finetune-fa", 60.0, 5), ("finetune-ko", 60.0, 5), ("finetune-mult", 0.0, 5)]
 
 
-def test_coverage_plans_what_the_texts_suffice_for(connection: duckdb.DuckDBPyConnection) -> None:
-    def planned(**grid: list[int]) -> set[tuple[str, int]]:
-        return set(run(connection, "coverage", parameters=grid).frame.select("ft_languages", "sentences").rows())
-
-    # 2,000 segments in each of two languages: neither 10,000 nor an odd number over both.
-    assert planned() == {("fa", 2000), ("ko", 2000)}
-    assert planned(sentences=[2001], multilingual_sentences=[3999, 4000, 4002]) == {("fa,ko", 4000)}
-
-
-def test_coverage_of_other_settings(connection: duckdb.DuckDBPyConnection) -> None:
-    frame = run(connection, "coverage", parameters={"models": "alpha", "learning_rate": 0.5}).frame
-    assert set(frame["status"]) == {"missing"}
-    assert frame["command"].str.contains("--learning-rate 0.5", literal=True).all()
+def test_coverage_says_which_test_languages_lack_answers(connection: duckdb.DuckDBPyConnection) -> None:
+    frame = run(connection, "coverage", parameters={"source": "pbc", "strategies": "multilingual"}).frame
+    assert frame.select("ft_languages", "seed", "status", "runs", "lacking").rows() == [
+        ("fa,ko", 1, "present", 1, None),
+        ("fa,ko", 3, "partial", 1, "de,fa,ko"),
+    ]
 
 
 def test_strategies_take_continued_runs(connection: duckdb.DuckDBPyConnection) -> None:

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from mlv.cli.main import app
 from mlv.queries import Query, all_versions, run
-from mlv.queries.catalogue import INTERVALS
-from mlv.queries.execution import macros_sql
+from mlv.queries.engine.catalogue import INTERVALS
+from mlv.queries.engine.macros import macro_bodies, macros_sql, subject_sql
 from mlv.schema.derived.resampling import draw_resamples
 from mlv.schema.errors import UsageError
 from mlv.schema.papers import echoes
@@ -393,7 +393,7 @@ def test_ends_are_those_of_the_papers_constant() -> None:
 )
 def test_holm_is_that_of_the_step_down_procedure(p: list[float | None]) -> None:
     with duckdb.connect() as connection:
-        connection.execute(macros_sql().partition("-- Defaults -")[0])
+        connection.execute(subject_sql("statistics"))
         connection.register("given", pl.DataFrame({"place": range(len(p)), "p": p}, schema_overrides={"p": pl.Float64}))
         rows = connection.execute(
             "SELECT holm(step, p) FROM (SELECT *, holm_step(p) AS step FROM given) ORDER BY place"
@@ -417,7 +417,6 @@ def test_the_option_is_the_parameter(store: Path) -> None:
 
 
 def test_more_questions_than_ranks_have_bits_for_are_refused() -> None:
-    macro = macros_sql().partition("-- Profiles -")[2].partition("-- Spearman's rho between the profiles")[0]
     with duckdb.connect() as connection:
         for view, columns in {
             "v_probe_set": "'wide' AS probe_set, 'c' AS collection, i::VARCHAR AS question",
@@ -428,8 +427,8 @@ def test_more_questions_than_ranks_have_bits_for_are_refused() -> None:
             "i::VARCHAR AS question, i / 4096 AS p_first",
         }.items():
             connection.execute(f"CREATE VIEW {view} AS SELECT {columns} FROM range(getvariable('questions')) t(i)")
-        connection.execute(macros_sql().partition("-- Defaults -")[0])
-        connection.execute(macro.partition("\n")[2])
+        connection.execute(subject_sql("statistics"))
+        connection.execute(macro_bodies()["resampled_correlations"])
         asked = "FROM resampled_correlations([1], 'mean', 'wide', 's', 'w', ['DE'], TRUE)"
         connection.execute("SET VARIABLE questions = 2047")
         # nine of ten that share an integer were not drawn

@@ -1,18 +1,17 @@
 """The published tables: what was copied from the paper, and a store in which some of its cells are to be found."""
 
-import shlex
 import statistics
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
-import typer
 
-from mlv.cli.main import app
 from mlv.queries import QueryResult
-from mlv.queries.published import published
-from mlv.queries.reproduction import AND, report, reproduce
+from mlv.queries.echoes import STUDY
+from mlv.queries.published import Cell, Setup, cells
+from mlv.queries.reproduction import Missing, Reproduction, reproduce, summary
+from mlv.queries.sharing import STUDY as OTHER
 from mlv.schema.errors import UsageError
 from mlv.schema.papers import echoes
 from mlv.schema.store.opening import open_store
@@ -20,15 +19,19 @@ from mlv.schema.store.opening import open_store
 # What was copied ----------------------------------------------------------------------------------------------------
 
 
+def _published() -> pl.DataFrame:
+    return cells(STUDY.code, STUDY.tables)
+
+
 def _row(table: int, row: str) -> dict[str, float]:
-    cells = published("echoes").filter(pl.col("table") == table, pl.col("row") == row)
-    return dict(cells.select("column", "published").rows())
+    found = _published().filter(pl.col("table") == table, pl.col("row") == row)
+    return dict(found.select("column", "published").rows())
 
 
 def test_the_tables_are_whole() -> None:
-    cells = published("echoes")
-    assert not cells.select("table", "row", "column").is_duplicated().any()
-    rows = cells.group_by("table", "row").agg(pl.col("column").sort()).sort("table", "row")
+    found = _published()
+    assert not found.select("table", "row", "column").is_duplicated().any()
+    rows = found.group_by("table", "row").agg(pl.col("column").sort()).sort("table", "row")
     languages = sorted(echoes.TEST_LANGUAGES)
     assert rows["column"].to_list() == [sorted([*languages, "avg."])] * 3 + [languages] * (2 + 8)
 
@@ -56,15 +59,15 @@ def test_table_2_is_as_section_5_2_3_describes_it() -> None:
 
 def test_table_3_is_as_section_6_describes_it() -> None:
     """Nearer to all countries for Tagalog, and correlations move by a quarter at most."""
-    cells = published("echoes").filter(pl.col("table") == 3)
-    assert cells.filter(pl.col("column") == "tl")["published"].min() > 0  # type: ignore[operator]
-    assert cells["published"].abs().max() == 0.26
-    hundredths = cells["published"] * 100
+    found = _published().filter(pl.col("table") == 3)
+    assert found.filter(pl.col("column") == "tl")["published"].min() > 0  # type: ignore[operator]
+    assert found["published"].abs().max() == 0.26
+    hundredths = found["published"] * 100
     assert (hundredths - hundredths.round()).abs().max() < 1e-9  # type: ignore[operator]
 
 
 def test_the_cell_that_the_paper_and_the_dissertation_print_differently() -> None:
-    remarked = published("echoes").filter(pl.col("remark") != "")
+    remarked = _published().filter(pl.col("remark") != "")
     assert remarked.select("table", "row", "column", "published").rows() == [(3, "PBC DE", "bn", 0.02)]
 
 
@@ -169,9 +172,14 @@ def paper_store(make_store: Callable[[dict[str, pl.DataFrame]], Path]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def reproduced(paper_store: Path) -> QueryResult:
+def made(paper_store: Path) -> Reproduction:
     with open_store(paper_store) as connection:
-        return reproduce(connection, "echoes")
+        return reproduce(connection, STUDY)
+
+
+@pytest.fixture(scope="module")
+def reproduced(made: Reproduction) -> QueryResult:
+    return made.result
 
 
 def _cell(result: QueryResult, table: int, row: str, column: str) -> dict[str, object]:
@@ -206,7 +214,7 @@ def test_cells_are_found_and_judged(
     cell = _cell(reproduced, table, row, column)
     assert cell["store"] == (None if value is None else pytest.approx(value, abs=1e-9))
     assert cell["status"] == status
-    assert (cell["commands"] is None) == (status != "not yet run")
+    assert (cell["missing"] is None) == (status != "not yet run")
 
 
 def test_a_cell_is_exact_where_it_rounds_to_what_is_printed(reproduced: QueryResult) -> None:
@@ -219,13 +227,8 @@ def test_a_mean_over_other_languages_is_not_the_papers(reproduced: QueryResult) 
     cell = _cell(reproduced, 3, "Tanzil DE", "de")
     assert (cell["store"], cell["status"]) == (0.0, "not yet run")
     assert cell["remark"] == "the store's mean is without hi,ru"
-    # the texts in Hindi and Russian are not there either
-    assert cell["commands"] == AND.join(
-        [
-            "mlv ingest corpus --source tanzil --language hi,ru --download",
-            "mlv compute finetune --model google/mt5-small --corpus tanzil --language hi --sentences 2000",
-            "mlv compute finetune --model google/mt5-small --corpus tanzil --language ru --sentences 2000",
-        ]
+    assert cell["missing"] == (
+        "google/mt5-small on tanzil in hi, 2,000 sentences; google/mt5-small on tanzil in ru, 2,000 sentences"
     )
     average = _cell(reproduced, 1, "S vs. B", "avg.")
     assert (average["status"], average["remark"]) == (
@@ -239,64 +242,63 @@ def test_people_who_were_made_up_do_not_count(paper_store: Path, tmp_path: Path)
     copy.write_bytes(paper_store.read_bytes())
     with open_store(copy, read_only=False) as connection:
         connection.execute("UPDATE survey SET illustrative = TRUE")
-        cell = _cell(reproduce(connection, "echoes"), 3, "PBC SR", "ro")
+        cell = _cell(reproduce(connection, STUDY).result, 3, "PBC SR", "ro")
     assert (cell["store"], cell["status"]) == (None, "not yet run")
-    assert str(cell["commands"]).startswith("mlv ingest survey")
+    assert str(cell["missing"]).startswith("a survey of RS")
 
 
 def test_a_number_that_is_not_defined_is_not_asked_for_again(reproduced: QueryResult) -> None:
     """All models have answers in Greek, but no profiles."""
     cell = _cell(reproduced, 3, "PBC DE", "el")
-    assert (cell["store"], cell["commands"]) == (None, None)
+    assert (cell["store"], cell["missing"]) == (None, None)
     assert cell["remark"] == "nothing is left to run, but the query has no number"
 
 
-def test_only_what_is_missing_is_to_be_run(reproduced: QueryResult) -> None:
-    assert _cell(reproduced, 1, "B vs. L", "de")["commands"] == "mlv compute probe --model google/mt5-large"
+def test_only_what_is_missing_is_named(made: Reproduction) -> None:
+    missing = {(lacking.table, lacking.cell): lacking for lacking in made.missing}
+    large = Setup("google/mt5-large")
+    cell = Cell("B vs. L", "de")
+    assert missing[1, cell] == Missing(1, cell, (large,))
     # no probes in Bengali: both models have to be asked again
-    assert _cell(reproduced, 1, "S vs. B", "bn")["commands"] == AND.join(
-        [
-            "mlv ingest probes --download",
-            "mlv compute probe --model google/mt5-small",
-            "mlv compute probe --model google/mt5-base",
-        ]
+    cell = Cell("S vs. B", "bn")
+    assert missing[1, cell] == Missing(1, cell, (Setup(SMALL), Setup(BASE)), ("bn",))
+    assert _cell(made.result, 1, *cell)["missing"] == (
+        "probes in bn; google/mt5-small, pretrained; google/mt5-base, pretrained"
     )
+    # a mean lacks what any of its languages does
+    cell = Cell("S vs. B", "avg.")
+    assert missing[1, cell].unprobed == ("bn", "fa", "id", "ms", "sr", "tl", "tr", "vi")
 
 
-def test_the_report_counts_cells_and_names_each_command_once(reproduced: QueryResult) -> None:
-    lines = list(report(reproduced, "echoes"))
+def test_every_cell_that_is_not_yet_run_says_what_it_lacks(made: Reproduction) -> None:
+    named = made.result.frame.drop_nulls("missing")
+    assert set(named["status"]) == {"not yet run"}
+    assert [str(lacking) for lacking in made.missing] == named["missing"].to_list()
+
+
+def test_the_summary_counts_cells(reproduced: QueryResult) -> None:
+    lines = list(summary(reproduced, STUDY))
     assert lines[0] == "Table 1: 1 exact, 1 within tolerance, 3 different, 37 not yet run."
-    commands = lines[lines.index("What fills the missing cells:") + 1 :]
-    # probes, Tanzil's two texts, three models, and every run again for the test languages without probes
-    assert len(commands) == len(set(commands)) == 2 + 3 + 5 + 4 + 4
-    assert commands[0] == "  mlv ingest probes --download"
-    wanted = {step for cell in reproduced.frame["commands"].drop_nulls() for step in cell.split(AND)}
-    assert {command.strip() for command in commands} == wanted
+    assert len(lines) == 3 * len(STUDY.tables)
 
 
 def test_a_store_of_other_models_has_none_of_the_cells(hand_store: Path) -> None:
     with open_store(hand_store) as connection:
-        result = reproduce(connection, "echoes")
-    assert result.frame["status"].unique().to_list() == ["not yet run"]
-    assert result.frame["store"].null_count() == result.frame.height == 172
-    assert result.frame["commands"].null_count() == 0
+        frame = reproduce(connection, STUDY).result.frame
+    assert frame["status"].unique().to_list() == ["not yet run"]
+    assert frame["store"].null_count() == frame.height == 172
+    assert frame["missing"].null_count() == 0
 
 
-def test_every_command_is_one_of_mlv(empty_store: Path) -> None:
+def test_an_empty_store_lacks_every_setup_once(empty_store: Path) -> None:
     with open_store(empty_store) as connection:
-        cells = reproduce(connection, "echoes").frame["commands"].to_list()
-    commands = {step for cell in cells for step in cell.split(AND)}
-    # probes, survey, two sources; three models; five runs on PBC with 10,000 sentences, four with 2,000, four on Tanzil
-    assert len(commands) == 4 + 3 + 5 + 4 + 4
-    for step in commands:
-        command = typer.main.get_command(app)
-        name, *rest = shlex.split(step)
-        while rest and rest[0] in getattr(command, "commands", {}):
-            command = command.commands[rest.pop(0)]  # type: ignore[attr-defined]
-        command.make_context(name, rest)
+        missing = reproduce(connection, STUDY).missing
+    # three models; five runs on PBC with 10,000 sentences, four with 2,000, four on Tanzil
+    assert len({setup for lacking in missing for setup in lacking.setups}) == 3 + 5 + 4 + 4
+    assert {lacking.country for lacking in missing} == {None, "DE", "PK", "RS", "VN"}
+    assert {language for lacking in missing for language in lacking.unprobed} == set(echoes.TEST_LANGUAGES)
 
 
-def test_an_unknown_paper_is_named() -> None:
-    with pytest.raises(UsageError, match="no paper 'echos'") as caught:
-        published("echos")
-    assert "echoes" in caught.value.hint
+def test_a_study_without_published_tables_is_refused(empty_store: Path) -> None:
+    with open_store(empty_store) as connection, pytest.raises(UsageError, match="No published tables of sharing"):
+        reproduce(connection, OTHER)

@@ -159,7 +159,7 @@ def test_questions_that_one_profile_lacks_are_left_out_of_all(study: Store, jobs
 
 def test_a_commit_enters_every_profile_once(study: Store, jobs: Jobs, trained: str) -> None:
     run = _done(study, jobs)
-    frame = query(study, "profile_projection").frame
+    frame = query(study, "profile_pca").frame
     assert frame.height == 8
     assert frame["run"].unique().to_list() == [run]
     points = pl.read_parquet(jobs.folder / run / "outputs" / "points.parquet")
@@ -183,12 +183,12 @@ def test_a_commit_enters_every_profile_once(study: Store, jobs: Jobs, trained: s
 def test_countries_alone_and_with_models(study: Store, jobs: Jobs, trained: str, people: None) -> None:
     alone = _done(study, jobs, countries=("all",))
     countries = study.execute("SELECT DISTINCT country FROM v_country_profile ORDER BY 1").fetchall()
-    frame = query(study, "profile_projection", parameters={"run": alone}).frame
+    frame = query(study, "profile_pca", parameters={"run": alone}).frame
     assert [(country,) for country in frame["country"]] == countries
     assert frame["checkpoint_id"].null_count() == frame["base_x"].null_count() == frame.height
     assert study.execute("SELECT DISTINCT score FROM pca_run").fetchall() == [(None,)]
     both = _done(study, jobs, languages=("fa",), countries=tuple(row[0] for row in countries[:2]))
-    frame = query(study, "profile_projection", parameters={"run": both}).frame
+    frame = query(study, "profile_pca", parameters={"run": both}).frame
     assert frame["country"].drop_nulls().to_list() == [row[0] for row in countries[:2]]
     assert frame["language"].drop_nulls().to_list() == ["fa", "fa"]
     assert violations(study) == []

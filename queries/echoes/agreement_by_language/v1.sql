@@ -1,0 +1,42 @@
+/*
+question = "In which test languages do checkpoints answer alike, each theme counting the same?"
+grain = """\
+A pair of checkpoints, the smaller model first, and a test language: the share of equal answers in each WVS category, \
+then the mean of the categories. Not the number of agreement, where each probe counts the same."""
+paper = "Echoes Figure 7 bottom; dissertation Table E.2"
+reason = "First version."
+parameters = ["score", "probe_set", "compared.strategies", "model", "source", "sentences", "seed", "epoch", "ci"]
+columns = [
+    "compared.checkpoint_id_a", "compared.checkpoint_a", "compared.checkpoint_id_b", "compared.checkpoint_b",
+    "language", "agreement", "categories", "probes",
+]
+intervals = ["agreement_low", "agreement_high"]
+
+[column]
+agreement = "Mean over the WVS categories of the percentage of a category's probes with equal answers."
+categories = "Categories in the mean."
+probes = "Probes that both answered, all categories together."
+*/
+WITH means AS (
+    SELECT
+        place_a, place_b, checkpoint_id_a, checkpoint_a, checkpoint_id_b, checkpoint_b, language, resample,
+        drawn_mean(100.0 * alike / probes, category, 1, resample) AS agreement,
+        count(*) AS categories,
+        sum(probes)::BIGINT AS probes
+    FROM agreement_cells($score, $probe_set, $strategies, $model, $source, $sentences, $seed, $epoch, $ci)
+    GROUP BY ALL
+)
+SELECT
+    checkpoint_id_a,
+    checkpoint_a,
+    checkpoint_id_b,
+    checkpoint_b,
+    language,
+    observed(agreement, resample) AS agreement,
+    interval_low(agreement, resample) AS agreement_low,
+    interval_high(agreement, resample) AS agreement_high,
+    observed(categories, resample) AS categories,
+    observed(probes, resample) AS probes
+FROM means
+GROUP BY place_a, place_b, checkpoint_id_a, checkpoint_a, checkpoint_id_b, checkpoint_b, language
+ORDER BY place_a, place_b, language

@@ -1,0 +1,140 @@
+/*
+question = "Do the same values shift in different test languages?"
+grain = """\
+A pretrained model, source, set of fine-tuning languages, number of sentences, epoch, settings and pair of test \
+languages, in alphabetical order, over the questions that were asked in both: the mean over the runs; and per setup a \
+row for the languages avg."""
+paper = "Echoes section 5.2.1"
+reason = "First version."
+parameters = ["score", "probe_set", "strategies", "model", "source", "sentences", "seed", "epoch", "ci"]
+columns = [
+    "model", "source", "ft_languages", "strategy", "sentences", "epoch", "settings", "compared.language_a",
+    "compared.language_b", "jaccard", "shared", "either", "runs",
+]
+intervals = ["jaccard_low", "jaccard_high"]
+
+[column]
+jaccard = """\
+Jaccard index of the two sets of shifted questions: questions that shift in both languages by those that shift in \
+either, mean over the runs; NULL where none shifts."""
+shared = "Questions that shift in both, all runs together; for avg., of all pairs."
+either = "Questions that shift in either, likewise."
+runs = "Runs that were probed in both languages; for avg., the most of any pair."
+*/
+WITH chosen AS (
+    FROM selected_checkpoints($strategies, $model, $source, $sentences, $seed, $epoch)
+),
+setups AS (
+    SELECT
+        *,
+        dense_rank() OVER (ORDER BY model, source, ft_languages, strategy, sentences, epoch, settings) AS setup
+    FROM chosen
+),
+shifts AS MATERIALIZED (
+    SELECT checkpoint_id, language, place, shifted
+    FROM shifted_answers((SELECT list(checkpoint_id) FROM chosen), $score, $probe_set)
+    JOIN (
+        SELECT question, row_number() OVER (ORDER BY question) AS place FROM v_probe_set WHERE probe_set = $probe_set
+    ) USING (question)
+),
+-- questions as bits, 60 in an integer: two languages are compared without a row for each question of every two
+blocks AS (
+    SELECT
+        checkpoint_id, language,
+        place // 60 AS block,
+        bit_or(1 << place % 60) AS answered,
+        coalesce(bit_or(1 << place % 60) FILTER (WHERE shifted), 0) AS shifted
+    FROM shifts
+    GROUP BY ALL
+),
+counts AS (
+    SELECT
+        checkpoint_id,
+        a.language AS language_a,
+        b.language AS language_b,
+        sum(bit_count(a.shifted & b.shifted))::BIGINT AS shared,
+        sum(bit_count((a.shifted | b.shifted) & a.answered & b.answered))::BIGINT AS either
+    FROM blocks a
+    JOIN blocks b USING (checkpoint_id, block)
+    WHERE a.language < b.language
+    GROUP BY ALL
+    HAVING sum(bit_count(a.answered & b.answered)) > 0
+),
+pairs AS MATERIALIZED (
+    SELECT
+        setup, language_a, language_b,
+        row_number() OVER () AS pair,
+        mean(shared / nullif(either, 0), run) AS jaccard,
+        sum(shared)::BIGINT AS shared,
+        sum(either)::BIGINT AS either,
+        count(*) AS runs
+    FROM counts
+    JOIN setups USING (checkpoint_id)
+    GROUP BY setup, language_a, language_b
+),
+-- of a question that shifts in neither, nothing counts
+vectors AS (
+    SELECT
+        checkpoint_id,
+        a.language AS language_a,
+        b.language AS language_b,
+        list_sort(list(place)) AS places,
+        in_place((a.shifted AND b.shifted)::INTEGER, place) AS in_both,
+        list(1::DOUBLE) AS in_either
+    FROM shifts a
+    JOIN shifts b USING (checkpoint_id, place)
+    WHERE a.language < b.language AND (a.shifted OR b.shifted) AND $ci
+    GROUP BY ALL
+),
+resampled AS MATERIALIZED (
+    SELECT setup, pair, resample, resampled_mean(listed_mean(times, places, in_both, in_either)) AS jaccard
+    FROM vectors
+    JOIN setups USING (checkpoint_id)
+    JOIN pairs USING (setup, language_a, language_b)
+    CROSS JOIN drawn_lists($probe_set, $ci)
+    GROUP BY setup, pair, resample
+),
+cells AS (
+    SELECT pair AS cell, * EXCLUDE (pair) FROM pairs
+    UNION ALL
+    SELECT
+        -setup, setup, 'avg.', 'avg.',
+        mean(jaccard, [language_a, language_b]),
+        sum(shared)::BIGINT,
+        sum(either)::BIGINT,
+        max(runs)
+    FROM pairs
+    GROUP BY setup
+),
+intervals AS (
+    SELECT cell, interval_low(jaccard, resample) AS jaccard_low, interval_high(jaccard, resample) AS jaccard_high
+    FROM (
+        SELECT pair AS cell, resample, jaccard FROM resampled
+        UNION ALL
+        SELECT -setup, resample, resampled_mean(jaccard) FROM resampled GROUP BY setup, resample
+    )
+    GROUP BY cell
+)
+SELECT
+    model,
+    source,
+    ft_languages,
+    strategy,
+    sentences,
+    epoch,
+    settings,
+    language_a,
+    language_b,
+    jaccard,
+    jaccard_low,
+    jaccard_high,
+    shared,
+    either,
+    runs
+FROM cells
+JOIN (
+    SELECT DISTINCT setup, model, source, ft_languages, strategy, sentences, epoch, settings FROM setups
+) USING (setup)
+LEFT JOIN intervals USING (cell)
+ORDER BY
+    model, source, strategy, ft_languages, sentences, epoch, settings, language_a = 'avg.', language_a, language_b

@@ -1,0 +1,122 @@
+/*
+question = "Do the same questions shift whatever language a model is fine-tuned on?"
+grain = """\
+A pretrained model, source, number of sentences, epoch, settings and test language, over the monolingual runs in two \
+fine-tuning languages or more that share a seed, and over the questions that all of them answered: the mean over the \
+seeds; and per setup a row for the language avg."""
+paper = "Echoes section 5.2.1"
+reason = "First version."
+parameters = ["score", "probe_set", "model", "source", "sentences", "seed", "epoch", "ci"]
+columns = [
+    "model", "source", "sentences", "epoch", "settings", "language", "uniqueness", "shifted", "ft_languages", "seeds",
+    "questions",
+]
+intervals = ["uniqueness_low", "uniqueness_high", "seed_sd"]
+
+[column]
+language = "Test language; avg. for the mean of the rows above it."
+uniqueness = """\
+Of the questions that shift under at least one fine-tuning language, percentage that shift under exactly one: mean \
+over the seeds; NULL where none shifts."""
+shifted = "Questions that shift under at least one fine-tuning language, all seeds together; for avg., of all rows."
+ft_languages = "Fine-tuning languages that are compared, comma-separated."
+seeds = "Seeds; for avg., the most of any row."
+questions = "Questions that all of a seed's runs answered, all seeds together; for avg., of all rows."
+seed_sd = "Standard deviation over the seeds, of a sample; NULL of a single seed, and for avg."
+*/
+WITH runs AS (
+    SELECT
+        *,
+        dense_rank() OVER (ORDER BY model, source, sentences, epoch, settings, seed) AS setup,
+        dense_rank() OVER (PARTITION BY model, source, sentences, epoch, settings, seed ORDER BY ft_languages) - 1 AS bit
+    FROM selected_checkpoints(['monolingual'], $model, $source, $sentences, $seed, $epoch)
+),
+-- fine-tuning languages as bits. Runs of one language and seed count as one, under which a question shifts if it does in
+-- any of them
+probes AS MATERIALIZED (
+    SELECT
+        setup, probe_id,
+        bit_or(1::HUGEINT << bit::HUGEINT) AS answered,
+        coalesce(bit_or(1::HUGEINT << bit::HUGEINT) FILTER (WHERE shifted), 0) AS shifted
+    FROM shifted_answers((SELECT list(checkpoint_id) FROM runs), $score, $probe_set)
+    JOIN runs USING (checkpoint_id)
+    GROUP BY setup, probe_id
+),
+cells AS MATERIALIZED (
+    SELECT setup, language, bit_or(answered) AS bits, row_number() OVER (ORDER BY setup, language) AS cell
+    FROM probes
+    JOIN v_probe USING (probe_id)
+    GROUP BY setup, language
+    HAVING bit_count(bit_or(answered)) > 1
+),
+compared AS (
+    SELECT
+        cell, language, model, source, sentences, epoch, settings, seed,
+        list(DISTINCT ft_languages ORDER BY ft_languages) AS ft_languages
+    FROM cells
+    JOIN runs USING (setup)
+    WHERE bits >> bit::HUGEINT & 1 = 1
+    GROUP BY ALL
+),
+questions AS MATERIALIZED (
+    SELECT cell, question, bit_count(shifted) AS shifting
+    FROM probes
+    JOIN v_probe USING (probe_id)
+    JOIN cells USING (setup, language)
+    WHERE answered = bits
+),
+counts AS (
+    SELECT
+        cell, resample,
+        coalesce(sum(times) FILTER (WHERE shifting = 1), 0)::BIGINT AS once,
+        coalesce(sum(times) FILTER (WHERE shifting > 0), 0)::BIGINT AS shifted,
+        count(*) AS questions
+    FROM questions
+    JOIN drawn_questions($probe_set, $ci) USING (question)
+    GROUP BY cell, resample
+),
+means AS (
+    SELECT
+        model, source, sentences, epoch, settings, language, resample,
+        drawn_mean(100.0 * once / nullif(shifted, 0), seed, 1, resample) AS uniqueness,
+        stddev_samp(100.0 * once / nullif(shifted, 0) ORDER BY seed) FILTER (WHERE resample = 0) AS seed_sd,
+        sum(shifted)::BIGINT AS shifted,
+        list_sort(list_distinct(flatten(list(ft_languages)))) AS ft_languages,
+        count(*) AS seeds,
+        sum(questions)::BIGINT AS questions
+    FROM counts
+    JOIN compared USING (cell)
+    GROUP BY ALL
+),
+rows AS (
+    FROM means
+    UNION ALL
+    SELECT
+        model, source, sentences, epoch, settings, 'avg.', resample,
+        drawn_mean(uniqueness, language, 1, resample),
+        NULL,
+        sum(shifted)::BIGINT,
+        list_sort(list_distinct(flatten(list(ft_languages)))),
+        max(seeds),
+        sum(questions)::BIGINT
+    FROM means
+    GROUP BY ALL
+)
+SELECT
+    model,
+    source,
+    sentences,
+    epoch,
+    settings,
+    language,
+    observed(uniqueness, resample) AS uniqueness,
+    interval_low(uniqueness, resample) AS uniqueness_low,
+    interval_high(uniqueness, resample) AS uniqueness_high,
+    observed(seed_sd, resample) AS seed_sd,
+    observed(shifted, resample) AS shifted,
+    array_to_string(observed(ft_languages, resample), ',') AS ft_languages,
+    observed(seeds, resample) AS seeds,
+    observed(questions, resample) AS questions
+FROM rows
+GROUP BY model, source, sentences, epoch, settings, language
+ORDER BY model, source, sentences, epoch, settings, language = 'avg.', language

@@ -1,0 +1,275 @@
+/*
+question = "Do relations between a model's languages mirror those between the countries where they are spoken?"
+grain = "A checkpoint (pretrained, or the last of its run), over the pairs of its test languages."
+paper = "Echoes section 6 and Figures 5 and 12"
+reason = "First version."
+parameters = [
+    "score", "probe_set", "survey", "weighting", "compared.strategies", "model", "source", "sentences", "seed", "epoch",
+    "permutations", "draw", "ci",
+]
+columns = [
+    "checkpoint.checkpoint_id", "checkpoint.checkpoint", "checkpoint.model", "checkpoint.source",
+    "checkpoint.ft_languages", "checkpoint.strategy", "checkpoint.sentences", "checkpoint.seed", "checkpoint.epoch",
+    "settings", "similarity", "languages", "rho", "n", "p_value",
+]
+intervals = ["similarity_low", "similarity_high", "rho_low", "rho_high", "p_holm"]
+
+[parameter.strategies]
+about = "Only checkpoints made in one of these ways."
+default = ["pretrained", "monolingual", "multilingual", "continued"]
+
+[parameter.permutations]
+type = "integer"
+about = "How many permutations of the languages the p-value is from."
+default = 9999
+
+[parameter.draw]
+type = "integer"
+about = "Number of the draw of permutations; another one gives another p-value by chance."
+default = 0
+
+[column]
+settings = "How the run was trained; NULL for a pretrained model."
+similarity = """\
+Mean cosine of the profiles of two test languages, each over the questions that both have: the lower, the more \
+distinct the profiles."""
+languages = "Test languages that the checkpoint was probed in."
+rho = """\
+Spearman's correlation of the cosine dissimilarities of the profiles of two languages with those of the profiles of \
+their countries, the mean profile where a language has several; ties share their average rank; NULL where one side is \
+constant."""
+n = "Pairs of languages in the correlation: those whose countries the survey has."
+p_value = """\
+Two-sided p-value of rho by a Mantel test: share of the permutations of the languages, the one as it is among them, \
+that give a rho at least as far from 0; not corrected for the number of rows. NULL where languages share no question."""
+p_holm = "p_value corrected for the number of rows after Holm."
+*/
+WITH chosen AS (
+    FROM selected_checkpoints($strategies, $model, $source, $sentences, $seed, $epoch)
+),
+profiles AS (
+    SELECT checkpoint_id, language, question, p_first
+    FROM v_model_profile
+    JOIN v_probe_set USING (collection, question)
+    WHERE score = $score AND probe_set = $probe_set AND checkpoint_id IN (SELECT checkpoint_id FROM chosen)
+),
+people AS (
+    SELECT language, question, mean(p_first, country) AS p_first
+    FROM v_country_profile
+    JOIN v_probe_set USING (question)
+    JOIN v_language_country USING (country)
+    WHERE survey = $survey
+      AND weighting = $weighting
+      AND probe_set = $probe_set
+      AND language IN (SELECT language FROM profiles)
+    GROUP BY ALL
+),
+places AS (
+    SELECT question, (row_number() OVER (ORDER BY question))::SMALLINT AS place
+    FROM v_probe_set
+    WHERE probe_set = $probe_set
+),
+vectors AS MATERIALIZED (
+    SELECT checkpoint_id, language, list_sort(list(place)) AS places, in_order(p_first, place) AS vector
+    FROM profiles
+    JOIN places USING (question)
+    GROUP BY ALL
+),
+model_pairs AS MATERIALIZED (
+    SELECT
+        checkpoint_id,
+        a.language AS language_a,
+        b.language AS language_b,
+        CASE
+            WHEN a.places = b.places THEN a.places
+            ELSE list_sort(list_intersect(a.places, b.places))
+        END AS common,
+        listed_cosine(values_at(common, a.places, a.vector), values_at(common, b.places, b.vector)) AS similarity
+    FROM vectors a
+    JOIN vectors b USING (checkpoint_id)
+    WHERE a.language < b.language AND len(common) > 0
+),
+people_pairs AS (
+    SELECT
+        a.language AS language_a,
+        b.language AS language_b,
+        cosine(a.p_first, b.p_first, question) AS similarity
+    FROM people a
+    JOIN people b USING (question)
+    WHERE a.language < b.language
+    GROUP BY ALL
+),
+-- ranks of the dissimilarities, twice the average: an integer is exact. Rounded, so that pairs that are equally alike
+-- share a rank.
+ranked AS (
+    SELECT
+        checkpoint_id, language_a, language_b,
+        rank() OVER m + count(*) OVER m AS model_rank,
+        rank() OVER p + count(*) OVER p AS people_rank
+    FROM model_pairs a
+    JOIN people_pairs b USING (language_a, language_b)
+    WHERE a.similarity IS NOT NULL AND b.similarity IS NOT NULL
+    WINDOW
+        m AS (PARTITION BY checkpoint_id ORDER BY round(a.similarity, 12) DESC),
+        p AS (PARTITION BY checkpoint_id ORDER BY round(b.similarity, 12) DESC)
+),
+observed AS (
+    SELECT
+        checkpoint_id,
+        spearman_rho(model_rank, people_rank) AS rho,
+        count(*) AS n,
+        list_sort(list_distinct(list(language_a) || list(language_b))) AS languages,
+        in_order(model_rank::DOUBLE, [language_a, language_b]) AS model_ranks,
+        in_order(people_rank::DOUBLE, [language_a, language_b]) AS people_ranks,
+        list_sum(model_ranks) ** 2 AS square,
+        abs(n * list_inner_product(model_ranks, people_ranks) - square) AS distance
+    FROM ranked
+    GROUP BY checkpoint_id
+),
+-- checkpoints with the same languages share the countries' ranks and their permutations
+maps AS MATERIALIZED (
+    SELECT languages, people_ranks, row_number() OVER () AS map
+    FROM observed
+    WHERE n = len(languages) * (len(languages) - 1) / 2
+    GROUP BY ALL
+),
+permuted AS (
+    FROM mantel_ranks(
+        (SELECT list({'key': map, 'languages': languages, 'ranks': people_ranks}) FROM maps), $permutations, $draw
+    )
+),
+-- the sums of ranks stay the same whatever the permutation, so rho goes with the sum of their products
+tests AS (
+    SELECT
+        checkpoint_id,
+        (1 + count(*) FILTER (WHERE abs(n * list_inner_product(model_ranks, p.ranks) - square) >= distance))
+        / (1 + count(*)) AS p_value
+    FROM observed o
+    JOIN maps m USING (languages, people_ranks)
+    JOIN permuted p USING (map)
+    WHERE rho IS NOT NULL
+    GROUP BY checkpoint_id
+),
+probed AS (
+    SELECT checkpoint_id, count(DISTINCT language) AS languages FROM profiles GROUP BY checkpoint_id
+),
+distinctness AS (
+    SELECT checkpoint_id, mean(similarity, [language_a, language_b]) AS similarity
+    FROM model_pairs
+    GROUP BY checkpoint_id
+),
+questions AS (
+    SELECT question FROM v_probe_set WHERE probe_set = $probe_set AND $ci
+),
+draws AS (
+    FROM drawn_lists($probe_set, $ci)
+),
+resampled_models AS (
+    SELECT
+        checkpoint_id, language_a, language_b, resample,
+        weighted_cosine(times, x_y, x_x, y_y) AS similarity
+    FROM (
+        SELECT
+            checkpoint_id, language_a, language_b,
+            list(coalesce(x * y, 0) ORDER BY question) AS x_y,
+            list(coalesce(x * x, 0) ORDER BY question) AS x_x,
+            list(coalesce(y * y, 0) ORDER BY question) AS y_y
+        FROM (SELECT DISTINCT checkpoint_id, language_a, language_b FROM model_pairs)
+        CROSS JOIN questions
+        LEFT JOIN (
+            SELECT checkpoint_id, a.language AS language_a, b.language AS language_b, question, a.p_first AS x, b.p_first AS y
+            FROM profiles a
+            JOIN profiles b USING (checkpoint_id, question)
+        ) USING (checkpoint_id, language_a, language_b, question)
+        GROUP BY ALL
+    )
+    CROSS JOIN draws
+),
+resampled_people AS (
+    SELECT
+        language_a, language_b, resample,
+        weighted_cosine(times, x_y, x_x, y_y) AS similarity
+    FROM (
+        SELECT
+            language_a, language_b,
+            list(coalesce(x * y, 0) ORDER BY question) AS x_y,
+            list(coalesce(x * x, 0) ORDER BY question) AS x_x,
+            list(coalesce(y * y, 0) ORDER BY question) AS y_y
+        FROM (SELECT DISTINCT language_a, language_b FROM people_pairs)
+        CROSS JOIN questions
+        LEFT JOIN (
+            SELECT a.language AS language_a, b.language AS language_b, question, a.p_first AS x, b.p_first AS y
+            FROM people a
+            JOIN people b USING (question)
+        ) USING (language_a, language_b, question)
+        GROUP BY ALL
+    )
+    CROSS JOIN draws
+),
+resampled_ranks AS (
+    SELECT
+        checkpoint_id, resample,
+        rank() OVER m + count(*) OVER m AS model_rank,
+        rank() OVER p + count(*) OVER p AS people_rank
+    FROM resampled_models a
+    JOIN resampled_people b USING (language_a, language_b, resample)
+    WHERE a.similarity IS NOT NULL AND b.similarity IS NOT NULL
+    WINDOW
+        m AS (PARTITION BY checkpoint_id, resample ORDER BY round(a.similarity, 12) DESC),
+        p AS (PARTITION BY checkpoint_id, resample ORDER BY round(b.similarity, 12) DESC)
+),
+similarity_intervals AS (
+    SELECT
+        checkpoint_id,
+        interval_low(similarity, resample) AS similarity_low,
+        interval_high(similarity, resample) AS similarity_high
+    FROM (
+        SELECT checkpoint_id, resample, drawn_mean(similarity, language_a, 1, resample) AS similarity
+        FROM resampled_models
+        GROUP BY ALL
+    )
+    GROUP BY checkpoint_id
+),
+rho_intervals AS (
+    SELECT
+        checkpoint_id,
+        interval_low(rho, resample) AS rho_low,
+        interval_high(rho, resample) AS rho_high
+    FROM (
+        SELECT checkpoint_id, resample, spearman_rho(model_rank, people_rank) AS rho FROM resampled_ranks GROUP BY ALL
+    )
+    GROUP BY checkpoint_id
+),
+steps AS (
+    SELECT *, holm_step(p_value) AS step FROM tests
+)
+SELECT
+    checkpoint_id,
+    checkpoint_name(k.model, k.run, k.epoch) AS checkpoint,
+    k.model,
+    k.source,
+    k.ft_languages,
+    k.strategy,
+    k.sentences,
+    k.seed,
+    k.epoch,
+    k.settings,
+    d.similarity,
+    s.similarity_low,
+    s.similarity_high,
+    p.languages,
+    o.rho,
+    r.rho_low,
+    r.rho_high,
+    coalesce(o.n, 0) AS n,
+    t.p_value,
+    holm(t.step, t.p_value) AS p_holm
+FROM probed p
+JOIN chosen k USING (checkpoint_id)
+LEFT JOIN distinctness d USING (checkpoint_id)
+LEFT JOIN observed o USING (checkpoint_id)
+LEFT JOIN steps t USING (checkpoint_id)
+LEFT JOIN similarity_intervals s USING (checkpoint_id)
+LEFT JOIN rho_intervals r USING (checkpoint_id)
+ORDER BY
+    k.model, k.source NULLS FIRST, k.strategy, k.ft_languages, k.sentences, k.seed, k.epoch, k.run, k.digest

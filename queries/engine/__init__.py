@@ -1,0 +1,1 @@
+"""What runs a query and holds its result: knows no study, no figure and no page."""

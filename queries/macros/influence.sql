@@ -1,0 +1,139 @@
+-- Influence runs, what they trace, and the examples that count most.
+
+-- Influence runs; the parameters restrict where they are not NULL. seed is the traced run's. Runs that
+-- differ in settings, attribution or tracing are not alike; the three say all that counts of their specifications.
+CREATE OR REPLACE TEMP MACRO selected_influence_runs(
+    wanted_run, wanted_model, wanted_source, wanted_method, wanted_sentences, wanted_seed
+) AS TABLE
+    SELECT
+        i.run,
+        i.traced_run,
+        i.model,
+        i.source,
+        i.ft_languages,
+        i.strategy,
+        i.sentences,
+        i.traced_seed AS seed,
+        i.settings,
+        i.attribution,
+        i.quantity,
+        i.tracing,
+        i.examples
+    FROM v_influence_run i
+    WHERE matches(wanted_run, i.run)
+      AND matches(wanted_model, i.model)
+      AND matches(wanted_source, i.source)
+      AND matches(wanted_method, i.method)
+      AND matches(wanted_sentences, i.sentences)
+      AND matches(wanted_seed, i.traced_seed);
+
+-- Validation runs; the parameters restrict where they are not NULL. seed is the traced run's.
+CREATE OR REPLACE TEMP MACRO selected_validation_runs(
+    wanted_run, wanted_model, wanted_source, wanted_sentences, wanted_seed
+) AS TABLE
+    SELECT run, traced_run, model, source, ft_languages, sentences, traced_seed AS seed, quantity
+    FROM v_validation_run
+    WHERE matches(wanted_run, run)
+      AND matches(wanted_model, model)
+      AND matches(wanted_source, source)
+      AND matches(wanted_sentences, sentences)
+      AND matches(wanted_seed, traced_seed);
+
+-- Targets of influence runs: those traced by all checkpoints together, or those by single epochs' checkpoints.
+-- wanted_shifted restricts where it is not NULL. A target is one row as it is; the grouping tells DuckDB how few there
+-- are, so that it keeps them and not the rankings in memory when it joins the two.
+CREATE OR REPLACE TEMP MACRO selected_targets(influence_runs, by_epoch, wanted_shifted) AS TABLE
+    SELECT
+        influence_target_id,
+        any_value(run) AS run,
+        any_value(language) AS language,
+        any_value(question) AS question,
+        any_value(epoch) AS epoch
+    FROM (
+        SELECT influence_target_id, run, language, question, epoch FROM v_traced_probe WHERE wanted_shifted IS NULL
+        UNION ALL
+        SELECT influence_target_id, run, language, question, epoch FROM v_influence_target WHERE shifted = wanted_shifted
+    )
+    WHERE run IN (SELECT unnest(influence_runs)) AND (epoch IS NOT NULL) = by_epoch
+    GROUP BY influence_target_id;
+
+-- The questions that influence runs trace: once each as resample 0, and as often as a resample of the run's probe set
+-- has them where those are wanted.
+CREATE OR REPLACE TEMP MACRO drawn_targets(influence_runs, with_resamples) AS TABLE
+    SELECT DISTINCT run, question, 0 AS resample, 1 AS times
+    FROM v_traced_probe
+    WHERE run IN (SELECT unnest(influence_runs))
+    UNION ALL
+    SELECT r.run, question, resample, times
+    FROM v_run r
+    JOIN v_resample ON probe_set = json_extract_string(r.spec, '$.probe_set')
+    WHERE r.run IN (SELECT unnest(influence_runs)) AND with_resamples;
+
+-- The questions that influence runs trace, with their places in the lists of traced_draws; no rows where not wanted.
+CREATE OR REPLACE TEMP MACRO traced_places(influence_runs, with_resamples) AS TABLE
+    SELECT run, probe_set, question, dense_rank() OVER (ORDER BY probe_set, question) AS place
+    FROM (
+        SELECT DISTINCT run, json_extract_string(r.spec, '$.probe_set') AS probe_set, question
+        FROM v_traced_probe
+        JOIN v_run r USING (run)
+        WHERE with_resamples AND run IN (SELECT unnest(influence_runs))
+    );
+
+-- Per resample, how often each of these questions was drawn, in the order of their places.
+CREATE OR REPLACE TEMP MACRO traced_draws(influence_runs, with_resamples) AS TABLE
+    SELECT resample, list(coalesce(times, 0)::DOUBLE ORDER BY place) AS times
+    FROM (SELECT DISTINCT resample FROM v_resample WHERE with_resamples)
+    CROSS JOIN (SELECT DISTINCT probe_set, question, place FROM traced_places(influence_runs, with_resamples))
+    LEFT JOIN v_resample USING (probe_set, question, resample)
+    GROUP BY resample;
+
+-- Per target, direction and fine-tuning language: the percentage of the k most influential examples that are in it. All
+-- that are stored were counted when they were; fewer are counted here. The last three parameters restrict where they are
+-- not NULL.
+CREATE OR REPLACE TEMP MACRO influence_shares(
+    influence_runs, by_epoch, wanted_shifted, wanted_direction, wanted_k
+) AS TABLE
+    WITH targets AS (
+        FROM selected_targets(influence_runs, by_epoch, wanted_shifted)
+    ),
+    -- counted by key: names go to the few rows that are left
+    lists AS (
+        SELECT influence_target_id, direction, histogram(e.language) AS languages, count(*) AS ranked
+        FROM v_influence_ranking
+        LEFT JOIN v_training_example e USING (training_example_id)
+        JOIN targets USING (influence_target_id)
+        WHERE rank <= wanted_k
+        GROUP BY ALL
+    ),
+    trained AS (
+        SELECT run, unnest(string_split(ft_languages, ',')) AS ft_language FROM v_influence_run
+    ),
+    counts AS (
+        SELECT influence_target_id, direction, train_language AS ft_language, ranked, examples
+        FROM v_influence_language
+        WHERE wanted_k IS NULL
+        UNION ALL
+        SELECT influence_target_id, direction, ft_language, ranked, coalesce(languages[ft_language], 0)
+        FROM lists
+        JOIN targets USING (influence_target_id)
+        JOIN trained USING (run)
+    )
+    SELECT run, language, question, epoch, direction, ft_language, 100.0 * examples / ranked AS share
+    FROM counts
+    JOIN targets USING (influence_target_id)
+    WHERE matches(wanted_direction, direction);
+
+-- influence_shares as lists, for listed_mean: per run, direction, test and fine-tuning language, the percentages of all
+-- targets in the order of their questions; places and weights only where resamples are wanted.
+CREATE OR REPLACE TEMP MACRO listed_shares(
+    influence_runs, wanted_shifted, wanted_direction, wanted_k, with_resamples
+) AS TABLE
+    SELECT
+        run, direction, language, ft_language,
+        list_sort(list(place) FILTER (WHERE with_resamples)) AS places,
+        in_order(share, question) AS percentages,
+        list(1::DOUBLE) FILTER (WHERE with_resamples) AS weights,
+        count(*) AS targets
+    FROM influence_shares(influence_runs, FALSE, wanted_shifted, wanted_direction, wanted_k)
+    LEFT JOIN traced_places(influence_runs, with_resamples) USING (run, question)
+    GROUP BY run, direction, language, ft_language;

@@ -1,0 +1,32 @@
+"""The sentences of H that take more than the span of a value."""
+
+import polars as pl
+
+from mlv.queries.sentences import behind, cell, number, place, span
+
+
+def influence_mean(rows: pl.DataFrame) -> str:
+    """The ends of the mean score, which has no unit that decimals would suit."""
+    ends = [rows.sort("influence", maintain_order=True).row(at, named=True) for at in (0, -1)]
+    low, high = (f"{end['influence']:.1e}".replace("-", "\N{MINUS SIGN}") + f" ({place(end, rows)})" for end in ends)
+    return f"The mean score goes from {low} to {high} over {rows.height:,} cells{behind(rows, 'targets', 'probes')}."
+
+
+def influence_quality(rows: pl.DataFrame) -> str:
+    """The best prediction of retraining."""
+    best = rows.drop_nulls("rho").sort("rho", maintain_order=True).row(-1, named=True)
+    z = "" if best["z"] is None else f", {number(best['z'], '', 1)} null standard deviations above chance"
+    return (
+        f"The best prediction of retraining has rho {cell(best, rows, 'rho', '', 2)}{z}, over {best['targets']} "
+        f"probes and {best['n']} retrained models."
+    )
+
+
+def influence_by_epoch(rows: pl.DataFrame) -> str:
+    """The span of the shares, and how many steps between epochs are told from none."""
+    tested = rows.drop_nulls("wilcoxon_p")
+    significant = tested.filter(pl.col("wilcoxon_p") < 0.05).height
+    return (
+        f"The shares go {span(rows, 'contribution')}; {significant:,} of {tested.height:,} steps between epochs have "
+        "p < 0.05 before any correction for their number."
+    )

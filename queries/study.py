@@ -1,0 +1,86 @@
+"""A study as rows: for each query its place in the paper, its figure and sentence, and what fills it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from mlv.queries.figures.drawing import Draw
+from mlv.queries.published import PublishedTable
+from mlv.queries.sentences import Sentence
+
+
+@dataclass(frozen=True)
+class Need:
+    """What would give a query rows: in words, and a command that does it or tells how."""
+
+    words: str
+    command: str
+
+
+TRACING = Need("Trace a run's examples", "mlv compute influence RUN")
+RETRAINING = Need("Train a run again on parts of its examples", "mlv compute validate-influence RUN")
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A table or figure of a study: a query, and what is made of its rows."""
+
+    query: str
+    """Name."""
+
+    place: str
+    """In the paper."""
+
+    needs: Need
+    """What fills it when it is empty."""
+
+    figure: Draw | None = None
+    sentence: Sentence | None = None
+    published: PublishedTable | None = None
+    """The paper's own numbers."""
+
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Where it is not the query's defaults."""
+
+    suffix: str = ""
+    """Tells topics of one query apart in file names."""
+
+    @property
+    def key(self) -> str:
+        """Name of its files and anchor."""
+        return f"{self.query}-{self.suffix}" if self.suffix else self.query
+
+
+@dataclass(frozen=True)
+class Section:
+    """Topics under a heading."""
+
+    title: str
+    topics: tuple[Topic, ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study, in the order of a report."""
+
+    code: str
+    """Name of its folder of queries, and of its study file if it has one."""
+
+    title: str
+    paper: str
+    """Title of its paper."""
+
+    sections: tuple[Section, ...]
+    as_in_paper: pl.Expr = field(default_factory=lambda: pl.lit(True))
+    """Whether a column ``settings`` of a run is as in the paper."""
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """Those of all sections."""
+        return tuple(topic for section in self.sections for topic in section.topics)
+
+    @property
+    def tables(self) -> tuple[PublishedTable, ...]:
+        """The paper's tables whose numbers are here."""
+        return tuple(topic.published for topic in self.topics if topic.published)

@@ -1,0 +1,173 @@
+"""The macros, against scipy and closed forms."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+import pytest
+from scipy import stats
+
+from mlv.queries.echoes.published import AS_IN_PAPER
+from mlv.queries.engine.macros import macro_bodies, subject_sql
+from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.settings import words
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """The macros that need no store."""
+    with duckdb.connect() as connection:
+        connection.execute(subject_sql("statistics"))
+        connection.execute(macro_bodies()["attribution_name"])
+        yield connection
+
+
+def _one(connection: duckdb.DuckDBPyConnection, sql: str, **parameters: Any) -> Any:
+    row = connection.execute(sql, parameters).fetchone()
+    return None if row is None else row[0]
+
+
+def _spearman(connection: duckdb.DuckDBPyConnection, x: list[float], y: list[float]) -> tuple[Any, ...]:
+    """rho and p of two columns, ranked as profile_correlations does."""
+    connection.register("given", pl.DataFrame({"x": x, "y": y}))
+    row = connection.execute(
+        """
+        WITH ranked AS (
+            SELECT rank() OVER a + count(*) OVER a AS rx, rank() OVER b + count(*) OVER b AS ry
+            FROM given WINDOW a AS (ORDER BY x), b AS (ORDER BY y)
+        ),
+        correlation AS (SELECT spearman_rho(rx, ry) AS rho, count(*) AS n FROM ranked)
+        SELECT rho, spearman_p(rho, n) FROM correlation
+        """
+    ).fetchone()
+    assert row is not None
+    return tuple(row)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_spearman_with_ties_is_scipys(connection: duckdb.DuckDBPyConnection, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(3, 300))
+    x = rng.integers(0, rng.integers(2, 2 * n), n) / 7
+    y = np.where(rng.random(n) < 0.5, x, rng.integers(0, n, n) / 7)
+    if len(set(x)) == 1 or len(set(y)) == 1:
+        x, y = np.arange(n) / 7, np.arange(n) % 2 / 7
+    rho, p = _spearman(connection, x.tolist(), y.tolist())
+    expected = stats.spearmanr(x, y)
+    assert rho == pytest.approx(expected.statistic, abs=1e-14)
+    assert p == pytest.approx(expected.pvalue, rel=1e-9, abs=1e-300)
+
+
+def test_equal_and_opposite_order_are_exact(connection: duckdb.DuckDBPyConnection) -> None:
+    values = [0.1, 0.4, 0.4, 0.2, 0.9, 0.9, 0.9]
+    assert _spearman(connection, values, [math.exp(v) for v in values]) == (1.0, 0.0)
+    assert _spearman(connection, values, [-v for v in values]) == (-1.0, 0.0)
+
+
+@pytest.mark.parametrize("y", [[0.5, 0.5, 0.5], [0.5]])
+def test_spearman_of_a_constant_is_null(connection: duckdb.DuckDBPyConnection, y: list[float]) -> None:
+    assert _spearman(connection, [0.1, 0.2, 0.3][: len(y)], y) == (None, None)
+
+
+def test_two_pairs_have_no_p_value(connection: duckdb.DuckDBPyConnection) -> None:
+    assert _spearman(connection, [0.1, 0.2], [0.3, 0.4]) == (1.0, None)
+
+
+def test_p_value_is_students_t(connection: duckdb.DuckDBPyConnection) -> None:
+    """Over rho from hardly any to nearly perfect correlation, relative to scipy's tail of Student's t."""
+    size = 4000
+    rng = np.random.default_rng(7)
+    frame = pl.DataFrame({"n": rng.integers(3, 1000, size), "rho": rng.uniform(-1, 1, size) ** 3})
+    connection.register("given", frame)
+    got = connection.execute("SELECT spearman_p(rho, n) AS p FROM given").pl()["p"].to_numpy()
+    rho, freedom = frame["rho"].to_numpy(), frame["n"].to_numpy() - 2
+    expected = 2 * stats.t.sf(np.abs(rho) * np.sqrt(freedom / ((1 - rho) * (1 + rho))), freedom)
+    assert np.max(np.abs(got - expected)) < 1e-10
+    large = expected > 1e-250
+    assert np.max(np.abs(got[large] / expected[large] - 1)) < 1e-9
+    assert ((got >= 0) & (got <= 1)).all()
+
+
+@pytest.mark.parametrize("rho", [0.0, 1e-9, 0.3, -0.6, 0.999999])
+def test_p_value_of_four_pairs_has_a_closed_form(connection: duckdb.DuckDBPyConnection, rho: float) -> None:
+    p = _one(connection, "SELECT spearman_p($rho::DOUBLE, 4)", rho=rho)
+    assert p == pytest.approx(1 - abs(rho), rel=1e-12)
+
+
+def test_mean_does_not_depend_on_the_order_of_rows(connection: duckdb.DuckDBPyConnection) -> None:
+    values = [0.1, 1e16, -1e16, 0.7, 1e-9]
+    means = set()
+    for shift in range(len(values)):
+        rows = list(enumerate(values))[shift:] + list(enumerate(values))[:shift]
+        connection.register("given", pl.DataFrame(rows, schema=["place", "value"], orient="row"))
+        means.add(_one(connection, "SELECT mean(value, place) FROM given"))
+    assert len(means) == 1
+
+
+def test_cosine(connection: duckdb.DuckDBPyConnection) -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.random(237), rng.random(237)
+    connection.register("given", pl.DataFrame({"x": x, "y": y}).with_row_index("place"))
+    expected = x @ y / np.linalg.norm(x) / np.linalg.norm(y)
+    assert _one(connection, "SELECT cosine(x, y, place) FROM given") == pytest.approx(expected, abs=1e-15)
+
+
+def test_cosine_of_no_length_is_null(connection: duckdb.DuckDBPyConnection) -> None:
+    assert _one(connection, "SELECT cosine(x, 0::DOUBLE, x) FROM (VALUES (0.5::DOUBLE), (0.1)) t(x)") is None
+
+
+def test_normal_tail_is_scipys(connection: duckdb.DuckDBPyConnection) -> None:
+    """Either side of 3, where series and continued fraction meet, and as far as a double reaches."""
+    z = np.concatenate([np.linspace(-5, 5, 4001), np.linspace(5, 37, 500), [np.nextafter(3, 0), 3]])
+    connection.register("given", pl.DataFrame({"z": z}))
+    got = connection.execute("SELECT normal_p(z) AS p FROM given").pl()["p"].to_numpy()
+    assert np.max(np.abs(got / (2 * stats.norm.sf(np.abs(z))) - 1)) < 1e-12
+    assert _one(connection, "SELECT normal_p(0::DOUBLE)") == 1
+
+
+def _wilcoxon(connection: duckdb.DuckDBPyConnection, differences: list[int]) -> Any:
+    """p of paired differences, ranked as influence_by_epoch does."""
+    connection.register("given", pl.DataFrame({"d": differences}))
+    return _one(
+        connection,
+        """
+        WITH ranked AS (
+            SELECT d, rank() OVER w + count(*) OVER w AS twice_rank, count(*) OVER w - rank() OVER w + 1 AS tied
+            FROM given
+            WHERE d <> 0
+            WINDOW w AS (ORDER BY abs(d))
+        ),
+        test AS (SELECT signed_rank_z(d, twice_rank, tied) AS z FROM ranked)
+        SELECT normal_p(z) FROM test
+        """,
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_signed_ranks_with_ties_and_zeros_are_scipys(connection: duckdb.DuckDBPyConnection, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, rng.integers(1, 40), int(rng.integers(1, 300))) - int(rng.integers(0, 20))
+    values = np.append(values, 1)
+    expected = stats.wilcoxon(values, zero_method="wilcox", correction=False, method="approx").pvalue
+    assert _wilcoxon(connection, values.tolist()) == pytest.approx(expected, rel=1e-10)
+
+
+def test_signed_ranks_by_hand(connection: duckdb.DuckDBPyConnection) -> None:
+    # Ranks 1 to 4, the second negative: 8 against 5 expected, variance 4 x 5 x 9 / 24 = 7.5.
+    z = (8 - 5) / math.sqrt(7.5)
+    assert _wilcoxon(connection, [1, -2, 0, 3, 4]) == pytest.approx(math.erfc(z / math.sqrt(2)), rel=1e-12)
+    assert _wilcoxon(connection, [3, -3]) == 1
+    assert _wilcoxon(connection, [0, 0]) is None
+
+
+@pytest.mark.parametrize("name", [*FinetuneSpec.default_settings(), "a_setting_of_later"])
+def test_a_run_is_as_in_the_paper_only_with_all_of_its_settings(name: str) -> None:
+    default = FinetuneSpec.default_settings()
+    changed = " ".join(words({**default, name: "other"}))
+    left_open = name in {"max_tokens", "precision"}
+    for settings, fits in ((" ".join(words(default)), True), (changed, left_open), ("", False), (None, False)):
+        frame = pl.DataFrame({"settings": [settings]}, schema={"settings": pl.String})
+        assert frame.select(AS_IN_PAPER).item() is fits
