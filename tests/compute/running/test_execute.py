@@ -128,7 +128,7 @@ def test_an_unknown_error_is_not_dressed_up(
     probe_job: Plan, options: ExecuteOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = probe_job(tmp_path)
-    monkeypatch.setattr(scoring, "score", failing(ZeroDivisionError("a bug")))
+    monkeypatch.setattr(probe, "score", failing(ZeroDivisionError("a bug")))
     with pytest.raises(ZeroDivisionError):
         execute.execute(job.path, options)
     assert job.read_json("status.json")["reason"] == "a bug"
@@ -138,7 +138,7 @@ def test_an_interruption_is_recorded(
     probe_job: Plan, options: ExecuteOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = probe_job(tmp_path)
-    monkeypatch.setattr(scoring, "score", failing(KeyboardInterrupt()))
+    monkeypatch.setattr(probe, "score", failing(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         execute.execute(job.path, options)
     assert job.read_json("status.json")["reason"] == "KeyboardInterrupt"
