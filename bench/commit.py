@@ -10,10 +10,11 @@ from measure import PeakMemory, figure
 
 from mlv.ingest.jobs.committing import commit_job
 from mlv.migrations import upgrade
+from mlv.schema.jobs.attribution import Attribution
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import job_name, spec_hash
-from mlv.schema.jobs.influence import Attribution, InfluenceSpec
+from mlv.schema.jobs.influence import InfluenceSpec
 from mlv.schema.jobs.spec import ModelRef
 from mlv.schema.store.opening import open_store
 from mlv.schema.store.rows import append, ensure
@@ -107,7 +108,7 @@ def _job(folder: Path, seed: int) -> JobDirectory:
     for name, frame in frames.items():
         frame.write_parquet(job.outputs / f"{name}.parquet")
     (job.outputs / "run.json").write_text(f'{{"examples": {EXAMPLES}}}')
-    job.set_state("done")
+    job.set_state("finished")
     return job
 
 

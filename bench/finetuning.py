@@ -30,8 +30,8 @@ EPOCHS = echoes.EPOCHS
 REPEATS = 3
 
 
-def _job(folder: Path, model: Path, seed: int) -> JobDirectory:
-    """A planned fine-tuning job on the bundled sentences."""
+def _job(folder: Path, model: Path, seed: int) -> tuple[JobDirectory, FinetuneSpec]:
+    """A planned fine-tuning job on the bundled sentences, and its specification."""
     reference = files.resolve(str(model))
     spec = FinetuneSpec(
         model=reference,
@@ -43,7 +43,7 @@ def _job(folder: Path, model: Path, seed: int) -> JobDirectory:
         seed=seed,
         epochs=EPOCHS,
     )
-    job = JobDirectory.create(folder, spec, {"model_path": reference.path})
+    job = JobDirectory.create(folder, spec, {"model_paths": {reference.name: reference.path}})
     texts = sentences()[:SENTENCES]
     last = round(SENTENCES * (1 - echoes.DEVELOPMENT_SHARE))
     frame = pl.DataFrame({"position": range(SENTENCES), "text": texts}).with_columns(
@@ -55,7 +55,7 @@ def _job(folder: Path, model: Path, seed: int) -> JobDirectory:
         parallel_key=pl.col("position").cast(pl.String),
     )
     frame.write_parquet(job.inputs / "examples.parquet")
-    return job
+    return job, spec
 
 
 def _bare(splits: dict[str, Sequence[Any]], model: Path, folder: Path, seed: int) -> None:
@@ -95,11 +95,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = save_nano(folder / "nano")
-        execute(_job(folder, model, 0).path, ExecuteOptions(device="cpu", threads=2))
+        execute(_job(folder, model, 0)[0].path, ExecuteOptions(device="cpu", threads=2))
         for seed in range(1, REPEATS + 1):
-            job = _job(folder, model, seed)
+            job, spec = _job(folder, model, seed)
             splits: dict[str, Sequence[Any]] = {
-                split: corrupted_examples(job, 1, split) for split in ("train", "development")
+                split: corrupted_examples(job, spec, 1, split) for split in ("train", "development")
             }
             torch.use_deterministic_algorithms(False)
             began = time.perf_counter()

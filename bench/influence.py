@@ -45,10 +45,11 @@ from mlv.compute.models.families import SPAN, sentinel_ids
 from mlv.compute.training.corruption import Corrupted, SpanCorruption
 from mlv.compute.training.spans import IGNORED, collate
 from mlv.compute.training.streams import IntArray
+from mlv.schema.jobs.attribution import Attribution, Gradients
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import content_digest, job_name
-from mlv.schema.jobs.influence import Attribution, Gradients, InfluenceSpec
+from mlv.schema.jobs.influence import InfluenceSpec
 from mlv.schema.papers import echoes
 
 if TYPE_CHECKING:
@@ -274,14 +275,14 @@ def scoring(nano: loading.LoadedModel, where: Path, folder: Path) -> None:
     counts = {SCORED_EXAMPLES: "examples", SCORED_TARGETS: "targets"}
     for seed, (count, name) in enumerate(counts.items()):
         write_index(folder / name, count, size, seed)
-    job = influence_job(folder, where)
+    job, spec = influence_job(folder, where)
 
     def finished(_: Path, job: index.Recipe, *_rest: object) -> index.GradientIndex:
         return index.GradientIndex(folder / counts[len(job.rows)])
 
     with patch.object(index, "build", finished), PeakMemory() as memory:
         began = time.perf_counter()
-        influence.run(job, ExecuteOptions(device="cpu", threads=2))
+        influence.run(job, spec, ExecuteOptions(device="cpu", threads=2))
         taken = time.perf_counter() - began
     what = f"scoring {SCORED_EXAMPLES:,} examples x {SCORED_TARGETS:,} targets"
     figure(f"{what} of {size:,} features", taken, "s", "<= 60", taken <= 60)
@@ -311,8 +312,8 @@ def write_index(folder: Path, examples: int, size: int, seed: int) -> None:
         safetensors.torch.save_file(tensors, folder / f"shard-{number:05}.safetensors")
 
 
-def influence_job(folder: Path, where: Path) -> JobDirectory:
-    """A planned influence job: bundled sentences and probes, over and over."""
+def influence_job(folder: Path, where: Path) -> tuple[JobDirectory, InfluenceSpec]:
+    """A planned influence job and its specification: bundled sentences and probes, over and over."""
     reference = files.resolve(str(where))
     texts = sentences()
     examples = pl.DataFrame({"position": range(SCORED_EXAMPLES)}).with_columns(
@@ -344,13 +345,13 @@ def influence_job(folder: Path, where: Path) -> JobDirectory:
         languages=LANGUAGES,
         inputs_digest="bench",
     )
-    job = JobDirectory.create(folder / "jobs", spec, {"model_path": str(where), "model_paths": {last.name: str(where)}})
+    job = JobDirectory.create(folder / "jobs", spec, {"model_paths": {last.name: str(where)}})
     asked = probes().with_columns(answer=pl.lit(1), moved=pl.lit(1))
     targets = asked.select(pl.all().gather(pl.int_range(SCORED_TARGETS) % asked.height)).with_row_index("target")
     targets.write_parquet(job.inputs / "targets.parquet")
     asked.write_parquet(job.inputs / "reference.parquet")
     examples.write_parquet(job.inputs / "examples.parquet")
-    return job
+    return job, spec
 
 
 def large_model(device: str) -> None:

@@ -87,7 +87,7 @@ FILES = {
     "(ORDER BY parameters, model, source, ft_languages, sentences, seed, epoch, run, digest) AS place "
     "FROM v_checkpoint",
     "influence_runs": "SELECT run, traced_run, model, source, ft_languages, strategy, sentences, traced_seed AS seed, "
-    "concat_ws('-', method, projection, dimensions) AS attribution FROM v_influence_run WHERE kind = 'influence'",
+    "attribution FROM v_influence_run WHERE kind = 'influence'",
     "trained": "SELECT run, unnest(string_split(ft_languages, ',')) AS ft_language FROM v_influence_run "
     "WHERE kind = 'influence'",
     "targets": "SELECT influence_target_id, run, epoch, language, question FROM v_traced_probe",

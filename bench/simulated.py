@@ -116,8 +116,9 @@ TRACES = """
 INSERT INTO run
 SELECT how.key + r, how.kind, how.kind || printf('-%s-%03d', how.method, r), how.key + r,
        printf('{"kind":"%s","probe_set":"echoes-2024","selection":"shifted","quantity":"answer","top_k":100,"attribution":'
-           || '{"method":"%s","damping":1.0,"confidence":false,'
-           || '"gradients":{"output":"loss","modules":["output","feedforward"],"seed":0}}}', how.kind, how.method),
+           || '{"method":"%s","similarity":"dot","damping":1.0,"confidence":false,"gradients":{"output":"loss",'
+           || '"modules":["output","feedforward"],"projection":"principal","dimensions":16,"seed":0}}}', how.kind,
+           how.method),
        r, 3 + r, 0, 'committed', moment, moment, moment, '{}'
 FROM grid, (SELECT TIMESTAMP '2024-01-02' AS moment),
      (VALUES (1000, 'influence', 'trak', 1), (2000, 'influence', 'tracin', 15), (3000, 'validate', 'validation', 60))

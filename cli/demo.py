@@ -38,8 +38,17 @@ def demo(
 
     The bundled texts, probes and survey numbers were written for this demonstration; the survey is illustrative.
     """
-    from mlv.cli import compute, db, influence, projection, query, report
+    from mlv.cli import db, query, report
     from mlv.cli import ingest as ingest_commands
+    from mlv.cli.compute.finetune import finetune
+    from mlv.cli.compute.influence import influence
+    from mlv.cli.compute.pca import pca
+    from mlv.cli.compute.pretrain import pretrain
+    from mlv.cli.work import make_work
+    from mlv.ingest.jobs import finetune as finetuning
+    from mlv.ingest.jobs import influence as tracing
+    from mlv.ingest.jobs import pca as components
+    from mlv.ingest.jobs import pretrain as pretraining
 
     store = folder / "mlv.duckdb"
     if store.exists():
@@ -52,20 +61,20 @@ def demo(
             ingest_commands.corpus(
                 "lines", [data / "corpus" / f"{language}.txt"], language=language, licence="CC0-1.0", db=store
             )
-    compute.pretrain(name="nano-demo", preset="nano", steps=PRETRAINING_STEPS, seed=SEED, threads=threads, db=store)
-    for languages in (*LANGUAGES, ",".join(LANGUAGES)):
-        compute.finetune(
-            "nano-demo",
-            "lines",
-            languages,
+    work = make_work(store, threads=threads)
+    pretrain(work, pretraining.Request(name="nano-demo", preset="nano", steps=PRETRAINING_STEPS, seed=SEED))
+    for languages in (*((language,) for language in LANGUAGES), LANGUAGES):
+        request = finetuning.Request(
+            model="nano-demo",
+            source="lines",
+            languages=languages,
             sentences=SENTENCES,
             learning_rate=LEARNING_RATE,
             seed=SEED,
-            threads=threads,
-            db=store,
         )
-    influence.trace(_multilingual_run(store), threads=threads, db=store)
-    projection.project(db=store)
+        finetune(work, request)
+    influence(work, tracing.Request(run=_multilingual_run(store)))
+    pca(work, components.Request())
     for name, parameters in QUERIES.items():
         query.run(name, parameters, output=folder / "results" / f"{name}.csv", db=store)
     report.report(folder / "report", db=store)

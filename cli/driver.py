@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from mlv.cli.work import Work
     from mlv.compute.running.local import Ended, Launcher
-    from mlv.ingest.studies.grid import Cell
-    from mlv.ingest.studies.status import Board, CellState
+    from mlv.ingest.studies.status import CellState, StudyStatus
+    from mlv.ingest.studies.study import Cell
     from mlv.schema.jobs.directory import JobDirectory
 
 POLL_SECONDS = 1.0
@@ -46,29 +46,29 @@ def worker_command() -> list[str]:
 class Driver:
     """Runs cells of a study by a launcher. ``study`` is how the study is named on the command line."""
 
-    def __init__(self, work: "Work", board: "Board", launcher: "Launcher", study: str) -> None:
-        self._work, self._board, self._launcher, self._study = work, board, launcher, study
-        self._flying: dict[Path, Cell] = {}
+    def __init__(self, work: "Work", status: "StudyStatus", launcher: "Launcher", study: str) -> None:
+        self._work, self._status, self._launcher, self._study = work, status, launcher, study
+        self._running: dict[Path, Cell] = {}
         self._failed: dict[Cell, str] = {}
-        self._left_alone: set[Cell] = set()
+        self._skipped: set[Cell] = set()
         self._trouble = ""
 
     def run(self) -> None:
         """Run what is missing. Raises JobError at the end where cells failed or cannot be planned."""
-        self._run(self._board.cells, ("missing", "interrupted", "finished"))
+        self._run(self._status.cells, ("missing", "interrupted", "finished"))
 
     def retry(self) -> None:
         """Run what failed or was interrupted again, and what needs it. Raises as :meth:`run` does."""
-        again = [cell for cell in self._board.cells if self._board.seen[cell].state in ("failed", "interrupted")]
+        again = [cell for cell in self._status.cells if self._status.statuses[cell].state in ("failed", "interrupted")]
         if not again:
             say("nothing failed")
-        self._run(self._board.needing(again), ("missing", "interrupted", "finished", "failed"))
+        self._run(self._status.needing(again), ("missing", "interrupted", "finished", "failed"))
 
     def _run(self, wanted: "Collection[Cell]", startable: "Collection[CellState]") -> None:
         try:
             with _signals_as_interrupt():
                 self._start_ready(wanted, startable)
-                while self._flying:
+                while self._running:
                     for ended in self._launcher.wait(POLL_SECONDS):
                         self._finish(ended)
                     self._start_ready(wanted, startable)
@@ -84,50 +84,50 @@ class Driver:
 
     def _start_ready(self, wanted: "Collection[Cell]", startable: "Collection[CellState]") -> None:
         """Give the launcher what it has places for, all at once. What is finished already is committed."""
-        flying = set(self._flying.values())
+        running = set(self._running.values())
         ready: list[Path] = []
         for cell in wanted:
             if self._launcher.free <= len(ready):
                 break
-            if cell in flying or cell in self._failed or not self._is_next(cell, startable):
+            if cell in running or cell in self._failed or not self._is_next(cell, startable):
                 continue
             with self._failing_alone(cell):
                 job = self._next(cell, startable)
                 if job is not None:
-                    self._flying[job.path] = cell
+                    self._running[job.path] = cell
                     ready.append(job.path)
         if ready:
             self._launcher.start(ready)
         for path in ready:
-            say(f"{self._place(self._flying[path])} started ({path.name})")
+            say(f"{self._place(self._running[path])} started ({path.name})")
 
     def _is_next(self, cell: "Cell", startable: "Collection[CellState]") -> bool:
-        state = self._board.seen[cell].state
+        state = self._status.statuses[cell].state
         if state in ACTIVE:
-            return cell not in self._left_alone
-        return state in startable and self._board.ready(cell)
+            return cell not in self._skipped
+        return state in startable and self._status.ready(cell)
 
     def _next(self, cell: "Cell", startable: "Collection[CellState]") -> "JobDirectory | None":
         """The job of a cell that is to be started; None where it was done, or something works on it."""
         # another cell or another process may have done it since
         job = self._reading(lambda connection: self._planned(connection, cell, startable))
-        if self._board.seen[cell].state in ACTIVE:
+        if self._status.statuses[cell].state in ACTIVE:
             self._adopt(cell)
-        if job is None or job.path in self._flying:
+        if job is None or job.path in self._running:
             return None
-        if job.state() == "done":
+        if job.state() == "finished":
             self._commit(cell, job)
             return None
         return job
 
     def _adopt(self, cell: "Cell") -> None:
         """Watch a job that was started before or by another process, if the launcher can."""
-        path = self._board.directory(cell).path
-        if path in self._flying or not self._launcher.adopt(path):
-            self._left_alone.add(cell)
+        path = self._status.directory(cell).path
+        if path in self._running or not self._launcher.adopt(path):
+            self._skipped.add(cell)
             return
-        self._flying[path] = cell
-        say(f"{self._place(cell)} adopted ({path.name}; {self._board.seen[cell].note})")
+        self._running[path] = cell
+        say(f"{self._place(cell)} adopted ({path.name}; {self._status.statuses[cell].note})")
 
     def _say_trouble(self) -> None:
         """Say once what keeps the launcher from working."""
@@ -139,34 +139,34 @@ class Driver:
         self, connection: "duckdb.DuckDBPyConnection", cell: "Cell", startable: "Collection[CellState]"
     ) -> "JobDirectory | None":
         """The job of a cell, ready to be run; None where there is nothing to run."""
-        from mlv.ingest.jobs.planning import relocate_model
+        from mlv.ingest.jobs.planning import update_model_paths
 
-        self._board.look(connection, [cell])
-        if self._board.seen[cell].state not in startable or not self._board.ready(cell):
+        self._status.refresh(connection, [cell])
+        if self._status.statuses[cell].state not in startable or not self._status.ready(cell):
             return None
-        job = self._board.plan(connection, cell)
-        relocate_model(connection, job, self._work.store)
+        job = self._status.plan(connection, cell)
+        update_model_paths(connection, job, job.spec(), self._work.store)
         return job
 
     def _finish(self, ended: "Ended") -> None:
         """Commit what a worker did, or note that it failed."""
         from mlv.schema.jobs.directory import JobDirectory
 
-        cell, job = self._flying.pop(ended.job), JobDirectory(ended.job)
+        cell, job = self._running.pop(ended.job), JobDirectory(ended.job)
         if ended.code == 0:
             with self._failing_alone(cell):
                 self._commit(cell, job)
             return
-        self._reading(lambda connection: self._board.look(connection, [cell]))
-        if self._board.seen[cell].state in ACTIVE:
+        self._reading(lambda connection: self._status.refresh(connection, [cell]))
+        if self._status.statuses[cell].state in ACTIVE:
             say(f"{self._place(cell)} is being run by another process: left alone")
-            self._left_alone.add(cell)
+            self._skipped.add(cell)
             return
-        self._fail(cell, self._board.seen[cell].note or ended.how)
+        self._fail(cell, self._status.statuses[cell].note or ended.how)
 
     def _commit(self, cell: "Cell", job: "JobDirectory") -> None:
         self._work.commit(job)
-        self._reading(lambda connection: self._board.look(connection, self._board.needing([cell])))
+        self._reading(lambda connection: self._status.refresh(connection, self._status.needing([cell])))
         say(f"{self._place(cell)} done")
 
     @contextlib.contextmanager
@@ -184,7 +184,7 @@ class Driver:
         say(f"{self._place(cell)} failed: {reason}")
 
     def _place(self, cell: "Cell") -> str:
-        return f"[{self._board.cells.index(cell) + 1}/{len(self._board.cells)}] {cell}:"
+        return f"[{self._status.cells.index(cell) + 1}/{len(self._status.cells)}] {cell}:"
 
     def _reading(self, read: "Callable[[duckdb.DuckDBPyConnection], T]") -> T:
         from mlv.schema.store.opening import open_store
@@ -197,11 +197,13 @@ class Driver:
 
     def _conclude(self) -> None:
         """Say where the study stands. Raises JobError where not all could be done."""
-        self._reading(self._board.look)
-        say_problems(self._board, self._failed)
-        say_states(self._board)
-        states = [seen.state for seen in self._board.seen.values()]
-        failed = len(self._failed.keys() | {cell for cell, seen in self._board.seen.items() if seen.state == "failed"})
+        self._reading(self._status.refresh)
+        say_problems(self._status, self._failed)
+        say_states(self._status)
+        states = [found.state for found in self._status.statuses.values()]
+        failed = len(
+            self._failed.keys() | {cell for cell, found in self._status.statuses.items() if found.state == "failed"}
+        )
         if failed:
             raise JobError(
                 f"{failed} of {len(states)} cells failed.",
@@ -214,27 +216,27 @@ class Driver:
             )
 
 
-def say_states(board: "Board") -> None:
+def say_states(status: "StudyStatus") -> None:
     """How many cells stand where, in one line."""
     from mlv.ingest.studies.status import STATES
 
-    states = [seen.state for seen in board.seen.values()]
+    states = [found.state for found in status.statuses.values()]
     counted = ", ".join(f"{states.count(state)} {state}" for state in STATES if state in states)
     say(f"{len(states)} cells: {counted or 'none'}")
 
 
-def say_problems(board: "Board", failed: "dict[Cell, str] | None" = None) -> None:
+def say_problems(status: "StudyStatus", failed: "dict[Cell, str] | None" = None) -> None:
     """What failed, was interrupted, is blocked, or runs: the first few of each, with their logs."""
     from mlv.compute.running.local import LOG
 
-    reasons = {cell: seen.note for cell, seen in board.seen.items()} | (failed or {})
+    reasons = {cell: found.note for cell, found in status.statuses.items()} | (failed or {})
     for state in ("running", "submitted", "interrupted", "failed", "blocked"):
-        cells = [cell for cell, seen in board.seen.items() if seen.state == state]
+        cells = [cell for cell, found in status.statuses.items() if found.state == state]
         if state == "failed":
-            cells += [cell for cell in failed or {} if board.seen[cell].state not in ("failed", "done")]
+            cells += [cell for cell in failed or {} if status.statuses[cell].state not in ("failed", "committed")]
         for cell in cells[:LISTED]:
             say(f"{state}: {cell}{': ' if reasons[cell] else ''}{reasons[cell]}")
-            log = board.directory(cell).path / LOG if board.seen[cell].job else None
+            log = status.directory(cell).path / LOG if status.statuses[cell].job else None
             if log and log.exists():
                 say(f"  log: {log}")
         if len(cells) > LISTED:

@@ -5,23 +5,8 @@ from typing import Annotated
 
 import typer
 
-from mlv.cli import (
-    compute,
-    convert,
-    db,
-    demo,
-    edge,
-    influence,
-    ingest,
-    plot,
-    projection,
-    query,
-    report,
-    reproduce,
-    runs,
-    sql,
-    study,
-)
+from mlv.cli import db, demo, edge, influence, ingest, plot, query, report, reproduce, runs, sql, study
+from mlv.cli.compute.group import app as compute
 from mlv.schema.store.waiting import waiting
 
 app = typer.Typer(
@@ -30,13 +15,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-compute.app.command(name="convert")(convert.convert)
-compute.app.command(name="influence")(influence.trace)
-compute.app.command(name="validate-influence")(influence.validate)
-compute.app.command(name="project")(projection.project)
 app.add_typer(db.app, name="db")
 app.add_typer(ingest.app, name="ingest")
-app.add_typer(compute.app, name="compute")
+app.add_typer(compute, name="compute")
 app.add_typer(influence.app, name="influence")
 app.add_typer(runs.app, name="runs")
 app.add_typer(query.app, name="query")

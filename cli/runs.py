@@ -16,6 +16,7 @@ from mlv.schema.errors import JobError, MlvError, NotFoundError, StoreLockedErro
 if TYPE_CHECKING:
     from mlv.ingest.upkeep.deletion import Deletion
     from mlv.schema.jobs.directory import JobDirectory
+    from mlv.schema.jobs.spec import Spec
 
 app = typer.Typer(help="List, show, compare, delete and resume runs.", no_args_is_help=True)
 
@@ -216,7 +217,8 @@ def _resume_all(work: Work) -> None:
 def _finish(work: Work, job: "JobDirectory") -> None:
     """Run and commit a job, and say what is left to do with a model that it made."""
     done = work.finish(job)
-    if job.spec().kind == "finetune" and not done.already_there:
+    spec = job.spec()
+    if spec.MAKES_CHECKPOINTS and spec.models() and not done.already_there:
         say(f"probe it: mlv compute probe --model {done.run} --db {shlex.quote(str(work.store))}")
 
 
@@ -236,22 +238,25 @@ def _job_folders(store: Path) -> list[Path]:
 def _unfinished(store: Path) -> "tuple[list[tuple[JobDirectory, str]], list[str]]":
     """Jobs beside the store whose runs are not committed, with their states, and names of those that are damaged.
 
-    Those that others start from come first. What is wrong with the damaged ones is said.
+    Those that others build on come first. What is wrong with the damaged ones is said.
     """
     from mlv.ingest.jobs.committing import committed
+    from mlv.ingest.jobs.order import build_order
     from mlv.schema.jobs.directory import JobDirectory
     from mlv.schema.store.opening import open_store
 
-    order = ("pretrain", "finetune", "probe", "influence", "validate", "project")
-    left: list[tuple[int, JobDirectory, str]] = []
+    left: dict[str, tuple[JobDirectory, Spec]] = {}
     damaged: list[str] = []
     with open_store(store) as connection:
         for job in map(JobDirectory, _job_folders(store)):
             try:
                 spec = job.spec()
                 if committed(connection, spec) is None:
-                    left.append((order.index(spec.kind), job, job.state()))
+                    left[job.path.name] = job, spec
+                    job.state()
             except MlvError as error:
+                left.pop(job.path.name, None)
                 explain(error)
                 damaged.append(job.path.name)
-    return [(job, state) for _, job, state in sorted(left, key=lambda entry: entry[0])], damaged
+    ordered = build_order({name: spec for name, (_, spec) in left.items()})
+    return [(left[name][0], left[name][0].state()) for name in ordered], damaged

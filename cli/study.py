@@ -1,4 +1,4 @@
-"""`mlv study`: a grid of runs as one file; what it comes to, what it costs, running it, and what is left."""
+"""`mlv study`: a list of jobs as one file; what it comes to, what it costs, running it, and what is left."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlv.cli.compute import BatchTokens, Device, SkipAmbiguous, fetch_model, split_revision
+from mlv.cli.compute.models import fetch_model
+from mlv.cli.compute.options import BatchTokens, Device, SkipAmbiguous
 from mlv.cli.driver import ACTIVE, Driver, say_problems, say_states, worker_command
 from mlv.cli.edge import DEFAULT_STORE, Store, jobs_folder, say
 from mlv.cli.output import Format, Limit, Output, put
+from mlv.cli.work import split_revision
 from mlv.compute.machine.options import BATCH_TOKENS
 from mlv.schema.errors import MlvError, UsageError
 
@@ -18,11 +20,11 @@ if TYPE_CHECKING:
 
     from mlv.cli.work import Work
     from mlv.compute.running.local import Launcher
-    from mlv.ingest.studies.grid import Study
-    from mlv.ingest.studies.status import Board, Model
+    from mlv.ingest.studies.status import Model, StudyStatus
+    from mlv.ingest.studies.study import Study
     from mlv.schema.jobs.spec import ModelRef
 
-app = typer.Typer(help="Plan, run and follow a study: a grid of runs in one file.", no_args_is_help=True)
+app = typer.Typer(help="Plan, run and follow a study: a list of jobs in one file.", no_args_is_help=True)
 
 QUEUE_SECONDS = 5.0
 """How old an answer of Slurm's queue may be where cells are looked at."""
@@ -61,7 +63,7 @@ WorkerThreads = Annotated[
 @app.command()
 def show(study: StudyFile) -> None:
     """Print a study file, e.g. to make one's own of it: mlv study show echoes > study.toml"""
-    from mlv.ingest.studies.grid import study_text
+    from mlv.ingest.studies.study import study_text
 
     typer.echo(study_text(study), nl=False)
 
@@ -81,32 +83,32 @@ def plan(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Print the cells of a study: what each is, which cells it needs, and where it stands. Writes nothing else."""
-    from mlv.ingest.studies.grid import read_study
+    from mlv.ingest.studies.study import read_study
 
     read = read_study(study)
-    board = _board(read, db, fetch=jobs)
+    status = _status(read, db, fetch=jobs)
     if jobs:
-        _plan_jobs(board, db)
-    _put(read, board.frame(), output_format, output, limit)
-    say_states(board)
+        _plan_jobs(status, db)
+    _put(read, status.frame(), output_format, output, limit)
+    say_states(status)
 
 
-@app.command()
-def status(
+@app.command(name="status")
+def show_status(
     study: StudyFile,
     output_format: Format = None,
     output: Output = None,
     limit: Limit = None,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Print how many cells are done, running, failed or missing, and say which failed and why."""
-    from mlv.ingest.studies.grid import read_study
+    """Print how many cells are committed, running, failed or missing, and say which failed and why."""
+    from mlv.ingest.studies.study import read_study
 
     read = read_study(study)
-    board = _board(read, db)
-    _put(read, _counts(board), output_format, output, limit)
-    say_problems(board)
-    say_states(board)
+    status = _status(read, db)
+    _put(read, _counts(status), output_format, output, limit)
+    say_problems(status)
+    say_states(status)
 
 
 @app.command()
@@ -119,13 +121,13 @@ def cost(
 ) -> None:
     """Estimate hours, disk and store of what is missing, from rates of the store's own runs of the same models."""
     from mlv.ingest.studies.cost import estimate, totals
-    from mlv.ingest.studies.grid import read_study
+    from mlv.ingest.studies.study import read_study
     from mlv.schema.store.opening import open_store
 
     read = read_study(study)
-    board = _board(read, db)
+    status = _status(read, db)
     with open_store(db) as connection:
-        costs = estimate(connection, board, db)
+        costs = estimate(connection, status, db)
     _put(read, costs, output_format, output, limit)
     say(totals(costs))
 
@@ -175,9 +177,9 @@ def prefetch(study: StudyFile, db: Store = DEFAULT_STORE) -> None:
 
     Prints each with the commit that was fetched: NAME@REVISION, as the study file may name it.
     """
-    from mlv.ingest.studies.grid import cells, read_study
+    from mlv.ingest.studies.study import read_study
 
-    for model in dict.fromkeys(cell.model for cell in cells(read_study(study))):
+    for model in read_study(study).models:
         name, revision = split_revision(model)
         if _is_here(db, name):
             say(f"{model}: here already")
@@ -189,11 +191,11 @@ def prefetch(study: StudyFile, db: Store = DEFAULT_STORE) -> None:
 def cancel(study: StudyFile, db: Store = DEFAULT_STORE) -> None:
     """Take what a study has on a Slurm cluster out of its queue, and end what runs there. Finished work is kept."""
     from mlv.compute.running.slurm import cancel as cancel_jobs
-    from mlv.ingest.studies.grid import read_study
+    from mlv.ingest.studies.study import read_study
 
-    board = _board(read_study(study), db)
-    cells = [cell for cell, seen in board.seen.items() if seen.state in ACTIVE]
-    numbers = cancel_jobs(board.directory(cell) for cell in cells)
+    status = _status(read_study(study), db)
+    cells = [cell for cell, found in status.statuses.items() if found.state in ACTIVE]
+    numbers = cancel_jobs(status.directory(cell) for cell in cells)
     say(f"cancelled: {', '.join(numbers) or 'nothing was in the queue'}")
 
 
@@ -232,34 +234,31 @@ def _slurm_launcher(work: "Work", file: Path | None, keys: list[str]) -> "Launch
 
 
 def _drive(study: str, work: "Work", launcher: "Launcher", *, failed: bool) -> None:
-    from mlv.ingest.studies.grid import read_study
+    from mlv.ingest.studies.study import read_study
 
-    board = _board(read_study(study), work.store, fetch=True)
-    driver = Driver(work, board, launcher, study)
+    status = _status(read_study(study), work.store, fetch=True)
+    driver = Driver(work, status, launcher, study)
     if failed:
         driver.retry()
     else:
         driver.run()
 
 
-def _board(study: "Study", store: Path, *, fetch: bool = False) -> "Board":
-    """The study against the store; with ``fetch`` models are downloaded that are not here."""
+def _status(study: "Study", store: Path, *, fetch: bool = False) -> "StudyStatus":
+    """Where the study stands; with ``fetch`` models are downloaded that are not here."""
     import sys
     from functools import partial
 
     from mlv.compute.running.slurm import Queue, activity
-    from mlv.ingest.jobs.planning import Jobs
-    from mlv.ingest.studies.grid import cells
-    from mlv.ingest.studies.status import Board
+    from mlv.ingest.studies.status import StudyStatus
     from mlv.schema.store.opening import open_store
 
-    names = dict.fromkeys(cell.model for cell in cells(study))
-    models = {name: _model(store, name, fetch=fetch) for name in names}
+    models = {name: _model(store, name, fetch=fetch) for name in study.models}
     active = partial(activity, Queue(QUEUE_SECONDS))
-    board = Board(study, store, Jobs(jobs_folder(store), {"arguments": sys.argv[1:]}), models, active)
+    status = StudyStatus(study, store, jobs_folder(store), {"arguments": sys.argv[1:]}, models, active)
     with open_store(store) as connection:
-        board.look(connection)
-    return board
+        status.refresh(connection)
+    return status
 
 
 def _model(store: Path, text: str, *, fetch: bool) -> "Model":
@@ -270,7 +269,7 @@ def _model(store: Path, text: str, *, fetch: bool) -> "Model":
     name, revision = split_revision(text)
     try:
         if fetch or _is_here(store, name):
-            return make_work(store, "auto", None).model(name, revision)
+            return make_work(store).model(text)
         return _pretrained(store, name, revision)
     except StoreError:
         raise
@@ -301,14 +300,14 @@ def _pretrained(store: Path, name: str, revision: str | None) -> "ModelRef | Non
     return ModelRef(name=rows[0][0], revision=rows[0][1], digest=rows[0][2]) if len(rows) == 1 else None
 
 
-def _plan_jobs(board: "Board", store: Path) -> None:
+def _plan_jobs(status: "StudyStatus", store: Path) -> None:
     """Make the directories of what can be run now."""
     from mlv.schema.store.opening import open_store
 
     with open_store(store) as connection:
-        for cell in board.cells:
-            if board.seen[cell].state == "missing" and board.ready(cell):
-                say(f"planned: {board.plan(connection, cell).path}")
+        for cell in status.cells:
+            if status.statuses[cell].state == "missing" and status.ready(cell):
+                say(f"planned: {status.plan(connection, cell).path}")
 
 
 def _put(
@@ -319,15 +318,15 @@ def _put(
     put(QueryResult(frame, "study", None, study.sha256), output_format, output, limit)
 
 
-def _counts(board: "Board") -> "pl.DataFrame":
+def _counts(status: "StudyStatus") -> "pl.DataFrame":
     """Cells by kind and state, one row per kind and one for all."""
     import polars as pl
 
     from mlv.ingest.studies.status import STATES
 
-    kinds = list(dict.fromkeys(cell.kind for cell in board.cells))
+    kinds = list(dict.fromkeys(cell.kind for cell in status.cells))
     rows = []
     for kind in (*kinds, "all"):
-        states = [board.seen[cell].state for cell in board.cells if kind in (cell.kind, "all")]
+        states = [status.statuses[cell].state for cell in status.cells if kind in (cell.kind, "all")]
         rows.append({"kind": kind, "cells": len(states)} | {state: states.count(state) for state in STATES})
     return pl.DataFrame(rows)

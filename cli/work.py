@@ -1,11 +1,12 @@
 """Plan, run and commit: what the compute commands have in common.
 
-The store is open for reading while a job is planned and for writing while it is committed, never while it runs. Where
+The store is open for reading while a job is planned and for writing while it is committed, never while it runs. If
 another process holds it, work waits for as long as it takes: what hours of compute found is committed.
 """
 
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
     import duckdb
 
     from mlv.ingest.jobs.committing import Committed
-    from mlv.ingest.jobs.planning import Jobs
+    from mlv.ingest.jobs.planning import Context
+    from mlv.ingest.jobs.request import Request
+    from mlv.ingest.jobs.tracing import Unanswered
     from mlv.schema.jobs.directory import JobDirectory
     from mlv.schema.jobs.spec import ModelRef
-
-    Planner = Callable[[duckdb.DuckDBPyConnection, Jobs], JobDirectory | None]
 
 
 @dataclass(frozen=True)
@@ -39,32 +40,61 @@ class Work:
     """Stop when the job directory is there: a worker elsewhere runs it."""
 
     @waiting_for_jobs()
-    def model(self, name: str, revision: str | None = None) -> "ModelRef":
-        """The model or checkpoint of a name: in the store, else in a folder, else on the hub."""
-        from mlv.compute.models.files import resolve
-        from mlv.ingest.jobs.lookup import canonical_name, find_model
+    def model(self, name: str) -> "ModelRef":
+        """The model or checkpoint of a name: in the store, else in a folder, else on the hub (NAME@REVISION)."""
+        from mlv.compute.models import files
+        from mlv.ingest.jobs.lookup import canonical_name, check_folder, find_model
         from mlv.schema.store.opening import open_store
 
         with open_store(self.store) as connection:
-            path = find_model(connection, self.store, name)
-        reference = resolve(str(path) if path else name, revision)
+            known = find_model(connection, self.store, name)
+        if known is not None:
+            check_folder(known)
+            return known
+        # the store is closed meanwhile: to digest or fetch a model takes a while
+        reference = files.resolve(*split_revision(name))
         with open_store(self.store) as connection:
             return reference.model_copy(update={"name": canonical_name(connection, reference)})
 
     @waiting_for_jobs()
-    def plan(self, planner: "Planner") -> "JobDirectory | None":
-        """Plan a job; None where there is nothing to do."""
-        from mlv.ingest.jobs.planning import Jobs
+    def plan(self, kind: str, request: "Request") -> "JobDirectory":
+        """Plan a job of a kind. Raises what the kind's planning raises."""
+        from mlv.ingest.jobs.kinds import kind as find_kind
+        from mlv.ingest.jobs.planning import write
+        from mlv.ingest.jobs.tracing import NotAnsweredError
         from mlv.schema.store.opening import open_store
 
-        with open_store(self.store) as connection:
-            return planner(connection, Jobs(jobs_folder(self.store), {"arguments": self.arguments}))
+        models = {name: self.model(name) for name in request.named_models()}
+        try:
+            with open_store(self.store) as connection:
+                context = self._context(connection, models)
+                return write(context, find_kind(kind).plan(context, request))
+        except NotAnsweredError as error:
+            error.hint = " && ".join(self._probe_command(missing) for missing in error.missing)
+            raise
 
-    def do(self, planner: "Planner") -> "Committed | None":
-        """Plan a job, run it and commit it; None where there is nothing to do or it is only planned."""
-        job = self.plan(planner)
-        if job is None:
-            return None
+    def _context(self, connection: "duckdb.DuckDBPyConnection", models: "Mapping[str, ModelRef]") -> "Context":
+        from mlv.ingest.jobs.planning import Context
+
+        return Context(
+            connection, self.store, jobs_folder(self.store), {"arguments": self.arguments}, lambda name: models[name]
+        )
+
+    def _probe_command(self, missing: "Unanswered") -> str:
+        """The command that brings answers that are missing."""
+        model = missing.model
+        if model.made_by:
+            name = model.made_by.job
+        else:
+            name = f"{model.name}@{model.revision}" if model.revision else model.path or model.name
+        return (
+            f"mlv compute probe --model {shlex.quote(name)} --language {','.join(missing.languages)} "
+            f"--probe-set {shlex.quote(missing.probe_set)} --db {shlex.quote(str(self.store))}"
+        )
+
+    def do(self, kind: str, request: "Request") -> "Committed | None":
+        """Plan a job, run it and commit it; None if it is only planned."""
+        job = self.plan(kind, request)
         if self.plan_only:
             say(f"planned: {job.path}")
             return None
@@ -72,15 +102,16 @@ class Work:
 
     @waiting_for_jobs()
     def finish(self, job: "JobDirectory") -> "Committed":
-        """Run a planned job to its end, going on where it was interrupted, and commit it."""
+        """Run a planned job to its end, going on from where it was interrupted, and commit it."""
         from mlv.ingest.jobs.committing import committed
-        from mlv.ingest.jobs.planning import relocate_model
+        from mlv.ingest.jobs.planning import update_model_paths
         from mlv.schema.store.opening import open_store
 
+        spec = job.spec()
         with open_store(self.store) as connection:
-            known = committed(connection, job.spec())
+            known = committed(connection, spec)
             if known is None:
-                relocate_model(connection, job, self.store)
+                update_model_paths(connection, job, spec, self.store)
         if known is not None:
             say(f"{known.run}: already committed")
             return known
@@ -101,7 +132,7 @@ class Work:
 
 
 def execute_job(job: "JobDirectory", options: ExecuteOptions) -> None:
-    """Run a planned job to its end, going on where it was interrupted, and show how far it is."""
+    """Run a planned job to its end, going on from where it was interrupted, and show how far it is."""
     from mlv.compute.running.execute import execute
 
     shown = progress()
@@ -113,11 +144,17 @@ def execute_job(job: "JobDirectory", options: ExecuteOptions) -> None:
 
 def make_work(
     store: Path,
-    device: str,
-    threads: int | None,
+    device: str = "auto",
+    threads: int | None = None,
     skip_ambiguous: bool = False,
     plan_only: bool = False,
     batch_tokens: int = BATCH_TOKENS,
 ) -> Work:
     """The work of a command, from its options."""
     return Work(store, ExecuteOptions(device, threads, skip_ambiguous, batch_tokens), sys.argv[1:], plan_only)
+
+
+def split_revision(text: str) -> tuple[str, str | None]:
+    """Name and revision of ``NAME@REVISION``; a folder's name may have an @."""
+    name, _, revision = text.rpartition("@")
+    return (name, revision) if name and not Path(text).is_dir() else (text, None)

@@ -15,14 +15,27 @@ CREATE OR REPLACE TEMP MACRO at_epoch(wanted, epoch, is_final) AS
 CREATE OR REPLACE TEMP MACRO checkpoint_name(model, run, epoch) AS
     CASE WHEN run IS NULL THEN model ELSE run || '/epoch-' || epoch END;
 
--- What an attribution is called in tables, as mlv.schema.jobs.influence.attribution_name has it, e.g. trak-principal-32.
-CREATE OR REPLACE TEMP MACRO attribution_name(method, similarity, projection, dimensions) AS
-    concat_ws(
-        '-',
-        method,
-        CASE WHEN similarity = 'cosine' THEN 'cosine' END,
-        CASE WHEN projection = 'none' THEN 'exact' ELSE projection || '-' || dimensions END
-    );
+-- The paper's settings of a fine-tuning (Echoes appendix B; mT5's of span corruption) as words, but for those given.
+CREATE OR REPLACE TEMP MACRO paper_settings(epochs, batch_size, learning_rate) AS [
+    'epochs=' || to_json(epochs),
+    'batch_size=' || to_json(batch_size),
+    'learning_rate=' || to_json(learning_rate),
+    'development_share=0.2',
+    'mean_span_length=3.0',
+    'noise_density=0.15',
+    'objective=span_corruption'
+];
+
+-- Whether a run was trained with the wanted settings, given as words, and with no others but what the paper leaves open.
+CREATE OR REPLACE TEMP MACRO trained_with(wanted, settings) AS
+    settings <> ''
+    AND len(
+        list_filter(
+            string_split(settings, ' '),
+            lambda word: NOT list_contains(wanted, word)
+                AND NOT list_contains(['max_tokens', 'precision'], split_part(word, '=', 1))
+        )
+    ) = 0;
 
 -- A word of a command line, quoted where a shell would take it apart.
 CREATE OR REPLACE TEMP MACRO shell_word(word) AS
@@ -466,8 +479,8 @@ CREATE OR REPLACE TEMP MACRO unchanged_counts(
 
 -- Influence ------------------------------------------------------------------------------------------------------
 
--- Influence and validation runs; the parameters restrict where they are not NULL. seed is the traced run's. tracing
--- is what the scores depend on beside the attribution: runs that differ in either are not alike.
+-- Influence and validation runs; the parameters restrict where they are not NULL. seed is the traced run's. Runs that
+-- differ in settings, attribution or tracing are not alike; the three say all that counts of their specifications.
 CREATE OR REPLACE TEMP MACRO selected_influence_runs(
     wanted_run, wanted_model, wanted_source, wanted_method, wanted_sentences, wanted_seed
 ) AS TABLE
@@ -481,22 +494,11 @@ CREATE OR REPLACE TEMP MACRO selected_influence_runs(
         i.sentences,
         i.traced_seed AS seed,
         i.settings,
-        attribution_name(i.method, i.similarity, i.projection, i.dimensions) AS attribution,
+        i.attribution,
         i.quantity,
-        array_to_string(
-            [
-                replace(path, 'attribution.', '') || '='
-                    || translate(json_extract_string(r.spec, '$.' || path), '[]"', '')
-                FOR path IN [
-                    'probe_set', 'selection', 'quantity', 'top_k', 'attribution.damping', 'attribution.confidence',
-                    'attribution.gradients.output', 'attribution.gradients.modules', 'attribution.gradients.seed'
-                ]
-            ],
-            ' '
-        ) || ' checkpoints=' || i.checkpoints AS tracing,
+        i.tracing,
         i.examples
     FROM v_influence_run i
-    JOIN v_run r USING (run_id)
     WHERE matches(wanted_run, i.run)
       AND matches(wanted_model, i.model)
       AND matches(wanted_source, i.source)

@@ -14,6 +14,8 @@ import polars as pl
 
 from mlv.queries.catalogue import near
 from mlv.schema.errors import UsageError
+from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.settings import words
 from mlv.schema.papers import echoes
 
 MODELS = {"S": "mt5-small", "B": "mt5-base", "L": "mt5-large"}
@@ -117,18 +119,26 @@ def _alignment(frame: pl.DataFrame) -> Iterator[Found]:
 _of_small = pl.col("model").str.split("/").list.last() == MODELS["S"]
 
 
-def _setting(name: str, value: float) -> pl.Expr:
-    """Whether a setting, such as learning_rate=5e-05 in a text of several, has a value."""
-    found = pl.col("settings").str.extract(rf"\b{name}=(\S+)").cast(pl.Float64, strict=False)
-    return found.eq_missing(pl.lit(value))
+LEFT_OPEN = ("max_tokens", "precision")
+"""Settings of a fine-tuning that the paper does not give: any will do."""
 
-
-AS_IN_PAPER = (
-    _setting("epochs", echoes.EPOCHS)
-    & _setting("batch_size", echoes.BATCH_SIZE)
-    & _setting("learning_rate", echoes.LEARNING_RATE)
+PAPER_SETTINGS = words(
+    {name: value for name, value in FinetuneSpec.default_settings().items() if name not in LEFT_OPEN}
 )
-"""Whether a column ``settings`` has those of E appendix B."""
+"""All others, as words of a column ``settings``: the defaults of a specification are the paper's (E appendix B)."""
+
+_other_settings = (
+    pl.col("settings")
+    .str.split(" ")
+    .list.eval(
+        pl.element().filter(
+            ~pl.element().is_in(PAPER_SETTINGS), ~pl.element().str.split("=").list.first().is_in(LEFT_OPEN)
+        )
+    )
+)
+
+AS_IN_PAPER = (_other_settings.list.len() == 0).fill_null(False)
+"""Whether a column ``settings`` has none but the paper's."""
 
 
 def _untrained(ft_languages: str) -> str:

@@ -76,7 +76,7 @@ def planned(tmp_path: Path) -> Path:
     mlv: Mlv = demo_store(tmp_path)
     save_model(tmp_path / "model")
     options = ["--language", "fa", "--test-language", "fa", "--sentences", "8", "--epochs", "1", "--plan-only"]
-    done = mlv("compute", "finetune", "--model", str(tmp_path / "model"), "--corpus", "lines", *options)
+    done = mlv("compute", "finetune", "--model", str(tmp_path / "model"), "--source", "lines", *options)
     assert done.code == 0
     return next((tmp_path / "jobs").iterdir())
 

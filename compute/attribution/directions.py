@@ -27,7 +27,7 @@ from mlv.compute.attribution.parameters import Parameter
 from mlv.compute.attribution.sinks import Directions, Sink, by_example
 from mlv.compute.training.streams import Purpose, Stream
 from mlv.schema.errors import JobError
-from mlv.schema.jobs.influence import VOCABULARY_DIRECTIONS
+from mlv.schema.jobs.attribution import VOCABULARY_DIRECTIONS
 
 LONG_SIDE: Final = 2048
 """Length above which a side's covariance is not formed."""

@@ -37,7 +37,7 @@ from mlv.compute.machine.options import Progress
 from mlv.compute.models.scoring import batches
 from mlv.schema.errors import JobError, UsageError
 from mlv.schema.files import write_json, written_aside
-from mlv.schema.jobs.influence import Gradients
+from mlv.schema.jobs.attribution import Gradients
 
 SHARD_BYTES: Final = 3 * 2**23
 """Approximate size of a shard's features in memory; 64 times that for exact gradients and dense projections."""

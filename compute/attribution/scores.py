@@ -23,7 +23,7 @@ from torch import Tensor
 
 from mlv.compute.attribution.index import GradientIndex
 from mlv.schema.errors import JobError
-from mlv.schema.jobs.influence import Attribution
+from mlv.schema.jobs.attribution import Attribution
 
 TARGETS_AT_ONCE: Final = 512
 """Targets of a block."""

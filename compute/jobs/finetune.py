@@ -17,7 +17,7 @@ from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.models import files, loading
 from mlv.compute.models.families import SPAN
-from mlv.compute.training.spans import Examples, epoch_order, finetune_spec, make_trainer, read_splits, steps_per_epoch
+from mlv.compute.training.spans import Examples, epoch_order, make_trainer, read_splits, steps_per_epoch
 from mlv.schema.files import write_json
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
@@ -27,12 +27,11 @@ if TYPE_CHECKING:
     from mlv.compute.training.trainer import LogEntry
 
 
-def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT) -> None:
-    """Run a fine-tuning job to its end, from where it was broken off.
+def run(job: JobDirectory, spec: FinetuneSpec, options: ExecuteOptions, progress: Progress = SILENT) -> None:
+    """Run a fine-tuning job to its end, from where it was interrupted.
 
     Raises JobError for damaged inputs or a loss that is no number, NotFoundError for a missing model.
     """
-    spec = finetune_spec(job)
     device = runtime.prepare(options.device, options.threads, spec.seed)
     runtime.check_precision(spec.precision, device)
     loaded = loading.load(files.locate(job, spec.model), SPAN, device=device)

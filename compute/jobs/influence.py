@@ -29,13 +29,14 @@ from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.training import spans
 from mlv.schema.errors import JobError
 from mlv.schema.files import write_json
+from mlv.schema.jobs.attribution import Attribution, Gradients, gradients_of
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
-from mlv.schema.jobs.identity import CHECKPOINT_NAME, content_digest, spec_hash
-from mlv.schema.jobs.influence import Attribution, Gradients, InfluenceSpec, Quantity, gradients_of
+from mlv.schema.jobs.identity import content_digest, job_name, spec_hash
+from mlv.schema.jobs.influence import InfluenceSpec
 from mlv.schema.jobs.parquet import read_parquet, read_table, write_table
 from mlv.schema.jobs.spec import ModelRef
-from mlv.schema.jobs.validate import ValidationSpec
+from mlv.schema.jobs.tracing import Quantity, TracingSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,20 +58,16 @@ class Traced(NamedTuple):
     """In the order of their numbers."""
 
 
-def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT) -> None:
+def run(job: JobDirectory, spec: InfluenceSpec, options: ExecuteOptions, progress: Progress = SILENT) -> None:
     """Run an influence job to its end; what is indexed and scored already is not done again.
 
     Raises JobError for damaged inputs or gradients that are no numbers, NotFoundError for a missing checkpoint,
     UsageError where the disk is too small.
     """
-    spec = job.spec()
-    if not isinstance(spec, InfluenceSpec):
-        raise JobError(f"{job.path} is a {spec.kind} job, not influence", "Name an influence-... folder.")
     device = runtime.prepare(options.device, options.threads, spec.seed)
     check_examples(job, spec.training)
     traced = read_traced(job)
-    sources = _scorers(job, spec.training, spec.checkpoints, spec.attribution, traced.targets, options, progress)
-    scorers = list(sources)
+    scorers = list(_scorers(job, spec, spec.checkpoints, spec.attribution, traced.targets, options, progress))
     _write_parts(job, spec, traced, scorers, progress)
     loaded = loading.load(files.locate(job, spec.model), SPAN, device=device)
     _write_outputs(job, spec, traced, scorers, _values(loaded, traced.targets, spec.quantity, options))
@@ -93,14 +90,14 @@ def check_examples(job: JobDirectory, training: FinetuneSpec) -> None:
     path = job.inputs / "examples.parquet"
     if content_digest(read_table(path, spans.COLUMNS)) != training.inputs_digest:
         raise JobError(
-            f"{path} does not hold the examples of finetune-{spec_hash(training)[:12]}",
+            f"{path} does not hold the examples of {job_name(training)}",
             "Delete the job directory and plan the job again.",
         )
 
 
 def score_matrix(
     job: JobDirectory,
-    training: FinetuneSpec,
+    spec: TracingSpec,
     checkpoints: tuple[ModelRef, ...],
     attribution: Attribution,
     targets: pl.DataFrame,
@@ -108,7 +105,7 @@ def score_matrix(
     progress: Progress = SILENT,
 ) -> npt.NDArray[np.float64]:
     """Scores of all training examples, [targets, examples in the order of their positions], for a few targets."""
-    scorers = list(_scorers(job, training, checkpoints, attribution, targets, options, progress))
+    scorers = list(_scorers(job, spec, checkpoints, attribution, targets, options, progress))
     scores: npt.NDArray[np.float64] = _combined(attribution, scorers, 0, targets.height).double().numpy()
     return scores
 
@@ -127,7 +124,7 @@ class Checkpoint(NamedTuple):
 
 def _scorers(
     job: JobDirectory,
-    training: FinetuneSpec,
+    spec: TracingSpec,
     checkpoints: Sequence[ModelRef],
     attribution: Attribution,
     targets: pl.DataFrame,
@@ -138,9 +135,9 @@ def _scorers(
     from mlv.compute.attribution import scores as scoring
 
     device = runtime.device_name(options.device)
-    weights = checkpoint_weights(training, checkpoints, attribution)
+    weights = checkpoint_weights(spec.training, checkpoints, attribution)
     for number, (reference, weight) in enumerate(zip(checkpoints, weights, strict=True)):
-        indexer = _Indexer(job, training, reference, attribution.gradients, options.batch_tokens, device)
+        indexer = _Indexer(job, spec, reference, attribution.gradients, options.batch_tokens, device)
         label = f"checkpoint {number + 1} of {len(checkpoints)}: "
         examples = indexer.examples(progress, f"{label}gradients of examples")
         found = indexer.targets(targets, progress, f"{label}gradients of targets")
@@ -175,8 +172,8 @@ def _mean_rate(training: FinetuneSpec, epoch: int) -> float:
 
 def _epoch(training: FinetuneSpec, reference: ModelRef) -> int:
     """Epoch of a checkpoint; the last for one that does not say."""
-    name = CHECKPOINT_NAME.fullmatch(reference.name)
-    return min(int(name[2]), training.epochs) if name else training.epochs
+    made = reference.made_by
+    return min(made.epoch, training.epochs) if made else training.epochs
 
 
 class _Indexer:
@@ -185,20 +182,20 @@ class _Indexer:
     def __init__(
         self,
         job: JobDirectory,
-        training: FinetuneSpec,
+        spec: TracingSpec,
         reference: ModelRef,
         gradients: Gradients,
         batch_tokens: int,
         device: str,
     ) -> None:
-        self._job, self._training, self._gradients = job, training, gradients
+        self._job, self._spec, self._training, self._gradients = job, spec, spec.training, gradients
         self._batch_tokens, self._device = batch_tokens, device
         self._reference = reference
         self._folder = files.locate(job, reference)
         self._tokenizer = loading.load_tokenizer(self._folder)
-        name = CHECKPOINT_NAME.fullmatch(reference.name)
-        own = name is not None and name[1] == f"finetune-{spec_hash(training)[:12]}"
-        self.own_epoch = _epoch(training, reference) if own else None
+        made = reference.made_by
+        own = made is not None and made.job == job_name(spec.training)
+        self.own_epoch = _epoch(spec.training, reference) if own else None
         self._home = Path()
         self._tracer: Tracer | None = None
 
@@ -217,24 +214,20 @@ class _Indexer:
         """The index of the targets, on the directions of the examples; it lives as long as the job is unfinished."""
         from mlv.compute.attribution import index
 
-        spec = self._job.spec()
-        if not isinstance(spec, InfluenceSpec | ValidationSpec):
-            raise JobError(f"{self._job.path} traces nothing", "Name an influence-... or validate-... folder.")
         directions = index.directions_digest(self._home)
         identity = self._identity() | {
-            "targets": spec.inputs_digest,
-            "quantity": spec.quantity,
+            "targets": self._spec.inputs_digest,
+            "quantity": self._spec.quantity,
             "directions": directions,
         }
-        rows = target_rows(targets, self._tokenizer, spec.quantity)
+        rows = target_rows(targets, self._tokenizer, self._spec.quantity)
         folder = index.folder_of(self._job.work, identity)
         return self._build(folder, identity, rows, self._home, progress, label)
 
     def _identity(self) -> dict[str, object]:
         from mlv.compute.attribution import index
 
-        digest = getattr(self._job.spec(), "reference_digest", "")
-        held = gradients_of(self._reference, self._gradients, digest)
+        held = gradients_of(self._reference, self._gradients, self._spec.reference_digest)
         return held | {"dtype": "float32", "layout": index.LAYOUT}
 
     def _build(

@@ -16,7 +16,7 @@ from mlv.schema.errors import DataError
 from mlv.schema.files import write_json
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.parquet import read_table, write_table
-from mlv.schema.jobs.pca import PROFILE_KEYS
+from mlv.schema.jobs.pca import PROFILE_KEYS, PcaSpec
 
 MOST_ALIKE = 1e-9
 """Up to this relative difference two loadings are of one size, and the first of them decides the sign."""
@@ -45,7 +45,7 @@ def fit_plane(profiles: NDArray[np.float64]) -> Plane:
     if sizes[0] <= _rounding(profiles):
         raise DataError(
             f"The {len(profiles)} profiles are all alike: there is no direction in which they differ.",
-            "Compare other profiles: mlv compute project --help",
+            "Compare other profiles: mlv compute pca --help",
         )
     sizes = np.where(sizes > _rounding(profiles), sizes, 0.0)
     along = left * sizes * [_sign(row) for row in loadings]
@@ -66,13 +66,13 @@ def _sign(loadings: NDArray[np.float64]) -> float:
     return float(np.sign(loadings[np.argmax(sizes >= sizes.max() * (1 - MOST_ALIKE))]))
 
 
-def run(job: JobDirectory, options: ExecuteOptions, progress: Progress) -> None:
+def run(job: JobDirectory, spec: PcaSpec, options: ExecuteOptions, progress: Progress) -> None:
     """Write ``outputs/points.parquet``, a profile a row, and ``outputs/run.json``."""
-    runtime.prepare("cpu", options.threads, job.spec().seed)
+    runtime.prepare("cpu", options.threads, spec.seed)
     profiles = read_table(job.inputs / "profiles.parquet", ["profile", *PROFILE_KEYS, "question", "p_first"])
     profiles = profiles.sort("profile", "question")
     keys = profiles.select("profile", *PROFILE_KEYS).unique(maintain_order=True)
-    progress.start(keys.height, "profile", "project")
+    progress.start(keys.height, "profile", "pca")
     plane = fit_plane(profiles["p_first"].to_numpy().reshape(keys.height, -1))
     x, y = plane.points.T
     write_table(job.outputs / "points.parquet", keys.drop("profile").with_columns(x=pl.Series(x), y=pl.Series(y)))

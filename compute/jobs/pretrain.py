@@ -18,7 +18,6 @@ becoming ``<unk>``, then the learnt pieces, and at the end ``<extra_id_99>`` dow
 import io
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -32,11 +31,11 @@ from mlv.compute.models.interfaces import Model, Tokenizer
 from mlv.compute.training.corruption import SpanCorruption
 from mlv.compute.training.spans import CorruptedExamples, collate
 from mlv.compute.training.streams import IntArray, Purpose, Stream
-from mlv.schema.errors import DataError, JobError, UsageError
+from mlv.schema.errors import DataError, UsageError
 from mlv.schema.files import folder_aside, write_json
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.parquet import read_table, write_table
-from mlv.schema.jobs.pretrain import PretrainSpec
+from mlv.schema.jobs.pretrain import PRESETS, Preset, PretrainSpec
 
 if TYPE_CHECKING:
     import transformers
@@ -73,52 +72,11 @@ SAVES: Final = 10
 """Training states that a run writes, so that a broken-off job repeats a tenth at most."""
 
 
-@dataclass(frozen=True)
-class Preset:
-    """An architecture, and the training that makes it usable."""
-
-    width: int
-    """d_model."""
-
-    feed_forward: int
-    """d_ff."""
-
-    layers: int
-    """Layers of the encoder, and as many of the decoder."""
-
-    heads: int
-    head_width: int
-    """d_kv."""
-
-    vocabulary: int
-    """Entries of the vocabulary by default."""
-
-    steps: int
-    """Optimizer steps by default."""
-
-    batch_size: int
-    """Examples a step by default."""
-
-    learning_rate: float
-    """Highest learning rate of AdamW by default."""
-
-
-PRESETS: Final = {
-    "nano": Preset(128, 256, 3, 4, 32, 6_000, 4_500, 32, 3e-3),
-    "tiny": Preset(256, 512, 4, 4, 64, 12_000, 20_000, 64, 2e-3),
-    "small": Preset(512, 1024, 8, 6, 64, 32_000, 100_000, 128, 1e-3),
-}
-"""nano: 2.7 million parameters, minutes on 2 cores. tiny: 12 million. small: mT5-small but for its vocabulary."""
-
-
-def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT) -> None:
-    """Run a pretraining job to its end, from where it was broken off.
+def run(job: JobDirectory, spec: PretrainSpec, options: ExecuteOptions, progress: Progress = SILENT) -> None:
+    """Run a pretraining job to its end, from where it was interrupted.
 
     Raises JobError for damaged inputs, UsageError for an unknown preset, DataError for too little text.
     """
-    spec = job.spec()
-    if not isinstance(spec, PretrainSpec):
-        raise JobError(f"{job.path} is a {spec.kind} job, not pretraining", "Name a pretrain-... folder.")
     preset(spec.preset)
     device = runtime.prepare(options.device, options.threads, spec.seed)
     runtime.check_precision(spec.precision, device)

@@ -9,21 +9,19 @@ from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.models import files, loading
 from mlv.compute.models.families import SPAN
 from mlv.compute.models.scoring import COLUMNS, SCORES, Ambiguous, Probe, find_ambiguous, score, tokenise
-from mlv.schema.errors import DataError, JobError
+from mlv.schema.errors import DataError
 from mlv.schema.files import write_json
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import LanguageProbed, SkippedProbe, SkippedProbes
 from mlv.schema.jobs.parquet import read_table, write_table
 from mlv.schema.jobs.probe import ProbeSpec
 
 
-def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT) -> None:
+def run(job: JobDirectory, spec: ProbeSpec, options: ExecuteOptions, progress: Progress = SILENT) -> None:
     """Run a probing job to its end; languages that are finished already are not asked again.
 
     Raises DataError, before weights are loaded, where answers tokenise alike and ``skip_ambiguous`` is off.
     """
-    spec = job.spec()
-    if not isinstance(spec, ProbeSpec):
-        raise JobError(f"{job.path} is a {spec.kind} job, not probing", "Name a probe-... folder.")
     device = runtime.prepare(options.device, options.threads, spec.seed)
     runtime.check_precision(spec.precision, device)
     folder = files.locate(job, spec.model)
@@ -68,7 +66,7 @@ def _write_parts(
     progress.start(sum(map(len, by_language.values())), "probe", "probing")
     for language, some in by_language.items():
         write_table(_part(job, language), score(loaded, some, batch_tokens, progress))
-        job.log("language", language=language, probes=len(some))
+        job.log(LanguageProbed(language=language, probes=len(some)))
 
 
 def _write_outputs(
@@ -83,6 +81,6 @@ def _write_outputs(
     skipped = {"question": pl.String, "language": pl.String, "reason": pl.String}
     write_table(job.outputs / "skipped.parquet", pl.DataFrame(ambiguous, schema=skipped, orient="row"))
     if ambiguous:
-        job.log("skipped", probes=[row._asdict() for row in ambiguous])
+        job.log(SkippedProbes(probes=tuple(SkippedProbe(**row._asdict()) for row in ambiguous)))
     write_json(job.outputs / "model.json", {**loaded.describe(), "model": spec.model.model_dump(mode="json")})
     write_table(job.outputs / "probe_logits.parquet", pl.concat(parts) if parts else pl.DataFrame(schema=SCORES))

@@ -21,6 +21,7 @@ attribution's scores, and ``gradient-dot`` and ``gradient-cosine``: gradients of
 compared plainly.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
@@ -41,12 +42,13 @@ from mlv.compute.training.retraining import Retrain, Retrainer, Retraining, mean
 from mlv.compute.training.streams import FloatArray, IntArray, Purpose, Stream
 from mlv.schema.errors import JobError
 from mlv.schema.files import write_json
+from mlv.schema.jobs.attribution import Attribution, attribution_name
 from mlv.schema.jobs.directory import JobDirectory
-from mlv.schema.jobs.finetune import FinetuneSpec
-from mlv.schema.jobs.influence import Attribution, Quantity, attribution_name
+from mlv.schema.jobs.events import Reproduced, ScoresMade, SkippedRemoval, UndefinedCorrelations
 from mlv.schema.jobs.parquet import read_parquet, read_table, write_table
 from mlv.schema.jobs.spec import ModelRef
-from mlv.schema.jobs.validate import ValidationSpec
+from mlv.schema.jobs.tracing import Quantity
+from mlv.schema.jobs.validate import REMOVAL_DRAWS, ValidateSpec
 
 RESULTS: Final = {
     "test": pl.String,
@@ -62,15 +64,12 @@ RESULTS: Final = {
 }
 """Columns of ``outputs/validation.parquet``; a rho that is undefined has no row."""
 
-REMOVAL_DRAWS: Final = 3
-"""Draws of k random examples in the removal test: each costs a retraining for every k."""
-
 HINT: Final = "Delete the job directory and plan the job again."
 
 Seeds = Literal["same", "other"]
 Direction = Literal["positive", "negative"]
 Scorer = Callable[
-    [JobDirectory, FinetuneSpec, tuple[ModelRef, ...], Attribution, pl.DataFrame, ExecuteOptions], FloatArray
+    [JobDirectory, ValidateSpec, tuple[ModelRef, ...], Attribution, pl.DataFrame, ExecuteOptions], FloatArray
 ]
 """Scores of all training examples for all targets, [targets, training examples in the order of their positions], from
 some checkpoints of the run."""
@@ -79,7 +78,7 @@ some checkpoints of the run."""
 class Study(NamedTuple):
     """What is to be predicted, and from what."""
 
-    spec: ValidationSpec
+    spec: ValidateSpec
     targets: pl.DataFrame
     """In the order of their numbers."""
 
@@ -99,20 +98,21 @@ class Removal(NamedTuple):
     """Whose answers are compared: indices of targets."""
 
 
-def run(job: JobDirectory, options: ExecuteOptions, progress: Progress = SILENT) -> None:
+def run(job: JobDirectory, spec: ValidateSpec, options: ExecuteOptions, progress: Progress = SILENT) -> None:
     """Run a validation job to its end; retrainings that are finished already are not repeated.
 
     Raises JobError for damaged inputs, NotFoundError for a missing model.
     """
     from mlv.compute.jobs.influence import check_examples, score_matrix
 
-    check_examples(job, _spec(job).training)
-    validate(job, options, progress, score_matrix)
+    check_examples(job, spec.training)
+    validate(job, spec, options, progress, score_matrix)
 
 
-def validate(job: JobDirectory, options: ExecuteOptions, progress: Progress, scorer: Scorer) -> None:
+def validate(
+    job: JobDirectory, spec: ValidateSpec, options: ExecuteOptions, progress: Progress, scorer: Scorer
+) -> None:
     """:func:`run` with the scores of ``scorer``."""
-    spec = _spec(job)
     device = runtime.prepare(options.device, options.threads, spec.seed)
     runtime.check_precision(spec.training.precision, device)
     study = read_study(job, spec)
@@ -127,7 +127,7 @@ def validate(job: JobDirectory, options: ExecuteOptions, progress: Progress, sco
     write_json(job.outputs / "model.json", {**start.describe(), "model": spec.model.model_dump(mode="json")})
 
 
-def read_study(job: JobDirectory, spec: ValidationSpec) -> Study:
+def read_study(job: JobDirectory, spec: ValidateSpec) -> Study:
     """The inputs of a job. Raises JobError where they are damaged."""
     targets = read_table(job.inputs / "targets.parquet", ["target", *COLUMNS, "answer", "moved"]).sort("target")
     examples = read_table(job.inputs / "examples.parquet", ["position", "split", "text"])
@@ -152,18 +152,19 @@ def read_study(job: JobDirectory, spec: ValidationSpec) -> Study:
 def score_all(job: JobDirectory, study: Study, scorer: Scorer, options: ExecuteOptions) -> dict[str, FloatArray]:
     """Scores that are not random by name, the first attribution's first; those in ``work/`` are not made again.
 
-    Raises JobError where two attributions have one name, or a score is no number.
+    Raises JobError where an attribution is there twice, or a score is no number.
     """
     columns = [str(target) for target in study.targets["target"]]
     found = {}
     for name, (attribution, checkpoints) in _attributions(study.spec).items():
-        path = job.work / f"scores-{name}.parquet"
+        # a name may be as long as a file's, and has spaces
+        path = job.work / f"scores-{hashlib.sha256(name.encode()).hexdigest()[:12]}.parquet"
         if not path.exists():
-            scores = scorer(job, study.spec.training, checkpoints, attribution, study.targets, options)
+            scores = scorer(job, study.spec, checkpoints, attribution, study.targets, options)
             if not np.isfinite(scores).all():
                 raise JobError(f"Scores {name} of {job.path.name} are no numbers", "Look at the losses of the run.")
             write_table(path, pl.DataFrame(scores.T, schema=columns))
-            job.log("scores", name=name)
+            job.log(ScoresMade(name=name))
         found[name] = read_table(path, columns).to_numpy().T
     return found | {"character-ngrams": _spelling(study)}
 
@@ -217,14 +218,7 @@ def spearman(one: FloatArray, other: FloatArray) -> FloatArray:
     return rho
 
 
-def _spec(job: JobDirectory) -> ValidationSpec:
-    spec = job.spec()
-    if not isinstance(spec, ValidationSpec):
-        raise JobError(f"{job.path} is a {spec.kind} job, not validation", "Name a validate-... folder.")
-    return spec
-
-
-def _attributions(spec: ValidationSpec) -> dict[str, tuple[Attribution, tuple[ModelRef, ...]]]:
+def _attributions(spec: ValidateSpec) -> dict[str, tuple[Attribution, tuple[ModelRef, ...]]]:
     """Attributions with their checkpoints by name, plain gradients at the end."""
     last = (spec.model,)
     chosen = {
@@ -232,12 +226,8 @@ def _attributions(spec: ValidationSpec) -> dict[str, tuple[Attribution, tuple[Mo
         for attribution in spec.attributions
     }
     if not chosen or len(chosen) < len(spec.attributions):
-        raise JobError("Attributions to validate have to be there and to differ in name", "Plan the job again.")
-    gradients = spec.attributions[0].gradients.model_copy(update={"output": "loss"})
-    dot, cosine = (
-        Attribution(method="tracin", similarity=similarity, gradients=gradients) for similarity in ("dot", "cosine")
-    )
-    return {**chosen, "gradient-dot": (dot, last), "gradient-cosine": (cosine, last)}
+        raise JobError("Attributions to validate have to be there, each once", "Plan the job again.")
+    return chosen | {name: (attribution, last) for name, attribution in spec.plain_gradients().items()}
 
 
 def _traced_and_other(means: FloatArray, targets: pl.DataFrame, quantity: Quantity) -> tuple[FloatArray, FloatArray]:
@@ -279,7 +269,7 @@ def _removal_sizes(job: JobDirectory, study: Study) -> list[int]:
     examples = study.examples.height
     for k in study.spec.removal_k:
         if k >= examples:
-            job.log("skipped", test="removal", k=k, examples=examples)
+            job.log(SkippedRemoval(k=k, examples=examples))
     return [k for k in study.spec.removal_k if k < examples]
 
 
@@ -371,7 +361,7 @@ def _defined(job: JobDirectory, results: Sequence[pl.DataFrame]) -> pl.DataFrame
     rows = pl.concat([pl.DataFrame(schema=RESULTS), *results])
     undefined = rows.filter(pl.col("value").is_nan())
     for scores, seeds, count in undefined.group_by("scores", "seeds", maintain_order=True).len().iter_rows():
-        job.log("undefined", test="lds", scores=scores, seeds=seeds, rows=count)
+        job.log(UndefinedCorrelations(scores=scores, seeds=seeds, rows=count))
     return rows.filter(pl.col("value").is_not_nan())
 
 
@@ -386,4 +376,4 @@ def _log_reproduction(job: JobDirectory, last: FloatArray) -> None:
     """Log by how much the run's own examples trained again and its last checkpoint, ``last`` [targets, 2], differ."""
     answers = read_parquet(job.outputs / "retrainings.parquet").filter(pl.col("id") == "full")
     differences = np.abs(answers["margin"].to_numpy() - (last[:, 0] - last[:, 1]))
-    job.log("reproduced", largest_difference_of_margins=float(differences.max()))
+    job.log(Reproduced(largest_difference_of_margins=float(differences.max())))

@@ -23,8 +23,6 @@ from mlv.compute.models.folder import (
 from mlv.schema.errors import DataError, JobError, NotFoundError
 from mlv.schema.files import written_aside
 from mlv.schema.jobs.directory import JobDirectory
-from mlv.schema.jobs.pca import ProjectSpec
-from mlv.schema.jobs.pretrain import PretrainSpec
 from mlv.schema.jobs.spec import ModelRef
 
 if TYPE_CHECKING:
@@ -114,11 +112,11 @@ def locate(job: JobDirectory, reference: ModelRef) -> Path:
 
     Raises NotFoundError if it is gone, JobError if its content is not what the job was planned with.
     """
-    folder = Path(_recorded_path(job, reference) or "missing model_path")
+    folder = Path(_recorded_path(job, reference) or "an unknown place")
     if not folder.is_dir():
         raise NotFoundError(
             f"Model {reference.name} of {job.path.name} is not at {folder}",
-            "Put it back, or set its path in provenance.json (model_paths or model_path) to where it is now.",
+            "Put it back, or set its path in provenance.json (model_paths) to where it is now.",
         )
     check_folder(folder)
     if digest(folder) != reference.digest:
@@ -131,11 +129,8 @@ def locate(job: JobDirectory, reference: ModelRef) -> Path:
 
 
 def _recorded_path(job: JobDirectory, reference: ModelRef) -> str:
-    """Path of a model in the provenance: ``model_paths`` has it by name, ``model_path`` is that of the job's own."""
-    provenance, spec = job.read_json("provenance.json"), job.spec()
-    path: str = provenance.get("model_paths", {}).get(reference.name, "")
-    if not path and not isinstance(spec, PretrainSpec | ProjectSpec) and spec.model.name == reference.name:
-        path = provenance.get("model_path", "")
+    """Where the provenance says that a model is, by its name."""
+    path: str = job.read_json("provenance.json").get("model_paths", {}).get(reference.name, "")
     return path or reference.path
 
 

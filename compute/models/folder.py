@@ -78,10 +78,10 @@ def weight_files(folder: Path) -> list[Path]:
 
 def pickle_error(model: str, revision: str | None) -> DataError:
     """The error for a model whose weights are pickles."""
-    at = f" --revision {shlex.quote(revision)}" if revision else ""
+    name = f"{model}@{revision}" if revision else model
     return DataError(
         f"The weights of {model} are pickles (pytorch_model.bin) or missing, and a pickle can run any program.",
-        f"Make safetensors of them, which takes tensors alone: mlv compute convert {shlex.quote(model)}{at}",
+        f"Make safetensors of them, which takes tensors alone: mlv compute convert {shlex.quote(name)}",
     )
 
 

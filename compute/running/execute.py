@@ -11,8 +11,10 @@ import fcntl
 import os
 import pickle
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any, Protocol
 
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
@@ -20,16 +22,12 @@ from mlv.compute.machine.stopping import Stoppable, StoppedError
 from mlv.schema.errors import JobError, MlvError
 from mlv.schema.files import now
 from mlv.schema.jobs.directory import JobDirectory
-from mlv.schema.jobs.kinds import OUTPUTS, JobSpec
-
-Runner = Callable[[JobDirectory, ExecuteOptions, Progress], None]
+from mlv.schema.jobs.events import Failed, Finished, Resumed, Started, Stopped
+from mlv.schema.jobs.spec import Spec
 
 MEMORY_SIGNS = ("out of memory", "not enough memory", "can't allocate memory")
 DISK_SIGNS = ("no space left on device", "pytorchstreamwriter failed writing")
 """How libraries word errors of the operating system, in lower case."""
-
-NEEDED = {kind: names if kind == "project" else ("model.json", *names) for kind, names in OUTPUTS.items()}
-"""Files of ``outputs/`` without which a job cannot be committed, by kind."""
 
 
 class JobRunningError(JobError):
@@ -55,7 +53,7 @@ def execute(path: Path, options: ExecuteOptions | None = None, progress: Progres
             return False
         _sweep(job)
         with _recorded(job, options), _explained(job):
-            _runner(spec)(job, options, Stoppable(progress))
+            _worker(spec.kind)(job, spec, options, Stoppable(progress))
         shutil.rmtree(job.work, ignore_errors=True)
     return True
 
@@ -70,9 +68,9 @@ def _sweep(job: JobDirectory) -> None:
                 left.unlink(missing_ok=True)
 
 
-def _finished(job: JobDirectory, spec: JobSpec) -> bool:
-    """Whether the job is done and what it found is there."""
-    return job.state() == "done" and all((job.outputs / name).exists() for name in NEEDED[spec.kind])
+def _finished(job: JobDirectory, spec: Spec) -> bool:
+    """Whether the job ran to its end and its results are there."""
+    return job.state() == "finished" and all((job.outputs / name).exists() for name in spec.OUTPUTS)
 
 
 @contextlib.contextmanager
@@ -115,38 +113,27 @@ def _running(job: JobDirectory, pid: str) -> JobRunningError:
     )
 
 
-def _runner(spec: JobSpec) -> Runner:
-    """The function that runs a kind of job; its libraries are imported with it."""
-    if spec.kind == "pretrain":
-        from mlv.compute.jobs.pretrain import run as pretrain
+class Worker(Protocol):
+    """What runs a kind of job: ``run`` of the module of that name in ``mlv.compute.jobs``.
 
-        return pretrain
-    if spec.kind == "finetune":
-        from mlv.compute.jobs.finetune import run as finetune
+    Raises an MlvError that says what to do, or StoppedError if the progress was told to stop; the job stays resumable.
+    """
 
-        return finetune
-    if spec.kind == "probe":
-        from mlv.compute.jobs.probe import run as probe
+    def __call__(self, job: JobDirectory, spec: Any, options: ExecuteOptions, progress: Progress) -> None:
+        """Run the job of a specification to its end, going on from what is in ``work/``."""
 
-        return probe
-    if spec.kind == "influence":
-        from mlv.compute.jobs.influence import run as influence
 
-        return influence
-    if spec.kind == "project":
-        from mlv.compute.jobs.pca import run as project
-
-        return project
-    from mlv.compute.jobs.validate import run as validate
-
-    return validate
+def _worker(kind: str) -> Worker:
+    """What runs a kind of job; its libraries are imported with it."""
+    worker: Worker = import_module(f"mlv.compute.jobs.{kind}").run
+    return worker
 
 
 @contextlib.contextmanager
 def _recorded(job: JobDirectory, options: ExecuteOptions) -> Iterator[None]:
     """Record the job's state, times, events and environment."""
     provenance = job.read_json("provenance.json")
-    job.log("resumed" if provenance.get("started_at") else "started", **runtime.slurm())
+    job.log((Resumed if provenance.get("started_at") else Started)(**runtime.slurm()))
     job.set_state("running")
     job.update_provenance(started_at=provenance.get("started_at") or now().isoformat())
     try:
@@ -154,16 +141,16 @@ def _recorded(job: JobDirectory, options: ExecuteOptions) -> Iterator[None]:
         # after the work: these are the flags and threads that it ran with
         device = runtime.device_name(options.device)
         job.update_provenance(environment=runtime.environment(device), finished_at=now().isoformat())
-        job.log("finished")
-        job.set_state("done")
+        job.log(Finished())
+        job.set_state("finished")
     except StoppedError as error:
-        job.log("stopped", reason=str(error))
+        job.log(Stopped(reason=str(error)))
         raise
     except BaseException as error:
         # the disk may be full; the reason is raised all the same
         with contextlib.suppress(OSError):
-            reason = getattr(error, "message", "") or str(error) or type(error).__name__
-            job.log("failed", reason=reason)
+            reason = str(getattr(error, "message", "") or error) or type(error).__name__
+            job.log(Failed(reason=reason))
             job.set_state("failed", reason=reason)
         raise
 

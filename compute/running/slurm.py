@@ -207,7 +207,7 @@ class SlurmLauncher:
         """How a job ended, if it did."""
         directory = JobDirectory(job)
         state, record = directory.state(), directory.read_json(RECORD)
-        if state == "done":
+        if state == "finished":
             return Ended(job, 0)
         if self.problem:
             return None
@@ -311,7 +311,7 @@ class SlurmLauncher:
 
     def _dry_run(self) -> None:
         """Have Slurm check a job of each kind without submitting it. Raises UsageError if it would refuse one."""
-        from mlv.compute.running.slurm_settings import KINDS
+        from mlv.schema.jobs.kinds import KINDS
 
         missing = [program for program in ("sbatch", "srun") if not shutil.which(program)]
         if missing:

@@ -22,13 +22,11 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from mlv.schema.errors import DataError, NotFoundError, format_validation_errors, listed
+from mlv.schema.errors import DataError, NotFoundError, at_key, format_validation_errors, listed
+from mlv.schema.jobs.kinds import KINDS
 
 FILE: Final = "slurm.toml"
 """Name of the file, beside the store."""
-
-KINDS: Final = ("probe", "finetune", "influence")
-"""Kinds of jobs that have a table of their own."""
 
 OWN: Final = ("array", "error", "job-name", "open-mode", "output", "requeue", "signal")
 """Parameters of sbatch that the launcher sets."""
@@ -126,20 +124,23 @@ class Settings(Resources):
     poll: Annotated[float, Field(gt=0)] = 15
     """Seconds between two looks at the queue."""
 
-    probe: dict[str, Any] = {}
-    """What is otherwise for this kind of job, by the same keys; likewise the others of :data:`KINDS`."""
+    kinds: dict[str, dict[str, Any]] = {}
+    """What a kind of job is given instead, by the same keys: in the file, tables named after the kinds."""
 
-    finetune: dict[str, Any] = {}
-    influence: dict[str, Any] = {}
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_kinds(cls, given: dict[str, Any]) -> dict[str, Any]:
+        kinds = {name: table for name, table in given.items() if name in KINDS}
+        return {name: value for name, value in given.items() if name not in KINDS} | ({"kinds": kinds} if kinds else {})
 
     def of(self, kind: str) -> Resources:
         """What jobs of a kind are given."""
         common = {name: getattr(self, name) for name in Resources.model_fields}
-        return Resources.model_validate(common | (getattr(self, kind) if kind in KINDS else {}))
+        return Resources.model_validate(common | self.kinds.get(kind, {}))
 
     @model_validator(mode="after")
     def _kinds_fit(self) -> Self:
-        for kind in KINDS:
+        for kind in self.kinds:
             try:
                 self.of(kind)
             except ValidationError as error:
@@ -165,7 +166,7 @@ def read_settings(path: Path, given: Sequence[str] = ()) -> Settings:
     try:
         return Settings.model_validate(settings)
     except ValidationError as error:
-        problems = format_validation_errors(error, Settings)
+        problems = format_validation_errors(error, Settings, _place)
         raise DataError(
             f"The settings for Slurm have problems ({path} and --slurm):{listed(problems)}",
             "docs/studies.md explains the keys.",
@@ -177,6 +178,11 @@ def named_file(path: Path) -> Path:
     if not path.is_file():
         raise NotFoundError(f"There is no file {path}.", f"Name one, or leave it out for {FILE} beside the store.")
     return path
+
+
+def _place(location: Sequence[int | str]) -> str:
+    """A place in the file, where the tables of kinds are not gathered in one."""
+    return at_key(location[1:] if location[:1] == ("kinds",) else location)
 
 
 def _change(settings: dict[str, Any], pair: str) -> None:

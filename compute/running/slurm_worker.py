@@ -17,6 +17,7 @@ import submitit
 from mlv.compute.machine.stopping import SIGNALS
 from mlv.compute.running.local import LOG
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Failed
 
 STOPPED: Final = 130
 """Exit code of a worker that was stopped by a signal and has saved."""
@@ -60,7 +61,7 @@ class SlurmWorker:
             return
         job = JobDirectory(self._job)
         reason = f"It was requeued {count} times and did not finish: give it more time."
-        job.log("failed", reason=reason)
+        job.log(Failed(reason=reason))
         job.set_state("failed", reason=reason)
         raise SystemExit(1)
 

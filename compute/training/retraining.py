@@ -22,6 +22,7 @@ from mlv.compute.training.corruption import BoolArray
 from mlv.compute.training.streams import FloatArray
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Retrained
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.parquet import read_table, write_table
 
@@ -113,7 +114,7 @@ def retrain_all(
             means = retrain(retraining, f"retraining {number} of {len(retrainings)}")
             rows = _answers(retraining, means, targets)
             write_table(_part(job, retraining), rows)
-            job.log("retraining", **rows.select("id", "kind", "seed", "left_out").row(0, named=True))
+            job.log(Retrained(**rows.select("id", "kind", "seed", "left_out").row(0, named=True)))
     return pl.concat([read_table(_part(job, retraining), list(ANSWERS)) for retraining in retrainings])
 
 

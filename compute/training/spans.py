@@ -82,12 +82,11 @@ def collate(pad_id: int) -> "Callable[[list[Corrupted]], dict[str, Tensor]]":
     return padded
 
 
-def corrupted_examples(job: JobDirectory, epoch: int, split: str = "train") -> list[Corrupted]:
+def corrupted_examples(job: JobDirectory, spec: FinetuneSpec, epoch: int, split: str = "train") -> list[Corrupted]:
     """Exactly what the model was trained on in ``epoch`` (from 1), in the order of the examples' positions.
 
     The epoch visited them in the order of :func:`epoch_order`. Raises NotFoundError if the start model is gone.
     """
-    spec = finetune_spec(job)
     return corrupted(job, spec, loading.load_tokenizer(files.locate(job, spec.model)), epoch, split)
 
 
@@ -161,14 +160,6 @@ def kept_order(seed: int, epoch: int, kept: BoolArray) -> IntArray:
 def steps_per_epoch(examples: int, batch_size: int) -> int:
     """Optimizer steps of an epoch; the last batch may be short."""
     return math.ceil(examples / batch_size)
-
-
-def finetune_spec(job: JobDirectory) -> FinetuneSpec:
-    """The specification of a fine-tuning. Raises JobError if the job is of another kind."""
-    spec = job.spec()
-    if not isinstance(spec, FinetuneSpec):
-        raise JobError(f"{job.path} is a {spec.kind} job, not fine-tuning", "Name a finetune-... folder.")
-    return spec
 
 
 def _corruption(spec: FinetuneSpec, tokenizer: Tokenizer) -> SpanCorruption:

@@ -33,6 +33,7 @@ from mlv.compute.training.streams import IntArray
 from mlv.schema.errors import JobError
 from mlv.schema.files import folder_aside
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import CheckpointWritten, Continued
 
 LogEntry = dict[str, float]
 """Numbers of the Trainer's log by name, with their ``epoch`` and ``step``."""
@@ -217,7 +218,7 @@ def publish(job: JobDirectory, loaded: LoadedModel, epoch: int) -> None:
     with folder_aside(job.checkpoints / f"epoch-{epoch}") as aside:
         loaded.model.save_pretrained(aside)
         loaded.tokenizer.save_pretrained(aside)
-    job.log("checkpoint", epoch=epoch)
+    job.log(CheckpointWritten(epoch=epoch))
 
 
 def train(job: JobDirectory, trainer: transformers.Trainer, progress: Progress, label: str) -> None:
@@ -228,7 +229,7 @@ def train(job: JobDirectory, trainer: transformers.Trainer, progress: Progress, 
     state = last_state(job)
     done = int(state.name.partition("-")[2]) if state else 0
     if state:
-        job.log("continued", step=done)
+        job.log(Continued(step=done))
     steps = trainer.args.max_steps
     if steps <= 0:
         steps = len(trainer.get_train_dataloader()) * int(trainer.args.num_train_epochs)

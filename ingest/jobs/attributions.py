@@ -1,30 +1,26 @@
-"""How an attribution is asked for: by presets and names, and by options that change what these say.
+"""How an attribution is asked for: by presets and names, and by settings that change what these say."""
 
-Options are checked together: a fault is a sentence that says what is wrong and what to write instead, and faults are
-collected, so that one error names them all.
-"""
-
-import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationInfo, field_validator
 
-from mlv.schema.jobs.influence import Attribution, Gradients, ModuleGroup, Stack, attribution_name
+from mlv.ingest.jobs.request import Count, Option, Request
+from mlv.schema.jobs.attribution import TRACIN_DAMPING, Attribution, Gradients, ModuleGroup, Stack
+from mlv.schema.jobs.spec import Seed
 from mlv.schema.papers import echoes
 
 ALL_MODULES: Final[tuple[ModuleGroup, ...]] = get_args(ModuleGroup)
 ALL_STACKS: Final[tuple[Stack, ...]] = get_args(Stack)
 
 ECHOES_DAMPING: Final = 1e-4
-"""Echoes leaves TRAK's lambda at its library's 0, at which there is no inverse where examples are fewer than
-dimensions. This is little beside 1, the mean squared norm of the features, and above what 32 bits round off."""
+"""Echoes leaves TRAK's lambda at its library's 0, at which there is no inverse if examples are fewer than dimensions.
+This is little beside 1, the mean squared norm of the features, and above what 32 bits round off."""
 
 DEFAULTS: Final = {
     "trak": Attribution(),
-    "tracin": Attribution(method="tracin", similarity="cosine", damping=0.0),
+    "tracin": Attribution(method="tracin", similarity="cosine", damping=TRACIN_DAMPING),
 }
 """By method, what holds where neither a preset nor an option says otherwise."""
 
@@ -43,7 +39,7 @@ PRESETS: Final = {
     "languages": Attribution(
         method="tracin",
         similarity="cosine",
-        damping=0.0,
+        damping=TRACIN_DAMPING,
         weights="equal",
         gradients=Gradients(corruptions="epoch", modules=ALL_MODULES, projection="none", dimensions=0),
     ),
@@ -53,152 +49,138 @@ each other?' section 4.2, whose equation 2 has no learning rate. A preset's chec
 
 _NAME = re.compile(r"(trak|tracin)(-cosine)?-(?:exact|(principal|random|dense)-([0-9]+))")
 
-_OPTIONS = {"damping": "lambda"}
-"""Option by field, where they have different names."""
 
+class Choices(Request):
+    """What a request says of an attribution; None leaves it to the preset, or else to the method."""
 
-@dataclass(frozen=True)
-class Choices:
-    """What a request says of an attribution; None where it leaves that to the preset, or else to the method."""
-
-    preset: str | None = None
-    method: str | None = None
-    similarity: str | None = None
-    damping: float | None = None
-    weights: str | None = None
-    output: str | None = None
-    corruptions: str | None = None
-    projection: str | None = None
-    dimensions: int | None = None
-    modules: Sequence[str] = ()
-    """Groups of parameters in any order; none leaves them to the preset, as with stacks."""
-
-    stacks: Sequence[str] = ()
-
-    seed: int = 0
-
-
-def attribution(choices: Choices, faults: list[str]) -> Attribution:
-    """The attribution that is asked for. What is wrong with it is added to ``faults``: then the result is not it."""
-    if choices.preset is not None and choices.preset not in PRESETS:
-        faults.append(f"There is no --preset {choices.preset}: use {' or '.join(PRESETS)}.")
-    base = _base(choices)
-    faults.extend(_contradictions(choices, base))
-    try:
-        return Attribution.model_validate(_fields(choices, base))
-    except ValidationError as error:
-        faults.extend(_worded(detail) for detail in error.errors())
-        return base
-
-
-def named(name: str, seed: int, faults: list[str]) -> Attribution:
-    """The attribution of a name: ``default``, ``exact``, a preset, or as tables call it, e.g. ``trak-random-32``."""
-    if name == "default":
-        return attribution(Choices(seed=seed), faults)
-    if name == "exact":
-        return attribution(Choices(projection="none", seed=seed), faults)
-    if name in PRESETS:
-        return attribution(Choices(preset=name, seed=seed), faults)
-    found = _NAME.fullmatch(name)
-    if found is None:
-        known = ", ".join(("default", "exact", *PRESETS))
-        faults.append(
-            f"There is no --attribution {name}: use {known}, or METHOD-PROJECTION-DIMENSIONS, e.g. trak-random-32."
-        )
-        return Attribution()
-    method, cosine, projection, dimensions = found.groups()
-    chosen = Choices(
-        method=method,
-        similarity="cosine" if cosine else "dot",
-        projection=projection or "none",
-        dimensions=int(dimensions) if dimensions else None,
-        seed=seed,
+    preset: Literal["echoes", "languages"] | None = Field(
+        None,
+        description="echoes: TRAK as in Echoes section 7; languages: TracIn as in 'How do languages influence each "
+        "other?' section 4.2. A setting that is given beside it wins over it.",
     )
-    return attribution(chosen, faults)
+    method: Literal["trak", "tracin"] | None = Field(None, description="trak (if not given) or tracin.")
+    similarity: Literal["dot", "cosine"] | None = Field(
+        None, description="dot or cosine of gradients; dot for TRAK and cosine for TracIn if not given."
+    )
+    damping: Annotated[float | None, Option("lambda")] = Field(
+        None, gt=0, description="TRAK's damping, in units of the features' mean squared norm; 1 if not given."
+    )
+    weights: Literal["learning_rate", "equal"] | None = Field(
+        None, description="How checkpoints count: by the learning_rate of their epoch (if not given), or equal."
+    )
+    output: Literal["loss", "log_odds"] | None = Field(
+        None, description="Of what gradients are taken: loss (if not given) or log_odds."
+    )
+    corruptions: Literal["trained", "epoch"] | None = Field(
+        None,
+        description="Of which corruptions of an example: all that it was trained on (trained, if not given), or those "
+        "of the checkpoint's epoch.",
+    )
+    projection: Literal["none", "principal", "random", "dense"] | None = Field(
+        None, description="none (exact), principal (if not given), random or dense."
+    )
+    dimensions: Count | None = Field(
+        None, description="Directions on each side of a matrix, 16 if not given; of a dense projection in all, 4096."
+    )
+    modules: tuple[ModuleGroup, ...] = Field(
+        (),
+        description="Whose gradients, comma-separated: attention, feed_forward, embedding, output (these if not "
+        "given), norm, bias, position_bias.",
+    )
+    stacks: tuple[Stack, ...] = Field(
+        (), description="In which halves of the model: encoder,decoder (if not given) or one of them."
+    )
+    seed: Seed = Field(0, description="Seed of everything random.")
+
+    @field_validator("damping")
+    @classmethod
+    def _is_of_trak(cls, damping: float | None, info: ValidationInfo) -> float | None:
+        if damping is not None and _base(info.data.get("preset"), info.data.get("method")).method == "tracin":
+            raise ValueError("It belongs to TRAK; TracIn has none. Leave it out.")
+        return damping
+
+    @field_validator("dimensions")
+    @classmethod
+    def _is_of_a_projection(cls, dimensions: int | None, info: ValidationInfo) -> int | None:
+        base = _base(info.data.get("preset"), info.data.get("method"))
+        if dimensions is not None and (info.data.get("projection") or base.gradients.projection) == "none":
+            raise ValueError("It belongs to a projection, and projection is none. Leave one of them out.")
+        return dimensions
+
+    def attribution(self) -> Attribution:
+        """The attribution that is asked for."""
+        base = _base(self.preset, self.method)
+        own = {"method": self.method, "similarity": self.similarity, "damping": self.damping, "weights": self.weights}
+        gradients = {
+            "output": self.output,
+            "corruptions": self.corruptions,
+            "projection": self.projection,
+            "dimensions": self._dimensions(base.gradients),
+            # the same set is the same job, however it was put
+            "modules": tuple(group for group in ALL_MODULES if group in self.modules) or None,
+            "stacks": tuple(stack for stack in ALL_STACKS if stack in self.stacks) or None,
+            "seed": self.seed,
+        }
+        return Attribution.model_validate(
+            {
+                **base.model_dump(),
+                **_given(own),
+                "gradients": {**base.gradients.model_dump(), **_given(gradients)},
+            }
+        )
+
+    def _dimensions(self, base: Gradients) -> int:
+        """Directions: a number for one kind of projection says nothing of another."""
+        if self.dimensions is not None:
+            return self.dimensions
+        if self.projection in (None, base.projection):
+            return base.dimensions
+        return {"none": 0, "dense": echoes.PROJECTION_DIMENSIONS}.get(str(self.projection), Gradients().dimensions)
 
 
-def named_all(names: Sequence[str], seed: int, faults: list[str]) -> tuple[Attribution, ...]:
-    """The attributions of some names, in their order and each once; tables have to tell them apart."""
-    chosen: dict[str, Attribution] = {}
-    for name in names:
-        one = named(name, seed, faults)
-        if chosen.setdefault(attribution_name(one), one) != one:
-            faults.append(f"Tables call --attribution {name} {attribution_name(one)}, like another one: leave one out.")
-    return tuple(chosen.values())
-
-
-def _base(choices: Choices) -> Attribution:
-    """What holds before the options: a preset's gradients stay where an option puts another method in its place."""
-    default = DEFAULTS.get(choices.method or "trak", DEFAULTS["trak"])
-    preset = PRESETS.get(choices.preset or "")
-    if preset is None:
+def _base(preset: str | None, method: str | None) -> Attribution:
+    """What holds before the other settings: a preset's gradients stay if another method is put in its place."""
+    default = DEFAULTS[method or "trak"]
+    chosen = PRESETS.get(preset or "")
+    if chosen is None:
         return default
-    if choices.method in (None, preset.method):
-        return preset
-    return default.model_copy(update={"gradients": preset.gradients})
-
-
-def _fields(choices: Choices, base: Attribution) -> dict[str, Any]:
-    """The fields of the attribution, not yet checked."""
-    own = {
-        "method": choices.method,
-        "similarity": choices.similarity,
-        "damping": choices.damping,
-        "weights": choices.weights,
-    }
-    gradients = {
-        "output": choices.output,
-        "corruptions": choices.corruptions,
-        "projection": choices.projection,
-        "dimensions": _dimensions(choices, base.gradients),
-        "modules": _ordered(choices.modules, ALL_MODULES) or None,
-        "stacks": _ordered(choices.stacks, ALL_STACKS) or None,
-        "seed": choices.seed,
-    }
-    return {
-        **base.model_dump(),
-        **_given(own),
-        "gradients": {**base.gradients.model_dump(), **_given(gradients)},
-    }
+    if method in (None, chosen.method):
+        return chosen
+    return default.model_copy(update={"gradients": chosen.gradients})
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _dimensions(choices: Choices, base: Gradients) -> int:
-    """Directions: a number for one kind of projection says nothing of another."""
-    if choices.dimensions is not None:
-        return choices.dimensions
-    if choices.projection in (None, base.projection):
-        return base.dimensions
-    return {"none": 0, "dense": echoes.PROJECTION_DIMENSIONS}.get(choices.projection, Gradients().dimensions)
+def named(name: str, seed: int) -> Attribution:
+    """The attribution of a name: ``default``, ``exact``, a preset, or the beginning of one, e.g. ``trak-random-32``.
 
-
-def _ordered(chosen: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """What is chosen in the order of the schema, each once: the same set is the same job, however it was put."""
-    return (*(item for item in known if item in chosen), *sorted(set(chosen) - set(known)))
-
-
-def _contradictions(choices: Choices, base: Attribution) -> list[str]:
-    """What the types of the fields do not tell."""
-    tracin = (choices.method or base.method) == "tracin"
-    unprojected = (choices.projection or base.gradients.projection) == "none"
-    damping, dimensions = choices.damping, choices.dimensions
-    found = {
-        "--lambda belongs to TRAK; TracIn has none. Leave it out.": tracin and damping is not None,
-        f"--lambda {damping} is not above 0: TRAK adds it to a kernel, so that it can be inverted. Give e.g. 1.": (
-            damping is not None and not (math.isfinite(damping) and damping > 0)
-        ),
-        f"--dimensions {dimensions}: a projection has 1 or more.": dimensions is not None and dimensions < 1,
-        "--dimensions belongs to a projection, and --projection is none. Leave one of them out.": (
-            dimensions is not None and unprojected
-        ),
+    Raises ValueError if it means none.
+    """
+    if name == "default":
+        return Choices(seed=seed).attribution()
+    if name == "exact":
+        return Choices(projection="none", seed=seed).attribution()
+    if name in PRESETS:
+        return Choices.model_validate({"preset": name, "seed": seed}).attribution()
+    found = _NAME.fullmatch(name)
+    if found is None:
+        known = ", ".join(("default", "exact", *PRESETS))
+        raise ValueError(
+            f"There is no attribution {name}: use {known}, or METHOD-PROJECTION-DIMENSIONS, e.g. trak-random-32."
+        )
+    method, cosine, projection, dimensions = found.groups()
+    chosen = {
+        "method": method,
+        "similarity": "cosine" if cosine else "dot",
+        "projection": projection or "none",
+        "dimensions": dimensions,
+        "seed": seed,
     }
-    return [fault for fault, is_there in found.items() if is_there]
+    return Choices.model_validate(_given(chosen)).attribution()
 
 
-def _worded(detail: Any) -> str:
-    """One of pydantic's complaints, by the option that it is about."""
-    field = next(part for part in reversed(detail["loc"]) if isinstance(part, str))
-    return f"--{_OPTIONS.get(field, field)} {detail['input']} {detail['msg'].removeprefix('Input ')}."
+def named_all(names: Sequence[str], seed: int) -> tuple[Attribution, ...]:
+    """The attributions of some names, in their order and each once. Raises ValueError if one is unknown."""
+    return tuple(dict.fromkeys(named(name, seed) for name in names))

@@ -1,165 +1,224 @@
-"""Committing influence and validation jobs: what is traced, which training examples that leads to, and how well.
+"""Influence: the predictions of a run that are traced leave the store; rankings of its training examples enter it."""
 
-Rows are loaded in bulk straight from the job's files. What must hold of them is then counted in the tables, by rules
-that ``mlv db check`` counts over the whole store: a job whose rows break one is not committed.
-"""
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from collections.abc import Mapping, Sequence
-
-import duckdb
 import polars as pl
+from pydantic import Field, model_validator
 
-from mlv.ingest.jobs.outputs import again, count_in, output
-from mlv.schema.derived.ranking_sums import LAST_KEY, SUMS, sum_rankings
-from mlv.schema.errors import JobError
-from mlv.schema.jobs.directory import JobDirectory
+from mlv.ingest.jobs import finetune
+from mlv.ingest.jobs.attributions import Choices
+from mlv.ingest.jobs.cost import Cost
+from mlv.ingest.jobs.counted import RUN_RULES, TARGET_RULES, broken
+from mlv.ingest.jobs.loading import enter_tracing_run, load, traced_run_id
+from mlv.ingest.jobs.outputs import refuse
+from mlv.ingest.jobs.planning import Context, Plan
+from mlv.ingest.jobs.request import Count, Names, Option, ProbeSet, TestLanguages
+from mlv.ingest.jobs.runs import NewRun
+from mlv.ingest.jobs.tracing import (
+    Traced,
+    answered_probes,
+    epochs_of,
+    find_probes,
+    find_traced,
+    in_languages,
+    probe_fields,
+    reference_probes,
+    shifted_probes,
+    tracing_inputs,
+)
+from mlv.schema.derived.ranking_sums import sum_rankings
+from mlv.schema.errors import NotFoundError, UsageError, listed
+from mlv.schema.jobs.attribution import Attribution
+from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.identity import spec_hash
 from mlv.schema.jobs.influence import InfluenceSpec
-from mlv.schema.jobs.validate import ValidationSpec
-from mlv.schema.store.rows import append, next_id, number
+from mlv.schema.jobs.spec import Spec
+from mlv.schema.jobs.tracing import Quantity
+from mlv.schema.papers import echoes
+from mlv.schema.store.rows import next_id, number
 
-Rules = Sequence[tuple[str, str]]
-"""(what, statement): counts what must not be, among rows whose key is at least ``{floor}``.
 
-One that has ``{ceiling}``, too, the highest key, counts in parts of a store what it counts in the whole.
-"""
+class Request(Choices):
+    """Which predictions of a run are traced to its training examples, by which of its checkpoints, and how."""
 
-RUN_RULES: Rules = (
-    (
-        "influence runs that examine a checkpoint of another run than the one they trace",
-        "SELECT count(*) FROM influence_run JOIN run USING (run_id) "
-        "WHERE run_id >= {floor} AND parent_run_id IS DISTINCT FROM traced_run_id",
-    ),
-    (
-        "influence runs that scored other training examples than the run they trace has",
-        "SELECT count(*) FROM influence_run i WHERE i.run_id >= {floor} AND i.examples <> "
-        "(SELECT count(*) FROM training_example e WHERE e.run_id = i.traced_run_id AND e.split = 'train')",
-    ),
-    (
-        "validation values that occur twice",
-        "SELECT count(*) FROM (SELECT 1 FROM influence_validation WHERE run_id >= {floor} "
-        "GROUP BY run_id, test, scores, probe_id, seeds, direction, k, draw HAVING count(*) > 1)",
-    ),
-    (
-        "validation values outside [-1, 1]",
-        "SELECT count(*) FROM influence_validation WHERE run_id >= {floor} AND NOT abs(value) <= 1 + 1e-9",
-    ),
-    (
-        "validation values whose direction or k does not fit the test",
-        "SELECT count(*) FROM influence_validation WHERE run_id >= {floor} AND CASE test "
-        "WHEN 'removal' THEN k IS NULL ELSE k IS NOT NULL OR direction IS NOT NULL END",
-    ),
-)
-"""The key is that of the influence or validation run."""
-
-TARGET_RULES: Rules = (
-    (
-        "influence targets that occur twice",
-        "SELECT 2 * count(*) - count(DISTINCT influence_target_id) - count(DISTINCT (run_id, probe_id, epoch)) "
-        "FROM influence_target WHERE influence_target_id >= {floor}",
-    ),
-    (
-        "influence targets whose value is not finite",
-        "SELECT count(*) FROM influence_target WHERE influence_target_id >= {floor} AND NOT isfinite(value)",
-    ),
-    (
-        "influence targets without ranked examples",
-        "SELECT count(*) FROM influence_target t ANTI JOIN influence_ranking USING (influence_target_id) "
-        "WHERE t.influence_target_id >= {floor}",
-    ),
-    (
-        "ranked examples whose score is not finite",
-        "SELECT count(*) FROM influence_ranking WHERE influence_target_id >= {floor} AND NOT isfinite(score)",
-    ),
-    # one window tells gaps, doubles and the order: it takes as long as all other rules together
-    (
-        "ranked examples out of place (ranks go up by 1 from 1, positive scores down, negative ones up)",
-        "SELECT count(*) FROM (SELECT direction, rank, score, lag(rank, 1, 0) OVER place AS above, "
-        "lag(score) OVER place AS before "
-        "FROM influence_ranking WHERE influence_target_id BETWEEN {floor} AND {ceiling} "
-        "WINDOW place AS (PARTITION BY influence_target_id, direction ORDER BY rank)) "
-        "WHERE rank <> above + 1 OR CASE direction WHEN 'positive' THEN score > before ELSE score < before END",
-    ),
-    (
-        "examples ranked twice in one direction of a target",
-        "SELECT count(*) FROM (SELECT count(*) AS times FROM influence_ranking "
-        "WHERE influence_target_id BETWEEN {floor} AND {ceiling} "
-        "GROUP BY influence_target_id, direction, training_example_id) WHERE times > 1",
-    ),
-    (
-        "ranked examples beyond the run's top k",
-        "SELECT count(*) FROM influence_ranking JOIN influence_target USING (influence_target_id) "
-        "JOIN influence_run USING (run_id) WHERE influence_target_id >= {floor} AND rank > top_k",
-    ),
-    (
-        "influence targets whose sums are not over every training example once",
-        "SELECT count(*) FROM (SELECT 1 FROM influence_target t JOIN influence_run i USING (run_id) "
-        "LEFT JOIN influence_summary s USING (influence_target_id) WHERE t.influence_target_id >= {floor} "
-        "GROUP BY t.influence_target_id, i.examples "
-        "HAVING coalesce(sum(s.n), 0) <> i.examples OR count(DISTINCT s.language_id) <> count(s.language_id))",
-    ),
-    (
-        "influence sums whose mean is not between the lowest and the highest score",
-        "SELECT count(*) FROM (SELECT score_sum / n AS mean, score_min, score_max, "
-        "1e-9 * greatest(abs(score_min), abs(score_max)) AS rounding "
-        "FROM influence_summary WHERE influence_target_id >= {floor}) "
-        "WHERE (isfinite(mean) AND mean BETWEEN score_min - rounding AND score_max + rounding) IS NOT TRUE",
-    ),
-)
-"""The key is that of the target."""
-
-SUM_RULES: Rules = tuple(
-    (
-        f"rows of {table} that differ from the rankings they sum up",
-        f"WITH made AS ({statement}), kept AS (FROM {table} WHERE {key} BETWEEN {{floor}} AND {{ceiling}}) "
-        "SELECT count(*) FROM ((FROM made EXCEPT ALL FROM kept) UNION ALL (FROM kept EXCEPT ALL FROM made))",
+    run: Annotated[str, Option(argument=True)] = Field(
+        min_length=1, description="A fine-tuning run's name, or the beginning of it."
     )
-    for table, (key, statement) in SUMS.items()
-)
-"""Of the whole store, since sums compare the targets of several runs; a commit makes them and need not look again."""
+    targets: Literal["shifted", "all"] | None = Field(
+        None, description="shifted: probes whose answer changed (if not given); or all that were answered."
+    )
+    questions: Annotated[Names, Option("probe", repeated=True)] = Field(
+        (), description="A question, e.g. 45a, whether it shifted or not; may be given repeatedly."
+    )
+    languages: TestLanguages = ()
+    quantity: Annotated[Quantity, Option("trace")] = Field(
+        "answer",
+        description="answer: probability of the answer given; margin: first answer over second; shift: the margin, in "
+        "the direction in which it moved.",
+    )
+    top_k: Count = Field(echoes.INFLUENCE_TOP_K, description="Examples kept for each probe in either direction.")
+    checkpoints: str = Field(
+        "",
+        description="last, all, or epochs such as 3,4,5; for TRAK the last and for TracIn all if not given.",
+    )
+    with_runs: Annotated[Names, Option("with-run", repeated=True)] = Field(
+        (), description="The same training with another seed, whose scores are averaged in (TRAK); repeatable."
+    )
+    probe_set: ProbeSet = None
+    keep_scores: bool = Field(False, description="Keep the scores of all examples in the job's outputs/scores.parquet.")
 
-_LOAD = {
-    "targets": """
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.targets and self.questions:
+            raise ValueError("Targets and questions name probes in two ways: leave one of them out.")
+        if self.with_runs and self.attribution().method == "tracin":
+            raise ValueError(
+                "Further runs belong to TRAK, which averages over models; TracIn follows the epochs of one run."
+            )
+        return self
+
+
+def plan(context: Context, request: Request) -> Plan:
+    """Plan the tracing of a run's predictions to its training examples.
+
+    Raises UsageError if settings do not fit the run; NotFoundError if the run, its answers, its checkpoints or its
+    examples are not there; NothingToDoError if no value shifted; DataError if the examples have changed.
+    """
+    traced = find_traced(context, request.run)
+    # the same set of runs is the same job, however it was put
+    others = list({name: find_traced(context, name) for name in sorted(request.with_runs)}.values())
+    probes = find_probes(context, traced, request.probe_set, request.languages)
+    attribution = request.attribution()
+    epochs = _epochs(request, traced, attribution)
+    _refuse(
+        [*_unknown_questions(request, probes), *_too_many(context, traced, request.top_k), *_unlike(traced, others)]
+    )
+    answered = answered_probes(traced, request.languages, probes)
+    reference = reference_probes(answered)
+    targets = _chosen(in_languages(request.languages, answered), request, traced)
+    spec = InfluenceSpec(
+        model=traced.last_checkpoint,
+        training=traced.spec,
+        checkpoints=(
+            *(traced.checkpoints[epoch] for epoch in epochs),
+            *dict.fromkeys(other.last_checkpoint for other in others),
+        ),
+        attribution=attribution,
+        **probe_fields(targets, reference),
+        selection="chosen" if request.questions else request.targets or "shifted",
+        quantity=request.quantity,
+        top_k=request.top_k,
+        keep_scores=request.keep_scores,
+        seed=request.seed,
+    )
+    return Plan(spec, lambda: tracing_inputs(context, traced, spec, targets, reference))
+
+
+def _refuse(faults: Sequence[str]) -> None:
+    """Raise UsageError with all that is wrong with a request."""
+    if len(faults) == 1:
+        raise UsageError(faults[0])
+    if faults:
+        raise UsageError(f"{len(faults)} settings do not fit:{listed(faults)}")
+
+
+def _epochs(request: Request, traced: Traced, attribution: Attribution) -> list[int]:
+    try:
+        return epochs_of(request.checkpoints, attribution.method, list(traced.checkpoints))
+    except ValueError as error:
+        raise UsageError(f"Checkpoints {request.checkpoints}: {traced.name} has {error}") from error
+
+
+def _unknown_questions(request: Request, probes: pl.DataFrame) -> list[str]:
+    known = in_languages(request.languages, probes)["question"].unique(maintain_order=True)
+    unknown = [question for question in request.questions if question not in set(known)]
+    if not unknown:
+        return []
+    return [
+        f"{probes['probe_set'][0]} has no question {', '.join(unknown)} in these languages. It has "
+        f"{', '.join(known.head(10))}{', ...' if len(known) > 10 else ''}"
+    ]
+
+
+def _too_many(context: Context, traced: Traced, top_k: int) -> list[str]:
+    examples = number(
+        context.connection,
+        "SELECT count(*) FROM v_training_example WHERE run = ? AND split = 'train'",
+        [traced.name],
+    )
+    if top_k <= examples:
+        return []
+    few = max(1, examples // 10)
+    return [f"A top k of {top_k}: {traced.name} has {examples:,} training examples. Rank some of them, e.g. {few}."]
+
+
+def _unlike(traced: Traced, others: Sequence[Traced]) -> list[str]:
+    """What keeps the scores of runs from being averaged: they have to be one training with several seeds."""
+    faults = []
+    for other in others:
+        differing = _differing(traced.spec, other.spec)
+        if other.name == traced.name:
+            faults.append(f"{other.name} is the traced run: name runs with other seeds.")
+        elif differing:
+            faults.append(
+                f"{other.name} was not trained as {traced.name} was: they differ in {', '.join(differing)}. "
+                "Name runs that differ in the seed alone."
+            )
+    return faults
+
+
+def _differing(one: FinetuneSpec, other: FinetuneSpec) -> list[str]:
+    """Fields in which two trainings differ, but for the seed and the split that it draws; a model is its content."""
+    first, second = (
+        spec.model_dump(exclude={"seed", "inputs_digest"}) | {"model": spec.model.digest} for spec in (one, other)
+    )
+    return [name for name, value in first.items() if value != second[name]]
+
+
+def _chosen(answered: pl.DataFrame, request: Request, traced: Traced) -> pl.DataFrame:
+    """The probes that a request traces. Raises NotFoundError if one was not answered, or no value shifted."""
+    if not request.questions:
+        return answered if request.targets == "all" else shifted_probes(answered, traced)
+    unanswered = [question for question in request.questions if question not in set(answered["question"])]
+    if unanswered:
+        raise NotFoundError(
+            f"{', '.join(unanswered)} was not answered both before and after {traced.name}.",
+            "Probe again: mlv compute probe; if its answers tokenise alike, trace another probe.",
+        )
+    return answered.filter(pl.col("question").is_in(list(request.questions)))
+
+
+_TARGETS = """
         INSERT INTO influence_target
         SELECT $first + o.target, $run, p.probe_id, o.epoch, o.answer, o.value
         FROM read_parquet($path) o
         JOIN v_probe p ON p.collection = $collection AND p.language = o.language AND p.question = o.question
-    """,
-    "rankings": """
+    """
+
+_RANKINGS = """
         INSERT INTO influence_ranking
         SELECT $first + o.target, o.direction, o.rank, e.training_example_id, o.score
         FROM read_parquet($path) o
         SEMI JOIN influence_target t ON t.run_id = $run AND t.influence_target_id = $first + o.target
         JOIN training_example e ON e.run_id = $traced AND e.split = 'train' AND e.position = o.position
-    """,
-    "summaries": """
+    """
+
+_SUMMARIES = """
         INSERT INTO influence_summary
         SELECT $first + o.target, l.language_id, o.n, o.score_sum, o.score_sum_squares, o.score_min, o.score_max
         FROM read_parquet($path) o
         SEMI JOIN influence_target t ON t.run_id = $run AND t.influence_target_id = $first + o.target
         JOIN "language" l ON l.code = o.language
-    """,
-    "validation": """
-        INSERT INTO influence_validation
-        SELECT $run, o.test, o.scores, p.probe_id, o.seeds, o.direction, o.k, o.draw, o.n, o.value
-        FROM read_parquet($path) o
-        JOIN v_probe p ON p.collection = $collection AND p.language = o.language AND p.question = o.question
-    """,
-}
-"""By output, what enters its rows: those whose natural keys the store lacks stay out, and are missed by ``_load``."""
+    """
 
 
-def broken(connection: duckdb.DuckDBPyConnection, rules: Rules, floor: int = 0) -> list[str]:
-    """What breaks the rules, counted, among rows with a key of at least ``floor``."""
-    counted = [(number(connection, statement.format(floor=floor, ceiling=LAST_KEY)), what) for what, statement in rules]
-    return [f"{count:,} {what}" for count, what in counted if count]
+def commit(run: NewRun, spec: InfluenceSpec) -> dict[str, int]:
+    """Enter targets, rankings and summaries.
 
-
-def commit_influence(
-    connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: InfluenceSpec, run_id: int, traced_run_id: int
-) -> dict[str, int]:
-    """Enter what an influence job found; return the rows written, by table.
-
-    Raises JobError where an output is missing, names what the store lacks, or contradicts itself.
+    Raises JobError if an output is missing, names what the store lacks, or contradicts itself.
     """
     gradients = spec.attribution.gradients
     how = {
@@ -172,77 +231,60 @@ def commit_influence(
         "damping": spec.attribution.damping if spec.attribution.method == "trak" else 0.0,
         "top_k": spec.top_k,
     }
-    first = next_id(connection, "influence_target")
-    keys = {"first": first, "run": run_id}
+    traced = traced_run_id(run, spec)
+    first = next_id(run.connection, "influence_target")
+    keys = {"first": first, "run": run.run_id}
     rows = {
-        "influence_run": _enter_run(connection, job, spec, run_id, traced_run_id, how),
-        "influence_target": _load(connection, job, "targets", {**keys, "collection": spec.collection}),
-        "influence_ranking": _load(connection, job, "rankings", {**keys, "traced": traced_run_id}),
-        "influence_summary": _load(connection, job, "summaries", keys),
+        "influence_run": enter_tracing_run(run, spec, traced, how),
+        "influence_target": load(run, "targets", _TARGETS, {**keys, "collection": spec.collection}),
+        "influence_ranking": load(run, "rankings", _RANKINGS, {**keys, "traced": traced}),
+        "influence_summary": load(run, "summaries", _SUMMARIES, keys),
     }
-    refuse(job, broken(connection, RUN_RULES, run_id) + broken(connection, TARGET_RULES, first))
-    return rows | sum_rankings(connection, first)
+    refuse(run.job, broken(run.connection, RUN_RULES, run.run_id) + broken(run.connection, TARGET_RULES, first))
+    return rows | sum_rankings(run.connection, first)
 
 
-def commit_validation(
-    connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: ValidationSpec, run_id: int, traced_run_id: int
-) -> dict[str, int]:
-    """Enter what a validation job found; return the rows written, by table. Raises JobError as ``commit_influence``."""
-    how = {
-        "method": "validation",
-        "similarity": "",
-        "selection": "chosen",
-        "projection": "",
-        "dimensions": 0,
-        "modules": "",
-        "damping": 0.0,
-        "top_k": 0,
-    }
-    rows = {
-        "influence_run": _enter_run(connection, job, spec, run_id, traced_run_id, how),
-        "influence_validation": _load(connection, job, "validation", {"run": run_id, "collection": spec.collection}),
-    }
-    refuse(job, broken(connection, RUN_RULES, run_id))
-    return rows
+def _passes(request: Request, epochs: int) -> int:
+    """How often an example's gradient is taken: at each checkpoint once, or for the corruptions of all its epochs."""
+    attribution = request.attribution()
+    at = epochs_of(request.checkpoints, attribution.method, range(1, epochs + 1))
+    return sum(at) if attribution.gradients.corruptions == "trained" else len(at)
 
 
-def _enter_run(
-    connection: duckdb.DuckDBPyConnection,
-    job: JobDirectory,
-    spec: InfluenceSpec | ValidationSpec,
-    run_id: int,
-    traced_run_id: int,
-    how: Mapping[str, object],
-) -> int:
-    output(job, "run.json")
-    row = {
-        **how,
-        "run_id": run_id,
-        "traced_run_id": traced_run_id,
-        "quantity": spec.quantity,
-        "checkpoints": len(spec.checkpoints),
-        "examples": count_in(job, "run.json", "examples"),
-    }
-    return append(connection, "influence_run", pl.DataFrame([row]))
+def _units(context: Context, request: Request, training: object) -> int:
+    if isinstance(training, finetune.Request):
+        return finetune.training_examples(training) * _passes(request, training.epochs)
+    traced = find_traced(context, request.run)
+    examples = round(traced.spec.sentences * (1 - traced.spec.development_share))
+    return examples * _passes(request, traced.spec.epochs)
 
 
-def _load(connection: duckdb.DuckDBPyConnection, job: JobDirectory, name: str, values: Mapping[str, int | str]) -> int:
-    """Enter the rows of an output; return their number. Raises JobError where the store lacks what one names."""
-    path = str(output(job, f"{name}.parquet"))
-    given = number(connection, "SELECT count(*) FROM read_parquet(?)", [path])
-    entered = connection.execute(_LOAD[name], {**values, "path": path}).fetchone()
-    lost = given - int(entered[0] if entered else 0)
-    if not lost:
-        return given
-    if "collection" in values:
-        lacking, hint = "probes", f"Ingest the probe collection {values['collection']}, then commit again."
-    else:
-        lacking, hint = "targets, training examples or languages", again(job)
-    raise JobError(f"{lost:,} rows of {path} belong to {lacking} that the store lacks.", hint)
+def _index_bytes(jobs: Path, spec: InfluenceSpec) -> int:
+    """Size of the indexes of gradients that a run read; 0 if they were deleted."""
+    found = 0
+    for about in jobs.glob("index-*/index.json"):
+        index = json.loads(about.read_text(encoding="utf-8"))
+        if index.get("training") == spec_hash(spec.training) and spec.reads_index(index):
+            found += sum(file.stat().st_size for file in about.parent.rglob("*") if file.is_file())
+    return found
 
 
-def refuse(job: JobDirectory, problems: list[str]) -> None:
-    """Raise JobError where a job's results have any."""
-    if problems:
-        listed = "".join(f"\n  - {problem}" for problem in problems)
-        raise JobError(f"The results in {job.outputs} cannot be true; the store is unchanged:{listed}", again(job))
+def _alike(spec: Spec, request: Request) -> bool:
+    return isinstance(spec, InfluenceSpec) and spec.attribution == request.attribution()
+
+
+COST = Cost(
+    unit="gradients of training examples",
+    units=_units,
+    measured="""
+        SELECT run_id, examples * CASE spec ->> '$.attribution.gradients.corruptions'
+            WHEN 'trained' THEN list_sum(epochs) ELSE len(epochs) END AS units
+        FROM influence_run JOIN (
+            SELECT run_id, spec, [regexp_extract(name, '(\\d+)$', 1)::BIGINT FOR name IN
+                   (spec -> '$.checkpoints[*].name')::VARCHAR[]] AS epochs
+            FROM run WHERE kind = 'influence'
+        ) USING (run_id)
+    """,
+    kept_bytes=_index_bytes,
+    alike=_alike,
+)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
-from mlv.schema.jobs.parquet import refuse_bomb
+from mlv.schema.jobs.parquet import check_decompressed_size
 
 ROUNDING = 1e-9
 """By which a share may exceed the whole."""
@@ -15,11 +15,11 @@ def output(job: JobDirectory, name: str) -> Path:
     path = job.outputs / name
     if not path.exists():
         raise JobError(
-            f"{path} is missing although the job is done.",
+            f"{path} is missing although the job is finished.",
             f"Make it again: mlv runs resume {job.path.name}",
         )
     if path.suffix == ".parquet":
-        refuse_bomb(path, f"The store is unchanged. {again(job)}")
+        check_decompressed_size(path, f"The store is unchanged. {again(job)}")
     return path
 
 
@@ -27,7 +27,7 @@ def count_in(job: JobDirectory, name: str, key: str) -> int:
     """A count that a JSON file in ``outputs/`` states; 0 where it does not. Raises JobError where that is no count."""
     value = job.read_json(f"outputs/{name}").get(key, 0)
     if not isinstance(value, int) or not 0 <= value < 2**63:
-        raise _no(job, name, key, "count", value)
+        raise _invalid(job, name, key, "count", value)
     return value
 
 
@@ -35,13 +35,13 @@ def share_in(job: JobDirectory, name: str, key: str) -> float:
     """A share that a JSON file in ``outputs/`` states. Raises JobError where that is none, or it states none."""
     value = job.read_json(f"outputs/{name}").get(key)
     if not isinstance(value, int | float) or not 0 <= value <= 1 + ROUNDING:
-        raise _no(job, name, key, "share", value)
+        raise _invalid(job, name, key, "share", value)
     return value
 
 
-def _no(job: JobDirectory, name: str, key: str, what: str, value: object) -> JobError:
+def _invalid(job: JobDirectory, name: str, key: str, what: str, value: object) -> JobError:
     return JobError(
-        f"{job.outputs / name} says that {key} is {str(value)[:100]!r}, which is no {what}.",
+        f"{job.outputs / name} says that {key} is {str(value)[:100]!r}, which is not a {what}.",
         again(job),
     )
 
@@ -49,3 +49,10 @@ def _no(job: JobDirectory, name: str, key: str, what: str, value: object) -> Job
 def again(job: JobDirectory) -> str:
     """How a job's results are made again."""
     return f"Delete {job.outputs}, then: mlv runs resume {job.path.name}"
+
+
+def refuse(job: JobDirectory, problems: list[str]) -> None:
+    """Raise JobError if a job's results have problems."""
+    if problems:
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        raise JobError(f"The results in {job.outputs} are inconsistent; the store is unchanged:{listed}", again(job))

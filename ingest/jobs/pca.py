@@ -1,21 +1,29 @@
-"""Planning a projection: which profiles are compared, and the questions that all of them have.
+"""Principal components of profiles: which profiles are compared leaves the store; where they lie enters it.
 
 Profiles leave the store by natural key: a checkpoint's by job and epoch or by content, a country's by survey.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated, Literal, Self
 
 import duckdb
 import polars as pl
+from pydantic import AfterValidator, Field, model_validator
 
-from mlv.ingest.jobs.planning import Jobs, write_job
+from mlv.ingest.jobs import request
+from mlv.ingest.jobs.cost import Cost
+from mlv.ingest.jobs.counted import Rules, broken
+from mlv.ingest.jobs.lookup import find_checkpoint
+from mlv.ingest.jobs.outputs import count_in, output, refuse, share_in
+from mlv.ingest.jobs.planning import Context, Plan
+from mlv.ingest.jobs.request import Languages, Option
+from mlv.ingest.jobs.runs import NewRun
 from mlv.queries import install_macros
-from mlv.schema.errors import DataError, NotFoundError
-from mlv.schema.jobs.directory import JobDirectory
-from mlv.schema.jobs.identity import checkpoint_key
-from mlv.schema.jobs.pca import PROFILE_KEYS, ProjectSpec
+from mlv.schema.errors import DataError, JobError, NotFoundError
+from mlv.schema.jobs.identity import content_digest
+from mlv.schema.jobs.pca import PROFILE_KEYS, PcaSpec
 from mlv.schema.jobs.spec import ModelRef
+from mlv.schema.store.rows import append, number
 
 FEWEST = 3
 """Profiles that a plane needs."""
@@ -62,70 +70,78 @@ WHERE probe_set = $probe_set
 """
 
 
-@dataclass(frozen=True)
-class ModelProfiles:
-    """Profiles of pretrained models and of the last checkpoints of the runs that start from them."""
+class Request(request.Request):
+    """Profiles of model states, of countries, or of both together.
 
-    model: str | None = None
-    """Only of this pretrained model and its descendants."""
-
-    source: str | None = None
-    """Only of runs on this source and of what they started from; ``sentences`` and ``seed`` likewise."""
-
-    sentences: int | None = None
-    seed: int | None = None
-    languages: tuple[str, ...] = ()
-    """Test languages; all that were probed where empty."""
-
-    score: str = "mean"
-
-
-@dataclass(frozen=True)
-class CountryProfiles:
-    """Profiles of the countries of a survey."""
-
-    countries: tuple[str, ...] = ()
-    """All of the survey where empty."""
-
-    survey: str | None = None
-    """The last by name, an illustrative one only where there is no other, unless given."""
-
-    weighting: str | None = None
-    """Weighted where the survey has weights, unless given."""
-
-
-def plan_projection(
-    connection: duckdb.DuckDBPyConnection,
-    jobs: Jobs,
-    models: ModelProfiles | None,
-    people: CountryProfiles | None,
-    probe_set: str | None = None,
-) -> JobDirectory:
-    """Plan a projection of the profiles of checkpoints, of countries, or of both together.
-
-    Raises NotFoundError where the store lacks what was asked for, DataError where fewer than three profiles, or
-    profiles without a common question, are left.
+    Without settings: all pretrained models and the last checkpoints of all their fine-tuning runs.
     """
+
+    model: str | None = Field(None, description="Only this pretrained model and the runs that start from it.")
+    source: str | None = Field(None, description="Only runs on this source, and what they started from.")
+    sentences: int | None = Field(None, description="Only runs with this number of sentences, likewise.")
+    seed: int | None = Field(None, description="Only runs with this seed, likewise.")
+    languages: Languages = Field((), description="Test languages, comma-separated; all that were probed if not given.")
+    countries: Annotated[tuple[Annotated[str, AfterValidator(str.upper)], ...], Option("country")] = Field(
+        (),
+        description="Countries (ISO 3166-1 alpha-2), comma-separated, or all: their profiles instead of models', or "
+        "together with them if one of the settings above is given too.",
+    )
+    survey: str | None = Field(None, description="Survey of the countries; the last by name if not given.")
+    weighting: Literal["weighted", "unweighted"] | None = Field(
+        None, description="weighted or unweighted; weighted if the survey has weights."
+    )
+    probe_set: str | None = Field(
+        None, description="Probe set that the questions are from; that of the queries if not given."
+    )
+    score: Literal["sum", "mean", "first"] = Field(
+        "mean", description="Way of scoring the answers: sum, mean or first."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if not self.countries and (self.survey or self.weighting):
+            raise ValueError("Survey and weighting are about countries: name some, or all.")
+        return self
+
+    @property
+    def of_models(self) -> bool:
+        """Whether profiles of model states are compared."""
+        chosen = (self.model, self.source, self.sentences, self.seed, self.languages or None)
+        return not self.countries or any(value is not None for value in chosen)
+
+    @property
+    def wanted_countries(self) -> tuple[str, ...]:
+        """Codes of countries; empty for all."""
+        return () if self.countries == ("ALL",) else self.countries
+
+
+def plan(context: Context, request: Request) -> Plan:
+    """Plan a principal component analysis of the profiles of checkpoints, of countries, or of both together.
+
+    Raises NotFoundError if the store lacks what was asked for, DataError if fewer than three profiles, or profiles
+    without a common question, are left.
+    """
+    connection = context.connection
     install_macros(connection)
-    probe_set, collection = _probe_set(connection, probe_set)
-    parts = [_of_models(connection, models, probe_set)] if models else []
-    parts += [_of_countries(connection, people, probe_set)] if people else []
+    probe_set, collection = _probe_set(connection, request.probe_set)
+    parts = [_of_models(connection, request, probe_set)] if request.of_models else []
+    parts += [_of_countries(connection, request, probe_set)] if request.countries else []
     profiles = _shared(pl.concat(parts, how="diagonal"), probe_set)
     names = {column: profiles[column].drop_nulls().unique().sort().to_list() for column in PROFILE_KEYS}
-    spec = ProjectSpec.model_validate(
+    spec = PcaSpec.model_validate(
         {
             "checkpoints": names["checkpoint"],
             "collection": collection,
             "probe_set": probe_set,
             "languages": names["language"],
-            "score": models.score if models else None,
+            "score": request.score if request.of_models else None,
             "survey": "".join(names["survey"]),
             "countries": names["country"],
             "weighting": "".join(names["weighting"]),
-            "inputs_digest": "",
+            "inputs_digest": content_digest(profiles),
         }
     )
-    return write_job(jobs, spec, None, profiles, "profiles.parquet")
+    return Plan(spec, lambda: {"profiles.parquet": profiles})
 
 
 def _probe_set(connection: duckdb.DuckDBPyConnection, name: str | None) -> tuple[str, str]:
@@ -142,7 +158,7 @@ def _probe_set(connection: duckdb.DuckDBPyConnection, name: str | None) -> tuple
     return str(rows[0][0]), str(rows[0][1])
 
 
-def _of_models(connection: duckdb.DuckDBPyConnection, wanted: ModelProfiles, probe_set: str) -> pl.DataFrame:
+def _of_models(connection: duckdb.DuckDBPyConnection, wanted: Request, probe_set: str) -> pl.DataFrame:
     runs = {"model": wanted.model, "source": wanted.source, "sentences": wanted.sentences, "seed": wanted.seed}
     chosen = [int(row[0]) for row in connection.execute(_CHECKPOINTS, runs).fetchall()]
     if not chosen:
@@ -163,11 +179,11 @@ def _keys(connection: duckdb.DuckDBPyConnection, checkpoints: Sequence[int]) -> 
         "FROM checkpoint k LEFT JOIN run r USING (run_id) WHERE list_contains(?::BIGINT[], checkpoint_id)",
         [list(checkpoints)],
     ).fetchall()
-    keys = [(checkpoint_id, checkpoint_key(ModelRef(name=name, digest=digest))) for checkpoint_id, name, digest in rows]
+    keys = [(checkpoint_id, ModelRef(name=name, digest=digest).key) for checkpoint_id, name, digest in rows]
     return pl.DataFrame(keys, schema={"checkpoint_id": pl.Int32, "checkpoint": pl.String}, orient="row")
 
 
-def _of_countries(connection: duckdb.DuckDBPyConnection, wanted: CountryProfiles, probe_set: str) -> pl.DataFrame:
+def _of_countries(connection: duckdb.DuckDBPyConnection, wanted: Request, probe_set: str) -> pl.DataFrame:
     known = connection.execute(
         "SELECT survey, weighting FROM v_country_profile "
         "WHERE survey = coalesce($survey, default_survey()) "
@@ -179,7 +195,7 @@ def _of_countries(connection: duckdb.DuckDBPyConnection, wanted: CountryProfiles
         raise NotFoundError(f"The store has no {asked}.", "Ingest a survey: mlv ingest survey PATH")
     values = {"probe_set": probe_set, "survey": known[0], "weighting": known[1]}
     profiles = connection.execute(_COUNTRY_PROFILES, values).pl()
-    return _only(profiles, "country", wanted.countries, "Take another --survey, or leave it out.")
+    return _only(profiles, "country", wanted.wanted_countries, "Take another --survey, or leave it out.")
 
 
 def _only(profiles: pl.DataFrame, what: str, wanted: Sequence[str], remedy: str) -> pl.DataFrame:
@@ -214,3 +230,102 @@ def _shared(profiles: pl.DataFrame, probe_set: str) -> pl.DataFrame:
             f"That of {name} has {fewest['len']}: probe it anew, or leave it out.",
         )
     return numbered.join(common, on="question", how="semi").sort("profile", "question")
+
+
+PLANE_RULES: Rules = (
+    (
+        "projections of fewer than 3 profiles, or whose coordinates are not finite and centred",
+        "SELECT count(*) FROM (SELECT run_id FROM projection_run LEFT JOIN projected_profile USING (run_id) "
+        "WHERE run_id >= {floor} GROUP BY run_id "
+        "HAVING (count(x) >= 3 AND abs(avg(x)) < 1e-9 AND abs(avg(y)) < 1e-9) IS NOT TRUE)",
+    ),
+    (
+        "projections over no question, or whose shares of variance are not between 0 and 1 and in order",
+        "SELECT count(*) FROM projection_run WHERE run_id >= {floor} "
+        "AND NOT (questions > 0 AND 0 <= explained_y AND explained_y <= explained_x "
+        "AND explained_x + explained_y <= 1 + 1e-9)",
+    ),
+)
+"""What must hold, as the rules for influence runs; the key is that of the projection run."""
+
+_LOAD = """
+INSERT INTO projected_profile
+SELECT $run, f.profile_id, o.x, o.y
+FROM read_parquet($path) o
+LEFT JOIN projected_checkpoint k USING (checkpoint)
+LEFT JOIN "language" l ON l.code = o.language
+LEFT JOIN probe_collection c ON c.code = $collection
+LEFT JOIN survey s ON s.code = o.survey
+LEFT JOIN country y ON y.code = o.country
+JOIN profile f
+    ON (f.checkpoint_id = k.checkpoint_id AND f.language_id = l.language_id AND f.score = o.score
+        AND f.probe_collection_id = c.probe_collection_id)
+    OR (f.survey_id = s.survey_id AND f.country_id = y.country_id AND f.weighting = o.weighting)
+"""
+
+
+def commit(run: NewRun, spec: PcaSpec) -> dict[str, int]:
+    """Enter the plane and where profiles lie in it.
+
+    Raises JobError if an output is missing, names what the store lacks, or contradicts itself.
+    """
+    rows = {"projection_run": _enter_plane(run, spec), "projected_profile": _enter_points(run, spec)}
+    refuse(run.job, broken(run.connection, PLANE_RULES, run.run_id))
+    return rows
+
+
+def _enter_plane(run: NewRun, spec: PcaSpec) -> int:
+    output(run.job, "run.json")
+    known = run.connection.execute("SELECT probe_set_id FROM probe_set WHERE code = ?", [spec.probe_set]).fetchone()
+    if known is None:
+        raise JobError(f"The store has no probe set {spec.probe_set}.", "Ingest its probes, then commit again.")
+    row = {
+        "run_id": run.run_id,
+        "probe_set_id": known[0],
+        "score": spec.score,
+        "questions": count_in(run.job, "run.json", "questions"),
+        "explained_x": share_in(run.job, "run.json", "explained_x"),
+        "explained_y": share_in(run.job, "run.json", "explained_y"),
+    }
+    return append(run.connection, "projection_run", pl.DataFrame([row], schema_overrides={"score": pl.String}))
+
+
+def _enter_points(run: NewRun, spec: PcaSpec) -> int:
+    path = str(output(run.job, "points.parquet"))
+    given = number(run.connection, "SELECT count(*) FROM read_parquet(?)", [path])
+    keys = [(key, _checkpoint_id(run, key)) for key in spec.checkpoints]
+    schema = {"checkpoint": pl.String, "checkpoint_id": pl.Int64}
+    run.connection.register("projected_checkpoint", pl.DataFrame(keys, schema=schema, orient="row"))
+    try:
+        values = {"run": run.run_id, "path": path, "collection": spec.collection}
+        entered = run.connection.execute(_LOAD, values).fetchone()
+    finally:
+        run.connection.unregister("projected_checkpoint")
+    lost = given - int(entered[0] if entered else 0)
+    if lost:
+        raise JobError(
+            f"{lost:,} rows of {path} belong to profiles that the store lacks.",
+            "Commit the probing jobs and ingest the survey that it was planned from, then commit again.",
+        )
+    return given
+
+
+def _checkpoint_id(run: NewRun, key: str) -> int:
+    """Key in the store of a checkpoint by ``checkpoint_key``. Raises JobError where the store does not have it."""
+    model = ModelRef(name=key, digest=key)
+    found = find_checkpoint(run.connection, model)
+    if found is not None:
+        return found[0]
+    made = model.made_by
+    first = f"mlv runs resume {made.job}" if made else "probe the model with: mlv compute probe --model NAME"
+    raise JobError(
+        f"{run.job.path.name} compares profiles of {key}, which is not in the store.",
+        f"Commit its probing first: {first}",
+    )
+
+
+COST = Cost(
+    unit="profiles",
+    units=lambda *_: 1,
+    measured="SELECT run_id, count(*) AS units FROM projected_profile GROUP BY run_id",
+)

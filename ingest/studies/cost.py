@@ -1,12 +1,11 @@
 """What a study will take, from what committed runs of the same models took: hours, disk, and growth of the store.
 
-A rate is a median over runs that went through without a break, on the hardware that the newest of them ran on. Where
-there is no such run there is no rate, and no estimate. Rows of the store do not depend on the model, so their number is
-measured on all runs of a kind, and their size is that of the store's present ones.
+A rate is a median over runs that went through without a break, on the hardware that the newest of them ran on. Without
+such a run there is no rate, and no estimate.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -15,152 +14,135 @@ from typing import Any, Final
 import duckdb
 import polars as pl
 
-from mlv.ingest.jobs.attributions import attribution
+from mlv.ingest.jobs.kinds import kind as find_kind
 from mlv.ingest.jobs.lookup import find_checkpoint
-from mlv.ingest.jobs.planning import default_probe_set
-from mlv.ingest.studies.grid import Cell, CellKind
-from mlv.ingest.studies.status import Board
-from mlv.schema.jobs.identity import spec_hash
-from mlv.schema.jobs.influence import Attribution, InfluenceSpec
-from mlv.schema.jobs.spec import ModelRef
-from mlv.schema.papers import echoes
+from mlv.ingest.jobs.planning import Context
+from mlv.ingest.jobs.request import Request
+from mlv.ingest.jobs.trained import checkpoint_bytes
+from mlv.ingest.studies.status import StudyStatus
+from mlv.ingest.studies.study import Cell
+from mlv.schema.errors import MlvError
+from mlv.schema.jobs.events import Resumed, name_of
+from mlv.schema.jobs.kinds import KINDS, read_spec
+from mlv.schema.jobs.spec import Spec
 from mlv.schema.store.rows import number
-
-UNITS: Final[dict[CellKind, str]] = {
-    "finetune": "training examples x epochs",
-    "probe": "probes",
-    "influence": "gradients of training examples",
-}
-"""What a cell's cost is proportional to, by kind."""
 
 BYTES_PER_PARAMETER: Final = 4
 """Of a checkpoint whose size was never measured; the tokenizer is left out."""
+
+NEWEST: Final = 20
+"""Runs that a rate is measured on, at most."""
+
+_RUNS: Final = """
+SELECT r.run_id, r.spec, epoch(r.finished_at - r.started_at) AS seconds, r.provenance, u.units
+FROM run r
+JOIN ({measured}) u ON u.run_id = r.run_id
+LEFT JOIN checkpoint k ON k.checkpoint_id = r.start_checkpoint_id
+WHERE r.status = 'committed' AND r.kind = $kind AND k.base_model_id IS NOT DISTINCT FROM $base
+    AND r.run_id NOT IN (SELECT run_id FROM run_event WHERE event = $resumed)
+ORDER BY r.started_at DESC
+LIMIT {newest}
+"""
 
 
 @dataclass(frozen=True)
 class _Measured:
     """A committed run that went through without a break."""
 
-    spec: dict[str, Any]
+    run_id: int
+    spec: Spec
     seconds: float
     units: float
     hardware: str
 
 
-def estimate(connection: duckdb.DuckDBPyConnection, board: Board, store: Path) -> pl.DataFrame:
-    """One row per kind and model, over the cells that are not done.
+@dataclass(frozen=True)
+class _Group:
+    """Cells of a kind with one model that are not committed."""
+
+    kind: str
+    model: str
+    cells: Sequence[Cell]
+    requests: Sequence[Request]
+
+
+def estimate(connection: duckdb.DuckDBPyConnection, status: StudyStatus, store: Path) -> pl.DataFrame:
+    """One row per kind and model, over the cells that are not committed.
 
     ``[kind, model, cells, units, unit, seconds_per_unit, hours, disk_gb, store_mb, measured]``; hours are those of one
-    worker. NULL where nothing was measured.
+    worker. NULL if nothing was measured.
     """
-    left = [cell for cell in board.cells if board.seen[cell].state not in ("done", "finished")]
-    groups: dict[tuple[CellKind, str], list[Cell]] = {}
+    left = [cell for cell in status.cells if status.statuses[cell].state not in ("committed", "finished")]
+    groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in left:
-        groups.setdefault((cell.kind, cell.model), []).append(cell)
-    rows = [_row(connection, board, store, kind, model, cells) for (kind, model), cells in sorted(groups.items())]
+        groups.setdefault((cell.kind, str(cell.setting("model") or "")), []).append(cell)
+    context = status.context(connection)
+    rows = [
+        _row(context, status, _Group(kind, model, cells, [_asked(cell) for cell in cells]))
+        for (kind, model), cells in sorted(groups.items())
+    ]
     schema = {"kind": pl.String, "model": pl.String, "cells": pl.Int64, "units": pl.Int64, "unit": pl.String}
     schema |= dict.fromkeys(("seconds_per_unit", "hours", "disk_gb", "store_mb"), pl.Float64)
     return pl.DataFrame(rows, schema=schema | {"measured": pl.String}, orient="row")
 
 
-def _row(
-    connection: duckdb.DuckDBPyConnection,
-    board: Board,
-    store: Path,
-    kind: CellKind,
-    model: str,
-    cells: Sequence[Cell],
-) -> tuple[Any, ...]:
-    units = sum(_units(connection, board, cell) for cell in cells)
-    base = _base_model(connection, board.model(model))
-    runs = _measured(connection, board, kind, base)
+def _asked(cell: Cell) -> Request:
+    """What is asked of a cell, references left as they are: what a job takes hangs on the other settings."""
+    return cell.request(lambda referred: f"@{referred.block}")
+
+
+def _trained(cell: Cell) -> Request | None:
+    """What is asked of the run that a cell is about, if the study makes it."""
+    for needed in cell.needs:
+        if KINDS[needed.kind].MAKES_CHECKPOINTS:
+            return _asked(needed)
+        if found := _trained(needed):
+            return found
+    return None
+
+
+def _row(context: Context, status: StudyStatus, group: _Group) -> tuple[Any, ...]:
+    cost = find_kind(group.kind).COST
+    units = sum(
+        cost.units(context, request, _trained(cell)) for cell, request in zip(group.cells, group.requests, strict=True)
+    )
+    base = _base_model(context, status, group.model)
+    runs = _measured(context, group, base)
     rate = median(run.seconds / run.units for run in runs) if runs else None
     hours = None if rate is None else units * rate / 3600
-    if kind == "finetune":
-        disk = _of_checkpoints(connection, store, base, len(cells) * board.study.finetuning.epochs)
-    else:
-        disk = _of_indexes(store, runs, units) if kind == "influence" else 0.0
-    rows = _rows(connection, kind, units, len(cells))
-    grown = None if rows is None else rows * _bytes_per_row(connection, store)
-    measured = f"{len(runs)} runs, {runs[0].hardware}" if runs else "nothing measured"
+    disk, grown = _disk(context, group, base, runs, units), _growth(context, runs, units)
+    hardware = f"{len(runs)} runs, {runs[0].hardware}" if runs else "nothing measured"
     gigabytes, megabytes = (None if size is None else size / unit for size, unit in ((disk, 1e9), (grown, 1e6)))
-    return (kind, model, len(cells), units, UNITS[kind], rate, hours, gigabytes, megabytes, measured)
+    return (
+        *(group.kind, group.model, len(group.cells), units, cost.unit, rate, hours),
+        *(gigabytes, megabytes, hardware),
+    )
 
 
-def _units(connection: duckdb.DuckDBPyConnection, board: Board, cell: Cell) -> int:
-    settings, probing = board.study.finetuning, board.study.probing
-    if cell.kind == "probe":
-        return number(
-            connection,
-            "SELECT count(*) FROM v_probe p "
-            "JOIN v_probe_set s ON s.collection = p.collection AND s.question = p.question "
-            "WHERE s.probe_set = $1 AND (len($2) = 0 OR list_contains($2, p.language))",
-            [probing.probe_set or default_probe_set(connection), list(probing.languages)],
-        )
-    assert cell.run is not None
-    examples = round(cell.run.sentences * (1 - echoes.DEVELOPMENT_SHARE))
-    if cell.kind == "finetune":
-        return examples * settings.epochs
-    return examples * _passes(*_attribution(board), settings.epochs)
-
-
-def _attribution(board: Board) -> tuple[Attribution, str]:
-    """How the study attributes, and at which checkpoints."""
-    traced = board.study.influence
-    assert traced is not None
-    chosen = attribution(traced.choices(), [])
-    return chosen, traced.checkpoints or ("all" if chosen.method == "tracin" else "last")
-
-
-def _passes(chosen: Attribution, checkpoints: str, epochs: int) -> int:
-    """How often an example's gradient is taken: at each checkpoint once, or for the corruptions of all its epochs."""
-    named = {"last": [epochs], "all": list(range(1, epochs + 1))}
-    at = named[checkpoints] if checkpoints in named else [int(epoch) for epoch in checkpoints.split(",")]
-    return sum(at) if chosen.gradients.corruptions == "trained" else len(at)
-
-
-def _base_model(connection: duckdb.DuckDBPyConnection, model: ModelRef | None) -> int | None:
-    """Key of the pretrained model, where the store knows it."""
-    known = find_checkpoint(connection, model) if model else None
+def _base_model(context: Context, status: StudyStatus, name: str) -> int | None:
+    """Key of a model that the study names, if the store knows it."""
+    try:
+        model = status.model(name)
+    except MlvError:
+        return None
+    known = find_checkpoint(context.connection, model) if model else None
     return known[1] if known else None
 
 
-_RUNS: Final = """
-SELECT r.spec, epoch(r.finished_at - r.started_at) AS seconds, r.provenance,
-    CASE r.kind
-        WHEN 'finetune' THEN (SELECT count(*) FROM training_example e WHERE e.run_id = r.run_id AND split = 'train')
-        WHEN 'probe' THEN (SELECT count(*) FROM probe_logit g WHERE g.run_id = r.run_id AND g.answer = 1)
-        ELSE (SELECT any_value(examples) FROM influence_run i WHERE i.run_id = r.run_id)
-    END AS examples
-FROM run r
-JOIN checkpoint k ON k.checkpoint_id = r.start_checkpoint_id
-WHERE r.status = 'committed' AND r.kind = $kind AND k.base_model_id = $base
-    AND r.run_id NOT IN (SELECT run_id FROM run_event WHERE event = 'resumed')
-ORDER BY r.started_at DESC
-"""
-
-
-def _measured(connection: duckdb.DuckDBPyConnection, board: Board, kind: CellKind, base: int | None) -> list[_Measured]:
-    """Runs that tell the rate of a kind with a model: those on the newest's hardware and, of influence, alike ones."""
-    rows = connection.execute(_RUNS, {"kind": kind, "base": base}).fetchall()
-    runs = []
-    for text, seconds, provenance, examples in rows:
-        spec = json.loads(text)
-        if kind != "influence" or spec["attribution"] == _attribution(board)[0].model_dump(mode="json"):
-            units = examples * _passes_of(spec)
-            runs.append(_Measured(spec, seconds, units, _hardware(json.loads(provenance))))
-    runs = [run for run in runs if run.units and run.seconds > 0]
-    return [run for run in runs if run.hardware == runs[0].hardware]
-
-
-def _passes_of(spec: dict[str, Any]) -> int:
-    """How often a run went over its examples."""
-    if spec["kind"] == "finetune":
-        return int(spec["epochs"])
-    if spec["kind"] == "probe":
-        return 1
-    epochs = [int(model["name"].rpartition("-")[2]) for model in spec["checkpoints"]]
-    return sum(epochs) if spec["attribution"]["gradients"]["corruptions"] == "trained" else len(epochs)
+def _measured(context: Context, group: _Group, base: int | None) -> list[_Measured]:
+    """Runs that tell the rate: of the same model, with alike settings, on the newest's hardware."""
+    cost = find_kind(group.kind).COST
+    statement = _RUNS.format(measured=cost.measured, newest=NEWEST)
+    rows = context.connection.execute(
+        statement, {"kind": group.kind, "base": base, "resumed": name_of(Resumed)}
+    ).fetchall()
+    runs = [
+        _Measured(run_id, read_spec(spec), seconds, units, _hardware(json.loads(provenance)))
+        for run_id, spec, seconds, provenance, units in rows
+        if units and seconds > 0
+    ]
+    alike = [run for run in runs if cost.alike(run.spec, group.requests[0])]
+    return [run for run in alike if run.hardware == alike[0].hardware]
 
 
 def _hardware(provenance: dict[str, Any]) -> str:
@@ -172,66 +154,45 @@ def _hardware(provenance: dict[str, Any]) -> str:
     return f"{hardware.get('device', 'unknown hardware')}{share}"
 
 
-def _of_indexes(store: Path, runs: Sequence[_Measured], units: int) -> float | None:
-    """Bytes of the indexes of gradients, which may be deleted."""
-    sizes = [size / run.units for run in runs if (size := _index_bytes(store, run.spec))]
+def _disk(context: Context, group: _Group, base: int | None, runs: Sequence[_Measured], units: int) -> float | None:
+    """Bytes of checkpoints, and of what jobs keep beside their directories; None if neither was measured."""
+    cost = find_kind(group.kind).COST
+    checkpoints = sum(cost.checkpoints(request) for request in group.requests)
+    each = _checkpoint_bytes(context, base) if checkpoints else 0.0
+    beside = _kept(context, cost.kept_bytes, runs, units) if cost.kept_bytes else 0.0
+    return None if each is None or beside is None else checkpoints * each + beside
+
+
+def _kept(
+    context: Context, kept_bytes: Callable[[Path, Any], int], runs: Sequence[_Measured], units: int
+) -> float | None:
+    sizes = [size / run.units for run in runs if (size := kept_bytes(context.jobs, run.spec))]
     return units * median(sizes) if sizes else None
 
 
-def _of_checkpoints(
-    connection: duckdb.DuckDBPyConnection, store: Path, base: int | None, checkpoints: int
-) -> float | None:
-    """Bytes of checkpoints of a model: each as those on disk, else by its parameters."""
-    rows = connection.execute(
-        "SELECT k.path FROM checkpoint k JOIN run r USING (run_id) WHERE k.base_model_id = ? AND r.kind = 'finetune'",
-        [base],
-    ).fetchall()
-    sizes = [size for (path,) in rows if (size := _folder_bytes(store.resolve().parent / path))]
-    if sizes:
-        return checkpoints * median(sizes)
-    known = connection.execute("SELECT parameters FROM base_model WHERE base_model_id = ?", [base]).fetchone()
-    return None if known is None else float(checkpoints * known[0] * BYTES_PER_PARAMETER)
+def _checkpoint_bytes(context: Context, base: int | None) -> float | None:
+    """Bytes of a checkpoint of a model: as those on disk, else by its parameters."""
+    size = checkpoint_bytes(context.connection, context.store, base)
+    if size is not None:
+        return size
+    known = context.connection.execute("SELECT parameters FROM base_model WHERE base_model_id = ?", [base]).fetchone()
+    return None if known is None else float(known[0] * BYTES_PER_PARAMETER)
 
 
-def _index_bytes(store: Path, spec: dict[str, Any]) -> int:
-    """Size of the indexes beside the store that an influence run read; 0 where they were deleted."""
-    traced = InfluenceSpec.model_validate(spec)
-    identity = {"training": spec_hash(traced.training), "gradients": spec["attribution"]["gradients"]}
-    found = 0
-    for about in (store.parent / "jobs").glob("index-*/index.json"):
-        index = json.loads(about.read_text(encoding="utf-8"))
-        if identity.items() <= index.items():
-            found += _folder_bytes(about.parent)
-    return found
-
-
-def _folder_bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-_GROWTH: Final[dict[CellKind, str]] = {
-    "finetune": """
-        SELECT (SELECT count(*) FROM training_example) + (SELECT count(*) FROM metric),
-            (SELECT sum(json_extract(spec, '$.epochs')::BIGINT)
-             FROM training_example JOIN run USING (run_id) WHERE split = 'train' AND kind = 'finetune')""",
-    "probe": """
-        SELECT (SELECT count(*) FROM probe_logit) + (SELECT count(*) FROM probe_answer)
-                + (SELECT count(*) FROM v_model_profile),
-            (SELECT count(*) FROM probe_logit WHERE answer = 1)""",
-    "influence": """
-        SELECT (SELECT count(*) FROM influence_ranking) + (SELECT count(*) FROM influence_summary)
-                + (SELECT count(*) FROM influence_target),
-            (SELECT count(*) FROM run WHERE kind = 'influence')""",
-}
-"""Rows that the runs of a kind brought, and of how many units (of influence: runs) they are."""
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, kind: CellKind, units: int, cells: int) -> float | None:
-    """Rows that will be added to the store. A traced run's depend on how many values shift: as many as so far."""
-    row = connection.execute(_GROWTH[kind]).fetchone()
-    if row is None or not row[1]:
+def _growth(context: Context, runs: Sequence[_Measured], units: int) -> float | None:
+    """Bytes that the store will grow by, if new runs bring as many rows per unit as those that were measured."""
+    if not runs:
         return None
-    return float(row[0]) / float(row[1]) * (cells if kind == "influence" else units)
+    rates = [_rows(context.connection, run.run_id) / run.units for run in runs]
+    return float(units * median(rates) * _bytes_per_row(context.connection, context.store))
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, run_id: int) -> int:
+    """Rows of the store that belong to a run."""
+    tables = connection.execute(
+        "SELECT table_name FROM duckdb_columns() JOIN duckdb_tables() USING (table_name) WHERE column_name = 'run_id'"
+    ).fetchall()
+    return sum(number(connection, f"SELECT count(*) FROM {table} WHERE run_id = ?", [run_id]) for (table,) in tables)
 
 
 def _bytes_per_row(connection: duckdb.DuckDBPyConnection, store: Path) -> float:
@@ -242,13 +203,13 @@ def _bytes_per_row(connection: duckdb.DuckDBPyConnection, store: Path) -> float:
 def totals(costs: pl.DataFrame) -> str:
     """What a study takes in all, in a sentence; what was never measured is named."""
     hours, disk, grown = (costs[name].sum() for name in ("hours", "disk_gb", "store_mb"))
-    said = f"{hours:,.1f} hours of one worker, {disk:,.1f} GB in jobs/, {grown:,.1f} MB more in the store"
+    whole = f"{hours:,.1f} hours of one worker, {disk:,.1f} GB in jobs/, {grown:,.1f} MB more in the store"
     unknown = costs.filter(pl.any_horizontal(pl.col("hours", "disk_gb", "store_mb").is_null()))
     if unknown.is_empty():
-        return said
+        return whole
     named = "; ".join(
         f"{', '.join(name for name in ('hours', 'disk_gb', 'store_mb') if row[name] is None)} of {row['cells']} "
-        f"{row['kind']} cells of {row['model']}"
+        f"{row['kind']} jobs of {row['model']}"
         for row in unknown.iter_rows(named=True)
     )
-    return f"{said}; without a measured rate, and not in these sums: {named}"
+    return f"{whole}; without a measured rate, and not in these sums: {named}"

@@ -1,11 +1,10 @@
-"""A study against a store: which cells are done, which can be run now, and the job of each.
+"""A study against a store: which cells are committed, which can be run now, and the job of each.
 
-A cell is done when the store has the run of its specification, or, where models are asked, all the answers. What is not
-in the store is told by its job directory. The specification of a cell is known once the cells that it needs are done:
-the probes of a run hold the digest of its checkpoint, and what is traced are its answers.
+A cell is committed if the store has the run of its specification, or if there is nothing to do for it. Of what is not
+in the store its job directory tells. The specification of a cell is known once the runs are that it refers to.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -14,30 +13,23 @@ import duckdb
 import polars as pl
 
 from mlv.ingest.jobs.committing import committed
-from mlv.ingest.jobs.planning import (
-    Jobs,
-    Training,
-    default_probe_set,
-    finetune_spec,
-    plan_finetune,
-    plan_probe,
-    probe_spec,
-)
-from mlv.ingest.jobs.tracing import InfluenceRequest, NothingShiftedError, influence_spec, plan_influence
-from mlv.ingest.studies.grid import Cell, Run, Study, cells
+from mlv.ingest.jobs.kinds import kind as find_kind
+from mlv.ingest.jobs.lookup import find_model
+from mlv.ingest.jobs.planning import Context, NothingToDoError, NotYetError, Plan, write
+from mlv.ingest.jobs.request import Request
+from mlv.ingest.studies.study import Cell, Study
 from mlv.schema.errors import MlvError, NotFoundError
 from mlv.schema.jobs.directory import JobDirectory
-from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import job_name
-from mlv.schema.jobs.kinds import JobSpec
-from mlv.schema.jobs.spec import ModelRef
+from mlv.schema.jobs.kinds import KINDS
+from mlv.schema.jobs.spec import ModelRef, Spec
 
-CellState = Literal["done", "finished", "running", "submitted", "interrupted", "failed", "missing", "blocked"]
-"""done: in the store. finished: to be committed. submitted: in the queue of a cluster. blocked: it cannot be planned,
-since something is not there."""
+CellState = Literal["committed", "finished", "running", "submitted", "interrupted", "failed", "missing", "blocked"]
+"""committed: in the store. finished: to be committed. submitted: in the queue of a cluster. blocked: it cannot be
+planned, since something is not there."""
 
 STATES: Final[tuple[CellState, ...]] = (
-    "done",
+    "committed",
     "finished",
     "running",
     "submitted",
@@ -48,44 +40,72 @@ STATES: Final[tuple[CellState, ...]] = (
 )
 
 Active = Callable[[JobDirectory], tuple[Literal["running", "submitted"], str] | None]
-"""Tells whether a job runs or waits in a queue, and what there is to say of it; None where it does neither."""
+"""Tells whether a job runs or waits in a queue, and what there is to say of it; None if it does neither."""
 
 Model = ModelRef | MlvError | None
-"""A pretrained model; why it cannot be had; or None where it is to be fetched and not known until then."""
+"""A model that a study names; why it cannot be had; or None if it has to be fetched and is not known until then."""
 
 
 @dataclass(frozen=True)
-class Seen:
+class CellStatus:
     """Where a cell stands."""
 
     state: CellState
     job: str = ""
-    """Name of its run or job directory, where it is known."""
+    """Name of its run or job directory, if that is known."""
 
     note: str = ""
     """Why it failed or is blocked, or where it runs."""
 
 
-class Board:
+class UnknownYetError(NotYetError):
+    """A reference to a run that is not committed yet."""
+
+
+class StudyStatus:
     """The cells of a study and where they stand."""
 
     def __init__(
         self,
         study: Study,
         store: Path,
-        jobs: Jobs,
+        jobs: Path,
+        provenance: dict[str, Any],
         models: Mapping[str, Model],
         active: Active,
     ) -> None:
-        self.study, self.cells = study, cells(study)
-        self.seen: dict[Cell, Seen] = {}
-        self._store, self._jobs, self._models, self._active = store, jobs, models, active
-        self._trainings: dict[Run, FinetuneSpec] = {}
+        """``models`` are those that the study names."""
+        self.study, self.cells = study, study.cells
+        self.statuses: dict[Cell, CellStatus] = {}
+        self.jobs = jobs
+        self._store, self._provenance, self._models, self._active = store, provenance, models, active
+        self._remembered: dict[Hashable, Any] = {}
 
-    def look(self, connection: duckdb.DuckDBPyConnection, at: Iterable[Cell] | None = None) -> None:
+    def refresh(self, connection: duckdb.DuckDBPyConnection, cells: Iterable[Cell] | None = None) -> None:
         """See where cells stand now, all of them if none are given."""
-        for cell in self.cells if at is None else at:
-            self.seen[cell] = self._look(connection, cell)
+        context = self.context(connection)
+        for cell in self.cells if cells is None else cells:
+            self.statuses[cell] = self._status(context, cell)
+
+    def context(self, connection: duckdb.DuckDBPyConnection) -> Context:
+        """The store, as the planning of the study's jobs sees it."""
+
+        def find(name: str) -> ModelRef:
+            if name in self._models:
+                return self.model(name) or ModelRef(name=name, digest="")
+            model = find_model(connection, self._store, name)
+            if model is None:
+                raise NotFoundError(f"{name} has no checkpoint in the store.", "See what is there: mlv runs list")
+            return model
+
+        return Context(connection, self._store, self.jobs, self._provenance, find, self._remembered)
+
+    def model(self, name: str) -> ModelRef | None:
+        """A model that the study names, if it is known. Raises MlvError if it cannot be had."""
+        model = self._models.get(name)
+        if isinstance(model, MlvError):
+            raise model
+        return model
 
     def needing(self, needed: Iterable[Cell]) -> list[Cell]:
         """Cells that need some of these, directly or not, and these themselves."""
@@ -95,133 +115,74 @@ class Board:
                 found.add(cell)
         return [cell for cell in self.cells if cell in found]
 
-    def model(self, name: str) -> ModelRef | None:
-        """A pretrained model that the study names, where it is known."""
-        found = self._models[name]
-        return found if isinstance(found, ModelRef) else None
-
     def ready(self, cell: Cell) -> bool:
-        """Whether all that the cell needs is done."""
-        return all(self.seen[needed].state == "done" for needed in cell.needs)
+        """Whether all that the cell needs is committed."""
+        return all(self.statuses[needed].state == "committed" for needed in cell.needs)
+
+    def request(self, cell: Cell) -> Request:
+        """What is asked of a cell's job. Raises UnknownYetError if it refers to a run that is not committed."""
+        return cell.request(self._meaning)
 
     def plan(self, connection: duckdb.DuckDBPyConnection, cell: Cell) -> JobDirectory:
-        """Make the job directory of a cell that is ready, or find it. Raises MlvError where it cannot be planned."""
-        if cell.kind == "influence":
-            return plan_influence(connection, self._jobs, self._store, self._request(cell))
-        model = self._model(connection, cell)
-        if cell.kind == "finetune":
-            training, settings = self._training(cell.run)
-            return plan_finetune(connection, self._jobs, model, training, **settings)
-        job = plan_probe(connection, self._jobs, model, **self._probing(connection))
-        if job is None:
-            raise NotFoundError(f"{model.name} has answered all probes.")
-        return job
+        """Make the job directory of a cell that is ready, or find it. Raises MlvError if it cannot be planned."""
+        context = self.context(connection)
+        return write(context, self._plan(context, cell))
 
     def directory(self, cell: Cell) -> JobDirectory:
         """The job directory of a cell whose job is known."""
-        return JobDirectory(self._jobs.folder / self.seen[cell].job)
+        return JobDirectory(self.jobs / self.statuses[cell].job)
 
     def frame(self) -> pl.DataFrame:
         """One row per cell, numbered in the order of the study; ``needs`` are numbers of cells."""
         number = {cell: place for place, cell in enumerate(self.cells, start=1)}
-        rows = [self._row(number, cell) for cell in self.cells]
-        schema = {"cell": pl.Int64, "kind": pl.String, "model": pl.String, "source": pl.String}
-        schema |= {"ft_languages": pl.String, "sentences": pl.Int64, "seed": pl.Int64, "needs": pl.String}
-        schema |= {"state": pl.String, "job": pl.String, "note": pl.String}
+        rows = []
+        for cell in self.cells:
+            status, needs = self.statuses[cell], ",".join(str(number[needed]) for needed in cell.needs)
+            about = (number[cell], cell.block, cell.kind, cell.setting("model"), cell.describe(), needs)
+            rows.append((*about, status.state, status.job or None, status.note or None))
+        schema = {"cell": pl.Int64, "block": pl.String, "kind": pl.String, "model": pl.String, "settings": pl.String}
+        schema |= dict.fromkeys(("needs", "state", "job", "note"), pl.String)
         return pl.DataFrame(rows, schema=schema, orient="row")
 
-    def _row(self, number: Mapping[Cell, int], cell: Cell) -> tuple[Any, ...]:
-        run, seen = cell.run, self.seen[cell]
-        grid = (run.source, ",".join(run.languages), run.sentences, run.seed) if run else (None,) * 4
-        needs = ",".join(str(number[needed]) for needed in cell.needs)
-        return (number[cell], cell.kind, cell.model, *grid, needs, seen.state, seen.job or None, seen.note or None)
+    def _plan(self, context: Context, cell: Cell) -> Plan:
+        return find_kind(cell.kind).plan(context, self.request(cell))
 
-    def _look(self, connection: duckdb.DuckDBPyConnection, cell: Cell) -> Seen:
-        model = self._models[cell.model]
-        if isinstance(model, MlvError):
-            return Seen("blocked", note=model.line)
-        # what a run is trained on does not hang on the answers that it waits for
-        if cell.kind != "finetune" and not self.ready(cell):
-            return Seen("missing")
+    def _meaning(self, cell: Cell) -> str:
+        """What a reference to a cell stands for: the run that made checkpoints, itself or behind it, or the model."""
+        if KINDS[cell.kind].MAKES_CHECKPOINTS:
+            status = self.statuses.get(cell)
+            if status is None or status.state != "committed":
+                raise UnknownYetError(f"{cell} is not committed yet.")
+            return status.job
+        if cell.needs:
+            return self._meaning(cell.needs[0])
+        return str(cell.setting("model") or cell.setting("run"))
+
+    def _status(self, context: Context, cell: Cell) -> CellStatus:
         try:
-            spec = self._spec(connection, cell)
-            return Seen("missing", note="model not fetched") if model is None else self._look_for(connection, spec)
-        except NothingShiftedError:
-            return Seen("done", note="no value shifted")
+            spec = self._plan(context, cell).spec
+        except NothingToDoError as error:
+            return CellStatus("committed", note=error.message)
+        except NotYetError as error:
+            return CellStatus("blocked", note=error.line) if self.ready(cell) else CellStatus("missing")
         except MlvError as error:
-            return Seen("blocked", note=error.line)
+            return CellStatus("blocked", note=error.line)
+        if any(not model.digest for model in spec.models()):
+            return CellStatus("missing", note="model not fetched")
+        return self._status_of(context, spec)
 
-    def _look_for(self, connection: duckdb.DuckDBPyConnection, spec: JobSpec | None) -> Seen:
-        known = None if spec is None else committed(connection, spec)
-        if spec is None or known is not None:
-            return Seen("done", known.run if known else "")
-        return self._look_at_directory(job_name(spec))
-
-    def _look_at_directory(self, name: str) -> Seen:
-        job = JobDirectory(self._jobs.folder / name)
+    def _status_of(self, context: Context, spec: Spec) -> CellStatus:
+        known = committed(context.connection, spec)
+        if known is not None:
+            return CellStatus("committed", known.run)
+        name = job_name(spec)
+        job = JobDirectory(self.jobs / name)
         state = job.state()
-        active = None if state == "done" else self._active(job)
+        active = None if state == "finished" else self._active(job)
         if active:
-            return Seen(active[0], name, active[1])
+            return CellStatus(active[0], name, active[1])
         if state == "running":
-            return Seen("interrupted", name)
+            return CellStatus("interrupted", name)
         if state == "failed":
-            return Seen("failed", name, str(job.read_json("status.json").get("reason", "")))
-        return Seen("finished" if state == "done" else "missing", name)
-
-    def _spec(self, connection: duckdb.DuckDBPyConnection, cell: Cell) -> JobSpec | None:
-        """The specification of a cell that is ready; None where a model has answered everything."""
-        if cell.kind == "influence":
-            return influence_spec(connection, self._jobs, self._store, self._request(cell))
-        model = self._model(connection, cell)
-        if cell.kind == "probe":
-            planned = probe_spec(connection, model, **self._probing(connection))
-            return planned[0] if planned else None
-        return self._finetuning(connection, cell.run, model)
-
-    def _finetuning(self, connection: duckdb.DuckDBPyConnection, run: Run | None, model: ModelRef) -> FinetuneSpec:
-        """The specification of a run. Its examples, which take a while to choose, are the same for every model."""
-        training, settings = self._training(run)
-        if run is not None and run not in self._trainings:
-            self._trainings[run], _ = finetune_spec(connection, model, training, **settings)
-        assert run is not None
-        return self._trainings[run].model_copy(update={"model": model})
-
-    def _training(self, run: Run | None) -> tuple[Training, dict[str, Any]]:
-        assert run is not None
-        training = Training(run.source, run.languages, run.sentences, dict(run.editions))
-        return training, self.study.finetuning.model_dump() | {"seed": run.seed}
-
-    def _probing(self, connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-        probing = self.study.probing
-        return {"probe_set": probing.probe_set or default_probe_set(connection), "languages": probing.languages}
-
-    def _request(self, cell: Cell) -> InfluenceRequest:
-        traced, probing = self.study.influence, self.study.probing
-        assert traced is not None
-        return InfluenceRequest(
-            self.seen[Cell("finetune", cell.model, cell.run)].job,
-            traced.choices(),
-            probe_set=probing.probe_set,
-            languages=traced.languages or probing.languages,
-            targets=traced.targets,
-            quantity=traced.trace,
-            checkpoints=traced.checkpoints,
-            top_k=traced.top_k,
-        )
-
-    def _model(self, connection: duckdb.DuckDBPyConnection, cell: Cell) -> ModelRef:
-        """The model state that a cell starts from or asks: pretrained, or the last checkpoint of its run."""
-        if cell.kind == "finetune" or cell.run is None:
-            # what a model that is not here yet would be given can be looked for all the same
-            return self.model(cell.model) or ModelRef(name=cell.model, digest="")
-        return _last_checkpoint(connection, self._store, self.seen[cell.needs[0]].job)
-
-
-def _last_checkpoint(connection: duckdb.DuckDBPyConnection, store: Path, run: str) -> ModelRef:
-    row = connection.execute(
-        "SELECT epoch, digest, path FROM v_checkpoint WHERE run = ? AND is_final", [run]
-    ).fetchone()
-    if row is None:
-        raise NotFoundError(f"{run} has no checkpoint in the store.", "See what is there: mlv runs list")
-    return ModelRef(name=f"{run}/epoch-{row[0]}", digest=row[1], path=str(store.resolve().parent / row[2]))
+            return CellStatus("failed", name, str(job.read_json("status.json").get("reason", "")))
+        return CellStatus("finished" if state == "finished" else "missing", name)

@@ -7,8 +7,8 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from mlv.ingest.jobs.influence import RUN_RULES, SUM_RULES, TARGET_RULES, Rules
-from mlv.ingest.jobs.pca_commit import PLANE_RULES
+from mlv.ingest.jobs.counted import RUN_RULES, SUM_RULES, TARGET_RULES, Rules
+from mlv.ingest.jobs.pca import PLANE_RULES
 from mlv.ingest.journal import Ingest, SourceFile, journal_path, read_journal
 from mlv.ingest.rules.rulebook import Outcome, Rule, evaluate, packaged
 from mlv.ingest.upkeep.source_files import hashes
@@ -16,7 +16,7 @@ from mlv.schema.derived.ranking_sums import FIRST_KEY, parts
 from mlv.schema.errors import MlvError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.identity import spec_hash
-from mlv.schema.jobs.kinds import OUTPUTS, read_spec
+from mlv.schema.jobs.kinds import KINDS, read_spec
 from mlv.schema.store.opening import seal
 
 _MADE = ("named_file", "schema_difference")
@@ -141,7 +141,7 @@ def _job_files(folder: Path, kind: str, recorded: str) -> Iterator[NamedFile]:
     except MlvError:
         found, there = "", (folder / "job.json").exists()
     yield NamedFile("job", folder.name, shown, there, recorded, found)
-    for name in OUTPUTS[kind]:
+    for name in KINDS[kind].OUTPUTS:
         path = folder / "outputs" / name
         yield NamedFile("output", folder.name, f"{shown}/outputs/{name}", path.exists(), "", None)
 

@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -22,11 +21,9 @@ from mlv.ingest.journal import note_run
 from mlv.ingest.writing.profiles import build_model_profiles
 from mlv.schema.errors import DataError, JobError
 from mlv.schema.jobs.directory import JobDirectory
-from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import spec_hash
-from mlv.schema.jobs.influence import InfluenceSpec, gradients_of
 from mlv.schema.jobs.kinds import read_spec
-from mlv.schema.jobs.validate import ValidationSpec
+from mlv.schema.jobs.spec import Spec
 from mlv.schema.store.opening import transaction
 
 _BY_RUN = (
@@ -122,35 +119,21 @@ def _indexes(connection: duckdb.DuckDBPyConnection, run_id: int, jobs: Path) -> 
     if row is None:
         return []
     spec = read_spec(row[1])
-    if not isinstance(spec, FinetuneSpec | InfluenceSpec | ValidationSpec):
-        return []
-    training = spec_hash(spec if isinstance(spec, FinetuneSpec) else spec.training)
-    others = [other for path, other in _tracing_jobs(jobs) if path.name != row[0]]
+    training = spec_hash(spec.traced_run() or spec)
+    others = [other for name, other in _readable_jobs(jobs) if name != row[0]]
     found = []
     for about in sorted(jobs.glob("index-*/index.json")):
         identity = json.loads(about.read_text(encoding="utf-8"))
-        if identity.get("training") == training and not any(_uses(other, identity) for other in others):
+        if identity.get("training") == training and not any(other.reads_index(identity) for other in others):
             found.append(about.parent)
     return found
 
 
-def _tracing_jobs(jobs: Path) -> Iterator[tuple[Path, InfluenceSpec | ValidationSpec]]:
-    """Influence and validation jobs, committed or not; a damaged one can build its index again."""
-    for path in [*jobs.glob("influence-*/"), *jobs.glob("validate-*/")]:
+def _readable_jobs(jobs: Path) -> Iterator[tuple[str, Spec]]:
+    """Jobs by name, committed or not; a damaged one can build its index again."""
+    for path in jobs.glob("*/job.json"):
         with contextlib.suppress(JobError):
-            spec = JobDirectory(path).spec()
-            if isinstance(spec, InfluenceSpec | ValidationSpec):
-                yield path, spec
-
-
-def _uses(spec: InfluenceSpec | ValidationSpec, identity: dict[str, Any]) -> bool:
-    """Whether a job reads the index of the training examples' gradients that has an identity."""
-    attributions = [spec.attribution] if isinstance(spec, InfluenceSpec) else spec.attributions
-    return identity["training"] == spec_hash(spec.training) and any(
-        gradients_of(checkpoint, attribution.gradients, spec.reference_digest).items() <= identity.items()
-        for checkpoint in spec.checkpoints
-        for attribution in attributions
-    )
+            yield path.parent.name, JobDirectory(path.parent).spec()
 
 
 def delete_run(connection: duckdb.DuckDBPyConnection, run_id: int, name: str, jobs: Path) -> None:

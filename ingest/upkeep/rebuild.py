@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 
 from mlv.ingest.jobs.committing import commit_job
+from mlv.ingest.jobs.order import build_order
 from mlv.ingest.journal import Entry, Ingest, RunEvent, SourceFile, journal_path, read_journal, write_journal
 from mlv.ingest.upkeep.fingerprint import differing
 from mlv.ingest.upkeep.source_files import SourceFinder, placed
@@ -36,9 +37,6 @@ from mlv.schema.store.wal import wal_path
 
 NEWS_NAME = "All-The-News: "
 """What the name of a news source begins with, before the outlet's."""
-
-ORDER = ("pretrain", "finetune", "probe", "influence", "validate", "project")
-"""Kinds of jobs, those that others start from first."""
 
 
 @dataclass(frozen=True)
@@ -280,21 +278,21 @@ def _job_problem(path: Path) -> list[str]:
         state = job.state()
     except MlvError as error:
         return [f"the job directory of a committed run: {error.message}"]
-    return [] if state == "done" else [f"the job directory {path} is {state}: mlv runs resume {path.name}"]
+    return [] if state == "finished" else [f"the job directory {path} is {state}: mlv runs resume {path.name}"]
 
 
 def _unknown_jobs(steps: Sequence[Step], entries: Sequence[Entry], old: _Old | None, jobs: Path) -> list[Step]:
-    """Finished jobs that neither journal nor store knows of, those that others start from first."""
+    """Finished jobs that neither journal nor store knows of, those that others build on first."""
     known = {step.entry.run for step in steps if isinstance(step.entry, RunEvent)}
     known |= {entry.run for entry in entries if isinstance(entry, RunEvent)} | (old.deleting if old else set())
     found = []
     for path in sorted(jobs.glob("*/job.json")):
         job = JobDirectory(path.parent)
         with contextlib.suppress(MlvError):
-            if path.parent.name not in known and job.state() == "done":
-                kind = ORDER.index(job.spec().kind)
-                found.append((kind, str(job.read_json("status.json").get("at", "")), path.parent.name))
-    return [Step(RunEvent("committed", name, now()), known=False) for _, _, name in sorted(found)]
+            if path.parent.name not in known and job.state() == "finished":
+                found.append((str(job.read_json("status.json").get("at", "")), path.parent.name, job.spec()))
+    by_time = {name: spec for _, name, spec in sorted(found, key=lambda entry: entry[:2])}
+    return [Step(RunEvent("committed", name, now()), known=False) for name in build_order(by_time)]
 
 
 def rebuild(plan: Plan, output: Path, narrate: Callable[[str], None] = lambda _: None) -> Rebuilt:

@@ -67,7 +67,9 @@ seed = "Seed."
 status = """\
 present where the last checkpoint of a run has answers in all test languages, partial where it lacks some or all, \
 missing where no run is committed."""
-runs = "Committed runs that fit, probed or not."
+runs = """\
+Committed runs that fit, probed or not: trained with these settings and otherwise the paper's, at any length and in any \
+precision."""
 lacking = "Test languages without answers, comma-separated; of the run that lacks fewest. NULL unless partial."
 command = "What fills the cell; NULL where it is present."
 */
@@ -135,13 +137,9 @@ tested AS (
     WHERE probe_set = $probe_set
 ),
 trained AS (
-    SELECT k.checkpoint_id, k.run, k.model, k.source, k.strategy, k.ft_languages, k.sentences, k.seed
-    FROM v_checkpoint k
-    JOIN v_run r USING (run)
-    WHERE k.is_final
-      AND json_extract(r.spec, '$.epochs')::INTEGER = $epochs
-      AND json_extract(r.spec, '$.batch_size')::INTEGER = $batch_size
-      AND json_extract(r.spec, '$.learning_rate')::DOUBLE = $learning_rate
+    SELECT checkpoint_id, run, model, source, strategy, ft_languages, sentences, seed
+    FROM v_checkpoint
+    WHERE is_final AND trained_with(paper_settings($epochs, $batch_size, $learning_rate), settings)
 ),
 probed AS (
     SELECT

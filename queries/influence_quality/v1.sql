@@ -51,7 +51,7 @@ null_mean = "The same of permuted-examples: the first attribution's scores, deal
 null_sd = "Its standard deviation over the draws; NULL of fewer than two."
 z = "Null standard deviations that rho lies above the mean of the null."
 share_of_exact = """\
-Percentage of the rho of the same method with exact gradients; NULL for a baseline, and where the run has no exact \
+Percentage of the rho of the same attribution with exact gradients; NULL for a baseline, and where the run has no such \
 scores or their rho is not positive."""
 */
 WITH chosen AS (
@@ -70,7 +70,7 @@ quality AS (
         max(targets) AS targets,
         count(*) AS draws,
         min(n) AS n,
-        regexp_replace(scores, '-(principal|random|dense)-\d+$', '-exact') AS exact
+        regexp_replace(scores, '-(principal|random|dense)-\d+( |$)', '-exact\2') AS exact
     FROM draws
     GROUP BY ALL
 ),
@@ -102,5 +102,6 @@ SELECT
 FROM quality q
 JOIN chosen c USING (run)
 LEFT JOIN nulls USING (run, seeds)
-LEFT JOIN (FROM quality WHERE scores LIKE '%-exact') e ON e.run = q.run AND e.seeds = q.seeds AND e.scores = q.exact
+LEFT JOIN (FROM quality WHERE regexp_matches(scores, '-exact( |$)')) e
+    ON e.run = q.run AND e.seeds = q.seeds AND e.scores = q.exact
 ORDER BY c.model, c.source, c.ft_languages, c.sentences, c.seed, c.quantity, q.run, q.seeds DESC, q.scores

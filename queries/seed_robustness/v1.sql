@@ -76,8 +76,10 @@ ft_languages = "Fine-tuning languages, comma-separated."
 strategy = "monolingual or multilingual."
 sentences = "Sentences each run was given."
 settings = "How the runs were trained: epochs, batch size, learning rate and what else differs between setups."
-attribution = "How examples are scored; NULL for unchanged."
-tracing = "What else the scores depend on; NULL for unchanged."
+attribution = """\
+How examples are scored, and what of it is not the default, e.g. trak-principal-32 corruptions=epoch; NULL for \
+unchanged."""
+tracing = "What else the scores depend on: probes, quantity, k and checkpoints; NULL for unchanged."
 direction = "positive or negative; NULL for unchanged."
 language = "Test language."
 ft_language = "Fine-tuning language that contributes; NULL for unchanged."

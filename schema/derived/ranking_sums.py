@@ -7,6 +7,8 @@ so that memory hardly grows with a store.
 
 import duckdb
 
+from mlv.schema.derived import alike
+
 # A language that the traced run was trained on has a row without a ranked example in it too.
 _LANGUAGES = """
 WITH ranked AS (
@@ -48,9 +50,9 @@ ORDER BY ALL
 
 _LATER = "greatest(influence_target_id, other_target_id)"
 
-# Alike are runs that v_influence_run tells apart by fine-tuning language, seed of the tracing and number of examples
-# alone. Whoever compares them may ask for more, but not for less.
-_OVERLAPS = """
+# Alike are runs that were traced alike, of runs that were trained alike but for their one language, with one seed.
+# Whoever compares them may ask for more, but not for less.
+_OVERLAPS = f"""
 WITH targets AS (
     SELECT influence_target_id, run_id, probe_id, question_id, l.code AS language
     FROM influence_target
@@ -68,8 +70,10 @@ trained AS (
     HAVING count(DISTINCT l.code) = 1
 ),
 traces AS (
-    SELECT i.* EXCLUDE (examples), f.seed, k.base_model_id, sources, sentences, language
+    SELECT r.run_id, f.seed, k.base_model_id, sources, sentences, language, {alike.training("f.spec")} AS settings,
+           {alike.attribution("r.spec")} AS attribution, {alike.tracing("r.spec")} AS tracing
     FROM influence_run i
+    JOIN run r USING (run_id)
     JOIN trained USING (traced_run_id)
     JOIN run f ON f.run_id = i.traced_run_id
     JOIN checkpoint k ON k.checkpoint_id = f.start_checkpoint_id
@@ -77,10 +81,7 @@ traces AS (
 alike AS (
     SELECT a.run_id AS run_a, b.run_id AS run_b
     FROM traces a
-    JOIN traces b USING (
-        method, similarity, quantity, selection, projection, dimensions, modules, damping, checkpoints, top_k, seed,
-        base_model_id, sources, sentences
-    )
+    JOIN traces b USING (settings, attribution, tracing, seed, base_model_id, sources, sentences)
     WHERE a.language < b.language
 ),
 firsts AS MATERIALIZED (
@@ -93,7 +94,7 @@ pairs AS MATERIALIZED (
     FROM firsts a
     JOIN targets b ON b.run_id = other_run_id AND b.question_id = a.question_id
     WHERE CASE WHEN same_run THEN a.language < b.language ELSE a.probe_id = b.probe_id END
-      AND greatest(a.influence_target_id, b.influence_target_id) BETWEEN {floor} AND {ceiling}
+      AND greatest(a.influence_target_id, b.influence_target_id) BETWEEN {{floor}} AND {{ceiling}}
 ),
 first_examples AS MATERIALIZED (
     SELECT influence_target_id, other_target_id, direction, training_example_id

@@ -4,9 +4,9 @@ A job directory holds everything a worker needs and everything it found, so that
 store can be rebuilt from job directories:
 
     job.json             the specification; its hash is the identity of the job
-    status.json          planned, running, done or failed, and since when
+    status.json          planned, running, finished or failed, and since when
     provenance.json      versions, hardware, arguments; does not enter the identity
-    log.jsonl            events
+    log.jsonl            events, see mlv.schema.jobs.events
     inputs/*.parquet     what the job reads
     outputs/*.parquet    what it found
     checkpoints/epoch-N  model states in the transformers format
@@ -22,20 +22,21 @@ import json
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
-
-from pydantic import ValidationError
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from mlv.schema.errors import JobError, excerpt
 from mlv.schema.files import now, write_json
+from mlv.schema.jobs.events import Event, Logged, fields_of, read_event
 from mlv.schema.jobs.identity import canonical_json, job_name
-from mlv.schema.jobs.kinds import SPEC, JobSpec
+from mlv.schema.jobs.kinds import parse_spec
 from mlv.schema.jobs.parquet import SHOWN
+from mlv.schema.jobs.spec import Spec
 
 LISTED = 5
 """Links that an error names."""
 
-JobState = Literal["planned", "running", "done", "failed"]
+AnyEvent = TypeVar("AnyEvent", bound=Event)
+JobState = Literal["planned", "running", "finished", "failed"]
 
 
 class JobDirectory:
@@ -61,11 +62,11 @@ class JobDirectory:
 
     @property
     def work(self) -> Path:
-        """Folder of half-finished work; may be deleted once the job is done."""
+        """Folder of half-finished work; may be deleted once the job is finished."""
         return self.path / "work"
 
     @classmethod
-    def create(cls, jobs: Path, spec: JobSpec, provenance: dict[str, Any]) -> "JobDirectory":
+    def create(cls, jobs: Path, spec: Spec, provenance: dict[str, Any]) -> "JobDirectory":
         """Make the directory for ``spec`` below ``jobs``; one that is there already is left as it is."""
         job = cls(jobs / job_name(spec))
         if not (job.path / "job.json").exists():
@@ -75,7 +76,7 @@ class JobDirectory:
             job.set_state("planned")
         return job
 
-    def spec(self) -> JobSpec:
+    def spec(self) -> Spec:
         """The specification. Raises JobError where ``job.json`` is missing or invalid."""
         if not (self.path / "job.json").is_file():
             raise JobError(
@@ -83,8 +84,8 @@ class JobDirectory:
                 "Name a folder that `mlv compute ... --plan-only` made.",
             )
         try:
-            return SPEC.validate_python(self.read_json("job.json"))
-        except ValidationError as error:
+            return parse_spec(self.read_json("job.json"))
+        except ValueError as error:
             raise self._damaged("job.json", error) from error
 
     def read_json(self, name: str) -> dict[str, Any]:
@@ -140,13 +141,13 @@ class JobDirectory:
         """Add what the worker knows: hardware, versions, where the model was loaded from."""
         write_json(self.path / "provenance.json", {**self.read_json("provenance.json"), **detail})
 
-    def log(self, event: str, **detail: Any) -> None:
+    def log(self, event: Event) -> None:
         """Append an event to ``log.jsonl``."""
-        line = json.dumps({"at": now().isoformat(), "event": event, **detail}, ensure_ascii=False)
+        line = json.dumps({"at": now().isoformat(), "event": event.event, **fields_of(event)}, ensure_ascii=False)
         with (self.path / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(line + "\n")
 
-    def events(self) -> list[dict[str, Any]]:
+    def events(self) -> list[Logged]:
         """The log. Lines that are no event with its time are left out: a kill may have cut one off."""
         path = self.path / "log.jsonl"
         if not path.is_file():
@@ -154,7 +155,18 @@ class JobDirectory:
         events = []
         for line in path.read_bytes().splitlines():
             with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
-                event = json.loads(line)
-                local = datetime.fromisoformat(event["at"]).tzinfo is None
-                events += [event] if local and isinstance(event["event"], str) else []
+                events.append(_logged(json.loads(line)))
         return events
+
+    def logged(self, kind: type[AnyEvent]) -> list[AnyEvent]:
+        """The events of a type in the log."""
+        return [happened.event for happened in self.events() if isinstance(happened.event, kind)]
+
+
+def _logged(line: dict[str, Any]) -> Logged:
+    """The event of a line. Raises ValueError, TypeError or KeyError if it is not one."""
+    at, name = datetime.fromisoformat(line["at"]), line["event"]
+    if at.tzinfo is not None or not isinstance(name, str):
+        raise ValueError("an event has a name, and its time in UTC without a time zone")
+    fields = {field: value for field, value in line.items() if field not in ("at", "event")}
+    return Logged(at, read_event(name, json.dumps(fields, ensure_ascii=False)))

@@ -1,13 +1,24 @@
 """The specification of a fine-tuning job."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from mlv.schema.jobs.spec import CorpusRef, ModelRef, Precision, Seed, Spec
+from mlv.schema.jobs.spec import CorpusRef, ModelRef, Objective, Precision, Seed, Spec
 from mlv.schema.papers import echoes
 
 
 class FinetuneSpec(Spec):
-    """Fine-tune a model by span corruption (E section 4.2, appendix B)."""
+    """Fine-tune a model on ``inputs/examples.parquet`` (E section 4.2, appendix B)."""
+
+    OUTPUTS: ClassVar = ("model.json", "checkpoints.parquet", "metrics.parquet")
+    MAKES_CHECKPOINTS: ClassVar = True
+    NOT_COMPARED: ClassVar = {
+        **Spec.NOT_COMPARED,
+        "model": "compared as the pretrained model, and as what continues from a fine-tuned one",
+        "source": "compared by itself: a column of every table",
+        "languages": "compared by themselves, as the source is",
+        "sentences": "compared by themselves, as the source is",
+        "corpora": "an input",
+    }
 
     kind: Literal["finetune"] = "finetune"
     model: ModelRef
@@ -17,9 +28,7 @@ class FinetuneSpec(Spec):
     """Sentences in all languages together, training and development together."""
 
     corpora: tuple[CorpusRef, ...]
-    inputs_digest: str
-    """SHA-256 of ``inputs/examples.parquet`` by content."""
-
+    objective: Objective = "span_corruption"
     epochs: int = echoes.EPOCHS
     batch_size: int = echoes.BATCH_SIZE
     learning_rate: float = echoes.LEARNING_RATE
@@ -31,3 +40,7 @@ class FinetuneSpec(Spec):
 
     seed: Seed = 1
     precision: Precision = "fp32"
+
+    def models(self) -> tuple[ModelRef, ...]:
+        """The model that training starts from."""
+        return (self.model,)

@@ -1,54 +1,48 @@
-"""What a job is known by: the hash of its specification, and the names that follow from it."""
+"""What a job is known by: the hash of its specification, and the name that follows from it."""
 
 import hashlib
 import json
-import re
 from typing import TYPE_CHECKING, Any
+
+from mlv.schema.jobs.spec import ModelRef, Spec, SpecPart
 
 if TYPE_CHECKING:
     import polars
-from mlv.schema.jobs.influence import InfluenceSpec
-from mlv.schema.jobs.kinds import JobSpec
-from mlv.schema.jobs.pca import ProjectSpec
-from mlv.schema.jobs.pretrain import PretrainSpec
-from mlv.schema.jobs.spec import ModelRef
-from mlv.schema.jobs.validate import ValidationSpec
-
-CHECKPOINT_NAME = re.compile(r"((?:pretrain|finetune)-[0-9a-f]{12})/epoch-(\d+)")
-"""Name of a checkpoint that a job made: job and epoch."""
 
 
-def canonical_json(spec: JobSpec) -> str:
+def canonical_json(spec: Spec) -> str:
     """The specification as JSON with sorted keys and no spaces: what ``job.json`` and the store keep."""
-    return _canonical(spec.model_dump(mode="json"))
+    return canonical(spec.model_dump(mode="json"))
 
 
-def _canonical(value: Any) -> str:
+def canonical(value: Any) -> str:
+    """A value as JSON with sorted keys and no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def spec_hash(spec: JobSpec) -> str:
+def spec_hash(spec: Spec) -> str:
     """Identity of the job: SHA-256 of the specification, in which names do not count.
 
-    A model from elsewhere counts by its content, a checkpoint that a job made by that job and epoch, and a model that
-    is pretrained here by how it is made.
+    A model from elsewhere counts by its content, a checkpoint that a job made by that job and epoch as well, and the
+    specification of another job by its own hash.
     """
-    identity = spec.model_dump(mode="json")
-    if isinstance(spec, PretrainSpec):
-        del identity["name"]
-    elif not isinstance(spec, ProjectSpec) and not CHECKPOINT_NAME.fullmatch(spec.model.name):
-        del identity["model"]["name"], identity["model"]["revision"]
-    if isinstance(spec, InfluenceSpec | ValidationSpec):
-        identity["training"] = spec_hash(spec.training)
-    return hashlib.sha256(_canonical(identity).encode()).hexdigest()
+    counting = {name: _identity(getattr(spec, name)) for name in type(spec).model_fields if name not in spec.LABELS}
+    return hashlib.sha256(canonical(counting).encode()).hexdigest()
 
 
-def checkpoint_key(model: ModelRef) -> str:
-    """What a model state counts by where it is one of several: job and epoch where a job made it, else its content."""
-    return model.name if CHECKPOINT_NAME.fullmatch(model.name) else model.digest
+def _identity(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return spec_hash(value)
+    if isinstance(value, ModelRef):
+        return [value.name if value.made_by else "", value.digest]
+    if isinstance(value, SpecPart):
+        return value.model_dump(mode="json")
+    if isinstance(value, tuple):
+        return [_identity(item) for item in value]
+    return value
 
 
-def job_name(spec: JobSpec) -> str:
+def job_name(spec: Spec) -> str:
     """Name of the job directory: kind and the first 12 digits of the hash."""
     return f"{spec.kind}-{spec_hash(spec)[:12]}"
 

@@ -1,112 +1,28 @@
-"""The specification of an influence job, and of how scores are made of gradients."""
+"""The specification of an influence job."""
 
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
-from mlv.schema.jobs.finetune import FinetuneSpec
-from mlv.schema.jobs.spec import ModelRef, Seed, Spec
+from mlv.schema.jobs.attribution import Attribution
+from mlv.schema.jobs.tracing import Quantity, TracingSpec
 from mlv.schema.papers import echoes
-
-ModuleGroup = Literal["attention", "feed_forward", "embedding", "output", "norm", "bias", "position_bias"]
-"""Parameters by role; ``output`` is the output matrix or the classifier, ``bias`` that of linear layers."""
-
-Stack = Literal["encoder", "decoder"]
-
-VOCABULARY_DIRECTIONS = 256
-"""Directions on the vocabulary's side of a matrix, at least: it is far longer than others, its spectrum flatter."""
-
-
-class Gradients(Spec):
-    """Which per-example gradients are taken and how they are projected: with a model state, what an index holds."""
-
-    output: Literal["loss", "log_odds"] = "loss"
-    """Of which function of an example: the sum over its target tokens of log p, or TRAK's of log(p / (1 - p))."""
-
-    corruptions: Literal["trained", "epoch"] = "trained"
-    """Of which corruptions of an example: of all that training fed, weighted by the learning rate that they met, or of
-    the checkpoint's own epoch alone."""
-
-    modules: tuple[ModuleGroup, ...] = ("attention", "feed_forward", "embedding", "output")
-    """Whose parameters take part."""
-
-    stacks: tuple[Stack, ...] = ("encoder", "decoder")
-    """In which halves of the model; what both share counts for either."""
-
-    projection: Literal["none", "principal", "random", "dense"] = "principal"
-    """none: exact. principal: on each side of a matrix the directions in which the reference probes' gradients are
-    largest. random: Gaussian directions on each side. dense: one matrix of random signs over all parameters (TRAK)."""
-
-    dimensions: int = 16
-    """Directions on each side of a matrix, on the vocabulary's at least :data:`VOCABULARY_DIRECTIONS`; of a dense
-    projection, all; of none, 0."""
-
-    seed: Seed = 0
-    """Of random directions."""
-
-
-class Attribution(Spec):
-    """How scores are made of gradients."""
-
-    method: Literal["trak", "tracin"] = "trak"
-    similarity: Literal["dot", "cosine"] = "dot"
-    """cosine: gradients are normalised first."""
-
-    damping: float = 1.0
-    """TRAK's lambda, in units of the mean squared norm of the features; TracIn has none."""
-
-    confidence: bool = False
-    """Whether scores are multiplied by Q = 1 - p of the training example, p per token (TRAK)."""
-
-    weights: Literal["learning_rate", "equal"] = "learning_rate"
-    """How checkpoints count in the sum or mean: by the learning rate of their epoch, or alike."""
-
-    gradients: Gradients = Gradients()
-
-
-def attribution_name(attribution: Attribution) -> str:
-    """What an attribution is called in tables, e.g. ``trak-principal-32`` or ``tracin-cosine-exact``."""
-    gradients = attribution.gradients
-    cosine = "-cosine" if attribution.similarity == "cosine" else ""
-    directions = "exact" if gradients.projection == "none" else f"{gradients.projection}-{gradients.dimensions}"
-    return f"{attribution.method}{cosine}-{directions}"
-
 
 TargetSelection = Literal["shifted", "all", "chosen"]
 
-Quantity = Literal["answer", "margin", "shift"]
-"""What is traced of a probe, and which influence is then positive.
 
-answer: log-probability per token of the answer given after fine-tuning; what supports it.
-margin: that of the first answer minus that of the second; what supports the first.
-shift: the margin, in the direction in which fine-tuning moved it; what supports the move.
-"""
-
-
-class InfluenceSpec(Spec):
+class InfluenceSpec(TracingSpec):
     """Trace a run's predictions back to its training examples (E section 7; H section 4.2).
 
-    Reads ``inputs/targets.parquet``; ``inputs/examples.parquet``, as the traced run did; and
-    ``inputs/reference.parquet``, a sample of the probe set in all languages, which principal directions are learnt
-    from.
+    Scores at several checkpoints are averaged (TRAK) or summed (TracIn).
     """
 
+    OUTPUTS: ClassVar = ("model.json", "run.json", "targets.parquet", "rankings.parquet", "summaries.parquet")
+    NOT_COMPARED: ClassVar = {
+        **TracingSpec.NOT_COMPARED,
+        "keep_scores": "what is kept beside the results does not change them",
+    }
+
     kind: Literal["influence"] = "influence"
-    model: ModelRef
-    """The checkpoint whose predictions are traced: the last of the run."""
-
-    training: FinetuneSpec
-    """The traced run."""
-
-    checkpoints: tuple[ModelRef, ...]
-    """Model states whose scores are averaged (TRAK) or summed (TracIn), those of the traced run by epoch."""
-
     attribution: Attribution
-    collection: str
-    """Probe collection, e.g. arora-2023."""
-
-    probe_set: str
-    languages: tuple[str, ...]
-    """Test languages."""
-
     selection: TargetSelection = "shifted"
     """Which probes are traced."""
 
@@ -115,19 +31,6 @@ class InfluenceSpec(Spec):
     keep_scores: bool = False
     """Whether all scores are kept, in ``outputs/scores.parquet``."""
 
-    inputs_digest: str
-    """SHA-256 of ``inputs/targets.parquet`` by content."""
-
-    reference_digest: str = ""
-    """SHA-256 of ``inputs/reference.parquet`` by content."""
-
-    seed: Seed = 0
-
-
-def gradients_of(checkpoint: ModelRef, gradients: Gradients, reference_digest: str) -> dict[str, Any]:
-    """What gradients depend on beside the rows they are of: the part of an index's identity that a job decides."""
-    return {
-        "model": checkpoint.digest,
-        "gradients": gradients.model_dump(mode="json"),
-        "reference": reference_digest if gradients.projection == "principal" else "",
-    }
+    def methods(self) -> tuple[Attribution, ...]:
+        """The one attribution."""
+        return (self.attribution,)

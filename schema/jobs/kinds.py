@@ -1,31 +1,43 @@
-"""All kinds of job."""
+"""All kinds of job. A kind is one line here, and a file of its name in each of the rooms that have to do with it:
 
-from typing import Annotated
+``schema.jobs`` its specification, ``ingest.jobs`` how it is asked for, planned and committed, ``compute.jobs`` how it
+runs, ``cli.compute`` its command. Generic code finds these by name and knows no kind.
+"""
 
-from pydantic import Field, TypeAdapter
+import json
+from collections.abc import Mapping
+from typing import Any, Final
 
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.influence import InfluenceSpec
-from mlv.schema.jobs.pca import ProjectSpec
+from mlv.schema.jobs.pca import PcaSpec
 from mlv.schema.jobs.pretrain import PretrainSpec
 from mlv.schema.jobs.probe import ProbeSpec
-from mlv.schema.jobs.validate import ValidationSpec
+from mlv.schema.jobs.spec import Spec
+from mlv.schema.jobs.validate import ValidateSpec
 
-OUTPUTS = {
-    "pretrain": ("checkpoints.parquet", "metrics.parquet"),
-    "finetune": ("checkpoints.parquet", "metrics.parquet"),
-    "probe": ("probe_logits.parquet",),
-    "influence": ("run.json", "targets.parquet", "rankings.parquet", "summaries.parquet"),
-    "validate": ("run.json", "validation.parquet"),
-    "project": ("run.json", "points.parquet"),
+KINDS: Final[Mapping[str, type[Spec]]] = {
+    "pretrain": PretrainSpec,
+    "finetune": FinetuneSpec,
+    "probe": ProbeSpec,
+    "influence": InfluenceSpec,
+    "validate": ValidateSpec,
+    "pca": PcaSpec,
 }
-"""Files in ``outputs/`` that are committed, by kind of job. All but ``project`` have a ``model.json`` beside them."""
-
-JobSpec = PretrainSpec | FinetuneSpec | ProbeSpec | InfluenceSpec | ValidationSpec | ProjectSpec
-
-SPEC: TypeAdapter[JobSpec] = TypeAdapter(Annotated[JobSpec, Field(discriminator="kind")])
+"""Specifications by kind."""
 
 
-def read_spec(text: str) -> JobSpec:
-    """The specification that :func:`canonical_json` wrote. Raises ValueError where it is none."""
-    return SPEC.validate_json(text)
+def parse_spec(value: Mapping[str, Any]) -> Spec:
+    """The specification in a decoded ``job.json``. Raises ValueError if it is not one."""
+    kind = str(value.get("kind"))
+    if kind not in KINDS:
+        raise ValueError(f"there is no kind of job {kind!r}")
+    return KINDS[kind].model_validate(value)
+
+
+def read_spec(text: str) -> Spec:
+    """The specification that :func:`~mlv.schema.jobs.identity.canonical_json` wrote. Raises ValueError."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("a specification is a JSON object")
+    return parse_spec(value)

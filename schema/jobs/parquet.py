@@ -66,7 +66,7 @@ def read_parquet(path: Path) -> "polars.DataFrame":
     return polars.DataFrame(table)
 
 
-def refuse_bomb(path: Path, hint: str = PLAN_AGAIN) -> None:
+def check_decompressed_size(path: Path, hint: str = PLAN_AGAIN) -> None:
     """Raise JobError, with a hint, where a parquet file is missing or damaged, or unpacks to far more than it holds."""
     with _parquet(path, hint):
         pass

@@ -1,12 +1,19 @@
 """The specification of a probing job."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from mlv.schema.jobs.spec import ModelRef, Precision, Seed, Spec
+from mlv.schema.jobs.spec import ModelRef, Precision, Spec
 
 
 class ProbeSpec(Spec):
-    """Ask a model state the probes of a set (E section 3.4)."""
+    """Score the answers of a model state to ``inputs/probes.parquet`` (E section 3.4). The seed has no effect."""
+
+    OUTPUTS: ClassVar = ("model.json", "probe_logits.parquet")
+    NOT_COMPARED: ClassVar = {
+        **Spec.NOT_COMPARED,
+        "model": "what is probed",
+        "languages": "answers are compared language by language",
+    }
 
     kind: Literal["probe"] = "probe"
     model: ModelRef
@@ -15,9 +22,8 @@ class ProbeSpec(Spec):
 
     probe_set: str
     languages: tuple[str, ...]
-    inputs_digest: str
-    """SHA-256 of ``inputs/probes.parquet`` by content."""
-
     precision: Precision = "fp32"
-    seed: Seed = 0
-    """Probing has no randomness; the field is there because every run has a seed."""
+
+    def models(self) -> tuple[ModelRef, ...]:
+        """The model state that is probed."""
+        return (self.model,)

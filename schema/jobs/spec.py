@@ -1,20 +1,36 @@
-"""What all specifications of jobs have in common."""
+"""What all specifications of jobs have in common: everything that generic code may ask of a kind of job."""
 
-from typing import Annotated, Literal
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Precision = Literal["fp32", "bf16"]
+Objective = Literal["span_corruption"]
+"""What a training minimises. span_corruption: the loss of the removed spans (Raffel et al. 2020, section 3.1.4)."""
+
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
+_MADE_BY: Final = re.compile(r"([a-z][a-z_]*-[0-9a-f]{12})/epoch-(\d+)")
 
-class Spec(BaseModel):
-    """Base of all specifications: immutable, and refusing fields it does not know and numbers that are none."""
+
+class SpecPart(BaseModel):
+    """Part of a specification: immutable, without unknown fields, NaN and infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class ModelRef(Spec):
+class MadeBy(NamedTuple):
+    """What made a checkpoint."""
+
+    job: str
+    """Name of the job."""
+
+    epoch: int
+
+
+class ModelRef(SpecPart):
     """A model state by content. Where it lies on disk does not enter the job's identity."""
 
     name: str
@@ -24,13 +40,24 @@ class ModelRef(Spec):
     """Commit on the hub; empty for a local model."""
 
     digest: str
-    """SHA-256 over configuration, weights and tokenizer."""
+    """SHA-256 over configuration, weights and tokenizer; empty while the model is not here and not known."""
 
     path: str = Field(default="", exclude=True)
     """Folder to load from; kept in ``provenance.json``, not in the specification."""
 
+    @property
+    def made_by(self) -> MadeBy | None:
+        """The job that made it, and after which epoch; None for a model from elsewhere."""
+        found = _MADE_BY.fullmatch(self.name)
+        return MadeBy(found[1], int(found[2])) if found else None
 
-class CorpusRef(Spec):
+    @property
+    def key(self) -> str:
+        """What it is known by among other model states: job and epoch if a job made it, otherwise its content."""
+        return self.name if self.made_by else self.digest
+
+
+class CorpusRef(SpecPart):
     """A corpus that a job reads, by natural key and content."""
 
     source: str
@@ -41,3 +68,60 @@ class CorpusRef(Spec):
 
     segments: int
     """Segments taken from it."""
+
+
+class Spec(SpecPart):
+    """All that determines the result of a job. A kind of job is a subclass; ``mlv.schema.jobs.kinds`` lists them."""
+
+    OUTPUTS: ClassVar[tuple[str, ...]]
+    """Files in ``outputs/`` that a commit reads: a job without them is not finished."""
+
+    MAKES_CHECKPOINTS: ClassVar[bool] = False
+    """Whether its results are model states that other jobs can start from or examine."""
+
+    LABELS: ClassVar[frozenset[str]] = frozenset()
+    """Fields that only name the result: two jobs that differ in them alone are one."""
+
+    NOT_COMPARED: ClassVar[Mapping[str, str]] = {
+        "kind": "runs of two kinds are never compared",
+        "inputs_digest": "what a run reads is known by where it comes from",
+        "seed": "what repetitions differ in; the seed of random directions is part of the attribution, and counts",
+    }
+    """Fields that two runs that are alike may differ in, and why. All others count, those included that are added."""
+
+    kind: str
+    inputs_digest: str
+    """SHA-256 of the job's first file in ``inputs/``, by content."""
+
+    seed: Seed = 0
+
+    def models(self) -> tuple[ModelRef, ...]:
+        """The model states that the job reads, the one that it starts from or examines first."""
+        return ()
+
+    def traced_run(self) -> "Spec | None":
+        """The specification of the run whose training examples the job is about, if it is about one."""
+        return None
+
+    def settings(self) -> dict[str, Any]:
+        """What makes two runs alike: all of the specification but :attr:`NOT_COMPARED`."""
+        return self.settings_in(self.model_dump(mode="json"))
+
+    @classmethod
+    def settings_in(cls, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings in a specification as ``job.json`` has it."""
+        return {name: value for name, value in document.items() if name not in cls.NOT_COMPARED}
+
+    @classmethod
+    def default_settings(cls) -> dict[str, Any]:
+        """Settings that have a default, with it."""
+        fields = {name: field for name, field in cls.model_fields.items() if name not in cls.NOT_COMPARED}
+        return {name: field.default for name, field in fields.items() if not field.is_required()}
+
+    def builds_on(self) -> frozenset[str]:
+        """Names of the jobs that have to be committed before this one."""
+        return frozenset(made.job for model in self.models() if (made := model.made_by))
+
+    def reads_index(self, identity: dict[str, Any]) -> bool:  # noqa: ARG002 most kinds read none
+        """Whether the job reads the index of gradients that has an identity (``index.json``)."""
+        return False

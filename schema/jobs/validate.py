@@ -1,33 +1,28 @@
 """The specification of a validation job."""
 
-from typing import Literal
+from typing import ClassVar, Final, Literal
 
-from mlv.schema.jobs.finetune import FinetuneSpec
-from mlv.schema.jobs.influence import Attribution, Quantity
-from mlv.schema.jobs.spec import ModelRef, Seed, Spec
+from mlv.schema.jobs.attribution import Attribution
+from mlv.schema.jobs.tracing import Quantity, TracingSpec
 from mlv.schema.papers import echoes
 
+REMOVAL_DRAWS: Final = 3
+"""Draws of k random examples in the removal test: each costs a retraining for every k."""
 
-class ValidationSpec(Spec):
+
+class ValidateSpec(TracingSpec):
     """Retrain a run without parts of its examples, to see whether attributions predict what happens.
 
-    Reads the same inputs as an influence job.
+    TracIn's scores are taken at all checkpoints, TRAK's at the last. The seed is that of the halves and of the random
+    baselines.
     """
 
+    OUTPUTS: ClassVar = ("model.json", "run.json", "validation.parquet")
+
     kind: Literal["validate"] = "validate"
-    model: ModelRef
-    """The checkpoint whose predictions are traced: the last of the run."""
-
-    training: FinetuneSpec
-    checkpoints: tuple[ModelRef, ...]
-    """Model states of the run by epoch: TracIn uses all, TRAK the last."""
-
     attributions: tuple[Attribution, ...]
     """What is validated, beside the baselines."""
 
-    collection: str
-    probe_set: str
-    languages: tuple[str, ...]
     quantity: Quantity = "margin"
     halves: int = 16
     """Retrainings on random halves with the run's own seed."""
@@ -39,7 +34,15 @@ class ValidationSpec(Spec):
     """Targets of the removal test (H section 6): each costs two retrainings for every k."""
 
     removal_k: tuple[int, ...] = echoes.REMOVAL_K
-    inputs_digest: str
-    reference_digest: str = ""
-    seed: Seed = 0
-    """Of the halves and of the random baselines."""
+
+    def plain_gradients(self) -> dict[str, Attribution]:
+        """Baselines by name: gradients of the loss, those of the first attribution otherwise, compared plainly."""
+        gradients = self.attributions[0].gradients.model_copy(update={"output": "loss"})
+        return {
+            "gradient-dot": Attribution(method="tracin", similarity="dot", gradients=gradients),
+            "gradient-cosine": Attribution(method="tracin", similarity="cosine", gradients=gradients),
+        }
+
+    def methods(self) -> tuple[Attribution, ...]:
+        """All that is validated, and the baselines that are made of gradients."""
+        return (*self.attributions, *self.plain_gradients().values()) if self.attributions else ()

@@ -5,6 +5,8 @@ Released queries read views alone, so base tables may change while a released qu
 
 from typing import NamedTuple
 
+from mlv.schema.derived import alike
+
 
 class View(NamedTuple):
     """A view with the texts of its ``COMMENT ON``."""
@@ -25,7 +27,8 @@ _CHECKPOINT_COLUMNS = {
     "sentences": "Sentences the run was given, training and development together.",
     "seed": "Seed of the run.",
     "epoch": "Epochs done; 0 for a pretrained model.",
-    "settings": "How the run was trained, e.g. epochs=5 batch_size=8: a mean over runs with others says little.",
+    "settings": "How the run was trained, all that counts of it, e.g. epochs=5 batch_size=8: a mean over runs with "
+    "others says little.",
 }
 
 _TARGET_COLUMNS = {
@@ -103,7 +106,7 @@ VIEWS = (
             "path": "Folder, relative to the store's folder; or hub name.",
             "digest": "SHA-256 over configuration, weights and tokenizer.",
         },
-        """
+        f"""
         SELECT k.checkpoint_id,
                CASE WHEN r.kind = 'finetune' THEN r.start_checkpoint_id ELSE k.checkpoint_id END
                    AS base_checkpoint_id,
@@ -115,12 +118,7 @@ VIEWS = (
                CASE WHEN r.kind = 'finetune' THEN r.sentences END AS sentences,
                CASE WHEN r.kind = 'finetune' THEN r.seed END AS seed,
                CASE WHEN r.kind = 'finetune' THEN k.epoch ELSE 0 END AS epoch,
-               CASE WHEN r.kind = 'finetune' THEN array_to_string(
-                   [name || '=' || json_extract_string(r.spec, name) FOR name IN [
-                       'epochs', 'batch_size', 'learning_rate', 'max_tokens', 'precision', 'noise_density',
-                       'mean_span_length', 'development_share'
-                   ]], ' '
-               ) END AS settings,
+               CASE WHEN r.kind = 'finetune' THEN {alike.training("r.spec")} END AS settings,
                k.step, k.is_final, k.path, k.digest
         FROM checkpoint k
         JOIN base_model b USING (base_model_id)
@@ -481,11 +479,16 @@ VIEWS = (
             "sentences": "Sentences it was given, training and development together.",
             "traced_seed": "Its seed.",
             "settings": "How it was trained, e.g. epochs=5 batch_size=8.",
+            "attribution": "How examples are scored: method, projection and whatever else is not the default, e.g. "
+            "trak-principal-16 corruptions=epoch; NULL for a validation run.",
+            "tracing": "What else the scores depend on, e.g. probe_set=echoes-2024 quantity=answer. Runs are alike "
+            "where settings, attribution and tracing are equal.",
         },
-        """
+        f"""
         SELECT r.run_id, r.name AS run, r.kind, k.run AS traced_run, i.method, i.similarity, i.quantity, i.selection,
                i.projection, i.dimensions, i.modules, i.damping, i.checkpoints, i.examples, i.top_k, r.seed,
-               k.model, k.source, k.ft_languages, k.strategy, k.sentences, k.seed AS traced_seed, k.settings
+               k.model, k.source, k.ft_languages, k.strategy, k.sentences, k.seed AS traced_seed, k.settings,
+               {alike.attribution("r.spec")} AS attribution, {alike.tracing("r.spec")} AS tracing
         FROM influence_run i
         JOIN run r ON r.run_id = i.run_id AND r.status = 'committed'
         JOIN v_checkpoint k ON k.checkpoint_id = r.start_checkpoint_id

@@ -46,13 +46,13 @@ def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ingest_survey(mlv)
     runs = add_runs(mlv.store)
     (folder / "nano").mkdir()
-    JobDirectory(folder / "jobs" / runs.traced).update_provenance(model_path=str(folder / "nano"))
+    JobDirectory(folder / "jobs" / runs.traced).update_provenance(model_paths={"nano": str(folder / "nano")})
     assert mlv("compute", "influence", runs.traced, "--top-k", "4", "--plan-only").code == 0
     (job,) = map(JobDirectory, (folder / "jobs").glob("influence-*"))
     play(job)
     with connect(mlv.store, read_only=False) as connection:
         commit_job(connection, job, mlv.store)
-    assert mlv("compute", "project", "--language", "fa,ko").code == 0
+    assert mlv("compute", "pca", "--language", "fa,ko").code == 0
     return folder
 
 

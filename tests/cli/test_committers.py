@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from command_line import Mlv
 from finished_jobs import FARSI, finetuned
+from planned import Jobs
 
-from mlv.ingest.jobs.planning import Jobs
 from mlv.ingest.upkeep.check import violations
 from mlv.schema.store.opening import connect, open_store
 
@@ -48,7 +48,7 @@ def mlv(tmp_path: Path) -> Mlv:
 
 def test_processes_that_commit_at_once_all_finish(mlv: Mlv) -> None:
     with connect(mlv.store) as connection:
-        jobs = Jobs(mlv.folder / "jobs", {})
+        jobs = Jobs(mlv.folder / "jobs")
         paths = [finetuned(connection, jobs, FARSI, seed=seed).path for seed in range(PROCESSES * JOBS)]
     command = [sys.executable, "-c", COMMITTER, str(mlv.store)]
     # the first job of every process is also the last of another: whoever comes second finds it committed

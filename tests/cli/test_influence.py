@@ -14,7 +14,7 @@ from traced_study import Runs, add_runs
 from mlv.cli import edge
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.influence import InfluenceSpec
-from mlv.schema.jobs.validate import ValidationSpec
+from mlv.schema.jobs.validate import ValidateSpec
 
 DEMO = Path(str(files("mlv.ingest") / "demo"))
 TOP_K = 4
@@ -43,7 +43,7 @@ def mlv(_base: tuple[Path, Runs], tmp_path: Path, capsys: pytest.CaptureFixture[
     """The command line on a copy of the study; the model that its runs started from is there."""
     shutil.copytree(_base[0], tmp_path, dirs_exist_ok=True)
     (tmp_path / "nano").mkdir()
-    JobDirectory(tmp_path / "jobs" / _base[1].traced).update_provenance(model_path=str(tmp_path / "nano"))
+    JobDirectory(tmp_path / "jobs" / _base[1].traced).update_provenance(model_paths={"nano": str(tmp_path / "nano")})
     capsys.readouterr()
     return Mlv(tmp_path, capsys)
 
@@ -106,7 +106,7 @@ def _influence_done(job: JobDirectory) -> JobDirectory:
 def _validation_done(job: JobDirectory) -> JobDirectory:
     """Play the worker: rho is 0.5 for the first attribution, 0.1 and -0.1 in two draws of the null."""
     spec = job.spec()
-    assert isinstance(spec, ValidationSpec)
+    assert isinstance(spec, ValidateSpec)
     targets = pl.read_parquet(job.inputs / "targets.parquet")
     rows = [
         ("lds", scores, language, question, "same", None, None, draw, 3, value)
@@ -219,7 +219,7 @@ def test_validating_commits_and_prints_how_well_scores_predict(mlv: Mlv, runs: R
     assert mlv(*command, "--plan-only").code == 0
     job = _planned(mlv, "validate")
     spec = job.spec()
-    assert isinstance(spec, ValidationSpec)
+    assert isinstance(spec, ValidateSpec)
     assert (spec.halves, spec.other_seed_halves, spec.removal_targets, spec.removal_k) == (3, 8, 5, (5, 10))
     _validation_done(job)
     done = mlv(*command)
@@ -315,12 +315,16 @@ def test_runs_that_show_nothing_are_explained(mlv: Mlv, runs: Runs) -> None:
             "mlv compute probe --model finetune-",
         ),
         (["compute", "influence", "OTHER", "--top-k", "4"], 4, "mlv compute probe --model finetune-"),
-        (["compute", "influence", "TRACED"], 2, "--top-k 100"),
-        (["compute", "influence", "TRACED", "--lambda", "-1", "--modules", "brain"], 2, "3 options do not fit"),
-        (["compute", "influence", "TRACED", "--probe", "1", "--probe", "x", "--top-k", "4"], 2, "--probe x"),
+        (["compute", "influence", "TRACED"], 2, "A top k of 100"),
+        (["compute", "influence", "TRACED", "--lambda", "-1", "--modules", "brain"], 2, "2 options do not fit"),
+        (["compute", "influence", "TRACED", "--probe", "1", "--probe", "x", "--top-k", "4"], 2, "has no question x"),
         (["compute", "influence", "TRACED", "--with-run", "FARSI", "--top-k", "4"], 2, "differ in languages"),
-        (["compute", "validate-influence", "TRACED", "--k", "5,many"], 2, "many is no number of examples"),
-        (["compute", "validate-influence", "TRACED", "--attribution", "best"], 2, "no --attribution best"),
+        (["compute", "validate-influence", "TRACED", "--k", "5,many"], 2, "--k #2: should be a valid integer"),
+        (
+            ["compute", "validate-influence", "TRACED", "--attribution", "best"],
+            2,
+            "--attribution: There is no attribution best",
+        ),
         (["compute", "validate-influence", "OTHER"], 4, "lacks answers to demo-all"),
         (["influence", "show", "nothing", "--probe", "1", "--language", "fa"], 4, "mlv runs list"),
     ],

@@ -72,7 +72,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     for language in ("fa", "ko"):
         do("ingest", "corpus", str(DEMO / "corpus" / f"{language}.txt"), "--source", "lines", "--language", language)
     save_model(folder / "tiny")
-    train = ("compute", "finetune", "--model", str(folder / "tiny"), "--corpus", "lines", "--language", "fa,ko")
+    train = ("compute", "finetune", "--model", str(folder / "tiny"), "--source", "lines", "--language", "fa,ko")
     settings = ("--sentences", "40", "--epochs", "2", "--learning-rate", "2e-2", "--test-language", "fa,ko", *HERE)
     do(*train, *settings)
     ((run,),) = mlv.rows("SELECT run FROM v_run WHERE kind = 'finetune'")
@@ -379,7 +379,7 @@ def test_a_job_that_is_killed_again_and_again_ends_like_an_unbroken_one(
 
     for number in range(1, kills + 1):
         tried(kill, tally, check, "execute", here.job(kind))
-        if JobDirectory(here.job(kind)).state() == "done":
+        if JobDirectory(here.job(kind)).state() == "finished":
             assert results(here.job(kind)) == found
             here = planned.copy(tmp_path / f"{number}")
     kill("execute", here.job(kind))

@@ -64,8 +64,7 @@ def test_a_model_that_was_fetched_is_found_without_the_hub(model: Path, tmp_path
 def test_a_study_fetches_what_it_needs(model: Path, tmp_path: Path) -> None:
     store = str(tmp_path / "mlv.duckdb")
     assert _python(MLV, "db", "upgrade", "--db", store).code == 0
-    grid = '[[grid]]\nsources = ["lines"]\nlanguages = ["fa"]\n'
-    (tmp_path / "study.toml").write_text(f"models = ['{NAME}', '{model}']\n{grid}")
+    (tmp_path / "study.toml").write_text(f"[[job]]\nkind = 'probe'\nmodel = ['{NAME}', '{model}']\n")
     with serving(model) as (address, _):
         command = ("study", "prefetch", str(tmp_path / "study.toml"), "--db", store)
         done = _python(MLV, *command, HF_HOME=str(tmp_path / "home"), HF_ENDPOINT=address)

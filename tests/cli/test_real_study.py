@@ -39,7 +39,7 @@ def study(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Mlv:
     commands += [_finetune("ebible", languages, 80) for languages in (",".join(echoes.FINETUNING_LANGUAGES), "fa")]
     for command in commands:
         assert mlv(*command).code == 0, command
-    for command in (*_influence(mlv), ("compute", "project")):
+    for command in (*_influence(mlv), ("compute", "pca")):
         assert mlv(*command).code == 0, command
     return mlv
 
@@ -62,7 +62,7 @@ def _influence(mlv: Mlv) -> list[tuple[str, ...]]:
 
 def _finetune(source: str, language: str, sentences: int) -> tuple[str, ...]:
     settings = ("--sentences", str(sentences), "--epochs", "1", "--skip-ambiguous", *SMALL)
-    return ("compute", "finetune", "--model", "nano", "--corpus", source, "--language", language, *settings)
+    return ("compute", "finetune", "--model", "nano", "--source", source, "--language", language, *settings)
 
 
 def test_every_reject_is_explained(study: Mlv) -> None:

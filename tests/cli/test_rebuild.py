@@ -29,7 +29,7 @@ FINETUNE = (
     "finetune",
     "--model",
     "nano",
-    "--corpus",
+    "--source",
     "lines",
     "--sentences",
     "40",
@@ -80,7 +80,7 @@ def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _done(mlv, *korean, "--licence", "CC0-1.0")
     (run,) = _runs(mlv, "finetune")
     _done(mlv, "compute", "influence", run, "--targets", "all", "--language", "fa", "--top-k", "5", *ON_CPU)
-    _done(mlv, "compute", "project", "--language", "fa,ko")
+    _done(mlv, "compute", "pca", "--language", "fa,ko")
     return folder
 
 
@@ -236,7 +236,7 @@ def test_all_that_is_missing_is_named_before_anything_is_written(mlv: Mlv, _base
 def test_a_kill_between_a_transaction_and_its_line_loses_nothing(mlv: Mlv) -> None:
     """The store may be there or lost; an ingest that was not reported done is repeated by whoever asked for it."""
     before = _prints(mlv.store)
-    (projection,) = _runs(mlv, "project")
+    (projection,) = _runs(mlv, "pca")
     _forget(mlv, lambda line: line.get("run") == projection or line.get("kind") == "survey")
     with journal_path(mlv.store).open("a") as journal:
         journal.write('{"at": "2026-01-01T00:00:00", "event": "comm')

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from command_line import Mlv
 from finished_jobs import FARSI, finetuned
+from planned import Jobs
 from tiny_study import DEMO, demo_store
 from traced_study import Runs, add_runs
 
 from mlv.cli import edge
 from mlv.ingest.jobs.committing import commit_job
-from mlv.ingest.jobs.planning import Jobs
 from mlv.ingest.journal import journal_path
 from mlv.ingest.upkeep.fingerprint import fingerprints
 from mlv.schema.store.opening import connect
@@ -66,7 +66,7 @@ def test_a_backup_alone_tells_what_the_store_was_made_from(mlv: Mlv, runs: Runs,
 
 def test_what_was_committed_after_the_backup_comes_back(mlv: Mlv) -> None:
     with connect(mlv.store, read_only=False) as connection:
-        commit_job(connection, finetuned(connection, Jobs(mlv.folder / "jobs", {}), FARSI, seed=9), mlv.store)
+        commit_job(connection, finetuned(connection, Jobs(mlv.folder / "jobs"), FARSI, seed=9), mlv.store)
     before = _prints(mlv.store)
     _restore(mlv)
     assert _prints(mlv.store) != before

@@ -20,13 +20,15 @@ from tiny_study import STUDY, found, make_study
 
 from mlv.cli import edge
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Continued, Stopped
 
 SETTINGS = "cpus = 1\npoll = 0.3\ntime = 10\n"
-ONLY_FARSI = STUDY.replace('languages = ["fa", "ko"]\nsentences', 'languages = ["fa"]\nsentences')
-TRAINED = ONLY_FARSI.partition("[influence]")[0]
+INFLUENCE = '[[job]]\nkind = "influence"'
+ONLY_FARSI = STUDY.replace('[["fa"], ["ko"]]', '["fa"]')
+TRAINED = ONLY_FARSI.partition(INFLUENCE)[0]
 """3 cells: the model is asked, a Farsi run is trained and asked."""
 
-LONGER = TRAINED.replace("epochs = 2", "epochs = 4").replace("[20]", "[240]")
+LONGER = TRAINED.replace("epochs = 2", "epochs = 4").replace("sentences = 20", "sentences = 240")
 """The same with 96 steps."""
 
 RUN = ("study", "run")
@@ -165,13 +167,13 @@ def test_a_command_that_was_killed_is_followed_by_one_that_adopts_its_jobs(mlv: 
     assert done.code == 0, done.err
     assert f"adopted ({job.path.name}; Slurm job " in done.err
     assert _submitted(mlv) == 2
-    assert _states(mlv, study) == {"done": 3}
+    assert _states(mlv, study) == {"committed": 3}
 
 
 def test_a_cancelled_job_and_a_killed_worker_are_told_and_go_on_when_asked_to(
     cluster: Cluster, mlv: Mlv, local: dict[str, list[tuple[Any, ...]]]
 ) -> None:
-    study = _study(mlv, STUDY.partition("[influence]")[0])
+    study = _study(mlv, STUDY.partition(INFLUENCE)[0])
     driver = mlv.process(*RUN, study, *ON_SLURM)
     cancelled, killed = _until(lambda: len(found := _running(mlv)) == 2 and found)
     cluster.ask("scancel", _number(cancelled))
@@ -181,7 +183,7 @@ def test_a_cancelled_job_and_a_killed_worker_are_told_and_go_on_when_asked_to(
     assert "ended as CANCELLED: it was cancelled" in said
     assert "ended as FAILED" in said
     assert f"log: {killed.path / 'worker.log'}" in said
-    assert _states(mlv, study) == {"done": 1, "interrupted": 2, "missing": 2}
+    assert _states(mlv, study) == {"committed": 1, "interrupted": 2, "missing": 2}
     assert mlv("study", "retry", study, *ON_SLURM).code == 0
     assert found(mlv)["checkpoints"] == local["checkpoints"]
 
@@ -198,7 +200,7 @@ def test_a_job_whose_time_is_up_or_whose_node_is_taken_away_goes_on_by_itself(
     # it would be done before Slurm looks at the clock, which it does twice a minute: its warning wakes it
     _freeze(job, 1)
     cluster.ask("scontrol", "update", f"jobid={number}", f"timelimit={_minutes(cluster, number) + 3}")
-    _until(lambda: _events(job, "stopped"))
+    _until(lambda: job.logged(Stopped))
     cluster.ask("scontrol", "update", f"jobid={number}", "timelimit=10")
     worker = _freeze(job, 2)
     cluster.ask("scancel", "--signal=TERM", number)
@@ -206,8 +208,8 @@ def test_a_job_whose_time_is_up_or_whose_node_is_taken_away_goes_on_by_itself(
     for process in (broken, unbroken):
         _, said = process.communicate()
         assert process.returncode == 0, said
-    assert _events(job, "stopped") == ["stopped by SIGUSR2", "stopped by SIGTERM"]
-    assert all(0 < event["step"] < 96 for event in job.events() if event["event"] == "continued")
+    assert [event.reason for event in job.logged(Stopped)] == ["stopped by SIGUSR2", "stopped by SIGTERM"]
+    assert all(0 < event.step < 96 for event in job.logged(Continued))
     assert found(mlv) == found(alone)
     [(provenance,)] = mlv.rows("SELECT provenance FROM run WHERE kind = 'finetune'")
     assert json.loads(provenance)["environment"]["slurm"]["restarts"] == "2"
@@ -229,10 +231,6 @@ def _minutes(cluster: Cluster, number: str) -> int:
     return int(minutes) + 60 * int(hours[0] if hours else 0)
 
 
-def _events(job: JobDirectory, name: str) -> list[str]:
-    return [event.get("reason", "") for event in job.events() if event["event"] == name]
-
-
 def test_ctrl_c_leaves_jobs_in_the_queue_and_cancel_takes_them_out(cluster: Cluster, mlv: Mlv) -> None:
     study = _study(mlv, TRAINED)
     driver = mlv.process(*RUN, study, *ON_SLURM, "--slurm", "sbatch.begin=now+1hour")
@@ -241,11 +239,11 @@ def test_ctrl_c_leaves_jobs_in_the_queue_and_cancel_takes_them_out(cluster: Clus
     _, said = driver.communicate()
     assert driver.returncode == edge.ExitCode.INTERRUPTED
     assert "1 jobs go on without this command" in said
-    assert _states(mlv, study) == {"done": 1, "submitted": 1, "missing": 1}
+    assert _states(mlv, study) == {"committed": 1, "submitted": 1, "missing": 1}
     number = _number(job)
     assert f"cancelled: {number}" in mlv("study", "cancel", study).err
     assert cluster.ask("squeue", "--noheader", f"--jobs={number}", "--format=%T").strip() in ("", "CANCELLED")
-    assert _states(mlv, study) == {"done": 1, "missing": 2}
+    assert _states(mlv, study) == {"committed": 1, "missing": 2}
 
 
 def test_what_slurm_would_refuse_is_said_before_anything_is_submitted(mlv: Mlv) -> None:

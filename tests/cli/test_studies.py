@@ -20,7 +20,7 @@ from mlv.cli import edge
 from mlv.cli.main import app
 from mlv.cli.work import Work
 from mlv.compute.running.local import Ended, LocalLauncher
-from mlv.ingest.studies.grid import read_study
+from mlv.ingest.studies.study import read_study
 from mlv.schema.jobs.directory import JobDirectory
 
 
@@ -61,9 +61,9 @@ def test_a_study_is_planned_run_and_not_run_again(mlv: Mlv, played: PlayedLaunch
     done = mlv("study", "run", _file(mlv))
     assert done.code == 0, done.err
     assert done.out == ""
-    assert "[7/7] influence nano lines ko 20 seed 1: done" in done.err
+    assert "[7/7] influence nano ko top_k=3: done" in done.err
     assert (len(played.started), played.most, played.stopped) == (7, 2, True)
-    assert _states(mlv) == {"cells": 7, "done": 7}
+    assert _states(mlv) == {"cells": 7, "committed": 7}
     assert mlv.rows("SELECT kind, count(*) FROM v_run GROUP BY ALL ORDER BY ALL") == [
         ("finetune", 2),
         ("influence", 2),
@@ -84,10 +84,13 @@ def test_a_failing_worker_keeps_nothing_from_running_but_what_needs_it(mlv: Mlv,
     assert done.code == edge.ExitCode.JOB
     assert "error: 1 of 7 cells failed." in done.err
     assert f"mlv study retry {_file(mlv)} --db {mlv.store}" in done.err
-    assert "failed: finetune nano lines fa 20 seed 1: the disk of the play is full" in done.err
+    assert (
+        "failed: finetune nano lines fa sentences=20 epochs=2 learning_rate=0.001: the disk of the play is full"
+        in done.err
+    )
     failed = next(name for name in played.started if name in done.err.rpartition("log: ")[2])
     assert (mlv.folder / "jobs" / failed / "worker.log").exists()
-    assert _states(mlv) == {"cells": 7, "done": 4, "failed": 1, "missing": 2}
+    assert _states(mlv) == {"cells": 7, "committed": 4, "failed": 1, "missing": 2}
 
     # what failed is left as it is until it is asked for
     started = len(played.started)
@@ -98,7 +101,7 @@ def test_a_failing_worker_keeps_nothing_from_running_but_what_needs_it(mlv: Mlv,
     assert again.code == 0, again.err
     assert played.started[started] == failed
     assert len(played.started) == started + 3
-    assert _states(mlv) == {"cells": 7, "done": 7}
+    assert _states(mlv) == {"cells": 7, "committed": 7}
     assert "nothing failed" in mlv("study", "retry", _file(mlv)).err
 
 
@@ -108,10 +111,10 @@ def test_retry_leaves_what_is_missing_for_other_reasons(mlv: Mlv, played: Played
     for job in (mlv.folder / "jobs").glob("finetune-*"):
         (job / "status.json").unlink()
         break
-    assert _states(mlv) == {"cells": 7, "done": 1, "failed": 1, "missing": 5}
+    assert _states(mlv) == {"cells": 7, "committed": 1, "failed": 1, "missing": 5}
     played.ends = lambda _: 0
     assert mlv("study", "retry", _file(mlv)).code == 0
-    assert _states(mlv) == {"cells": 7, "done": 4, "missing": 3}
+    assert _states(mlv) == {"cells": 7, "committed": 4, "missing": 3}
 
 
 def test_a_killed_worker_is_told_and_its_job_goes_on_when_the_study_does(mlv: Mlv, played: PlayedLauncher) -> None:
@@ -119,10 +122,10 @@ def test_a_killed_worker_is_told_and_its_job_goes_on_when_the_study_does(mlv: Ml
     done = mlv("study", "run", _file(mlv))
     assert done.code == edge.ExitCode.JOB
     assert "its worker was killed (SIGKILL)" in done.err
-    assert _states(mlv) == {"cells": 7, "done": 1, "interrupted": 2, "missing": 4}
+    assert _states(mlv) == {"cells": 7, "committed": 1, "interrupted": 2, "missing": 4}
     played.ends = lambda _: 0
     assert mlv("study", "run", _file(mlv)).code == 0
-    assert _states(mlv) == {"cells": 7, "done": 7}
+    assert _states(mlv) == {"cells": 7, "committed": 7}
 
 
 @pytest.mark.parametrize("fault", [None, ValueError("a fault of mlv")])
@@ -148,7 +151,7 @@ def test_what_cannot_be_committed_fails_alone(
     assert done.code == edge.ExitCode.JOB
     assert "error: 2 of 7 cells failed." in done.err
     assert ("ValueError: a fault of mlv" if fault else "metrics.parquet") in done.err
-    assert _states(mlv) == {"cells": 7, "done": 1, "finished": 2, "missing": 4}
+    assert _states(mlv) == {"cells": 7, "committed": 1, "finished": 2, "missing": 4}
 
 
 def test_ctrl_c_stops_the_workers_and_says_how_to_go_on(mlv: Mlv, played: PlayedLauncher) -> None:
@@ -162,7 +165,7 @@ def test_ctrl_c_stops_the_workers_and_says_how_to_go_on(mlv: Mlv, played: Played
     assert done.code == edge.ExitCode.INTERRUPTED
     assert f"go on with: mlv study run {_file(mlv)}" in done.err
     assert played.stopped
-    assert _states(mlv) == {"cells": 7, "done": 1, "missing": 6}
+    assert _states(mlv) == {"cells": 7, "committed": 1, "missing": 6}
 
 
 def test_jobs_that_were_run_elsewhere_are_committed(mlv: Mlv, played: PlayedLauncher) -> None:
@@ -174,18 +177,27 @@ def test_jobs_that_were_run_elsewhere_are_committed(mlv: Mlv, played: PlayedLaun
     assert _states(mlv) == {"cells": 7, "finished": 1, "missing": 6}
     assert mlv("study", "run", _file(mlv)).code == 0
     assert probe.name not in played.started
-    assert _states(mlv) == {"cells": 7, "done": 7}
+    assert _states(mlv) == {"cells": 7, "committed": 7}
 
 
 def test_what_cannot_be_planned_is_said_and_the_rest_is_run(mlv: Mlv, played: PlayedLauncher) -> None:
-    more = '[[grid]]\nsources = ["pbc"]\nlanguages = ["fa"]\n[[grid]]\nsources = ["lines"]\nlanguages = ["fa"]\n'
-    (mlv.folder / "study.toml").write_text(STUDY + more + "sentences = [20]\nmodels = ['/no/model']\n")
+    more = """
+[[job]]
+kind = "finetune"
+model = "@pretrained"
+source = "pbc"
+languages = ["fa"]
+[[job]]
+kind = "probe"
+model = "/no/model"
+"""
+    (mlv.folder / "study.toml").write_text(STUDY + more)
     done = mlv("study", "run", _file(mlv))
     assert done.code == edge.ExitCode.JOB
     assert "cells cannot be planned" in done.err
     assert "no corpus of pbc in fa" in done.err
     assert "There is no folder /no/model" in done.err
-    assert _states(mlv)["done"] == 7
+    assert _states(mlv)["committed"] == 7
 
 
 def test_while_another_process_holds_the_store_the_study_waits(
@@ -207,7 +219,7 @@ def test_while_another_process_holds_the_store_the_study_waits(
     holders[0].communicate()
     assert done.code == 0, done.err
     assert done.err.count("waiting: ") == 1
-    assert _states(mlv) == {"cells": 7, "done": 7}
+    assert _states(mlv) == {"cells": 7, "committed": 7}
 
 
 def test_a_job_that_another_process_runs_is_left_alone(mlv: Mlv, played: PlayedLauncher) -> None:
@@ -268,9 +280,8 @@ def test_two_workers_of_which_one_was_killed_find_what_the_commands_do(
     here = ("--threads", "1", "--device", "cpu")
     assert mlv("compute", "probe", "--model", "nano", "--language", "fa,ko", *here).code == 0
     alone = Mlv(Path(shutil.copytree(mlv.folder, tmp_path_factory.mktemp("alone"), dirs_exist_ok=True)))
-    only_farsi = STUDY.replace('languages = ["fa", "ko"]\nsentences', 'languages = ["fa"]\nsentences')
-    both = '[[grid]]\nsources = ["lines"]\nlanguages = ["fa", "ko"]\nsentences = []\nmultilingual = [20]\n'
-    (mlv.folder / "study.toml").write_text(only_farsi.replace("monolingual", "multilingual") + both)
+    both = STUDY.replace('[["fa"], ["ko"]]', '[["fa"], ["fa", "ko"]]')
+    (mlv.folder / "study.toml").write_text(both.replace("top_k", 'only = { languages = [["fa", "ko"]] }\ntop_k'))
 
     monkeypatch.setattr("mlv.compute.running.local.LocalLauncher", KillsOne)
     killed = mlv("study", "run", _file(mlv), "--workers", "2", *here)
@@ -278,11 +289,11 @@ def test_two_workers_of_which_one_was_killed_find_what_the_commands_do(
     assert "its worker was killed (SIGKILL)" in killed.err
     assert _states(mlv)["interrupted"] == 1
     assert mlv("study", "retry", _file(mlv), "--workers", "2", *here).code == 0
-    assert _states(mlv) == {"cells": 6, "done": 6}
+    assert _states(mlv) == {"cells": 6, "committed": 6}
 
     settings = ("--sentences", "20", "--epochs", "2", "--learning-rate", "1e-3", "--test-language", "fa,ko", *here)
     for languages in ("fa", "fa,ko"):
-        trained = ("compute", "finetune", "--model", "nano", "--corpus", "lines", "--language", languages)
+        trained = ("compute", "finetune", "--model", "nano", "--source", "lines", "--language", languages)
         assert alone(*trained, *settings).code == 0
     [(run,)] = alone.rows("SELECT run FROM v_run WHERE strategy = 'multilingual' AND kind = 'finetune'")
     # in a process whose linear algebra has one thread, as a worker's has: directions differ in the last digits else

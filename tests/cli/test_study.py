@@ -19,7 +19,7 @@ from tiny_study import demo_store, ingest_survey, pretrain_nano
 from mlv.cli import edge
 
 DEMO = Path(str(files("mlv.ingest") / "demo"))
-FINETUNE = ("compute", "finetune", "--model", "nano", "--corpus", "lines", "--threads", "1", "--device", "cpu")
+FINETUNE = ("compute", "finetune", "--model", "nano", "--source", "lines", "--threads", "1", "--device", "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_a_planned_job_is_run_without_a_store_and_committed_later(
         check=True,
         cwd=tmp_path_factory.mktemp("elsewhere"),
     )
-    assert "done" in worker.stderr
+    assert "finished" in worker.stderr
     assert len(mlv.rows("FROM v_run")) == 1
     assert mlv("runs", "resume", "--threads", "1", "--device", "cpu").code == 0
     assert {kind for (kind,) in mlv.rows("SELECT kind FROM v_run")} == {"pretrain", "finetune", "probe"}
@@ -219,7 +219,7 @@ def test_probes_whose_answers_tokenise_alike_are_refused_or_left_out(mlv: Mlv, t
     assert mlv.store.read_bytes() == before
     assert mlv(*arguments, "--skip-ambiguous").code == 0
     assert mlv.rows("SELECT count(*) FROM v_answer WHERE score = 'mean'") == [(23,)]
-    ((detail,),) = mlv.rows("SELECT detail FROM run_event WHERE event = 'skipped'")
+    ((detail,),) = mlv.rows("SELECT detail FROM run_event WHERE event = 'skipped_probes'")
     assert [probe["question"] for probe in json.loads(detail)["probes"]] == ["1"]
 
 
@@ -288,7 +288,7 @@ def test_a_study_that_was_moved_goes_on(mlv: Mlv, tmp_path_factory: pytest.TempP
     done = moved("runs", "resume", "--threads", "1", "--device", "cpu")
     assert done.code == 0
     provenance = json.loads((_job(moved, "probe") / "provenance.json").read_text())
-    assert provenance["model_path"].startswith(str(moved.folder))
+    assert all(path.startswith(str(moved.folder)) for path in provenance["model_paths"].values())
 
 
 def test_a_damaged_job_keeps_no_other_from_being_listed_and_resumed(mlv: Mlv) -> None:

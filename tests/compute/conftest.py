@@ -146,7 +146,7 @@ def finetune_job(reference: ModelRef) -> Callable[..., JobDirectory]:
             inputs_digest="0",
             **{"epochs": 3, "batch_size": 4, "learning_rate": 1e-3, "max_tokens": 24, **settings},
         )
-        job = JobDirectory.create(folder, spec, {"model_path": reference.path})
+        job = JobDirectory.create(folder, spec, {"model_paths": {reference.name: reference.path}})
         examples = [
             (n, "development" if n % 5 == 4 else "train", "made-up", "en", "a", n, f"k{n}", sentence(1000 + n))
             for n in range(28)
@@ -191,7 +191,7 @@ def probe_job(reference: ModelRef, probe_frame: pl.DataFrame) -> Callable[..., J
             inputs_digest="0",
             **settings,
         )
-        job = JobDirectory.create(folder, spec, {"model_path": reference.path})
+        job = JobDirectory.create(folder, spec, {"model_paths": {reference.name: reference.path}})
         frame.write_parquet(job.inputs / "probes.parquet")
         return job
 

@@ -19,7 +19,7 @@ with atheris.instrument_imports(include=["mlv.ingest", "mlv.schema.jobs", "csv",
     from mlv.ingest.readers import ebible, flores, lines, news, pbc, tanzil
     from mlv.ingest.readers.probes import read_archive
     from mlv.ingest.readers.surveys import read_survey
-    from mlv.ingest.studies.grid import cells, read_study
+    from mlv.ingest.studies.study import read_study
     from mlv.schema.jobs.directory import JobDirectory
     from mlv.schema.jobs.parquet import read_parquet
 
@@ -44,7 +44,7 @@ TARGETS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "probes": ("de.csv", read_archive),
     "zip": ("a.zip", read_archive),
     "survey": ("survey.csv", read_survey),
-    "study": ("study.toml", lambda path: cells(read_study(str(path)))),
+    "study": ("study.toml", lambda path: read_study(str(path)).cells),
     "job": ("job.json", _job),
     "table": ("rankings.parquet", read_parquet),
     "journal": ("mlv.duckdb.journal.jsonl", read_journal),

@@ -1,36 +1,38 @@
 """Jobs whose worker is played: outputs written by hand, so that what a commit makes of them can be told."""
 
 import json
+from collections.abc import Sequence
 
 import duckdb
 import polars as pl
+from planned import Jobs, plan_finetune
 
-from mlv.ingest.jobs.planning import Jobs, Training, plan_finetune
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Finished, Started
 from mlv.schema.jobs.spec import ModelRef
 
 MODEL = ModelRef(name="nano", digest="digest-0", path="/models/nano")
-FARSI = Training("lines", ("fa",), 20, {})
+FARSI = ("fa",)
 
 
 def write(job: JobDirectory, **frames: pl.DataFrame) -> JobDirectory:
-    """Leave outputs and say that the job is done."""
+    """Leave outputs and record that the job is finished."""
     job.outputs.mkdir(exist_ok=True)
     facts = {"architecture": "mt5", "parameters": 5, "vocabulary": 7}
     (job.outputs / "model.json").write_text(json.dumps(facts))
     for name, frame in frames.items():
         frame.write_parquet(job.outputs / f"{name}.parquet")
-    job.log("started")
-    job.log("finished")
-    job.set_state("done")
+    job.log(Started())
+    job.log(Finished())
+    job.set_state("finished")
     return job
 
 
 def finetuned(
-    connection: duckdb.DuckDBPyConnection, jobs: Jobs, training: Training = FARSI, *, seed: int = 1
+    connection: duckdb.DuckDBPyConnection, jobs: Jobs, languages: Sequence[str] = FARSI, *, seed: int = 1
 ) -> JobDirectory:
     """A finished fine-tuning job of two epochs."""
-    job = plan_finetune(connection, jobs, MODEL, training, epochs=2, seed=seed)
+    job = plan_finetune(connection, jobs, MODEL, languages, epochs=2, seed=seed)
     epochs = [1, 2]
     for epoch in epochs:
         (job.checkpoints / f"epoch-{epoch}").mkdir(parents=True)

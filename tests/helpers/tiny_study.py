@@ -8,18 +8,28 @@ from command_line import Mlv
 
 DEMO = Path(str(files("mlv.ingest") / "demo"))
 STUDY = """
-models = ["nano"]
-[finetuning]
+[defaults.probe]
+languages = ["fa", "ko"]
+[[job]]
+name = "pretrained"
+kind = "probe"
+model = "nano"
+[[job]]
+name = "trained"
+kind = "finetune"
+model = "@pretrained"
+source = "lines"
+languages = [["fa"], ["ko"]]
+sentences = 20
 epochs = 2
 learning_rate = 1e-3
-[probing]
-languages = ["fa", "ko"]
-[[grid]]
-sources = ["lines"]
-languages = ["fa", "ko"]
-sentences = [20]
-[influence]
-runs = "monolingual"
+[[job]]
+name = "probed"
+kind = "probe"
+model = "@trained"
+[[job]]
+kind = "influence"
+run = "@probed"
 top_k = 3
 """
 """7 cells: the model is asked; a Farsi and a Korean run are trained, asked and traced."""

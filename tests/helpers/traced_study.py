@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import duckdb
 from finished_jobs import FARSI, MODEL, finetuned, probed
+from planned import Jobs, plan_probe
 
 from mlv.ingest.jobs.committing import commit_job
-from mlv.ingest.jobs.planning import Jobs, Training, plan_probe
 from mlv.schema.jobs.spec import ModelRef
 from mlv.schema.store.opening import connect
 
@@ -46,13 +46,12 @@ def last_of(run: str) -> ModelRef:
 
 def add_runs(store: Path) -> Runs:
     """Enter the runs into a store with the demo's probes and its Farsi and Korean corpora."""
-    jobs = Jobs(store.parent / "jobs", {})
-    parallel = Training("lines", ("fa", "ko"), 40, {})
+    jobs = Jobs(store.parent / "jobs")
     with connect(store, read_only=False) as connection:
         runs = Runs(
             *(
-                commit_job(connection, finetuned(connection, jobs, training, seed=seed), store).run
-                for training, seed in ((parallel, 1), (parallel, 2), (FARSI, 1))
+                commit_job(connection, finetuned(connection, jobs, languages, seed=seed), store).run
+                for languages, seed in ((("fa", "ko"), 1), (("fa", "ko"), 2), (FARSI, 1))
             )
         )
         commit_job(connection, probed(plan_probe(connection, jobs, MODEL, probe_set="demo-all")), store)

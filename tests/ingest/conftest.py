@@ -7,8 +7,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from planned import Jobs
 
-from mlv.ingest.jobs.planning import Jobs
 from mlv.ingest.writing.corpora import ingest_corpus
 from mlv.ingest.writing.probes import ingest_probes
 from mlv.ingest.writing.reference import ensure_reference

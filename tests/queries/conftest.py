@@ -39,7 +39,7 @@ import pytest
 
 from mlv.migrations import upgrade
 from mlv.schema.derived.ranking_sums import sum_rankings
-from mlv.schema.jobs.influence import Attribution, Gradients
+from mlv.schema.jobs.attribution import Attribution, Gradients
 from mlv.schema.papers import echoes
 from mlv.schema.store.opening import connect, transaction
 from mlv.schema.tables.metadata import table_names
@@ -366,7 +366,10 @@ def _country_profile(country: str, *values: float | None) -> pl.DataFrame:
 
 TRAK = Attribution()
 TRACIN = Attribution(
-    method="tracin", similarity="cosine", gradients=Gradients(projection="random", dimensions=16, modules=("output",))
+    method="tracin",
+    similarity="cosine",
+    damping=0.0,
+    gradients=Gradients(projection="random", dimensions=16, modules=("output",)),
 )
 
 

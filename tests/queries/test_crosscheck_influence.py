@@ -24,7 +24,7 @@ from scipy import stats
 from mlv.queries import Query, catalogue, render, run
 from mlv.schema.derived.ranking_sums import FIRST_KEY, LAST_KEY, SUMS, parts, sum_rankings
 from mlv.schema.derived.resampling import draw_resamples
-from mlv.schema.jobs.influence import Attribution, Gradients, attribution_name
+from mlv.schema.jobs.attribution import Attribution, Gradients, attribution_name
 from mlv.schema.papers.echoes import BOOTSTRAP_RESAMPLES
 from mlv.schema.store.opening import connect, open_store
 
@@ -127,6 +127,7 @@ def _validations(rng: np.random.Generator, influence: str) -> list[Row]:
     """Scores with one draw and with several, in both tests; some probes and one of the runs' exact scores missing."""
     draws = {"trak-principal-32": 1, "trak-principal-8": 1, "tracin-cosine-random-16": 1, "gradient-dot": 1}
     draws |= {"tracin-cosine-exact": 1, "random": 3, "permuted-examples": 4}
+    draws |= {"trak-random-4 weights=equal": 1, "trak-exact weights=equal": 1, "trak-random-4 corruptions=epoch": 1}
     draws |= {"trak-exact": 1} if influence < "run-10" else {}
     cells: list[tuple[Any, ...]] = [("lds", s, seeds, None, None) for s in draws for seeds in ("same", "other")]
     cells += [("removal", s, "same", d, k) for s in draws for d in ("positive", "negative") for k in (50, 100)]
@@ -534,6 +535,7 @@ def test_influence_quality(world: World, connection: duckdb.DuckDBPyConnection) 
     means = _grouped((key[:3], _mean(values)) for key, values in draws.items())
     exact = {"trak-principal-32": "trak-exact", "trak-principal-8": "trak-exact", "trak-exact": "trak-exact"}
     exact |= dict.fromkeys(["tracin-cosine-random-16", "tracin-cosine-exact"], "tracin-cosine-exact")
+    exact |= dict.fromkeys(["trak-random-4 weights=equal", "trak-exact weights=equal"], "trak-exact weights=equal")
     expected = []
     for (name, seeds, scores), rho in means.items():
         null, best = means[name, seeds, "permuted-examples"], means.get((name, seeds, exact.get(scores)), [0.0])

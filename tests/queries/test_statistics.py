@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -11,7 +11,10 @@ import pytest
 from scipy import stats
 
 from mlv.queries.execution import macros_sql
-from mlv.schema.jobs.influence import Attribution, Gradients, attribution_name
+from mlv.queries.published import AS_IN_PAPER, PAPER_SETTINGS
+from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.settings import words
+from mlv.schema.papers import echoes
 
 
 @pytest.fixture(scope="module")
@@ -161,23 +164,35 @@ def test_signed_ranks_by_hand(connection: duckdb.DuckDBPyConnection) -> None:
     assert _wilcoxon(connection, [0, 0]) is None
 
 
-@pytest.mark.parametrize("method", ["trak", "tracin"])
-@pytest.mark.parametrize("similarity", ["dot", "cosine"])
-@pytest.mark.parametrize("gradients", [Gradients(projection="none"), Gradients(projection="dense", dimensions=512)])
-def test_attribution_name(
-    connection: duckdb.DuckDBPyConnection,
-    method: Literal["trak", "tracin"],
-    similarity: Literal["dot", "cosine"],
-    gradients: Gradients,
-) -> None:
-    attribution = Attribution(method=method, similarity=similarity, gradients=gradients)
-    stored = {"m": method, "s": similarity, "p": gradients.projection, "d": gradients.dimensions}
-    name = _one(connection, "SELECT attribution_name($m, $s, $p, $d)", **stored)
-    assert name == attribution_name(attribution)
-
-
 @pytest.mark.parametrize(
     ("word", "quoted"), [("google/mt5-small", "google/mt5-small"), ("my model", "'my model'"), ("a'b", "'a'\\''b'")]
 )
 def test_shell_word(connection: duckdb.DuckDBPyConnection, word: str, quoted: str) -> None:
     assert _one(connection, "SELECT shell_word($word)", word=word) == quoted
+
+
+def _given(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The paper's settings, as words."""
+    macro = "SELECT paper_settings($epochs, $batch_size, $rate::DOUBLE)"
+    found: list[str] = _one(
+        connection, macro, epochs=echoes.EPOCHS, batch_size=echoes.BATCH_SIZE, rate=echoes.LEARNING_RATE
+    )
+    return found
+
+
+def test_the_papers_settings_are_the_defaults_of_a_specification(connection: duckdb.DuckDBPyConnection) -> None:
+    assert sorted(_given(connection)) == PAPER_SETTINGS
+
+
+@pytest.mark.parametrize("name", [*FinetuneSpec.default_settings(), "a_setting_of_later"])
+def test_a_run_is_as_in_the_paper_only_with_all_of_its_settings(
+    connection: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    default = FinetuneSpec.default_settings()
+    changed = " ".join(words({**default, name: "other"}))
+    left_open = name in {"max_tokens", "precision"}
+    for settings, fits in ((" ".join(words(default)), True), (changed, left_open), ("", False), (None, None)):
+        statement = "SELECT trained_with($wanted, $settings)"
+        assert _one(connection, statement, wanted=_given(connection), settings=settings) is fits
+        frame = pl.DataFrame({"settings": [settings]}, schema={"settings": pl.String})
+        assert frame.select(AS_IN_PAPER).item() is bool(fits)

@@ -23,7 +23,7 @@ from mlv.compute.machine import runtime
 from mlv.compute.models import loading
 from mlv.compute.models.families import SPAN
 from mlv.schema.errors import JobError
-from mlv.schema.jobs.influence import VOCABULARY_DIRECTIONS, ModuleGroup
+from mlv.schema.jobs.attribution import VOCABULARY_DIRECTIONS, ModuleGroup
 
 ALL = get_args(ModuleGroup)
 Array = npt.NDArray[np.float64]

@@ -16,7 +16,7 @@ from mlv.compute.attribution.parameters import Parameter
 from mlv.compute.attribution.sinks import Directions, FeatureSink
 from mlv.compute.models import loading
 from mlv.compute.models.families import SPAN
-from mlv.schema.jobs.influence import ModuleGroup
+from mlv.schema.jobs.attribution import ModuleGroup
 
 ALL = get_args(ModuleGroup)
 KINDS = ("mt5", "t5", "xlmr", "bert")

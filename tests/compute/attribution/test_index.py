@@ -23,7 +23,7 @@ from mlv.compute.machine.options import SILENT, Silent
 from mlv.compute.models import loading
 from mlv.compute.models.families import SPAN
 from mlv.schema.errors import JobError, UsageError
-from mlv.schema.jobs.influence import Gradients
+from mlv.schema.jobs.attribution import Gradients
 
 NONE = Gradients(projection="none", dimensions=0)
 PRINCIPAL = Gradients(dimensions=3)

@@ -16,7 +16,7 @@ from mlv.compute.attribution import scores as scoring
 from mlv.compute.attribution.index import GradientIndex
 from mlv.compute.attribution.scores import Scorer, Side, ranked, ranking_table, score_table, summary_table
 from mlv.schema.errors import JobError
-from mlv.schema.jobs.influence import Attribution
+from mlv.schema.jobs.attribution import Attribution
 
 Array = npt.NDArray[np.float64]
 Write = Callable[..., GradientIndex]

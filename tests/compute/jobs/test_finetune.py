@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from workers import corrupted_examples, run_job
 
-from mlv.compute.jobs import finetune
 from mlv.compute.machine.options import ExecuteOptions, Silent
 from mlv.compute.models import files, loading
 from mlv.compute.models.families import SPAN
 from mlv.compute.training import spans, trainer
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Continued
 
 Plan = Callable[..., JobDirectory]
 
@@ -68,7 +69,7 @@ def assert_same_run(one: JobDirectory, other: JobDirectory, epochs: int) -> None
 def unbroken(finetune_job: Plan, options: ExecuteOptions, tmp_path_factory: pytest.TempPathFactory) -> JobDirectory:
     """A run of three epochs without incident. Tests do not change it."""
     job = finetune_job(tmp_path_factory.mktemp("unbroken"))
-    finetune.run(job, options)
+    run_job(job, options)
     return job
 
 
@@ -79,10 +80,10 @@ def test_a_broken_off_job_ends_with_the_weights_of_an_unbroken_one(
 ) -> None:
     job = finetune_job(tmp_path / "broken")
     with pytest.raises(BrokenOffError):
-        finetune.run(job, options, BreaksAfter(steps))
+        run_job(job, options, BreaksAfter(steps))
     finished = [path.name for path in sorted(job.checkpoints.glob("epoch-*"))]
     assert finished == [f"epoch-{epoch}" for epoch in range(1, steps // 6 + 1)]
-    finetune.run(job, options)
+    run_job(job, options)
     assert_same_run(job, unbroken, epochs=3)
 
 
@@ -103,10 +104,10 @@ def test_a_job_killed_while_saving_goes_on_from_the_epoch_before(
 
     with monkeypatch.context() as patched, pytest.raises(BrokenOffError):
         patched.setattr(trainer, "publish", breaks_at_the_second)
-        finetune.run(job, options)
+        run_job(job, options)
     assert [path.name for path in job.checkpoints.iterdir()] == ["epoch-1"]
-    finetune.run(job, options)
-    assert [event["step"] for event in job.events() if event["event"] == "continued"] == [6]
+    run_job(job, options)
+    assert [event.step for event in job.logged(Continued)] == [6]
     assert_same_run(job, unbroken, epochs=3)
 
 
@@ -134,7 +135,7 @@ def test_a_process_killed_without_warning_leaves_a_job_that_resumes(
     killed = subprocess.run([sys.executable, "-c", KILLED, str(job.path)], env=os.environ, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert job.state() == "running"
-    finetune.run(job, options)
+    run_job(job, options)
     assert_same_run(job, unbroken, epochs=3)
 
 
@@ -143,7 +144,7 @@ def test_a_finished_training_whose_outputs_are_missing_is_not_repeated(
 ) -> None:
     job = JobDirectory(shutil.copytree(unbroken.path, tmp_path / unbroken.path.name))
     shutil.rmtree(job.outputs)
-    finetune.run(job, options, BreaksAfter(0))
+    run_job(job, options, BreaksAfter(0))
     assert_same_run(job, unbroken, epochs=3)
 
 
@@ -163,21 +164,21 @@ def test_the_trainer_is_fed_the_examples_that_can_be_rebuilt(
         return compute_loss(self, model, inputs, *rest, **named)
 
     monkeypatch.setattr(trainer.OrderedTrainer, "compute_loss", capturing)
-    finetune.run(job, options)
+    run_job(job, options)
     trained = [row for training_step, rows in fed if training_step for row in rows]
     evaluated = [row for training_step, rows in fed if not training_step for row in rows]
     assert len(trained) == 2 * 23
     for epoch in (1, 2):
-        rebuilt = [tuple(row.tolist() for row in pair) for pair in spans.corrupted_examples(job, epoch)]
+        rebuilt = [tuple(row.tolist() for row in pair) for pair in corrupted_examples(job, epoch)]
         order = spans.epoch_order(1, epoch, 23)
         assert trained[(epoch - 1) * 23 : epoch * 23] == [rebuilt[index] for index in order]
-    development = [tuple(row.tolist() for row in pair) for pair in spans.corrupted_examples(job, 2, "development")]
+    development = [tuple(row.tolist() for row in pair) for pair in corrupted_examples(job, 2, "development")]
     assert evaluated == development * 2
 
 
 def test_epochs_differ_in_order_and_in_corruption(finetune_job: Plan, tmp_path: Path) -> None:
     job = finetune_job(tmp_path)
-    first, second = (spans.corrupted_examples(job, epoch) for epoch in (1, 2))
+    first, second = (corrupted_examples(job, epoch) for epoch in (1, 2))
     changed = [a.inputs.tolist() != b.inputs.tolist() for a, b in zip(first, second, strict=True)]
     assert sum(changed) > len(changed) / 2
     assert spans.epoch_order(1, 1, 23).tolist() != spans.epoch_order(1, 2, 23).tolist()
@@ -187,7 +188,7 @@ def test_the_seed_decides_the_result(
     unbroken: JobDirectory, finetune_job: Plan, options: ExecuteOptions, tmp_path: Path
 ) -> None:
     other = finetune_job(tmp_path / "other", seed=2)
-    finetune.run(other, options)
+    run_job(other, options)
     same, different = weights(unbroken, 1), weights(other, 1)
     assert any((same[name] != different[name]).any() for name in same)
 
@@ -227,14 +228,14 @@ def test_a_loss_that_is_no_number_stops_the_job_before_its_weights_are_kept(
 ) -> None:
     job = finetune_job(tmp_path, learning_rate=1e30)
     with pytest.raises(JobError, match=r"loss of finetune-.* became (nan|inf)") as caught:
-        finetune.run(job, options)
+        run_job(job, options)
     assert "learning rate" in caught.value.hint
     assert not list(job.checkpoints.glob("epoch-*"))
 
 
 def test_sentences_are_cut_off_at_the_longest_length(finetune_job: Plan, tmp_path: Path) -> None:
     job = finetune_job(tmp_path, max_tokens=5)
-    for corrupted in spans.corrupted_examples(job, 1):
+    for corrupted in corrupted_examples(job, 1):
         # 5 tokens, one sentinel on each side and perhaps a closing one, and the ends of sequence
         assert len(corrupted.inputs) + len(corrupted.targets) <= 5 + 3 + 2
 
@@ -245,7 +246,7 @@ def test_a_job_without_development_sentences_trains_all_the_same(
     job = finetune_job(tmp_path, epochs=1)
     path = job.inputs / "examples.parquet"
     pl.read_parquet(path).with_columns(split=pl.lit("train")).write_parquet(path)
-    finetune.run(job, options)
+    run_job(job, options)
     metrics = pl.read_parquet(job.outputs / "metrics.parquet")
     assert set(metrics["name"]) == {"loss", "examples_per_second"}
 
@@ -257,4 +258,4 @@ def test_a_job_without_training_sentences_is_refused(
     path = job.inputs / "examples.parquet"
     pl.read_parquet(path).with_columns(split=pl.lit("development")).write_parquet(path)
     with pytest.raises(JobError, match="no training examples"):
-        finetune.run(job, options)
+        run_job(job, options)

@@ -15,28 +15,27 @@ from command_line import Mlv
 from exact_gradients import Exact
 from polars.testing import assert_frame_equal
 from tiny_model import DEMO, save_model
+from workers import corrupted_examples, run_job, spec_of
 
 from mlv.compute.attribution import index
 from mlv.compute.attribution import scores as attribution
 from mlv.compute.attribution.directions import principal_directions
 from mlv.compute.attribution.gradients import WeightedInput
 from mlv.compute.attribution.sinks import Directions
-from mlv.compute.jobs import finetune as finetune_module
 from mlv.compute.jobs import influence
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress, Silent
 from mlv.compute.models import loading, scoring
 from mlv.compute.models.families import SPAN
 from mlv.compute.running import execute
-from mlv.compute.training import spans
-from mlv.ingest.jobs.attributions import Choices
 from mlv.ingest.jobs.committing import commit_job
-from mlv.ingest.jobs.planning import Jobs
-from mlv.ingest.jobs.tracing import InfluenceRequest, plan_influence
+from mlv.ingest.jobs.influence import Request, plan
+from mlv.ingest.jobs.planning import Context, write
 from mlv.schema.errors import JobError
 from mlv.schema.files import write_json
+from mlv.schema.jobs.attribution import Attribution, Gradients
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
-from mlv.schema.jobs.influence import Attribution, Gradients, InfluenceSpec
+from mlv.schema.jobs.influence import InfluenceSpec
 from mlv.schema.jobs.spec import ModelRef
 from mlv.schema.store.opening import connect, open_store
 
@@ -46,7 +45,13 @@ Traced = Literal["answer", "margin", "shift"]
 QUESTIONS = ["2", "5", "46", "49"]
 """Of Farsi."""
 
-EXACT = Choices(projection="none")
+EXACT: dict[str, Any] = {"projection": "none"}
+TRACIN: dict[str, Any] = {"method": "tracin", "projection": "none"}
+
+
+def no_model(name: str) -> ModelRef:
+    """Finds no model: a request names a run."""
+    raise NotImplementedError(name)
 
 
 class Study:
@@ -54,7 +59,7 @@ class Study:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.mlv = folder, Mlv(folder)
-        self.store, self.jobs = self.mlv.store, Jobs(folder / "jobs", {"arguments": ["test"]})
+        self.store, self.jobs = self.mlv.store, folder / "jobs"
         self.run = self.other = ""
 
     def make(self) -> "Study":
@@ -66,7 +71,7 @@ class Study:
             self._do("ingest", "corpus", text, "--source", "lines", "--language", language)
         save_model(self.folder / "tiny")
         here = ("--threads", "1", "--device", "cpu")
-        finetune = ("compute", "finetune", "--model", str(self.folder / "tiny"), "--corpus", "lines", *here)
+        finetune = ("compute", "finetune", "--model", str(self.folder / "tiny"), "--source", "lines", *here)
         settings = (
             "--language",
             "fa,ko",
@@ -82,7 +87,7 @@ class Study:
         self._do(*finetune, *settings)
         ((self.run,),) = self.mlv.rows("SELECT run FROM v_run WHERE kind = 'finetune'")
         self._do(*finetune, *settings, "--seed", "2", "--plan-only")
-        (self.other,) = {path.name for path in self.jobs.folder.glob("finetune-*")} - {self.run}
+        (self.other,) = {path.name for path in self.jobs.glob("finetune-*")} - {self.run}
         self._do("runs", "resume", self.other, *here)
         return self
 
@@ -93,8 +98,10 @@ class Study:
     def plan(self, **request: Any) -> JobDirectory:
         """Plan the tracing of some Farsi answers."""
         chosen = {"languages": ["fa"], "questions": QUESTIONS, "top_k": 5, "keep_scores": True, **request}
+        asked = Request.model_validate({"run": self.run, **chosen})
         with open_store(self.store) as connection:
-            return plan_influence(connection, self.jobs, self.store, InfluenceRequest(self.run, **chosen))
+            context = Context(connection, self.store, self.jobs, {"arguments": ["test"]}, no_model)
+            return write(context, plan(context, asked))
 
     def done(self, **request: Any) -> JobDirectory:
         """Plan and run; a job that was run already is as it was."""
@@ -104,14 +111,12 @@ class Study:
 
     def finetuning(self) -> tuple[JobDirectory, FinetuneSpec]:
         """The traced run."""
-        job = JobDirectory(self.jobs.folder / self.run)
-        spec = job.spec()
-        assert isinstance(spec, FinetuneSpec)
-        return job, spec
+        job = JobDirectory(self.jobs / self.run)
+        return job, spec_of(job, FinetuneSpec)
 
     def indexes(self) -> set[str]:
         """Folders of indexes of training examples."""
-        return {path.name for path in self.jobs.folder.glob("index-*")}
+        return {path.name for path in self.jobs.glob("index-*")}
 
 
 @pytest.fixture(scope="module")
@@ -129,15 +134,9 @@ def apart(job: JobDirectory, folder: Path) -> JobDirectory:
     return copy
 
 
-def spec_of(job: JobDirectory) -> InfluenceSpec:
-    spec = job.spec()
-    assert isinstance(spec, InfluenceSpec)
-    return spec
-
-
 def run(job: JobDirectory, progress: Progress = SILENT, batch_tokens: int = 2048) -> None:
     """Run a job without the lock and the log around it."""
-    influence.run(job, ExecuteOptions("cpu", 1, batch_tokens=batch_tokens), progress)
+    run_job(job, ExecuteOptions("cpu", 1, batch_tokens=batch_tokens), progress)
 
 
 def table(job: JobDirectory, name: str) -> pl.DataFrame:
@@ -186,18 +185,18 @@ def rows_of(study: Study, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list
         # the learning rate falls from 1 to 0: its mean is 3/4 in the first of two epochs, 1/4 in the second
         (EXACT, "last", {1: 0.75, 2: 0.25}),
         (EXACT, "1", {1: 1.0}),
-        (Choices(projection="none", corruptions="epoch"), "last", {2: 1.0}),
+        ({**EXACT, "corruptions": "epoch"}, "last", {2: 1.0}),
     ],
 )
 def test_examples_are_traced_as_they_were_trained_on(
     study: Study,
     rows_of: Callable[..., list[list[WeightedInput]]],
-    choices: Choices,
+    choices: dict[str, Any],
     checkpoints: str,
     weights: dict[int, float],
 ) -> None:
-    found = rows_of(choices=choices, checkpoints=checkpoints, top_k=3)
-    trained = {epoch: spans.corrupted_examples(study.finetuning()[0], epoch) for epoch in weights}
+    found = rows_of(**choices, checkpoints=checkpoints, top_k=3)
+    trained = {epoch: corrupted_examples(study.finetuning()[0], epoch) for epoch in weights}
     assert len(found) == 32
     for place, rows in enumerate(found):
         assert [row.weight for row in rows] == pytest.approx(list(weights.values()))
@@ -223,14 +222,12 @@ def test_the_trainers_own_learning_rates_have_these_shares(
     finetune_job: Callable[..., JobDirectory], options: ExecuteOptions, tmp_path: Path
 ) -> None:
     job = finetune_job(tmp_path)
-    finetune_module.run(job, options)
+    run_job(job, options)
     (state,) = job.work.glob("state-*/trainer_state.json")
     logged = [entry for entry in json.loads(state.read_text())["log_history"] if "learning_rate" in entry]
     assert [entry["step"] for entry in logged] == list(range(1, 19))
     means = np.array([entry["learning_rate"] for entry in logged]).reshape(3, 6).mean(axis=1)
-    spec = job.spec()
-    assert isinstance(spec, FinetuneSpec)
-    weights = influence.epoch_weights(spec, Gradients(), 3)
+    weights = influence.epoch_weights(spec_of(job, FinetuneSpec), Gradients(), 3)
     # a mean over time and one over 6 steps are half a step's fall apart
     assert list(weights.values()) == pytest.approx(list(means / means.sum()), abs=0.5 / 18)
 
@@ -262,7 +259,7 @@ class Autograd:
         job, _ = study.finetuning()
         loaded = loading.load(job.checkpoints / f"epoch-{epoch}", SPAN)
         self._exact = Exact(loaded.model)
-        corrupted = [spans.corrupted_examples(job, some) for some in range(1, epoch + 1)]
+        corrupted = [corrupted_examples(job, some) for some in range(1, epoch + 1)]
         shares = {1: [1.0], 2: [0.75, 0.25]}[epoch]
         self.examples = np.array(
             [
@@ -295,7 +292,7 @@ class Autograd:
 @pytest.fixture(scope="module")
 def autograd(study: Study) -> dict[int, Autograd]:
     """By epoch, for the targets of :meth:`Study.plan`."""
-    targets = pl.read_parquet(study.plan(choices=EXACT).inputs / "targets.parquet")
+    targets = pl.read_parquet(study.plan(**EXACT).inputs / "targets.parquet")
     return {epoch: Autograd(study, epoch, targets) for epoch in (1, 2)}
 
 
@@ -329,14 +326,14 @@ def assert_near(found: Array, expected: Array, tolerance: float = 1e-4) -> None:
 def test_unprojected_trak_is_that_of_autograds_gradients(
     study: Study, autograd: dict[int, Autograd], traced: Traced
 ) -> None:
-    choices = Choices(projection="none", damping=0.3)
-    job = study.done(quantity=traced, choices=choices, checkpoints="all")
+    choices = {**EXACT, "damping": 0.3}
+    job = study.done(quantity=traced, **choices, checkpoints="all")
     targets = pl.read_parquet(job.inputs / "targets.parquet")
     one, two = (
         trak(some.examples, quantity(some.answers, targets, traced), 0.3) for some in (autograd[1], autograd[2])
     )
     assert_near(matrix(job), 0.75 * one + 0.25 * two)
-    last = study.done(quantity=traced, choices=choices)
+    last = study.done(quantity=traced, **choices)
     assert_near(matrix(last), two)
     # TRAK's epochs are not scored apart
     assert table(job, "targets")["epoch"].to_list() == [None] * len(QUESTIONS)
@@ -347,8 +344,7 @@ def test_unprojected_trak_is_that_of_autograds_gradients(
 def test_unprojected_tracin_is_that_of_autograds_gradients(
     study: Study, autograd: dict[int, Autograd], traced: Traced, similarity: str
 ) -> None:
-    choices = Choices(method="tracin", similarity=similarity, projection="none")
-    job = study.done(quantity=traced, choices=choices)
+    job = study.done(quantity=traced, similarity=similarity, **TRACIN)
     targets = pl.read_parquet(job.inputs / "targets.parquet")
     count = len(QUESTIONS)
     expected = []
@@ -373,7 +369,7 @@ def test_unprojected_tracin_is_that_of_autograds_gradients(
 
 
 def test_rankings_and_sums_are_those_of_the_scores(study: Study) -> None:
-    job = study.done(choices=Choices(method="tracin", projection="none"))
+    job = study.done(**TRACIN)
     scores, rankings = table(job, "scores"), table(job, "rankings")
     examples = pl.read_parquet(job.inputs / "examples.parquet").filter(split="train")
     assert scores.height == 3 * len(QUESTIONS) * 32
@@ -402,7 +398,7 @@ def test_the_value_is_what_the_last_checkpoint_was_found_to_say(study: Study) ->
         "SELECT a.question, a.margin FROM v_answer a JOIN v_checkpoint c USING (checkpoint_id) "
         f"WHERE c.run = '{study.run}' AND a.score = 'mean' AND a.language = 'fa' AND c.is_final"
     )
-    found = table(study.done(quantity="margin", choices=EXACT), "targets")
+    found = table(study.done(quantity="margin", **EXACT), "targets")
     margins = dict(stored)
     assert found["value"].to_list() == pytest.approx([margins[name] for name in found["question"]], rel=1e-4)
 
@@ -413,23 +409,25 @@ def test_the_value_is_that_of_the_traced_checkpoint_whatever_the_scores_come_fro
 ) -> None:
     if "with_runs" in other:
         other = {"with_runs": [study.other]}
-    expected = table(study.done(choices=EXACT), "targets")
-    assert_frame_equal(table(study.done(choices=EXACT, **other), "targets"), expected, rel_tol=1e-6)
+    expected = table(study.done(**EXACT), "targets")
+    assert_frame_equal(table(study.done(**EXACT, **other), "targets"), expected, rel_tol=1e-6)
 
 
 def test_the_default_projection_keeps_nearly_all_of_exact_trak(study: Study) -> None:
-    exact, default = matrix(study.done(choices=Choices(projection="none", damping=1.0))), matrix(study.done())
+    exact, default = matrix(study.done(**EXACT, damping=1.0)), matrix(study.done())
     for one, other in zip(exact, default, strict=True):
         assert np.corrcoef(one, other)[0, 1] > 0.9
 
 
 def test_scores_of_another_seed_are_averaged_in(study: Study, tmp_path: Path) -> None:
-    both, own = (study.done(choices=EXACT, **more) for more in ({"with_runs": [study.other]}, {}))
+    both, own = (study.done(**EXACT, **more) for more in ({"with_runs": [study.other]}, {}))
     # the other run alone, by a job of its own
-    reference = spec_of(both).checkpoints[1]
+    reference = spec_of(both, InfluenceSpec).checkpoints[1]
     assert reference.name == f"{study.other}/epoch-2"
     alone = JobDirectory.create(
-        tmp_path, spec_of(own).model_copy(update={"checkpoints": (reference,)}), both.read_json("provenance.json")
+        tmp_path,
+        spec_of(own, InfluenceSpec).model_copy(update={"checkpoints": (reference,)}),
+        both.read_json("provenance.json"),
     )
     shutil.copytree(own.inputs, alone.inputs, dirs_exist_ok=True)
     run(alone)
@@ -438,11 +436,11 @@ def test_scores_of_another_seed_are_averaged_in(study: Study, tmp_path: Path) ->
 
 
 def test_a_score_matrix_is_what_a_job_keeps(study: Study, tmp_path: Path) -> None:
-    job = study.done(choices=Choices(method="tracin", projection="none"))
-    spec = spec_of(job)
+    job = study.done(**TRACIN)
+    spec = spec_of(job, InfluenceSpec)
     targets = pl.read_parquet(job.inputs / "targets.parquet")
     found = influence.score_matrix(
-        apart(job, tmp_path), spec.training, spec.checkpoints, spec.attribution, targets, ExecuteOptions("cpu", 1)
+        apart(job, tmp_path), spec, spec.checkpoints, spec.attribution, targets, ExecuteOptions("cpu", 1)
     )
     assert_near(found, matrix(job), 1e-6)
 
@@ -450,13 +448,13 @@ def test_a_score_matrix_is_what_a_job_keeps(study: Study, tmp_path: Path) -> Non
 # Invariance and going on -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("choices", [EXACT, Choices(), Choices(projection="dense", dimensions=32)])
-def test_scores_do_not_depend_on_the_batch(study: Study, tmp_path: Path, choices: Choices) -> None:
-    job = study.done(choices=choices)
+@pytest.mark.parametrize("choices", [EXACT, {}, {"projection": "dense", "dimensions": 32}])
+def test_scores_do_not_depend_on_the_batch(study: Study, tmp_path: Path, choices: dict[str, Any]) -> None:
+    job = study.done(**choices)
     alone = apart(job, tmp_path / "alone")
     run(alone, batch_tokens=1)
     # directions are eigenvectors, which sums in another order turn a little where eigenvalues are close
-    tolerance = 1e-2 if choices == Choices() else 1e-4
+    tolerance = 1e-4 if choices else 1e-2
     assert_near(matrix(alone), matrix(job), tolerance)
     together = apart(job, tmp_path / "together")
     run(together, batch_tokens=10**6)
@@ -519,7 +517,7 @@ def test_a_broken_off_job_goes_on_and_ends_as_an_unbroken_one(
     study: Study, tmp_path: Path, what: str, units: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attribution, "TARGETS_AT_ONCE", 1)
-    planned = study.plan(choices=Choices(method="tracin", projection="none"), quantity="shift")
+    planned = study.plan(**TRACIN, quantity="shift")
     unbroken, broken = (apart(planned, tmp_path / name) for name in ("unbroken", "broken"))
     run(unbroken)
     with pytest.raises(BrokenOffError):
@@ -538,7 +536,7 @@ def test_a_broken_off_job_goes_on_and_ends_as_an_unbroken_one(
 
 
 def test_blocks_of_targets_change_nothing(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = study.done(choices=Choices(method="tracin", projection="none"))
+    job = study.done(**TRACIN)
     monkeypatch.setattr(attribution, "TARGETS_AT_ONCE", 3)
     small = apart(job, tmp_path)
     run(small)
@@ -555,17 +553,17 @@ def test_blocks_of_targets_change_nothing(study: Study, tmp_path: Path, monkeypa
 
 
 def test_jobs_share_an_index_whatever_they_trace(study: Study) -> None:
-    study.done(choices=EXACT)
+    study.done(**EXACT)
     before = study.indexes()
     for request in (
         {"quantity": "shift"},
         {"questions": ["1", "57"]},
         {"languages": ["ko"]},
-        {"choices": Choices(projection="none", damping=7.0)},
-        {"choices": Choices(method="tracin", projection="none"), "checkpoints": "2"},
+        {"damping": 7.0},
+        {**TRACIN, "checkpoints": "2"},
     ):
         progress = BreaksAt()
-        job = study.plan(**{"choices": EXACT, "top_k": 2, **request})
+        job = study.plan(**{**EXACT, "top_k": 2, **request})
         run(job, progress)
         assert [label for label, _ in progress.began] == ["gradients of targets", "scoring"]
     assert study.indexes() == before
@@ -576,13 +574,13 @@ def test_jobs_share_an_index_whatever_they_trace(study: Study) -> None:
     [
         {"checkpoints": "1"},
         {"with_runs": True},
-        {"choices": Choices(projection="none", corruptions="epoch")},
-        {"choices": Choices(projection="none", output="log_odds")},
-        {"choices": Choices(projection="none", modules=["attention"])},
-        {"choices": Choices(projection="random", dimensions=2)},
-        {"choices": Choices(projection="random", dimensions=2, seed=1)},
-        {"choices": Choices(projection="random", dimensions=3)},
-        {"choices": Choices(projection="principal", dimensions=2)},
+        {"corruptions": "epoch"},
+        {"output": "log_odds"},
+        {"modules": ["attention"]},
+        {"projection": "random", "dimensions": 2},
+        {"projection": "random", "dimensions": 2, "seed": 1},
+        {"projection": "random", "dimensions": 3},
+        {"projection": "principal", "dimensions": 2},
     ],
 )
 def test_gradients_of_another_kind_have_an_index_of_their_own(
@@ -591,19 +589,19 @@ def test_gradients_of_another_kind_have_an_index_of_their_own(
     if "with_runs" in request_:
         request_ = {"with_runs": [study.other]}
     names = set()
-    for request in ({"choices": EXACT}, {"choices": Choices(projection="random", dimensions=2, seed=2)}):
+    for request in (EXACT, {"projection": "random", "dimensions": 2, "seed": 2}):
         job = apart(study.plan(**request), tmp_path)
         run(job)
         names = {path.name for path in tmp_path.glob("index-*")}
     assert len(names) == 2
-    other = apart(study.plan(**{"choices": EXACT, "top_k": 1, **request_}), tmp_path)
+    other = apart(study.plan(**{**EXACT, "top_k": 1, **request_}), tmp_path)
     run(other)
     assert len({path.name for path in tmp_path.glob("index-*")} - names) == 1
 
 
 def test_an_index_belongs_to_the_seed_of_the_training(study: Study, tmp_path: Path) -> None:
-    job = study.done(choices=EXACT)
-    spec = spec_of(job)
+    job = study.done(**EXACT)
+    spec = spec_of(job, InfluenceSpec)
     training = spec.training.model_copy(update={"seed": 9})
     provenance = job.read_json("provenance.json")
     other = JobDirectory.create(tmp_path, spec.model_copy(update={"training": training}), provenance)
@@ -621,7 +619,7 @@ def test_an_index_says_what_it_is_of(study: Study, tmp_path: Path) -> None:
     job = apart(study.plan(), tmp_path)
     run(job)
     (folder,) = tmp_path.glob("index-*")
-    identity, spec = json.loads((folder / "index.json").read_text()), spec_of(job)
+    identity, spec = json.loads((folder / "index.json").read_text()), spec_of(job, InfluenceSpec)
     assert identity["model"] == spec.model.digest
     assert identity["dtype"] == "float32"
     assert identity["epochs"] == pytest.approx({"1": 0.75, "2": 0.25})
@@ -637,7 +635,7 @@ def test_an_index_says_what_it_is_of(study: Study, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", [pl.col("text") + " x", pl.lit("fa").alias("language")])
 def test_examples_that_were_changed_are_refused(study: Study, tmp_path: Path, change: pl.Expr) -> None:
-    job = apart(study.plan(choices=EXACT), tmp_path)
+    job = apart(study.plan(**EXACT), tmp_path)
     path = job.inputs / "examples.parquet"
     pl.read_parquet(path).with_columns(change).write_parquet(path)
     with pytest.raises(JobError, match="examples"):
@@ -646,14 +644,14 @@ def test_examples_that_were_changed_are_refused(study: Study, tmp_path: Path, ch
 
 
 def test_examples_that_are_gone_are_said(study: Study, tmp_path: Path) -> None:
-    job = apart(study.plan(choices=EXACT), tmp_path)
+    job = apart(study.plan(**EXACT), tmp_path)
     (job.inputs / "examples.parquet").unlink()
     with pytest.raises(JobError, match=r"examples\.parquet is missing"):
         run(job)
 
 
 def test_targets_out_of_number_are_refused(study: Study, tmp_path: Path) -> None:
-    job = apart(study.plan(choices=EXACT), tmp_path)
+    job = apart(study.plan(**EXACT), tmp_path)
     path = job.inputs / "targets.parquet"
     pl.read_parquet(path).with_columns(pl.col("target") + 1).write_parquet(path)
     with pytest.raises(JobError, match="do not count from 0"):
@@ -661,7 +659,7 @@ def test_targets_out_of_number_are_refused(study: Study, tmp_path: Path) -> None
 
 
 def test_a_checkpoint_that_changed_is_refused(study: Study, tmp_path: Path) -> None:
-    job = apart(study.plan(choices=EXACT), tmp_path)
+    job = apart(study.plan(**EXACT), tmp_path)
     provenance = job.read_json("provenance.json")
     name = f"{study.run}/epoch-2"
     copy = shutil.copytree(provenance["model_paths"][name], tmp_path / "checkpoint")
@@ -672,11 +670,6 @@ def test_a_checkpoint_that_changed_is_refused(study: Study, tmp_path: Path) -> N
         run(job)
 
 
-def test_another_kind_of_job_is_refused(study: Study) -> None:
-    with pytest.raises(JobError, match="is a finetune job, not influence"):
-        run(study.finetuning()[0])
-
-
 # The store -------------------------------------------------------------------------------------------------------
 
 
@@ -685,11 +678,11 @@ def test_what_was_found_is_committed_and_shown(
 ) -> None:
     done = [
         study.done(),
-        study.done(choices=Choices(method="tracin")),
-        study.done(choices=EXACT, with_runs=[study.other], keep_scores=False, quantity="shift"),
+        study.done(method="tracin"),
+        study.done(**EXACT, with_runs=[study.other], keep_scores=False, quantity="shift"),
     ]
     store = Path(shutil.copyfile(study.store, tmp_path / "mlv.duckdb"))
-    (tmp_path / "jobs").symlink_to(study.jobs.folder)
+    (tmp_path / "jobs").symlink_to(study.jobs)
     for job in done:
         with connect(store, read_only=False) as connection:
             committed = commit_job(connection, job, store)
@@ -723,7 +716,7 @@ def test_the_command_traces_commits_and_prints(
     study: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copyfile(study.store, tmp_path / "mlv.duckdb")
-    shutil.copytree(study.jobs.folder, tmp_path / "jobs", ignore=shutil.ignore_patterns("index-*", "influence-*"))
+    shutil.copytree(study.jobs, tmp_path / "jobs", ignore=shutil.ignore_patterns("index-*", "influence-*"))
     mlv = Mlv(tmp_path, capsys)
     capsys.readouterr()
     here = ("--threads", "1", "--device", "cpu", "--language", "fa", "--top-k", "3")

@@ -12,7 +12,7 @@ from mlv.compute.machine.options import ExecuteOptions
 from mlv.compute.running.execute import execute
 from mlv.schema.errors import DataError
 from mlv.schema.jobs.directory import JobDirectory
-from mlv.schema.jobs.pca import PROFILE_KEYS, ProjectSpec
+from mlv.schema.jobs.pca import PROFILE_KEYS, PcaSpec
 
 Matrix = NDArray[np.float64]
 
@@ -103,7 +103,7 @@ def test_profiles_that_are_all_alike_have_no_plane(value: float) -> None:
 
 
 def _job(folder: Path, frame: pl.DataFrame) -> JobDirectory:
-    spec = ProjectSpec(
+    spec = PcaSpec(
         checkpoints=("digest",),
         collection="demo",
         probe_set="all",

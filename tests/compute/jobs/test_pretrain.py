@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from workers import run_job
 
 from mlv.compute.jobs import pretrain
 from mlv.compute.machine.options import ExecuteOptions, Silent
@@ -14,6 +15,7 @@ from mlv.compute.models import loading
 from mlv.compute.models.families import SPAN
 from mlv.schema.errors import DataError, UsageError
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Continued
 
 Plan = Callable[..., JobDirectory]
 BENGALI = "পরিবার খুব গুরুত্বপূর্ণ"
@@ -146,7 +148,7 @@ def test_an_unknown_preset_names_the_known_ones() -> None:
 def unbroken(pretrain_job: Plan, options: ExecuteOptions, tmp_path_factory: pytest.TempPathFactory) -> JobDirectory:
     """A run of six steps without incident. Tests do not change it."""
     job = pretrain_job(tmp_path_factory.mktemp("unbroken"))
-    pretrain.run(job, options)
+    run_job(job, options)
     return job
 
 
@@ -155,10 +157,10 @@ def test_a_broken_off_job_ends_with_the_weights_of_an_unbroken_one(
 ) -> None:
     job = pretrain_job(tmp_path / "broken")
     with pytest.raises(BrokenOffError):
-        pretrain.run(job, options, BreaksAfter(4))
+        run_job(job, options, BreaksAfter(4))
     assert not job.checkpoints.exists()
-    pretrain.run(job, options)
-    assert [event["step"] for event in job.events() if event["event"] == "continued"] == [4]
+    run_job(job, options)
+    assert [event.step for event in job.logged(Continued)] == [4]
     listed = [pl.read_parquet(one.outputs / "checkpoints.parquet").rows() for one in (job, unbroken)]
     assert listed[0] == listed[1]
 

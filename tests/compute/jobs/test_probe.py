@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from workers import run_job
 
 from mlv.compute.jobs import probe as probing
 from mlv.compute.machine.options import ExecuteOptions
@@ -146,7 +147,7 @@ def test_answers_that_tokenise_alike_are_all_named_before_weights_are_loaded(
 ) -> None:
     monkeypatch.setattr(loading, "load", lambda *_: pytest.fail("weights were loaded"))
     with pytest.raises(DataError) as caught:
-        probing.run(probe_job(tmp_path, ambiguous_frame), options)
+        run_job(probe_job(tmp_path, ambiguous_frame), options)
     assert "900 (en): both answers tokenise as ▁very ▁important" in caught.value.message
     assert "901 (ko): the second answer has no tokens" in caught.value.message
     assert "--skip-ambiguous" in caught.value.hint
@@ -156,7 +157,7 @@ def test_ambiguous_probes_can_be_left_out_and_are_listed(
     ambiguous_frame: pl.DataFrame, probe_frame: pl.DataFrame, probe_job: Callable[..., JobDirectory], tmp_path: Path
 ) -> None:
     job = probe_job(tmp_path, ambiguous_frame)
-    probing.run(job, ExecuteOptions(device="cpu", threads=1, skip_ambiguous=True))
+    run_job(job, ExecuteOptions(device="cpu", threads=1, skip_ambiguous=True))
     skipped = pl.read_parquet(job.outputs / "skipped.parquet")
     assert skipped.select("question", "language").rows() == [("900", "en"), ("901", "ko")]
     scores = pl.read_parquet(job.outputs / "probe_logits.parquet")
@@ -171,7 +172,7 @@ def test_a_broken_off_job_keeps_its_finished_languages(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     unbroken = probe_job(tmp_path / "unbroken")
-    probing.run(unbroken, options)
+    run_job(unbroken, options)
     job = probe_job(tmp_path / "broken")
     score = scoring.score
     asked: list[str] = []
@@ -182,11 +183,11 @@ def test_a_broken_off_job_keeps_its_finished_languages(
             raise KeyboardInterrupt
         return score(*arguments)
 
-    monkeypatch.setattr(scoring, "score", breaks_at_the_second_language)
+    monkeypatch.setattr(probing, "score", breaks_at_the_second_language)
     with pytest.raises(KeyboardInterrupt):
-        probing.run(job, options)
+        run_job(job, options)
     assert not (job.outputs / "probe_logits.parquet").exists()
-    probing.run(job, options)
+    run_job(job, options)
     assert asked == ["ko", "en", "en"]
     name = "probe_logits.parquet"
     assert_frame_equal(pl.read_parquet(job.outputs / name), pl.read_parquet(unbroken.outputs / name))
@@ -198,20 +199,20 @@ def test_a_corrupt_input_is_an_error_that_names_the_file(
     job = probe_job(tmp_path)
     (job.inputs / "probes.parquet").write_bytes(b"PAR1 no parquet")
     with pytest.raises(JobError, match=r"probes\.parquet is not a readable parquet"):
-        probing.run(job, options)
+        run_job(job, options)
     (job.inputs / "probes.parquet").unlink()
     with pytest.raises(JobError, match=r"probes\.parquet is missing"):
-        probing.run(job, options)
+        run_job(job, options)
     pl.DataFrame({"question": ["1"]}).write_parquet(job.inputs / "probes.parquet")
     with pytest.raises(JobError, match="lacks the columns language, template"):
-        probing.run(job, options)
+        run_job(job, options)
 
 
 def test_the_outputs_say_which_model_answered(
     probe_job: Callable[..., JobDirectory], options: ExecuteOptions, tmp_path: Path, loaded: loading.LoadedModel
 ) -> None:
     job = probe_job(tmp_path)
-    probing.run(job, options)
+    run_job(job, options)
     written = job.read_json("outputs/model.json")
     assert written.pop("model")["name"] == "tiny-mt5"
     assert written == loaded.describe()

@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 from scipy.stats import spearmanr
+from workers import run_job, spec_of
 
 from mlv.compute.attribution import baselines
-from mlv.compute.jobs import finetune, validate
+from mlv.compute.jobs import validate
 from mlv.compute.jobs.validate import Study
 from mlv.compute.machine.options import SILENT, ExecuteOptions
 from mlv.compute.models import files, loading, scoring
@@ -20,15 +21,16 @@ from mlv.compute.training import retraining
 from mlv.compute.training.retraining import Retraining
 from mlv.compute.training.streams import FloatArray
 from mlv.schema.errors import JobError, MlvError
+from mlv.schema.jobs.attribution import Attribution, Gradients
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Reproduced, SkippedRemoval, UndefinedCorrelations
 from mlv.schema.jobs.finetune import FinetuneSpec
-from mlv.schema.jobs.influence import Attribution, Gradients
 from mlv.schema.jobs.spec import ModelRef
-from mlv.schema.jobs.validate import ValidationSpec
+from mlv.schema.jobs.validate import ValidateSpec
 
 Plan = Callable[..., JobDirectory]
 TRAK = Attribution(gradients=Gradients(projection="random", dimensions=4, output="log_odds"))
-TRACIN = Attribution(method="tracin", gradients=Gradients(projection="none"))
+TRACIN = Attribution(method="tracin", damping=0.0, gradients=Gradients(projection="none", dimensions=0))
 TABLES = ("validation", "retrainings", "halves", "removals")
 
 
@@ -36,13 +38,13 @@ def refer(name: str, digest: str = "0") -> ModelRef:
     return ModelRef(name=name, digest=digest)
 
 
-def toy_spec(**settings: Any) -> ValidationSpec:
+def toy_spec(**settings: Any) -> ValidateSpec:
     """A validation whose models are never looked at."""
     training = FinetuneSpec(
         model=refer("start"), source="made-up", languages=("en",), sentences=50, corpora=(), inputs_digest="0", seed=5
     )
     chosen = {"halves": 12, "other_seed_halves": 6, "removal_targets": 2, "removal_k": (3, 10), **settings}
-    return ValidationSpec(
+    return ValidateSpec(
         model=refer("epoch-2"),
         training=training,
         checkpoints=(refer("epoch-1"), refer("epoch-2")),
@@ -189,7 +191,7 @@ def test_removals_that_leave_nothing_are_skipped_and_logged(tmp_path: Path) -> N
     found = measured(job, study, {"first": Linear().margins()}, Linear()).filter(pl.col("test") == "removal")
     assert set(found["k"]) == {40}
     assert found.filter(pl.col("scores") == "first").height == 4 * 2
-    assert [event["k"] for event in job.events() if event["event"] == "skipped"] == [41, 100]
+    assert job.logged(SkippedRemoval) == [SkippedRemoval(k=k, examples=41) for k in (41, 100)]
 
 
 def test_halves_are_halves_with_the_runs_seed_or_others(tmp_path: Path) -> None:
@@ -237,10 +239,8 @@ def test_undefined_correlations_have_no_row_and_are_counted(tmp_path: Path) -> N
     found = measured(job, study, {"first": world.margins(), "silent": silent}, world)
     assert found.filter(pl.col("scores") == "silent")["question"].to_list() == ["q0", "q3"] * 2
     assert found["value"].is_finite().all()
-    logged = [event for event in job.events() if event["event"] == "undefined"]
-    assert [(event["scores"], event["seeds"], event["rows"]) for event in logged] == [
-        ("silent", "same", 2),
-        ("silent", "other", 2),
+    assert job.logged(UndefinedCorrelations) == [
+        UndefinedCorrelations(scores="silent", seeds=seeds, rows=2) for seeds in ("same", "other")
     ]
 
 
@@ -266,7 +266,7 @@ def recording(calls: list[tuple[Any, ...]]) -> validate.Scorer:
 
     def scorer(
         job: JobDirectory,
-        training: FinetuneSpec,
+        spec: ValidateSpec,
         checkpoints: tuple[ModelRef, ...],
         attribution: Attribution,
         targets: pl.DataFrame,
@@ -292,7 +292,7 @@ def test_each_attribution_is_given_its_checkpoints(tmp_path: Path, options: Exec
         (["epoch-2"], Attribution(method="tracin", similarity="dot", gradients=plain)),
         (["epoch-2"], Attribution(method="tracin", similarity="cosine", gradients=plain)),
     ]
-    names = ["trak-random-4", "tracin-exact", "gradient-dot", "gradient-cosine", "character-ngrams"]
+    names = ["trak-random-4 output=log_odds", "tracin-exact", "gradient-dot", "gradient-cosine", "character-ngrams"]
     assert list(scores) == names
     # the traced answer is in the mask's place: the second where the margin moved down
     filled = ["so yes 0", "so no 1", "so yes 2", "so no 3"]
@@ -304,17 +304,24 @@ def test_each_attribution_is_given_its_checkpoints(tmp_path: Path, options: Exec
         np.testing.assert_array_equal(again[name], scores[name])
 
 
-def test_attributions_of_one_name_are_refused(tmp_path: Path, options: ExecuteOptions) -> None:
-    alike = (TRAK, TRAK.model_copy(update={"damping": 0.1}))
-    for number, attributions in enumerate((alike, ())):
-        job, study = toy_job(tmp_path / str(number), attributions=attributions)
-        with pytest.raises(JobError, match="differ in name"):
-            validate.score_all(job, study, recording([]), options)
+@pytest.mark.parametrize("attributions", [(TRAK, TRAK), ()])
+def test_an_attribution_that_is_there_twice_is_refused(
+    tmp_path: Path, options: ExecuteOptions, attributions: tuple[Attribution, ...]
+) -> None:
+    job, study = toy_job(tmp_path, attributions=attributions)
+    with pytest.raises(JobError, match="each once"):
+        validate.score_all(job, study, recording([]), options)
+
+
+def test_attributions_that_differ_in_anything_are_told_apart(tmp_path: Path, options: ExecuteOptions) -> None:
+    job, study = toy_job(tmp_path, attributions=(TRAK, TRAK.model_copy(update={"damping": 0.1})))
+    names = list(validate.score_all(job, study, recording([]), options))
+    assert names[:2] == ["trak-random-4 output=log_odds", "trak-random-4 damping=0.1 output=log_odds"]
 
 
 def test_scores_that_are_no_numbers_are_refused_and_not_kept(tmp_path: Path, options: ExecuteOptions) -> None:
     job, study = toy_job(tmp_path)
-    with pytest.raises(JobError, match=r"trak-random-4 of validate-.* are no numbers"):
+    with pytest.raises(JobError, match=r"trak-random-4 output=log_odds of validate-.* are no numbers"):
         validate.score_all(job, study, lambda *_: np.full((4, 41), np.nan), options)
     assert not job.work.exists()
 
@@ -348,19 +355,14 @@ def test_inputs_that_cannot_be_used_are_errors_that_name_the_file(tmp_path: Path
         validate.read_study(job, study.spec)
     (job.inputs / "targets.parquet").unlink()
     with pytest.raises(JobError, match=r"targets\.parquet is missing"):
-        validate.validate(job, options, SILENT, recording([]))
-
-
-def test_only_validation_jobs_are_run(finetune_job: Plan, options: ExecuteOptions, tmp_path: Path) -> None:
-    with pytest.raises(JobError, match="is a finetune job, not validation"):
-        validate.validate(finetune_job(tmp_path), options, SILENT, recording([]))
+        validate.validate(job, study.spec, options, SILENT, recording([]))
 
 
 @pytest.fixture(scope="module")
 def finetuned(finetune_job: Plan, options: ExecuteOptions, tmp_path_factory: pytest.TempPathFactory) -> JobDirectory:
     """A run of one epoch. Tests do not change it."""
     job = finetune_job(tmp_path_factory.mktemp("finetuned"), epochs=1)
-    finetune.run(job, options)
+    run_job(job, options)
     return job
 
 
@@ -369,14 +371,12 @@ def validate_job(finetuned: JobDirectory, probe_frame: pl.DataFrame) -> Plan:
     """Plans two halves and one removal of :func:`finetuned`."""
 
     def plan(folder: Path) -> JobDirectory:
-        training = finetuned.spec()
-        assert isinstance(training, FinetuneSpec)
+        training = spec_of(finetuned, FinetuneSpec)
         last = files.resolve(str(finetuned.checkpoints / "epoch-1"))
         spec = toy_spec(halves=2, other_seed_halves=1, removal_targets=1, removal_k=(4,), attributions=(TRAK,))
         spec = spec.model_copy(update={"model": last, "training": training, "checkpoints": (last,)})
-        start = finetuned.read_json("provenance.json")["model_path"]
-        paths = {last.name: last.path, training.model.name: start}
-        job = JobDirectory.create(folder, spec, {"model_path": last.path, "model_paths": paths})
+        paths = {last.name: last.path, **finetuned.read_json("provenance.json")["model_paths"]}
+        job = JobDirectory.create(folder, spec, {"model_paths": paths})
         targets = probe_frame[[0, 14, 3, 20]].with_columns(
             target=pl.int_range(4, dtype=pl.Int32), answer=pl.Series([1, 2, 1, 2]), moved=pl.Series([1, 1, -1, -1])
         )
@@ -391,7 +391,7 @@ def validate_job(finetuned: JobDirectory, probe_frame: pl.DataFrame) -> Plan:
 def unbroken(validate_job: Plan, options: ExecuteOptions, tmp_path_factory: pytest.TempPathFactory) -> JobDirectory:
     """A validation without incident. Tests do not change it."""
     job = validate_job(tmp_path_factory.mktemp("unbroken"))
-    validate.validate(job, options, SILENT, recording([]))
+    validate.validate(job, spec_of(job, ValidateSpec), options, SILENT, recording([]))
     return job
 
 
@@ -403,6 +403,7 @@ def test_a_broken_off_job_goes_on_with_the_next_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     broken = validate_job(tmp_path)
+    spec = spec_of(broken, ValidateSpec)
     calls: list[tuple[Any, ...]] = []
     retrain, trained = retraining.Retrainer.__call__, []
 
@@ -414,9 +415,9 @@ def test_a_broken_off_job_goes_on_with_the_next_model(
 
     monkeypatch.setattr(retraining.Retrainer, "__call__", breaks_at_the_fourth)
     with pytest.raises(KeyboardInterrupt):
-        validate.validate(broken, options, SILENT, recording(calls))
+        validate.validate(broken, spec, options, SILENT, recording(calls))
     assert not broken.outputs.exists()
-    validate.validate(broken, options, SILENT, recording(calls))
+    validate.validate(broken, spec, options, SILENT, recording(calls))
     random = [f"removal-random-{draw}-4" for draw in range(3)]
     removals = ["removal-0-positive-4", "removal-0-negative-4", *random]
     assert trained == ["full", "same-0", "same-1", "other-0", "other-0", *removals]
@@ -440,8 +441,8 @@ def test_real_models_are_compared_with_the_runs_last_checkpoint(
     assert answers.height == 9 * 4
     full = answers.filter(pl.col("id") == "full")
     np.testing.assert_array_equal(full.select("mean_first", "mean_second").to_numpy(), means)
-    reproduced = next(event for event in unbroken.events() if event["event"] == "reproduced")
-    assert reproduced["largest_difference_of_margins"] == 0
+    (reproduced,) = unbroken.logged(Reproduced)
+    assert reproduced.largest_difference_of_margins == 0
     halved = answers.filter((pl.col("id") == "same-0") | (pl.col("id") == "other-0"))
     assert halved["margin"].n_unique() == 8
     found = pl.read_parquet(unbroken.outputs / "validation.parquet")
@@ -468,6 +469,6 @@ def test_targets_that_cannot_be_asked_stop_the_job_before_scores_are_made(
         intact = pl.read_parquet(path)
         intact.with_columns(**damage).write_parquet(path)
         with pytest.raises(MlvError):
-            validate.validate(job, options, SILENT, recording(calls))
+            validate.validate(job, spec_of(job, ValidateSpec), options, SILENT, recording(calls))
         intact.write_parquet(path)
     assert not calls

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from workers import run_job
 
-from mlv.compute.jobs import finetune
 from mlv.compute.machine.options import ExecuteOptions, Silent
 from mlv.compute.machine.stopping import Stoppable, StoppedError, stop_on_signals
 from mlv.compute.running import execute
 from mlv.compute.training import trainer
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Continued, Stopped
 
 Plan = Callable[..., JobDirectory]
 
@@ -47,7 +48,7 @@ def _records_twice_an_epoch() -> object:
 def unbroken(finetune_job: Plan, options: ExecuteOptions, tmp_path_factory: pytest.TempPathFactory) -> JobDirectory:
     """A run of three epochs without incident."""
     job = finetune_job(tmp_path_factory.mktemp("unbroken"))
-    finetune.run(job, options)
+    run_job(job, options)
     return job
 
 
@@ -63,11 +64,11 @@ def test_training_saves_where_the_loss_is_recorded_and_ends_as_if_nothing_had_be
 ) -> None:
     job = finetune_job(tmp_path / "stopped")
     with pytest.raises(StoppedError):
-        finetune.run(job, options, StopsAfter(told))
+        run_job(job, options, StopsAfter(told))
     assert [path.name for path in job.work.iterdir()] == [f"state-{saved}"]
     assert len(list(job.checkpoints.glob("epoch-*"))) == saved // STEPS
-    finetune.run(job, options)
-    assert [event["step"] for event in job.events() if event["event"] == "continued"] == [saved]
+    run_job(job, options)
+    assert [event.step for event in job.logged(Continued)] == [saved]
     assert _found(job) == _found(unbroken)
 
 
@@ -77,8 +78,8 @@ def test_training_that_is_told_to_stop_again_and_again_ends_all_the_same(
     job = finetune_job(tmp_path / "stopped")
     for _ in range(EPOCHS * STEPS // RECORDED - 1):
         with pytest.raises(StoppedError):
-            finetune.run(job, options, StopsAfter(1))
-    finetune.run(job, options, StopsAfter(1))
+            run_job(job, options, StopsAfter(1))
+    run_job(job, options, StopsAfter(1))
     assert _found(job) == _found(unbroken)
 
 
@@ -106,8 +107,7 @@ def test_a_process_that_gets_a_signal_leaves_a_job_that_nobody_runs_and_that_goe
     assert told.returncode == -signal.SIGINT or b"StoppedError: stopped by SIGUSR1" in told.stderr
     assert job.state() == "running"
     assert not execute.is_running(job)
-    assert job.events()[-1]["event"] == "stopped"
-    assert job.events()[-1]["reason"] == "stopped by SIGUSR1"
+    assert job.events()[-1].event == Stopped(reason="stopped by SIGUSR1")
     for one in (job, other):
         execute.execute(one.path, options)
     assert (job.outputs / "probe_logits.parquet").read_bytes() == (other.outputs / "probe_logits.parquet").read_bytes()

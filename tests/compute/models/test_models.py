@@ -202,7 +202,7 @@ def test_a_model_without_a_tokenizer_is_refused_and_none_is_made_up(official_mt5
     folder = Path(shutil.copytree(official_mt5, tmp_path / "model"))
     reference = files.resolve(str(folder))
     spec = ProbeSpec(model=reference, collection="", probe_set="", languages=(), inputs_digest="")
-    job = JobDirectory.create(tmp_path, spec, {"model_path": str(folder)})
+    job = JobDirectory.create(tmp_path, spec, {"model_paths": {reference.name: str(folder)}})
     (folder / "tokenizer.json").unlink()
     attempts: tuple[Callable[[], object], ...] = (
         lambda: files.resolve(str(folder)),
@@ -248,6 +248,15 @@ def test_a_model_in_the_hubs_cache_is_found_without_network(official_mt5: Path, 
         files.resolve("someone/tiny-mt5", "other-branch")
 
 
+def test_a_pickle_on_the_hub_is_to_be_converted_by_its_name_and_revision(official_mt5: Path, hub: Path) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    snapshot = shutil.copytree(official_mt5, hub / "models--someone--tiny-mt5" / "snapshots" / commit)
+    (snapshot / "model.safetensors").unlink()
+    with pytest.raises(DataError, match="are pickles") as caught:
+        files.resolve("someone/tiny-mt5", commit)
+    assert caught.value.hint.endswith(f": mlv compute convert someone/tiny-mt5@{commit}")
+
+
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache of the hub, which cannot be reached."""
@@ -289,11 +298,11 @@ def test_a_job_finds_its_model_only_with_the_content_it_was_planned_with(
 ) -> None:
     job = finetune_job(tmp_path)
     assert files.locate(job, reference) == official_mt5
-    job.update_provenance(model_path=str(tmp_path / "gone"))
+    job.update_provenance(model_paths={reference.name: str(tmp_path / "gone")})
     with pytest.raises(NotFoundError, match="gone"):
         files.locate(job, reference)
     changed = shutil.copytree(official_mt5, tmp_path / "changed")
     (changed / "config.json").write_text("{}")
-    job.update_provenance(model_path=str(changed))
+    job.update_provenance(model_paths={reference.name: str(changed)})
     with pytest.raises(JobError, match="content has changed"):
         files.locate(job, reference)

@@ -11,13 +11,18 @@ from typing import Any
 
 import polars as pl
 import pytest
+from example_specs import EXAMPLES
 
 from mlv.compute.jobs import probe
-from mlv.compute.machine.options import ExecuteOptions, Silent
+from mlv.compute.machine.options import ExecuteOptions, Progress, Silent
 from mlv.compute.models import loading, scoring
 from mlv.compute.running import execute
 from mlv.schema.errors import DataError, JobError
+from mlv.schema.files import write_json
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Failed, Finished, LanguageProbed, Resumed, Started
+from mlv.schema.jobs.kinds import KINDS
+from mlv.schema.jobs.spec import Spec
 
 Plan = Callable[..., JobDirectory]
 
@@ -46,11 +51,11 @@ def test_every_kind_of_job_runs_to_its_end_and_not_again(
     job: JobDirectory = request.getfixturevalue(kind)(tmp_path)
     progress = Counting()
     assert execute.execute(job.path, options, progress)
-    assert job.state() == "done"
+    assert job.state() == "finished"
     assert progress.done == progress.total > 0
     assert not job.work.exists()
-    events = [event["event"] for event in job.events()]
-    assert (events[0], events[-1]) == ("started", "finished")
+    events = [happened.event for happened in job.events()]
+    assert (events[0], events[-1]) == (Started(), Finished())
     provenance = job.read_json("provenance.json")
     assert provenance["started_at"] <= provenance["finished_at"]
     assert provenance["environment"]["hardware"]["device"] == "cpu"
@@ -58,6 +63,40 @@ def test_every_kind_of_job_runs_to_its_end_and_not_again(
     before = sorted(path.stat().st_mtime_ns for path in job.path.rglob("*"))
     assert not execute.execute(job.path, options)
     assert sorted(path.stat().st_mtime_ns for path in job.path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_job_is_run_by_the_worker_of_its_kind_until_all_its_outputs_are_there(
+    kind: str, options: ExecuteOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed_on: list[tuple[Path, Spec, ExecuteOptions]] = []
+
+    def run(job: JobDirectory, spec: Spec, options: ExecuteOptions, progress: Progress) -> None:
+        handed_on.append((job.path, spec, options))
+        job.outputs.mkdir(exist_ok=True)
+        for name in spec.OUTPUTS:
+            (job.outputs / name).touch()
+
+    for name in KINDS:
+        worker = run if name == kind else failing(AssertionError(f"{name} was run"))
+        monkeypatch.setattr(f"mlv.compute.jobs.{name}.run", worker)
+    job = JobDirectory.create(tmp_path, EXAMPLES[kind], {})
+    assert execute.execute(job.path, options)
+    assert handed_on == [(job.path, job.spec(), options)]
+    assert type(handed_on[0][1]) is KINDS[kind]
+    assert not execute.execute(job.path, options)
+    for name in KINDS[kind].OUTPUTS:
+        (job.outputs / name).unlink()
+        assert execute.execute(job.path, options)
+        assert not execute.execute(job.path, options)
+    assert len(handed_on) == 1 + len(KINDS[kind].OUTPUTS)
+
+
+def test_a_job_of_no_known_kind_is_refused(options: ExecuteOptions, tmp_path: Path) -> None:
+    write_json(tmp_path / "job.json", {"kind": "project", "inputs_digest": "i"})
+    with pytest.raises(JobError, match="there is no kind of job 'project'"):
+        execute.execute(tmp_path, options)
+    assert [path.name for path in tmp_path.iterdir()] == ["job.json"]
 
 
 def failing(error: BaseException) -> Callable[..., Any]:
@@ -97,12 +136,8 @@ def test_failures_of_the_machine_are_explained_and_leave_the_job_resumable(
     assert job.state() == "failed"
     assert words in job.read_json("status.json")["reason"]
     assert execute.execute(job.path, options)
-    assert [event["event"] for event in job.events() if event["event"] != "language"] == [
-        "started",
-        "failed",
-        "resumed",
-        "finished",
-    ]
+    kinds = [type(happened.event) for happened in job.events()]
+    assert [kind for kind in kinds if kind is not LanguageProbed] == [Started, Failed, Resumed, Finished]
     assert pl.read_parquet(job.outputs / "probe_logits.parquet").height == 52
 
 
@@ -199,7 +234,7 @@ def test_a_job_that_another_process_runs_is_left_alone(
 
 
 @pytest.mark.parametrize("kind", ["pretrain_job", "finetune_job", "probe_job"])
-def test_a_done_job_whose_outputs_are_gone_runs_again_to_the_same_end(
+def test_a_finished_job_whose_outputs_are_gone_runs_again_to_the_same_end(
     kind: str, request: pytest.FixtureRequest, options: ExecuteOptions, tmp_path: Path
 ) -> None:
     job: JobDirectory = request.getfixturevalue(kind)(tmp_path)

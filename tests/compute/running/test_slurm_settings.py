@@ -6,6 +6,7 @@ import pytest
 
 from mlv.compute.running.slurm_settings import read_settings
 from mlv.schema.errors import DataError
+from mlv.schema.jobs.kinds import KINDS
 
 FILE = """
 partition = "gpu"
@@ -33,6 +34,12 @@ def test_kinds_have_what_is_common_and_what_is_their_own(tmp_path: Path) -> None
     assert settings.queued == 50
     # a job of another kind is given what is common
     assert settings.of("pretrain") == asked
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_may_have_its_own(tmp_path: Path, kind: str) -> None:
+    settings = read_settings(tmp_path / "none", [f"{kind}.cpus=7"])
+    assert {other: settings.of(other).cpus for other in KINDS} == {**dict.fromkeys(KINDS, 2), kind: 7}
 
 
 def test_a_file_that_is_not_there_says_nothing(tmp_path: Path) -> None:
@@ -79,7 +86,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         ("setup=a\nb", "setup #1: String should match"),
         ("partition=a b", "partition: String should match"),
         ("sbatch=wide", "sbatch: "),
-        ("probe=5", "probe: "),
+        ("probe=5", "- probe: should be a valid dictionary, not 5"),
         ("time=2", "warning: 120 s before the end is before the start"),
     ],
 )

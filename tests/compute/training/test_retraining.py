@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from workers import corrupted_examples, run_job, spec_of
 
-from mlv.compute.jobs import finetune
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions
 from mlv.compute.models import loading, scoring
@@ -20,18 +20,12 @@ from mlv.compute.training.retraining import Retrainer, Retraining
 from mlv.compute.training.streams import FloatArray
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Retrained
 from mlv.schema.jobs.finetune import FinetuneSpec
 
 Plan = Callable[..., JobDirectory]
 EXAMPLES = 23
 """Training examples of the planned runs."""
-
-
-def spec_of(job: JobDirectory) -> FinetuneSpec:
-    """The specification of a run."""
-    spec = job.spec()
-    assert isinstance(spec, FinetuneSpec)
-    return spec
 
 
 def without(*left_out: int) -> BoolArray:
@@ -44,7 +38,7 @@ def trained_again(job: JobDirectory, model: Path, kept: BoolArray, **settings: A
     """``model`` trained as the run of ``job``, or one of other settings, on the examples that are kept."""
     runtime.prepare("cpu", 1, 0)
     loaded = loading.load(model, SPAN)
-    spec = spec_of(job).model_copy(update=settings)
+    spec = spec_of(job, FinetuneSpec).model_copy(update=settings)
     splits = spans.read_splits(job, spec, loaded.tokenizer)
     spans.retrain(job, spec, loaded, splits, kept, SILENT, "retraining")
     return loaded
@@ -62,7 +56,7 @@ def assert_same_weights(one: loading.LoadedModel, other: loading.LoadedModel) ->
 def finetuned(finetune_job: Plan, options: ExecuteOptions, tmp_path_factory: pytest.TempPathFactory) -> JobDirectory:
     """A run of three epochs with dropout. Tests do not change it."""
     job = finetune_job(tmp_path_factory.mktemp("finetuned"))
-    finetune.run(job, options)
+    run_job(job, options)
     return job
 
 
@@ -89,7 +83,7 @@ def test_all_examples_give_the_weights_of_a_run_without_development(
     path = job.inputs / "examples.parquet"
     pl.read_parquet(path).filter(pl.col("split") == "train").write_parquet(path)
     again = trained_again(job, official_mt5, without())
-    finetune.run(job, options)
+    run_job(job, options)
     assert_same_weights(again, loading.load(job.checkpoints / "epoch-2", SPAN))
 
 
@@ -127,7 +121,7 @@ def test_a_part_is_fed_as_the_run_fed_it_with_a_schedule_of_fewer_steps(
     trained_again(planned, official_mt5, without(*left_out))
     expected = []
     for epoch in (1, 2, 3):
-        rebuilt = [tuple(row.tolist() for row in pair) for pair in spans.corrupted_examples(planned, epoch)]
+        rebuilt = [tuple(row.tolist() for row in pair) for pair in corrupted_examples(planned, epoch)]
         order = [index for index in spans.epoch_order(1, epoch, EXAMPLES) if index not in left_out]
         # 18 examples in batches of 4
         expected += [[rebuilt[index] for index in order[start : start + 4]] for start in range(0, 18, 4)]
@@ -170,8 +164,9 @@ def test_a_retrained_model_answers_as_its_checkpoint_does_and_the_start_stays(
 ) -> None:
     start = loading.load(official_mt5, SPAN)
     probes = retraining.tokenise_targets(probe_frame, start.tokenizer)
-    splits = spans.read_splits(planned, spec_of(planned), start.tokenizer)
-    retrain = Retrainer(planned, spec_of(planned), start, splits, probes, options, SILENT)
+    spec = spec_of(planned, FinetuneSpec)
+    splits = spans.read_splits(planned, spec, start.tokenizer)
+    retrain = Retrainer(planned, spec, start, splits, probes, options, SILENT)
     answers = retrain(Retraining("full", "full", 1, without()), "")
     scores = scoring.score(loading.load(finetuned.checkpoints / "epoch-3", SPAN), probes, options.batch_tokens)
     expected = [row["logprob_sum"] / row["tokens"] for row in scores.iter_rows(named=True)]
@@ -203,8 +198,7 @@ def test_answers_are_written_once_a_model_and_finished_ones_are_not_trained_agai
         ("b", "removal", 2, 1, "2", "ko", -4.0, -4.0, 0.0, 0.5),
     ]
     assert_frame_equal(answers, pl.DataFrame(expected, schema=retraining.ANSWERS, orient="row"))
-    logged = [(event["id"], event["left_out"]) for event in planned.events() if event["event"] == "retraining"]
-    assert logged == [("a", 2), ("b", 1)]
+    assert [(event.id, event.left_out) for event in planned.logged(Retrained)] == [("a", 2), ("b", 1)]
 
 
 def test_targets_that_cannot_be_asked_are_all_named(tokenizer: Any) -> None:

@@ -12,12 +12,13 @@ from finished_jobs import MODEL, finetuned, probed
 from fuzzing import damaged, examples, outcome
 from hypothesis import given
 from hypothesis import strategies as st
+from planned import Jobs, plan_probe
 
 from mlv.compute.running.execute import execute
 from mlv.ingest.jobs.committing import Committed, commit_job
-from mlv.ingest.jobs.planning import Jobs, plan_probe
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import Finished, Started
 from mlv.schema.jobs.parquet import read_parquet
 from mlv.schema.store.opening import connect
 
@@ -28,8 +29,8 @@ def finished(study_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("finished")
     store = Path(shutil.copyfile(study_store, folder / "store.duckdb"))
     with connect(store) as connection:
-        finetuned(connection, Jobs(folder / "jobs", {}))
-        probed(plan_probe(connection, Jobs(folder / "jobs", {}), MODEL, probe_set="demo-all", languages=["ko"]))
+        finetuned(connection, Jobs(folder / "jobs"))
+        probed(plan_probe(connection, Jobs(folder / "jobs"), MODEL, probe_set="demo-all", languages=["ko"]))
     return folder
 
 
@@ -221,7 +222,7 @@ def test_an_event_that_a_kill_cut_off_within_a_letter_is_left_out(place: Path) -
     job = _job(place, "finetune")
     with (job.path / "log.jsonl").open("ab") as log:
         log.write('{"at": "2026-01-01T00:00:00", "event": "é'.encode()[:-1])
-    assert [event["event"] for event in job.events()] == ["started", "finished"]
+    assert [happened.event for happened in job.events()] == [Started(), Finished()]
     assert _commit(place, job).rows["run_event"] == 2
 
 

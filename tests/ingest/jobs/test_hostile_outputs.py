@@ -9,25 +9,23 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
-from finished_jobs import FARSI, finetuned, probed, write
+from finished_jobs import FARSI, MODEL, finetuned, probed, write
 from fuzzing import damaged, examples, outcome
 from hypothesis import given
 from hypothesis import strategies as st
+from planned import Jobs, plan_influence, plan_pca, plan_probe, plan_validation
 from played_study import play
 from traced_study import add_runs
 
 from mlv.compute.machine.options import ExecuteOptions
 from mlv.compute.running.execute import execute
 from mlv.ingest.jobs.committing import commit_job
-from mlv.ingest.jobs.pca import ModelProfiles, plan_projection
-from mlv.ingest.jobs.planning import Jobs, plan_probe
-from mlv.ingest.jobs.tracing import InfluenceRequest, ValidationRequest, plan_influence, plan_validation
 from mlv.ingest.upkeep.check import violations
 from mlv.ingest.upkeep.fingerprint import fingerprints
 from mlv.schema.errors import JobError
 from mlv.schema.files import write_json
 from mlv.schema.jobs.directory import JobDirectory
-from mlv.schema.jobs.parquet import FREE_VALUES, read_parquet, refuse_bomb
+from mlv.schema.jobs.parquet import FREE_VALUES, check_decompressed_size, read_parquet
 from mlv.schema.jobs.spec import ModelRef
 from mlv.schema.store.opening import connect
 
@@ -36,9 +34,9 @@ TABLES = {
     "probe": ("probe_logits",),
     "influence": ("targets", "rankings", "summaries"),
     "validate": ("validation",),
-    "project": ("points",),
+    "pca": ("points",),
 }
-JSON_FILES = (("probe", "model.json"), ("influence", "run.json"), ("validate", "run.json"), ("project", "run.json"))
+JSON_FILES = (("probe", "model.json"), ("influence", "run.json"), ("validate", "run.json"), ("pca", "run.json"))
 FILES = (*((kind, f"{name}.parquet") for kind, names in TABLES.items() for name in names), *JSON_FILES)
 
 VALIDATED = pl.DataFrame(
@@ -59,20 +57,18 @@ VALIDATED = pl.DataFrame(
 
 def _finish_jobs(store: Path, connection: duckdb.DuckDBPyConnection, traced: str) -> None:
     """A job of each kind that is done and not committed; that of ``probe`` is of a model that is new to the store."""
-    jobs = Jobs(store.parent / "jobs", {})
+    jobs = Jobs(store.parent / "jobs")
     start = store.parent / "nano"
     start.mkdir()
-    JobDirectory(jobs.folder / traced).update_provenance(model_path=str(start))
+    JobDirectory(jobs.folder / traced).update_provenance(model_paths={MODEL.name: str(start)})
     finetuned(connection, jobs, FARSI, seed=3)
     stranger = ModelRef(name="stranger", digest="digest-9", path=str(start))
     probed(plan_probe(connection, jobs, stranger, probe_set="demo-all", languages=["ko"]))
-    play(plan_influence(connection, jobs, store, InfluenceRequest(traced, languages=["fa", "ko"], top_k=4)))
-    validation = write(
-        plan_validation(connection, jobs, store, ValidationRequest(traced, languages=["fa"])), validation=VALIDATED
-    )
+    play(plan_influence(connection, jobs, traced, languages=["fa", "ko"], top_k=4))
+    validation = write(plan_validation(connection, jobs, traced, languages=["fa"]), validation=VALIDATED)
     (validation.outputs / "run.json").write_text('{"examples": 32}')
-    projection = plan_projection(connection, jobs, ModelProfiles(languages=("fa", "ko")), None)
-    execute(projection.path, ExecuteOptions("cpu", 1))
+    plane = plan_pca(connection, jobs, languages=("fa", "ko"))
+    execute(plane.path, ExecuteOptions("cpu", 1))
 
 
 class Place:
@@ -361,4 +357,4 @@ def test_large_tables_are_no_bombs(tmp_path: Path) -> None:
     frame = pl.select(target=row // 100, rank=row % 100, position=row * 7919 % 10_007, score=row * 0.1, epoch=1)
     frame.write_parquet(tmp_path / "a.parquet", compression="zstd")
     assert frame.width * frame.height > FREE_VALUES
-    refuse_bomb(tmp_path / "a.parquet")
+    check_decompressed_size(tmp_path / "a.parquet")

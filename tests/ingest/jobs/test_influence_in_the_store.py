@@ -15,24 +15,27 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import polars as pl
 import pytest
 from finished_jobs import MODEL, dump, finetuned, probed, write
+from planned import Jobs, plan_probe
 
+from mlv.compute.jobs import validate
 from mlv.ingest.jobs.committing import Committed, commit_job
-from mlv.ingest.jobs.planning import Jobs, Training, plan_probe
 from mlv.ingest.rules.rulebook import evaluate
 from mlv.ingest.upkeep.check import store_rules, violations
 from mlv.ingest.upkeep.deletion import delete_run, dependants
 from mlv.schema.derived.ranking_sums import parts
 from mlv.schema.errors import DataError, JobError
+from mlv.schema.jobs.attribution import Attribution, Gradients
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import job_name
-from mlv.schema.jobs.influence import Attribution, Gradients, InfluenceSpec
-from mlv.schema.jobs.kinds import JobSpec
+from mlv.schema.jobs.influence import InfluenceSpec
 from mlv.schema.jobs.spec import ModelRef
-from mlv.schema.jobs.validate import ValidationSpec
+from mlv.schema.jobs.tracing import TracingSpec
+from mlv.schema.jobs.validate import ValidateSpec
 from mlv.schema.store.opening import connect
 
 Frames = dict[str, pl.DataFrame]
@@ -53,9 +56,9 @@ def template(study_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """A folder with a store and its jobs: the traced run, the probing of its base and of its last checkpoint."""
     folder = tmp_path_factory.mktemp("traced")
     store = Path(shutil.copyfile(study_store, folder / "store.duckdb"))
-    jobs = Jobs(folder / "jobs", {})
+    jobs = Jobs(folder / "jobs")
     with connect(store, read_only=False) as connection:
-        traced = finetuned(connection, jobs, Training("lines", ("fa", "ko"), 40, {}))
+        traced = finetuned(connection, jobs, ("fa", "ko"))
         commit_job(connection, traced, store)
         base = plan_probe(connection, jobs, MODEL, probe_set="demo-all")
         commit_job(connection, probed(base), store)
@@ -101,7 +104,9 @@ class Study:
             "validation": pl.DataFrame(VALIDATION, VALIDATION_SCHEMA, orient="row"),
         }
 
-    def job(self, frames: Frames | None = None, *, kind: type[JobSpec] = InfluenceSpec, **changes: Any) -> JobDirectory:
+    def job(
+        self, frames: Frames | None = None, *, kind: type[TracingSpec] = InfluenceSpec, **changes: Any
+    ) -> JobDirectory:
         """A finished influence or validation job on the traced run."""
         last = _last(self.traced.path.name)
         fields = {
@@ -217,8 +222,15 @@ def test_an_influence_run_tells_what_it_traced_and_how(study: Study) -> None:
             *("nano", "lines", "fa,ko", "multilingual", 40, 1),
         )
     ]
-    assert study.rows("SELECT settings FROM v_influence_run") == study.rows(
-        "SELECT settings FROM v_checkpoint WHERE is_final AND run IS NOT NULL"
+    [(settings, attribution, tracing)] = study.rows("SELECT settings, attribution, tracing FROM v_influence_run")
+    assert study.rows("SELECT settings FROM v_checkpoint WHERE is_final AND run IS NOT NULL") == [(settings,)]
+    assert settings == (
+        "epochs=2 batch_size=8 learning_rate=0.00005 max_tokens=256 precision=fp32 noise_density=0.15 "
+        "mean_span_length=3.0 development_share=0.2"
+    )
+    assert attribution == "trak-principal-16"
+    assert tracing == (
+        "checkpoints=epoch-1,epoch-2 collection=demo probe_set=demo-all quantity=answer selection=shifted top_k=3"
     )
     assert violations(study.connection) == []
 
@@ -323,7 +335,7 @@ def test_summaries_are_means_and_standard_deviations(study: Study) -> None:
 
 
 def test_a_validation_run_compares_attributions(study: Study) -> None:
-    done = study.commit(study.job(kind=ValidationSpec))
+    done = study.commit(study.job(kind=ValidateSpec))
     assert done.rows == {"run_event": 2, "influence_run": 1, "influence_validation": 4}
     assert study.rows(
         "SELECT kind, method, quantity, checkpoints, examples, top_k, ft_languages FROM v_influence_run"
@@ -335,8 +347,26 @@ def test_a_validation_run_compares_attributions(study: Study) -> None:
     assert violations(study.connection) == []
 
 
-@pytest.mark.parametrize("kind", [InfluenceSpec, ValidationSpec])
-def test_committing_twice_changes_nothing(study: Study, kind: type[JobSpec]) -> None:
+def test_a_checkpoint_can_be_asked_after_a_validation_that_left_removals_out(study: Study) -> None:
+    """A run of 32 examples has none left without the 250 most influential ones, as the worker's log says."""
+    job = study.job(
+        kind=ValidateSpec, halves=0, other_seed_halves=0, removal_targets=1, removal_k=(250,), inputs_digest="few"
+    )
+    spec = job.spec()
+    assert isinstance(spec, ValidateSpec)
+    targets = pl.DataFrame({"target": 0, "language": "fa", "question": "1", "answer": 1, "moved": 1})
+    examples = pl.DataFrame({"position": study.train}).with_columns(text=pl.lit(""))
+    scores = {"trak-exact": np.zeros((1, examples.height))}
+    validate.measure(job, validate.Study(spec, targets, examples), scores, lambda *_: np.zeros((1, 2)))
+    study.commit(job)
+    jobs = Jobs(study.folder / "jobs")
+    asked = plan_probe(study.connection, jobs, _last(study.traced.path.name), probe_set="demo-all", languages=["hi"])
+    assert asked is not None
+    assert study.rows("SELECT detail FROM run_event WHERE event LIKE 'skipped%'") == [('{"k": 250, "examples": 32}',)]
+
+
+@pytest.mark.parametrize("kind", [InfluenceSpec, ValidateSpec])
+def test_committing_twice_changes_nothing(study: Study, kind: type[TracingSpec]) -> None:
     job = study.job(kind=kind)
     first = study.commit(job)
     before = dump(study.connection)
@@ -484,7 +514,7 @@ ATTRIBUTED = (pl.col("test") == "removal") & (pl.col("scores") != "random")
 def test_validations_that_cannot_be_true_leave_the_store_as_it_was(study: Study, spoil: Spoil, message: str) -> None:
     frames = study.frames()
     frames["validation"] = spoil(frames)
-    job = study.job(frames, kind=ValidationSpec)
+    job = study.job(frames, kind=ValidateSpec)
     before = dump(study.connection)
     with pytest.raises(JobError, match=message):
         study.commit(job)
@@ -502,9 +532,11 @@ def test_all_that_contradicts_is_told_at_once_with_the_way_on(study: Study) -> N
     assert caught.value.hint == f"Delete {job.outputs}, then: mlv runs resume {job.path.name}"
 
 
-@pytest.mark.parametrize("kind", [InfluenceSpec, ValidationSpec])
+@pytest.mark.parametrize("kind", [InfluenceSpec, ValidateSpec])
 @pytest.mark.parametrize("examples", [31, 33, None])
-def test_a_job_scores_the_examples_of_the_traced_run(study: Study, kind: type[JobSpec], examples: int | None) -> None:
+def test_a_job_scores_the_examples_of_the_traced_run(
+    study: Study, kind: type[TracingSpec], examples: int | None
+) -> None:
     job = study.job(kind=kind)
     (job.outputs / "run.json").write_text(json.dumps({"examples": examples} if examples else {}))
     with pytest.raises(JobError, match="1 influence runs that scored other training examples"):
@@ -515,11 +547,11 @@ def test_a_job_scores_the_examples_of_the_traced_run(study: Study, kind: type[Jo
     ("kind", "name"),
     [
         *((InfluenceSpec, f"{name}.parquet") for name in ("targets", "rankings", "summaries")),
-        (ValidationSpec, "validation.parquet"),
+        (ValidateSpec, "validation.parquet"),
         (InfluenceSpec, "run.json"),
     ],
 )
-def test_an_output_that_is_missing_is_named(study: Study, kind: type[JobSpec], name: str) -> None:
+def test_an_output_that_is_missing_is_named(study: Study, kind: type[TracingSpec], name: str) -> None:
     job = study.job(kind=kind)
     (job.outputs / name).unlink()
     before = dump(study.connection)
@@ -547,7 +579,7 @@ def test_a_checkpoint_of_another_run_is_not_traced(study: Study) -> None:
 
 def test_a_traced_run_is_deleted_after_those_that_trace_it(study: Study) -> None:
     kept = study.commit(study.job(inputs_digest="kept"))
-    traces = [study.commit(study.job()).run, study.commit(study.job(kind=ValidationSpec)).run]
+    traces = [study.commit(study.job()).run, study.commit(study.job(kind=ValidateSpec)).run]
     traced = study.traced.path.name
     [(traced_id,)] = study.rows(f"SELECT run_id FROM run WHERE name = '{traced}'")
     assert dependants(study.connection, traced_id)[1:] == [kept.run, *traces]
@@ -568,7 +600,7 @@ def test_a_traced_run_is_deleted_after_those_that_trace_it(study: Study) -> None
 
 
 def test_a_run_that_is_being_deleted_is_not_shown(study: Study) -> None:
-    runs = [study.commit(study.job(kind=kind)).run for kind in (InfluenceSpec, ValidationSpec)]
+    runs = [study.commit(study.job(kind=kind)).run for kind in (InfluenceSpec, ValidateSpec)]
     views = [f"v_{table}" for table in TABLES if table not in BY_KEY] + ["v_influence"]
     assert all(study.rows(f"FROM {view}") for view in views)
     for name in runs:
@@ -612,7 +644,7 @@ def test_a_run_that_is_being_deleted_is_not_shown(study: Study) -> None:
     ],
 )
 def test_what_must_not_be_is_found(study: Study, statement: str, message: str) -> None:
-    for kind in (InfluenceSpec, ValidationSpec):
+    for kind in (InfluenceSpec, ValidateSpec):
         study.commit(study.job(kind=kind))
     study.connection.execute(statement)
     found = violations(study.connection)

@@ -8,15 +8,17 @@ import duckdb
 import polars as pl
 import pytest
 from finished_jobs import FARSI, MODEL, dump, finetuned, probed
+from planned import Jobs, plan_finetune, plan_pretrain, plan_probe
 
 from mlv.ingest.jobs.committing import commit_job
-from mlv.ingest.jobs.lookup import canonical_name, find_model, find_run
-from mlv.ingest.jobs.planning import Jobs, Training, default_probe_set, plan_finetune, plan_pretrain, plan_probe
+from mlv.ingest.jobs.lookup import canonical_name, check_folder, find_model, find_run
+from mlv.ingest.jobs.probe import widest_probe_set
 from mlv.ingest.upkeep.check import violations
 from mlv.ingest.upkeep.deletion import delete_run, dependants
 from mlv.schema.derived.resampling import draw_resamples
 from mlv.schema.errors import DataError, JobError, NotFoundError, StoreError, UsageError
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import SkippedProbe, SkippedProbes
 from mlv.schema.jobs.spec import ModelRef
 
 
@@ -32,11 +34,11 @@ def test_a_monolingual_run_gets_consecutive_sentences_split_80_to_20(
     assert examples["position"].to_list() == list(range(20))
     assert examples["segment_position"].to_list() == list(range(20))
     assert examples["split"].value_counts(sort=True).rows() == [("train", 16), ("development", 4)]
-    assert job.read_json("provenance.json") == {"arguments": ["test"], "model_path": "/models/nano"}
+    assert job.read_json("provenance.json") == {"arguments": ["test"], "model_paths": {"nano": "/models/nano"}}
 
 
 def test_a_sentence_and_its_translation_fall_on_the_same_side(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
-    job = plan_finetune(study, jobs, MODEL, Training("lines", ("fa", "ko"), 40, {}))
+    job = plan_finetune(study, jobs, MODEL, ("fa", "ko"))
     examples = pl.read_parquet(job.inputs / "examples.parquet")
     sides = examples.group_by("parallel_key").agg(pl.col("split").n_unique(), pl.col("language").n_unique())
     assert sides["split"].unique().to_list() == [1]
@@ -59,16 +61,16 @@ def test_pretraining_takes_what_is_selected_and_says_what_is_missing(
     study: duckdb.DuckDBPyConnection, jobs: Jobs
 ) -> None:
     settings = {"name": "n", "preset": "nano", "vocabulary": 500, "steps": 1, "batch_size": 2, "learning_rate": 0.1}
-    job = plan_pretrain(study, jobs, sources=[], languages=["ko"], limit=7, **settings)
+    job = plan_pretrain(study, jobs, sources=[], languages=["ko"], segments=7, **settings)
     segments = pl.read_parquet(job.inputs / "segments.parquet")
     assert segments.select("source", "language").unique().rows() == [("lines", "ko")]
     assert segments["position"].to_list() == list(range(7))
     with pytest.raises(NotFoundError, match="no corpus of pbc in any language"):
-        plan_pretrain(study, jobs, sources=["pbc"], languages=[], limit=None, **settings)
+        plan_pretrain(study, jobs, sources=["pbc"], languages=[], **settings)
 
 
 def test_probing_asks_only_what_was_not_answered(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
-    probe_set = default_probe_set(study)
+    probe_set = widest_probe_set(study)
     job = probed(plan_probe(study, jobs, MODEL, probe_set=probe_set, languages=["fa"]))
     commit_job(study, job, _where(jobs))
     rest = plan_probe(study, jobs, MODEL, probe_set=probe_set)
@@ -162,7 +164,7 @@ def test_a_checkpoint_has_to_be_in_the_store_before_its_answers(study: duckdb.Du
 
 def test_a_job_that_is_not_done_is_not_committed(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
     job = plan_finetune(study, jobs, MODEL, FARSI)
-    with pytest.raises(JobError, match="is planned, not done"):
+    with pytest.raises(JobError, match="is planned, not finished"):
         commit_job(study, job, _where(jobs))
 
 
@@ -180,7 +182,7 @@ def _lack_corpus(path: Path) -> None:
     [
         (_corrupt, "outputs/metrics.parquet", "is not a readable parquet file"),
         (_corrupt, "outputs/checkpoints.parquet", "is not a readable parquet file"),
-        (Path.unlink, "outputs/checkpoints.parquet", "is missing although the job is done"),
+        (Path.unlink, "outputs/checkpoints.parquet", "is missing although the job is finished"),
         (_lack_corpus, "inputs/examples.parquet", "20 training examples"),
     ],
 )
@@ -220,8 +222,10 @@ def test_models_are_found_by_the_names_the_store_has_for_them(
 ) -> None:
     run, _ = tuned_and_probed
     store = _where(jobs)
-    assert find_model(study, store, run) == jobs.folder / run / "checkpoints" / "epoch-2"
-    assert find_model(study, store, f"{run}/epoch-1") == jobs.folder / run / "checkpoints" / "epoch-1"
+    for epoch, name in ((2, run), (2, f"{run}/epoch-2"), (1, f"{run}/epoch-1")):
+        folder = jobs.folder / run / "checkpoints" / f"epoch-{epoch}"
+        expected = ModelRef(name=f"{run}/epoch-{epoch}", digest=f"{run}-{epoch}", path=str(folder))
+        assert find_model(study, store, name) == expected
     assert find_model(study, store, "google/mt5-small") is None
     assert canonical_name(study, ModelRef(name="a copy", digest=f"{run}-1")) == f"{run}/epoch-1"
     assert canonical_name(study, ModelRef(name="a copy", digest="digest-0")) == "nano"
@@ -233,8 +237,10 @@ def test_a_checkpoint_whose_folder_is_gone_is_named(
 ) -> None:
     run, _ = tuned_and_probed
     (jobs.folder / run / "checkpoints" / "epoch-2").rmdir()
+    model = find_model(study, _where(jobs), run)
+    assert model is not None
     with pytest.raises(NotFoundError, match=f"{run}/checkpoints/epoch-2"):
-        find_model(study, _where(jobs), run)
+        check_folder(model)
 
 
 def test_a_run_is_found_by_the_beginning_of_its_name(
@@ -316,7 +322,7 @@ def test_a_pretrained_model_needs_a_name_of_its_own(study: duckdb.DuckDBPyConnec
     commit_job(study, probed(plan_probe(study, jobs, MODEL, probe_set="demo-all")), _where(jobs))
     settings = {"preset": "nano", "vocabulary": 500, "steps": 1, "batch_size": 2, "learning_rate": 0.1}
     with pytest.raises(UsageError, match="another model called nano"):
-        plan_pretrain(study, jobs, sources=[], languages=[], limit=1, name="nano", **settings)
+        plan_pretrain(study, jobs, sources=[], languages=[], segments=1, name="nano", **settings)
 
 
 def test_probes_that_were_left_out_are_not_planned_again(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
@@ -325,7 +331,7 @@ def test_probes_that_were_left_out_are_not_planned_again(study: duckdb.DuckDBPyC
     done = probed(job)
     path = done.outputs / "probe_logits.parquet"
     pl.read_parquet(path).filter(pl.col("question") != "1").write_parquet(path)
-    done.log("skipped", probes=[{"language": "fa", "question": "1", "reason": "alike"}])
+    done.log(SkippedProbes(probes=(SkippedProbe(question="1", language="fa", reason="alike"),)))
     commit_job(study, done, _where(jobs))
     assert plan_probe(study, jobs, MODEL, probe_set="demo-all", languages=["fa"]) is None
 

@@ -4,25 +4,25 @@ import json
 from collections.abc import Callable
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
 import pytest
 from finished_jobs import MODEL, dump, finetuned, probed
+from planned import Jobs, plan_pca, plan_probe
 
 from mlv.compute.machine.options import ExecuteOptions
 from mlv.compute.running.execute import execute
 from mlv.ingest.jobs.committing import commit_job
 from mlv.ingest.jobs.lookup import find_run
-from mlv.ingest.jobs.pca import CountryProfiles, ModelProfiles, plan_projection
-from mlv.ingest.jobs.planning import Jobs, Training, plan_probe
 from mlv.ingest.upkeep.check import violations
 from mlv.ingest.upkeep.deletion import delete_run, dependants
 from mlv.ingest.writing.surveys import ingest_survey
 from mlv.queries import run as query
 from mlv.schema.errors import DataError, JobError, NotFoundError
 from mlv.schema.jobs.directory import JobDirectory
-from mlv.schema.jobs.pca import ProjectSpec
+from mlv.schema.jobs.pca import PcaSpec
 from mlv.schema.jobs.spec import ModelRef
 
 Store = duckdb.DuckDBPyConnection
@@ -53,9 +53,9 @@ def people(study: Store) -> None:
         ingest_survey(study, demo / "survey.csv", name="illustrative", illustrative=True)
 
 
-def _done(study: Store, jobs: Jobs, models: ModelProfiles | None = None, who: CountryProfiles | None = None) -> str:
-    """Plan, run and commit a projection; its name."""
-    job = plan_projection(study, jobs, models if models or who else ModelProfiles(), who)
+def _done(study: Store, jobs: Jobs, **settings: Any) -> str:
+    """Plan, run and commit; the name of the run."""
+    job = plan_pca(study, jobs, **settings)
     execute(job.path, ExecuteOptions("cpu", 1))
     return _commit(study, jobs, job)
 
@@ -65,9 +65,9 @@ def _inputs(job: JobDirectory) -> pl.DataFrame:
 
 
 def test_base_and_last_checkpoints_are_compared_by_natural_key(study: Store, jobs: Jobs, trained: str) -> None:
-    job = plan_projection(study, jobs, ModelProfiles(), None)
+    job = plan_pca(study, jobs)
     spec, frame = job.spec(), _inputs(job)
-    assert isinstance(spec, ProjectSpec)
+    assert isinstance(spec, PcaSpec)
     assert spec.checkpoints == ("digest-0", f"{trained}/epoch-2")
     assert (spec.languages, spec.score, spec.survey, spec.countries) == (("fa", "hi", "ko", "ru"), "mean", "", ())
     assert frame["profile"].n_unique() == 8
@@ -86,51 +86,51 @@ def test_base_and_last_checkpoints_are_compared_by_natural_key(study: Store, job
 def test_the_same_request_is_the_same_job_whatever_the_model_is_called(
     study: Store, jobs: Jobs, trained: str, tmp_path: Path
 ) -> None:
-    first = plan_projection(study, jobs, ModelProfiles(), None)
-    assert plan_projection(study, jobs, ModelProfiles(), None).path == first.path
+    first = plan_pca(study, jobs)
+    assert plan_pca(study, jobs).path == first.path
     study.execute("UPDATE base_model SET name = 'another'")
-    assert plan_projection(study, jobs, ModelProfiles(model="another"), None).path == first.path
-    others = [ModelProfiles(score="sum"), ModelProfiles(languages=("fa", "ko"))]
-    assert len({plan_projection(study, jobs, other, None).path for other in others} | {first.path}) == 3
+    assert plan_pca(study, jobs, model="another").path == first.path
+    others: list[dict[str, Any]] = [{"score": "sum"}, {"languages": ("fa", "ko")}]
+    assert len({plan_pca(study, jobs, **other).path for other in others} | {first.path}) == 3
 
 
 def test_runs_bring_what_they_started_from(study: Store, jobs: Jobs, trained: str) -> None:
-    ko = _commit(study, jobs, finetuned(study, jobs, Training("lines", ("ko",), 20, {}), seed=2))
+    ko = _commit(study, jobs, finetuned(study, jobs, ("ko",), seed=2))
     _commit(study, jobs, probed(plan_probe(study, jobs, _last(ko, f"{ko}-2"), probe_set="demo-all"), shift=1.5))
 
-    def checkpoints(models: ModelProfiles) -> set[str]:
-        return set(_inputs(plan_projection(study, jobs, models, None))["checkpoint"])
+    def checkpoints(**settings: Any) -> set[str]:
+        return set(_inputs(plan_pca(study, jobs, **settings))["checkpoint"])
 
-    assert checkpoints(ModelProfiles(seed=2)) == {"digest-0", f"{ko}/epoch-2"}
-    assert checkpoints(ModelProfiles(source="lines")) == {"digest-0", f"{ko}/epoch-2", f"{trained}/epoch-2"}
+    assert checkpoints(seed=2) == {"digest-0", f"{ko}/epoch-2"}
+    assert checkpoints(source="lines") == {"digest-0", f"{ko}/epoch-2", f"{trained}/epoch-2"}
 
 
 @pytest.mark.parametrize(
     "models",
-    [ModelProfiles(model="none"), ModelProfiles(source="none"), ModelProfiles(sentences=3), ModelProfiles(seed=9)],
+    [{"model": "none"}, {"source": "none"}, {"sentences": 3}, {"seed": 9}],
 )
-def test_what_the_store_lacks_is_said(study: Store, jobs: Jobs, trained: str, models: ModelProfiles) -> None:
+def test_what_the_store_lacks_is_said(study: Store, jobs: Jobs, trained: str, models: dict[str, Any]) -> None:
     with pytest.raises(NotFoundError, match="The store has no checkpoint of"):
-        plan_projection(study, jobs, models, None)
+        plan_pca(study, jobs, **models)
 
 
 def test_languages_and_countries_without_profiles_are_named(
     study: Store, jobs: Jobs, trained: str, people: None
 ) -> None:
     with pytest.raises(NotFoundError, match="No profile is of language de, el") as caught:
-        plan_projection(study, jobs, ModelProfiles(languages=("fa", "de", "el")), None)
+        plan_pca(study, jobs, languages=("fa", "de", "el"))
     assert "There are: fa, hi, ko, ru." in caught.value.hint
     with pytest.raises(NotFoundError, match="No profile is of country XX"):
-        plan_projection(study, jobs, None, CountryProfiles(("XX",)))
+        plan_pca(study, jobs, countries=("XX",))
     with pytest.raises(NotFoundError, match="no weighted profiles of illustrative"):
-        plan_projection(study, jobs, None, CountryProfiles(survey="illustrative", weighting="weighted"))
+        plan_pca(study, jobs, countries=("all",), survey="illustrative", weighting="weighted")
     with pytest.raises(NotFoundError, match="no probe set none"):
-        plan_projection(study, jobs, ModelProfiles(), None, "none")
+        plan_pca(study, jobs, probe_set="none")
 
 
 def test_fewer_than_three_profiles_make_no_plane(study: Store, jobs: Jobs, trained: str) -> None:
     with pytest.raises(DataError, match="2 profiles over demo-all are too few for a plane, which needs 3"):
-        plan_projection(study, jobs, ModelProfiles(languages=("fa",)), None)
+        plan_pca(study, jobs, languages=("fa",))
 
 
 def _forget(study: Store, language: str, keep: str, gone: str) -> None:
@@ -144,16 +144,16 @@ def _forget(study: Store, language: str, keep: str, gone: str) -> None:
 
 
 def test_questions_that_one_profile_lacks_are_left_out_of_all(study: Store, jobs: Jobs, trained: str) -> None:
-    everything = _inputs(plan_projection(study, jobs, ModelProfiles(), None))
+    everything = _inputs(plan_pca(study, jobs))
     first, second, *_ = sorted(set(everything["question"]))
     _forget(study, "fa", keep="", gone=first)
-    left = _inputs(plan_projection(study, jobs, ModelProfiles(), None))
+    left = _inputs(plan_pca(study, jobs))
     assert left.equals(everything.filter(pl.col("question") != first))
     _forget(study, "fa", keep=second, gone="")
-    assert set(_inputs(plan_projection(study, jobs, ModelProfiles(), None))["question"]) == {second}
+    assert set(_inputs(plan_pca(study, jobs))["question"]) == {second}
     _forget(study, "ko", keep="", gone=second)
     with pytest.raises(DataError, match="The 8 profiles have no question of demo-all in common") as caught:
-        plan_projection(study, jobs, ModelProfiles(), None)
+        plan_pca(study, jobs)
     assert "That of digest-0 fa mean has 1: probe it anew" in caught.value.hint
 
 
@@ -181,13 +181,13 @@ def test_a_commit_enters_every_profile_once(study: Store, jobs: Jobs, trained: s
 
 
 def test_countries_alone_and_with_models(study: Store, jobs: Jobs, trained: str, people: None) -> None:
-    alone = _done(study, jobs, who=CountryProfiles())
+    alone = _done(study, jobs, countries=("all",))
     countries = study.execute("SELECT DISTINCT country FROM v_country_profile ORDER BY 1").fetchall()
     frame = query(study, "profile_projection", parameters={"run": alone}).frame
     assert [(country,) for country in frame["country"]] == countries
     assert frame["checkpoint_id"].null_count() == frame["base_x"].null_count() == frame.height
     assert study.execute("SELECT DISTINCT score FROM projection_run").fetchall() == [(None,)]
-    both = _done(study, jobs, ModelProfiles(languages=("fa",)), CountryProfiles(tuple(row[0] for row in countries[:2])))
+    both = _done(study, jobs, languages=("fa",), countries=tuple(row[0] for row in countries[:2]))
     frame = query(study, "profile_projection", parameters={"run": both}).frame
     assert frame["country"].drop_nulls().to_list() == [row[0] for row in countries[:2]]
     assert frame["language"].drop_nulls().to_list() == ["fa", "fa"]
@@ -218,7 +218,7 @@ def test_a_probing_run_in_other_languages_can_go(study: Store, jobs: Jobs, train
     for language in ("fa", "ko", "ru"):
         planned = plan_probe(study, jobs, _last(ko, f"{ko}-2"), probe_set="demo-all", languages=[language])
         _commit(study, jobs, probed(planned, shift=len(language)))
-    run = _done(study, jobs, ModelProfiles(languages=("fa", "ko")))
+    run = _done(study, jobs, languages=("fa", "ko"))
     depending = {
         name
         for (name,) in study.execute("SELECT run FROM v_run WHERE kind = 'probe'").fetchall()
@@ -245,7 +245,7 @@ def test_a_probing_run_in_other_languages_can_go(study: Store, jobs: Jobs, train
 def test_coordinates_that_cannot_be_are_not_committed(
     study: Store, jobs: Jobs, trained: str, damage: Callable[[pl.DataFrame], pl.DataFrame], complaint: str
 ) -> None:
-    job = plan_projection(study, jobs, ModelProfiles(), None)
+    job = plan_pca(study, jobs)
     execute(job.path, ExecuteOptions("cpu", 1))
     path = job.outputs / "points.parquet"
     damage(pl.read_parquet(path)).write_parquet(path)
@@ -256,7 +256,7 @@ def test_coordinates_that_cannot_be_are_not_committed(
 
 
 def test_a_missing_output_is_named(study: Store, jobs: Jobs, trained: str) -> None:
-    job = plan_projection(study, jobs, ModelProfiles(), None)
+    job = plan_pca(study, jobs)
     execute(job.path, ExecuteOptions("cpu", 1))
     (job.outputs / "points.parquet").unlink()
     with pytest.raises(JobError, match=r"points.parquet is missing although the job is done"):
@@ -267,7 +267,7 @@ def test_a_missing_output_is_named(study: Store, jobs: Jobs, trained: str) -> No
 
 
 def test_a_checkpoint_that_is_not_there_is_asked_for(study: Store, jobs: Jobs, trained: str) -> None:
-    job = plan_projection(study, jobs, ModelProfiles(), None)
+    job = plan_pca(study, jobs)
     execute(job.path, ExecuteOptions("cpu", 1))
     for name in [*dependants(study, find_run(study, trained)[0]), trained]:
         delete_run(study, *find_run(study, name), jobs.folder)

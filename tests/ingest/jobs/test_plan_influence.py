@@ -10,19 +10,23 @@ import duckdb
 import polars as pl
 import pytest
 from finished_jobs import MODEL
+from planned import Jobs
 from traced_study import Runs, add_runs, ask, last_of
 
+from mlv.cli.compute.options import read_request
 from mlv.compute.models import files
-from mlv.ingest.jobs.attributions import ALL_MODULES, Choices, attribution, named, named_all
-from mlv.ingest.jobs.planning import Jobs, relocate_model
-from mlv.ingest.jobs.tracing import InfluenceRequest, ValidationRequest, plan_influence, plan_validation
+from mlv.ingest.jobs import influence, validate
+from mlv.ingest.jobs.attributions import ALL_MODULES, Choices, named, named_all
+from mlv.ingest.jobs.planning import update_model_paths
+from mlv.ingest.jobs.tracing import NotAnsweredError
 from mlv.schema.errors import DataError, MlvError, NotFoundError, UsageError
+from mlv.schema.jobs.attribution import Attribution, Gradients, attribution_name
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import content_digest
-from mlv.schema.jobs.influence import Attribution, Gradients, InfluenceSpec, attribution_name
+from mlv.schema.jobs.influence import InfluenceSpec
 from mlv.schema.jobs.spec import ModelRef
-from mlv.schema.jobs.validate import ValidationSpec
+from mlv.schema.jobs.validate import ValidateSpec
 from mlv.schema.store.opening import connect
 
 QUESTIONS_A_LANGUAGE = 24
@@ -38,15 +42,15 @@ class Study:
     def influence(self, **request: Any) -> JobDirectory:
         """Plan the tracing of the traced run, or of another."""
         request = {"run": self.runs.traced, "top_k": 5, **request}
-        return plan_influence(self.connection, self.jobs, self.store, InfluenceRequest(**request))
+        return self.jobs.plan(self.connection, "influence", read_request(influence.Request, request))
 
     def validation(self, **request: Any) -> JobDirectory:
         """Plan its validation; the model that it started from is there."""
         start = self.folder / "nano"
         start.mkdir(exist_ok=True)
-        JobDirectory(self.jobs.folder / self.runs.traced).update_provenance(model_path=str(start))
+        JobDirectory(self.jobs.folder / self.runs.traced).update_provenance(model_paths={MODEL.name: str(start)})
         request = {"run": self.runs.traced, **request}
-        return plan_validation(self.connection, self.jobs, self.store, ValidationRequest(**request))
+        return self.jobs.plan(self.connection, "validate", read_request(validate.Request, request))
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +74,9 @@ def _spec(job: JobDirectory) -> InfluenceSpec:
     return spec
 
 
-def _validation_spec(job: JobDirectory) -> ValidationSpec:
+def _validation_spec(job: JobDirectory) -> ValidateSpec:
     spec = job.spec()
-    assert isinstance(spec, ValidationSpec)
+    assert isinstance(spec, ValidateSpec)
     return spec
 
 
@@ -151,7 +155,6 @@ def test_the_job_gets_the_examples_byte_by_byte_and_the_folders_of_all_models(st
     assert content_digest(pl.read_parquet(copied)) == spec.training.inputs_digest
     assert content_digest(_targets(job)) == spec.inputs_digest
     assert provenance["arguments"] == ["test"]
-    assert provenance["model_path"] == str(traced / "checkpoints" / "epoch-2")
     assert provenance["model_paths"] == {
         f"{study.runs.traced}/epoch-1": str(traced / "checkpoints" / "epoch-1"),
         f"{study.runs.traced}/epoch-2": str(traced / "checkpoints" / "epoch-2"),
@@ -163,11 +166,9 @@ def test_the_job_gets_the_examples_byte_by_byte_and_the_folders_of_all_models(st
 
 def test_the_same_request_is_the_same_job_however_it_is_put(study: Study) -> None:
     gradients = ["output", "attention"]
-    first = study.influence(run="finetune-" + study.runs.traced[9:15], choices=Choices(modules=gradients))
+    first = study.influence(run="finetune-" + study.runs.traced[9:15], modules=gradients)
     kept = (first.inputs / "targets.parquet").stat().st_mtime_ns
-    again = study.influence(
-        languages=["ko", "hi", "fa"], choices=Choices(method="trak", modules=gradients[::-1]), checkpoints="last"
-    )
+    again = study.influence(languages=["ko", "hi", "fa"], method="trak", modules=gradients[::-1], checkpoints="last")
     assert again.path == first.path
     assert (again.inputs / "targets.parquet").stat().st_mtime_ns == kept
     assert _spec(first).attribution.gradients.modules == ("attention", "output")
@@ -182,8 +183,8 @@ def test_the_same_request_is_the_same_job_however_it_is_put(study: Study) -> Non
         {"top_k": 4},
         {"keep_scores": True},
         {"checkpoints": "1"},
-        {"choices": Choices(seed=3)},
-        {"choices": Choices(damping=0.5)},
+        {"seed": 3},
+        {"damping": 0.5},
     ],
 )
 def test_another_request_is_another_job(study: Study, request_: dict[str, Any]) -> None:
@@ -200,10 +201,9 @@ def test_a_job_keeps_its_name_and_finds_its_models_where_a_study_was_moved(
     with connect(moved / "store.duckdb") as connection:
         there = Study(moved, connection, study.runs)
         job = JobDirectory(there.jobs.folder / name)
-        relocate_model(connection, job, there.store)
+        update_model_paths(connection, job, job.spec(), there.store)
         provenance = job.read_json("provenance.json")
         checkpoints = moved / "jobs" / study.runs.traced / "checkpoints"
-        assert provenance["model_path"] == str(checkpoints / "epoch-2")
         assert provenance["model_paths"] == {
             f"{study.runs.traced}/epoch-1": str(checkpoints / "epoch-1"),
             f"{study.runs.traced}/epoch-2": str(checkpoints / "epoch-2"),
@@ -213,7 +213,7 @@ def test_a_job_keeps_its_name_and_finds_its_models_where_a_study_was_moved(
         assert there.influence(checkpoints="all").path == job.path
 
 
-def test_a_model_is_located_by_its_name_and_the_jobs_own_by_its_path(study: Study, tmp_path: Path) -> None:
+def test_a_model_is_located_by_its_name(study: Study, tmp_path: Path) -> None:
     references = {}
     for name in ("run/epoch-1", "run/epoch-2"):
         folder = tmp_path / "models" / name
@@ -226,13 +226,13 @@ def test_a_model_is_located_by_its_name_and_the_jobs_own_by_its_path(study: Stud
     changes = {"model": last, "checkpoints": (first, last)}
     spec = _spec(study.influence()).model_copy(update=changes)
     folders = {name: str(tmp_path / "models" / name) for name in references}
-    job = JobDirectory.create(tmp_path / "other", spec, {"model_path": folders[last.name], "model_paths": {}})
+    job = JobDirectory.create(tmp_path / "other", spec, {"model_paths": {last.name: folders[last.name]}})
     assert files.locate(job, last) == Path(folders[last.name])
     with pytest.raises(NotFoundError, match="run/epoch-1"):
         files.locate(job, first)
     job.update_provenance(model_paths=folders)
     assert files.locate(job, first) == Path(folders[first.name])
-    # by name first, and never another model's content
+    # never another model's content
     job.update_provenance(model_paths={last.name: folders[first.name]})
     with pytest.raises(MlvError, match="its content has changed"):
         files.locate(job, last)
@@ -268,7 +268,7 @@ def test_directions_are_learnt_from_probes_of_all_languages_whatever_is_traced(
 def test_each_method_has_its_checkpoints_unless_told_otherwise(
     study: Study, method: str, checkpoints: str | None, epochs: list[int]
 ) -> None:
-    spec = _spec(study.influence(choices=Choices(method=method), checkpoints=checkpoints))
+    spec = _spec(study.influence(method=method, checkpoints=checkpoints))
     assert [model.name for model in spec.checkpoints] == [f"{study.runs.traced}/epoch-{epoch}" for epoch in epochs]
     assert spec.model == last_of(study.runs.traced)
 
@@ -283,18 +283,11 @@ def test_runs_with_other_seeds_add_their_last_checkpoints(study: Study) -> None:
 # Attributions ----------------------------------------------------------------------------------------------------
 
 
-def _made(choices: Choices) -> Attribution:
-    faults: list[str] = []
-    made = attribution(choices, faults)
-    assert faults == []
-    return made
-
-
 FEW_MODULES = Gradients(modules=("attention", "output"))
 
 
 def test_a_request_without_options_is_the_default_of_the_specification() -> None:
-    assert _made(Choices()) == Attribution()
+    assert Choices().attribution() == Attribution()
 
 
 @pytest.mark.parametrize(
@@ -310,32 +303,32 @@ def test_a_request_without_options_is_the_default_of_the_specification() -> None
     ],
 )
 def test_options_change_the_gradients(choices: Choices, gradients: Gradients) -> None:
-    assert _made(choices) == Attribution(gradients=gradients)
+    assert choices.attribution() == Attribution(gradients=gradients)
 
 
 def test_tracin_compares_by_cosine_unless_told_otherwise() -> None:
-    assert _made(Choices(method="tracin")) == Attribution(method="tracin", similarity="cosine", damping=0)
-    assert _made(Choices(method="tracin", similarity="dot")).similarity == "dot"
+    assert Choices(method="tracin").attribution() == Attribution(method="tracin", similarity="cosine", damping=0)
+    assert Choices(method="tracin", similarity="dot").attribution().similarity == "dot"
 
 
 def test_the_presets_are_those_of_the_papers() -> None:
-    echoes = _made(Choices(preset="echoes"))
+    echoes = Choices(preset="echoes").attribution()
     assert (echoes.method, echoes.similarity, echoes.confidence) == ("trak", "dot", True)
     assert 0 < echoes.damping < 1e-3
     assert echoes.gradients == Gradients(
         output="log_odds", corruptions="epoch", modules=ALL_MODULES, projection="dense", dimensions=4096
     )
-    languages = _made(Choices(preset="languages"))
+    languages = Choices(preset="languages").attribution()
     assert (languages.method, languages.similarity, languages.weights) == ("tracin", "cosine", "equal")
     assert languages.gradients == Gradients(corruptions="epoch", modules=ALL_MODULES, projection="none", dimensions=0)
 
 
 def test_an_option_wins_over_the_preset() -> None:
-    echoes = _made(Choices(preset="echoes"))
-    assert _made(Choices(preset="echoes", damping=2.0)) == echoes.model_copy(update={"damping": 2.0})
+    echoes = Choices(preset="echoes").attribution()
+    assert Choices(preset="echoes", damping=2.0).attribution() == echoes.model_copy(update={"damping": 2.0})
     # 4,096 directions in all are not so many on each side of a matrix
-    assert _made(Choices(preset="echoes", projection="principal")).gradients.dimensions == Gradients().dimensions
-    tracin = _made(Choices(preset="echoes", method="tracin"))
+    assert Choices(preset="echoes", projection="principal").attribution().gradients.dimensions == Gradients().dimensions
+    tracin = Choices(preset="echoes", method="tracin").attribution()
     assert tracin == Attribution(method="tracin", similarity="cosine", damping=0, gradients=echoes.gradients)
 
 
@@ -352,22 +345,17 @@ def test_an_option_wins_over_the_preset() -> None:
     ],
 )
 def test_the_name_of_an_attribution_leads_back_to_it(name: str) -> None:
-    faults: list[str] = []
-    assert attribution_name(named(name, 0, faults)) == name
-    assert faults == []
+    assert attribution_name(named(name, 0)) == name
 
 
 def test_attributions_are_told_apart_by_their_names() -> None:
-    faults: list[str] = []
     default = attribution_name(Attribution())
-    both = named_all(["default", "exact", default], 0, faults)
+    both = named_all(["default", "exact", default], 0)
     assert [attribution_name(one) for one in both] == [default, "trak-exact"]
-    assert faults == []
-    named_all(["echoes", "trak-dense-4096", "trak-wide-3"], 0, faults)
-    assert [fault.partition(":")[0] for fault in faults] == [
-        "Tables call --attribution trak-dense-4096 trak-dense-4096, like another one",
-        "There is no --attribution trak-wide-3",
-    ]
+    dense = named_all(["echoes", "trak-dense-4096"], 0)
+    assert len({attribution_name(one) for one in dense}) == len(dense) == 2
+    with pytest.raises(ValueError, match="There is no attribution trak-wide-3"):
+        named_all(["trak-wide-3"], 0)
 
 
 # What is refused -------------------------------------------------------------------------------------------------
@@ -376,27 +364,27 @@ def test_attributions_are_told_apart_by_their_names() -> None:
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
-        ({"choices": Choices(preset="paper")}, "no --preset paper: use echoes or languages"),
-        ({"choices": Choices(method="shapley")}, "--method shapley should be 'trak' or 'tracin'"),
-        ({"choices": Choices(damping=-1.0)}, "--lambda -1.0 is not above 0"),
-        ({"choices": Choices(damping=0.0)}, "--lambda 0.0 is not above 0"),
-        ({"choices": Choices(damping=float("nan"))}, "--lambda nan is not above 0"),
-        ({"choices": Choices(method="tracin", damping=1.0)}, "--lambda belongs to TRAK"),
-        ({"choices": Choices(preset="languages", damping=1.0)}, "--lambda belongs to TRAK"),
-        ({"choices": Choices(modules=["attention", "brain"])}, "--modules brain should be 'attention'"),
-        ({"choices": Choices(stacks=["tower"])}, "--stacks tower should be 'encoder' or 'decoder'"),
-        ({"choices": Choices(weights="heavy")}, "--weights heavy should be 'learning_rate' or 'equal'"),
-        ({"choices": Choices(dimensions=0)}, "--dimensions 0: a projection has 1 or more"),
-        ({"choices": Choices(projection="none", dimensions=8)}, "--dimensions belongs to a projection"),
-        ({"choices": Choices(preset="languages", dimensions=8)}, "--dimensions belongs to a projection"),
-        ({"choices": Choices(seed=-1)}, "--seed -1 should be greater than or equal to 0"),
-        ({"quantity": "truth"}, "no --trace truth: use answer, margin, shift"),
-        ({"targets": "chosen"}, "no --targets chosen: use shifted or all"),
-        ({"targets": "all", "questions": ["1"]}, "--targets and --probe"),
-        ({"questions": ["1", "999"]}, "--probe 999: demo-all has no such question"),
+        ({"preset": "paper"}, "--preset: should be 'echoes' or 'languages', not 'paper'"),
+        ({"method": "shapley"}, "--method: should be 'trak' or 'tracin', not 'shapley'"),
+        ({"damping": -1.0}, "--lambda: should be greater than 0, not -1.0"),
+        ({"damping": 0.0}, "--lambda: should be greater than 0, not 0.0"),
+        ({"damping": float("nan")}, "--lambda: should be a finite number, not nan"),
+        ({"method": "tracin", "damping": 1.0}, "--lambda: It belongs to TRAK"),
+        ({"preset": "languages", "damping": 1.0}, "--lambda: It belongs to TRAK"),
+        ({"modules": ["attention", "brain"]}, "--modules: should be 'attention'.* not 'brain'"),
+        ({"stacks": ["tower"]}, "--stacks: should be 'encoder' or 'decoder', not 'tower'"),
+        ({"weights": "heavy"}, "--weights: should be 'learning_rate' or 'equal', not 'heavy'"),
+        ({"dimensions": 0}, "--dimensions: should be greater than or equal to 1, not 0"),
+        ({"projection": "none", "dimensions": 8}, "--dimensions: It belongs to a projection"),
+        ({"preset": "languages", "dimensions": 8}, "--dimensions: It belongs to a projection"),
+        ({"seed": -1}, "--seed: should be greater than or equal to 0, not -1"),
+        ({"quantity": "truth"}, "--trace: should be 'answer', 'margin' or 'shift', not 'truth'"),
+        ({"targets": "chosen"}, "--targets: should be 'shifted' or 'all', not 'chosen'"),
+        ({"targets": "all", "questions": ["1"]}, "Targets and questions name probes in two ways"),
+        ({"questions": ["1", "999"]}, "demo-all has no question 999"),
         ({"checkpoints": "1,3"}, r"has no epoch 3. Use last, all, or some of 1,2"),
         ({"checkpoints": "first"}, "has no epoch first"),
-        ({"top_k": 33}, "has 32 training examples. Rank some of them, e.g. --top-k 3"),
+        ({"top_k": 33}, "has 32 training examples. Rank some of them, e.g. 3"),
     ],
 )
 def test_options_that_do_not_fit_are_named(study: Study, request_: dict[str, Any], said: str) -> None:
@@ -406,15 +394,21 @@ def test_options_that_do_not_fit_are_named(study: Study, request_: dict[str, Any
 
 
 def test_all_options_that_do_not_fit_are_named_together(study: Study) -> None:
-    choices = Choices(method="tracin", damping=-1.0, modules=["brain"], dimensions=0)
     with pytest.raises(UsageError) as caught:
-        study.influence(
-            choices=choices, checkpoints="7", with_runs=[study.runs.farsi, study.runs.traced], questions=["x"], top_k=99
-        )
+        study.influence(method="tracin", damping=-1.0, modules=["brain"], dimensions=0, top_k=0)
     first, *faults = caught.value.message.split("\n  - ")
-    assert first == "10 options do not fit:"
-    for option in ("lambda", "dimensions", "modules", "checkpoints", "probe", "top-k", "with-run"):
-        assert any(fault.startswith(f"--{option} ") for fault in faults), option
+    assert first == "4 options do not fit:"
+    for option in ("lambda", "dimensions", "modules", "top-k"):
+        assert any(fault.startswith(f"--{option}") for fault in faults), option
+
+
+def test_all_that_does_not_fit_the_run_is_named_together(study: Study) -> None:
+    with pytest.raises(UsageError) as caught:
+        study.influence(with_runs=[study.runs.farsi, study.runs.traced], questions=["x"], top_k=99)
+    first, *faults = caught.value.message.split("\n  - ")
+    assert first == "4 settings do not fit:"
+    for words in ("has no question x", "A top k of 99", "was not trained as", "is the traced run"):
+        assert any(words in fault for fault in faults), words
 
 
 def test_runs_that_are_not_the_same_training_are_not_averaged(study: Study) -> None:
@@ -423,7 +417,7 @@ def test_runs_that_are_not_the_same_training_are_not_averaged(study: Study) -> N
     with pytest.raises(UsageError, match="is the traced run"):
         study.influence(with_runs=[study.runs.traced])
     with pytest.raises(UsageError, match="TracIn follows the epochs of one run"):
-        study.influence(with_runs=[study.runs.other_seed], choices=Choices(method="tracin"))
+        study.influence(with_runs=[study.runs.other_seed], method="tracin")
     with pytest.raises(NotFoundError, match="no run finetune-x"):
         study.influence(with_runs=["finetune-x"])
 
@@ -438,23 +432,24 @@ def test_what_is_no_fine_tuning_run_is_not_traced(study: Study) -> None:
 
 def test_a_run_that_was_not_probed_says_how_to(study: Study) -> None:
     other = study.runs.other_seed
-    with pytest.raises(NotFoundError, match=f"{other} lacks answers to demo-all in fa,hi,ko,ru") as caught:
+    with pytest.raises(NotAnsweredError, match=f"{other}/epoch-2 lacks answers to demo-all in fa,hi,ko,ru") as caught:
         study.influence(run=other)
-    assert caught.value.hint == (
-        f"mlv compute probe --model {other} --language fa,hi,ko,ru --probe-set demo-all --db {study.store}"
-    )
-    with pytest.raises(NotFoundError, match="lacks answers to demo-all in ru") as caught:
+    ((model, probe_set, languages),) = caught.value.missing
+    assert (model.key, probe_set, languages) == (last_of(other).key, "demo-all", ("fa", "hi", "ko", "ru"))
+    with pytest.raises(NotAnsweredError, match="lacks answers to demo-all in ru") as caught:
         study.influence(languages=["fa", "ru"])
-    assert caught.value.hint.startswith(f"mlv compute probe --model {study.runs.traced} --language ru ")
+    assert [(one.model.key, one.languages) for one in caught.value.missing] == [
+        (last_of(study.runs.traced).key, ("ru",))
+    ]
 
 
 def test_a_start_that_was_not_probed_says_how_to(study: Study) -> None:
     study.connection.execute("DELETE FROM probe_answer WHERE checkpoint_id = 1")
-    with pytest.raises(NotFoundError, match=r"^nano lacks answers .* in fa,hi,ko,ru; finetune-\w+ lacks .* in ru\.$"):
+    with pytest.raises(NotAnsweredError, match=r"^nano lacks .* in fa,hi,ko,ru; finetune-.* lacks .* in ru\.$"):
         study.influence()
-    with pytest.raises(NotFoundError, match=r"^nano lacks answers to demo-all in ko\.$") as caught:
+    with pytest.raises(NotAnsweredError, match=r"^nano lacks answers to demo-all in ko\.$") as caught:
         study.influence(languages=["ko"])
-    assert caught.value.hint.startswith("mlv compute probe --model /models/nano --language ko ")
+    assert [one.model.path for one in caught.value.missing] == ["/models/nano"]
 
 
 def test_two_models_that_answered_different_probes_are_both_to_be_asked_again(study: Study) -> None:
@@ -463,9 +458,9 @@ def test_two_models_that_answered_different_probes_are_both_to_be_asked_again(st
         study.connection.execute(
             f"DELETE FROM probe_answer WHERE {checkpoint} AND probe_id IN {questions.format(rest)}"
         )
-    with pytest.raises(NotFoundError, match=r"^nano lacks .* in ko; finetune-.* lacks .* in ko") as caught:
+    with pytest.raises(NotAnsweredError, match=r"^nano lacks .* in ko; finetune-.* lacks .* in ko") as caught:
         study.influence(languages=["ko"], targets="all")
-    assert caught.value.hint.count("mlv compute probe --model") == 2
+    assert len(caught.value.missing) == 2
 
 
 def test_a_start_from_another_run_is_asked_by_its_name(study: Study) -> None:
@@ -475,15 +470,15 @@ def test_a_start_from_another_run_is_asked_by_its_name(study: Study) -> None:
     fields["model"]["name"] = start
     study.connection.execute("UPDATE run SET spec = ? WHERE name = ?", [json.dumps(fields), study.runs.traced])
     study.connection.execute("DELETE FROM probe_answer WHERE checkpoint_id = 1")
-    with pytest.raises(NotFoundError) as caught:
+    with pytest.raises(NotAnsweredError) as caught:
         study.influence(languages=["ko"])
-    assert caught.value.hint.startswith(f"mlv compute probe --model {start} --language ko ")
+    assert [one.model.name for one in caught.value.missing] == [start]
 
 
 def test_a_probe_that_was_not_answered_is_not_traced(study: Study) -> None:
     probe = "(SELECT probe_id FROM v_probe WHERE language = 'fa' AND question = '1')"
     study.connection.execute(f"DELETE FROM probe_answer WHERE probe_id = {probe}")
-    with pytest.raises(NotFoundError, match="--probe 1 was not answered both before and after"):
+    with pytest.raises(NotFoundError, match="1 was not answered both before and after"):
         study.influence(questions=["1", "2"], languages=["fa"])
 
 
@@ -565,22 +560,25 @@ def test_a_validation_job_has_all_checkpoints_and_the_start(study: Study) -> Non
 
 
 def test_a_validation_without_the_model_that_the_run_started_from_is_refused(study: Study) -> None:
-    request = ValidationRequest(study.runs.traced)
+    request = validate.Request(run=study.runs.traced)
     with pytest.raises(NotFoundError, match="cannot be trained again: nano is not at /models/nano") as caught:
-        plan_validation(study.connection, study.jobs, study.store, request)
+        study.jobs.plan(study.connection, "validate", request)
     assert f"{study.runs.traced}/provenance.json" in caught.value.hint
 
 
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
-        ({"attributions": ["best"]}, "no --attribution best: use default, exact, echoes, languages"),
-        ({"attributions": ["trak-random-0"]}, "--dimensions 0"),
-        ({"targets": "some"}, "no --targets some: use random, shifted or all"),
-        ({"targets": "all", "probes": 3}, "--probes is a number of random probes"),
-        ({"halves": 1}, "--halves 1: a rank correlation needs 2"),
-        ({"other_seed_halves": 1}, "--other-seed-halves 1"),
-        ({"removal_k": [0, 5]}, "--k 0: leave out 1 example or more"),
+        (
+            {"attributions": ["best"]},
+            "--attribution: There is no attribution best: use default, exact, echoes",
+        ),
+        ({"attributions": ["trak-random-0"]}, "--attribution: "),
+        ({"targets": "some"}, "--targets: should be 'random', 'shifted' or 'all', not 'some'"),
+        ({"targets": "all", "probes": 3}, "Probes is a number of random probes"),
+        ({"halves": 1}, "--halves: A rank correlation needs 2"),
+        ({"other_seed_halves": 1}, "--other-seed-halves: A rank"),
+        ({"removal_k": [0, 5]}, "--k: should be greater than or equal to 1, not 0"),
         ({"halves": 0, "other_seed_halves": 0, "removal_targets": 0}, "nothing to retrain"),
         ({"halves": 1, "targets": "some"}, "2 options do not fit"),
     ],

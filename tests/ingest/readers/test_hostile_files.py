@@ -22,7 +22,7 @@ from mlv.ingest.readers import text as text_module
 from mlv.ingest.readers.probes import read_archive
 from mlv.ingest.readers.surveys import read_survey
 from mlv.ingest.readers.text import ReadCorpus, clean
-from mlv.ingest.studies.grid import cells, read_study
+from mlv.ingest.studies.study import read_study
 from mlv.ingest.writing.corpora import ingest_corpus
 from mlv.ingest.writing.probes import ingest_probes
 from mlv.ingest.writing.surveys import ingest_survey
@@ -47,22 +47,27 @@ SHARES = (
     b"# own\nquestion,country,response_code,percent,n\nQ1,IRN,1,60,6\nQ1,IRN,2,40,4\nQ2,DEU,1,50,1\nQ2,DEU,-1,50,1\n"
 )
 WVS = b'B_COUNTRY_ALPHA;W_WEIGHT;Q1;Q2;Q33\nIRN;1.5;1;2;-1\n"DEU";0.5;2;1;3\nDEU;1;1;1;2\n'
-STUDY = b"""models = ["nano", "google/mt5-small@abc"]
-seeds = [1, 2]
-[finetuning]
+STUDY = b"""[defaults.finetune]
 learning_rate = 5e-5
 epochs = 2
-[probing]
-languages = ["fa", "ko"]
-[[grid]]
-sources = ["lines"]
-languages = ["fa", "ko"]
-sentences = [20]
-multilingual = [40]
 editions = {fa = "x"}
-[influence]
-runs = "all"
-damping = 0.5
+[[job]]
+name = "base"
+kind = "probe"
+model = ["nano", "google/mt5-small@abc"]
+[[job]]
+name = "trained"
+kind = "finetune"
+model = "@base"
+source = "lines"
+languages = [["fa"], ["ko", "fa"]]
+sentences = [20]
+seed = [1, 2]
+[[job]]
+kind = "influence"
+run = ["@trained"]
+only = {model = "nano"}
+method = "tracin"
 """
 
 
@@ -145,7 +150,7 @@ def test_surveys(tmp_path: Path, content: bytes) -> None:
 def test_study_files(tmp_path: Path, content: bytes) -> None:
     study = outcome(lambda: read_study(str(_file(tmp_path, "study.toml", content))))
     if study is not None:
-        assert cells(study)
+        assert study.cells
 
 
 @examples(20)

@@ -12,46 +12,80 @@ from finished_jobs import MODEL
 from played_study import play
 
 from mlv.ingest.jobs.committing import commit_job
-from mlv.ingest.jobs.planning import Jobs
 from mlv.ingest.studies.cost import estimate, totals
-from mlv.ingest.studies.grid import Cell, Run, Study, cells
-from mlv.ingest.studies.status import Board, Model
+from mlv.ingest.studies.status import Model, StudyStatus
+from mlv.ingest.studies.study import Cell, read_study
 from mlv.schema.errors import NotFoundError
 from mlv.schema.store.opening import connect
 
-STUDY = {
-    "models": ["nano"],
-    "finetuning": {"epochs": 2},
-    "probing": {"languages": ["fa", "ko"]},
-    "grid": [{"sources": ["lines"], "languages": ["fa", "ko"], "sentences": [20], "multilingual": [40]}],
-    "influence": {"top_k": 3},
-}
-FARSI = Run("lines", ("fa",), 20, 1)
-BOTH = Run("lines", ("fa", "ko"), 40, 1)
+STUDY = """
+[defaults.probe]
+languages = ["fa", "ko"]
+[defaults.finetune]
+source = "lines"
+epochs = 2
+[[job]]
+name = "base"
+kind = "probe"
+model = "nano"
+[[job]]
+name = "single"
+kind = "finetune"
+model = "@base"
+languages = [["fa"], ["ko"]]
+sentences = 20
+[[job]]
+name = "both"
+kind = "finetune"
+model = "@base"
+languages = ["fa", "ko"]
+sentences = 40
+[[job]]
+name = "single-probed"
+kind = "probe"
+model = "@single"
+[[job]]
+name = "both-probed"
+kind = "probe"
+model = "@both"
+[[job]]
+kind = "influence"
+run = "@both-probed"
+top_k = 3
+"""
+"""Cells: the base (0), Farsi, Korean and both (1 to 3), their probing (4 to 6), the tracing of both (7)."""
+
+BASE, FARSI, KOREAN, BOTH, FARSI_PROBED, _, BOTH_PROBED, TRACED = range(8)
 
 
 class Place:
-    """A store, its jobs, and boards on them."""
+    """A store, its jobs, and studies on them."""
 
     def __init__(self, folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
-        self.folder, self.store, self.connection = folder, folder / "store.duckdb", connection
-        self.jobs = Jobs(folder / "jobs", {})
+        self.folder, self.store, self.jobs, self.connection = (
+            folder,
+            folder / "store.duckdb",
+            folder / "jobs",
+            connection,
+        )
 
-    def board(self, model: Model = MODEL, running: bool = False, **changes: object) -> Board:
-        """A board of the study, with changes, that was looked at."""
-        study = Study.model_validate(STUDY | changes)
-        models = dict.fromkeys((cell.model for cell in cells(study)), model)
-        board = Board(study, self.store, self.jobs, models, lambda _: ("running", "") if running else None)
-        board.look(self.connection)
-        return board
+    def status(self, model: Model = MODEL, running: bool = False, text: str = STUDY) -> StudyStatus:
+        """Where a study stands."""
+        file = self.folder / "study.toml"
+        file.write_text(text)
+        study = read_study(str(file))
+        models = dict.fromkeys(study.models, model)
+        status = StudyStatus(study, self.store, self.jobs, {}, models, lambda _: ("running", "") if running else None)
+        status.refresh(self.connection)
+        return status
 
-    def do(self, board: Board, *done: Cell) -> None:
+    def do(self, status: StudyStatus, *cells: Cell) -> None:
         """Plan, play and commit cells."""
-        for cell in done:
-            job = board.plan(self.connection, cell)
+        for cell in cells:
+            job = status.plan(self.connection, cell)
             play(job)
             commit_job(self.connection, job, self.store)
-            board.look(self.connection)
+            status.refresh(self.connection)
 
     def run_name(self, kind: str) -> str:
         row = self.connection.execute("SELECT name FROM run WHERE kind = ?", [kind]).fetchone()
@@ -66,104 +100,154 @@ def place(study_store: Path, tmp_path: Path) -> Iterator[Place]:
         yield Place(tmp_path, connection)
 
 
-def _states(board: Board) -> dict[str, int]:
-    return dict(Counter(seen.state for seen in board.seen.values()))
+def _states(status: StudyStatus) -> dict[str, int]:
+    return dict(Counter(found.state for found in status.statuses.values()))
 
 
 def test_looking_writes_nothing_and_knows_the_jobs_to_come(place: Place) -> None:
     before = place.store.read_bytes()
-    board = place.board()
-    assert _states(board) == {"missing": 8}
-    assert [cell for cell in board.cells if board.ready(cell)] == [Cell("probe", "nano")]
-    assert not place.jobs.folder.exists()
+    status = place.status()
+    base, farsi, *_ = status.cells
+    assert _states(status) == {"missing": 8}
+    assert [cell for cell in status.cells if status.ready(cell)] == [base]
+    assert not place.jobs.exists()
     assert place.store.read_bytes() == before
-    trained = board.seen[Cell("finetune", "nano", FARSI)].job
-    place.do(board, Cell("probe", "nano"))
-    assert board.plan(place.connection, Cell("finetune", "nano", FARSI)).path.name == trained
+    trained = status.statuses[farsi].job
+    place.do(status, base)
+    assert status.plan(place.connection, farsi).path.name == trained
 
 
-def test_cells_become_ready_as_what_they_need_is_done(place: Place) -> None:
-    board = place.board()
+def test_cells_become_ready_as_what_they_need_is_committed(place: Place) -> None:
+    status = place.status()
     order = []
-    while ready := [cell for cell in board.cells if board.ready(cell) and board.seen[cell].state == "missing"]:
+    while ready := [c for c in status.cells if status.ready(c) and status.statuses[c].state == "missing"]:
         order.append(ready[0])
-        place.do(board, ready[0])
-    assert order == board.cells
-    assert _states(board) == {"done": 8}
+        place.do(status, ready[0])
+    assert order == list(status.cells)
+    assert _states(status) == {"committed": 8}
     assert place.connection.execute("SELECT count(*), count(DISTINCT spec_hash) FROM run").fetchone() == (8, 8)
-    assert _states(place.board()) == {"done": 8}
-    # more seeds are more runs, and what is there stays done: 3 runs are trained and asked, 1 traced
-    assert _states(place.board(seeds=[1, 2])) == {"done": 8, "missing": 7}
+    assert _states(place.status()) == {"committed": 8}
+    # more seeds are more runs, and what is there stays: 3 runs are trained and probed, 1 traced
+    seeds = STUDY.replace("epochs = 2", "epochs = 2\nseed = [1, 2]")
+    assert _states(place.status(text=seeds)) == {"committed": 8, "missing": 7}
 
 
-def test_a_run_that_is_committed_is_done_whoever_planned_it(place: Place) -> None:
-    board = place.board()
-    trained = Cell("finetune", "nano", FARSI)
-    place.do(board, trained)
-    board = place.board(seeds=[1])
-    assert board.seen[trained].job == place.run_name("finetune")
-    assert board.seen[trained].state == "done"
+def test_a_run_that_is_committed_is_known_whoever_planned_it(place: Place) -> None:
+    status = place.status()
+    place.do(status, status.cells[FARSI])
+    again = place.status()
+    found = again.statuses[again.cells[FARSI]]
+    assert (found.state, found.job) == ("committed", place.run_name("finetune"))
     # other settings are another run
-    assert place.board(finetuning={"epochs": 3}).seen[trained].state == "missing"
+    other = place.status(text=STUDY.replace("epochs = 2", "epochs = 3"))
+    assert other.statuses[other.cells[FARSI]].state == "missing"
 
 
 def test_job_directories_tell_what_is_not_in_the_store(place: Place) -> None:
-    cell = Cell("probe", "nano")
-    job = place.board().plan(place.connection, cell)
-    assert place.board().seen[cell].state == "missing"
+    status = place.status()
+    cell = status.cells[BASE]
+    job = status.plan(place.connection, cell)
+    assert place.status().statuses[cell].state == "missing"
     job.set_state("running")
-    assert place.board().seen[cell].state == "interrupted"
-    assert place.board(running=True).seen[cell].state == "running"
+    assert place.status().statuses[cell].state == "interrupted"
+    assert place.status(running=True).statuses[cell].state == "running"
     job.set_state("failed", reason="no space")
-    seen = place.board().seen[cell]
-    assert (seen.state, seen.job, seen.note) == ("failed", job.path.name, "no space")
+    found = place.status().statuses[cell]
+    assert (found.state, found.job, found.note) == ("failed", job.path.name, "no space")
     play(job)
-    assert place.board().seen[cell].state == "finished"
+    assert place.status().statuses[cell].state == "finished"
 
 
-def test_what_the_store_lacks_is_said_and_blocks_what_needs_it_alone(place: Place) -> None:
-    grids = [
-        {"sources": ["lines"], "languages": ["fa"], "sentences": [20, 9000]},
-        {"sources": ["pbc"], "languages": ["fa"], "sentences": [20]},
-    ]
+def test_what_the_store_lacks_blocks_what_needs_it_alone(place: Place) -> None:
+    text = """
+[[job]]
+name = "base"
+kind = "probe"
+model = "nano"
+[[job]]
+name = "trained"
+kind = "finetune"
+model = "@base"
+source = ["lines", "pbc"]
+languages = ["fa"]
+sentences = [20, 9000]
+[[job]]
+kind = "probe"
+model = "@trained"
+"""
     for model in (MODEL, None):
-        board = place.board(model, grid=grids, influence=None)
-        assert _states(board) == {"missing": 5, "blocked": 2}
-        notes = [seen.note for seen in board.seen.values() if seen.state == "blocked"]
+        status = place.status(model, text=text)
+        assert _states(status) == {"missing": 6, "blocked": 3}
+        notes = [found.note for found in status.statuses.values() if found.state == "blocked"]
         assert "lines has 240 sentences in fa; 9,000 are needed." in notes[0]
-        assert "no corpus of pbc in fa" in notes[1]
-    unknown = place.board(probing={"probe_set": "none-such"})
-    assert "no probe set none-such" in unknown.seen[Cell("probe", "nano")].note
-    gone = place.board(NotFoundError("There is no model nano.", "Look elsewhere."))
-    assert {seen.note for seen in gone.seen.values()} == {"There is no model nano. Look elsewhere."}
+        assert all("no corpus of pbc in fa" in note for note in notes[1:])
+    unknown = place.status(text=STUDY.replace("[defaults.probe]", '[defaults.probe]\nprobe_set = "none-such"'))
+    assert "no probe set none-such" in unknown.statuses[unknown.cells[BASE]].note
+    gone = place.status(NotFoundError("There is no model nano.", "Look elsewhere."))
+    blocked = {found.note for found in gone.statuses.values() if found.state == "blocked"}
+    assert blocked == {"There is no model nano. Look elsewhere."}
+    assert {gone.statuses[cell].state for cell in gone.cells[:4]} == {"blocked"}
 
 
-def test_where_no_value_shifts_there_is_nothing_to_trace(place: Place) -> None:
-    board = place.board()
-    asked, traced = Cell("probe", "nano", BOTH), Cell("influence", "nano", BOTH)
-    place.do(board, Cell("probe", "nano"), Cell("finetune", "nano", BOTH))
-    job = board.plan(place.connection, asked)
+def test_a_model_that_is_not_here_is_fetched_before_its_jobs_are_known(place: Place) -> None:
+    status = place.status(None)
+    assert _states(status) == {"missing": 8}
+    assert {status.statuses[cell].note for cell in status.cells[:4]} == {"model not fetched"}
+
+
+def test_if_no_value_shifts_there_is_nothing_to_trace(place: Place) -> None:
+    status = place.status()
+    asked, traced = status.cells[BOTH_PROBED], status.cells[TRACED]
+    place.do(status, status.cells[BASE], status.cells[BOTH])
+    job = status.plan(place.connection, asked)
     play(job)
-    before = place.jobs.folder / place.run_name("probe") / "outputs"
+    before = place.jobs / place.run_name("probe") / "outputs"
     shutil.copyfile(before / "probe_logits.parquet", job.outputs / "probe_logits.parquet")
     commit_job(place.connection, job, place.store)
-    board.look(place.connection)
-    assert (board.seen[traced].state, board.seen[traced].note) == ("done", "no value shifted")
+    status.refresh(place.connection)
+    assert status.statuses[traced].state == "committed"
+    assert "shifted none of its 48 values in fa, ko" in status.statuses[traced].note
 
 
 def test_rows_number_the_cells_and_name_what_they_need(place: Place) -> None:
-    board = place.board()
-    frame = board.frame()
+    frame = place.status().frame()
     assert frame["cell"].to_list() == list(range(1, 9))
-    assert frame["needs"].to_list() == ["", "1", "2", "1", "4", "1", "6", "1,7"]
-    assert frame.row(7)[1:7] == ("influence", "nano", "lines", "fa,ko", 40, 1)
+    assert frame["needs"].to_list() == ["", "1", "1", "1", "2", "3", "4", "7"]
+    assert frame.row(7)[1:5] == ("influence", "influence", "nano", "nano fa,ko sentences=40 top_k=3")
+    assert frame["block"].to_list()[:2] == ["base", "single"]
 
 
 def test_needing_finds_all_that_follows(place: Place) -> None:
-    board = place.board()
-    found = board.needing([Cell("finetune", "nano", BOTH)])
+    status = place.status()
+    found = status.needing([status.cells[BOTH]])
     assert [cell.kind for cell in found] == ["finetune", "probe", "influence"]
-    assert board.needing([Cell("probe", "nano")]) == board.cells
+    assert status.needing([status.cells[BASE]]) == list(status.cells)
+
+
+def test_validation_and_components_are_cells_like_others(place: Place) -> None:
+    more = """
+[[job]]
+kind = "validate"
+run = "@both-probed"
+halves = 2
+other_seed_halves = 0
+removal_targets = 0
+[[job]]
+kind = "pca"
+source = "lines"
+"""
+    status = place.status(text=STUDY + more)
+    validated, compared = status.cells[8:]
+    assert (status.statuses[validated].state, status.statuses[compared].state) == ("missing", "blocked")
+    place.do(status, *status.cells[:7])
+    assert status.statuses[compared].state == "missing"
+    assert status.plan(place.connection, compared).path.name == status.statuses[compared].job
+    # the model that its run started from has no folder here
+    assert "cannot be trained again" in status.statuses[validated].note
+    costs = estimate(place.connection, status, place.store)
+    units = dict(costs.select("kind", "units").iter_rows())
+    # 32 training examples, 2 epochs, the run itself and 2 halves
+    assert (units["validate"], units["pca"]) == (32 * 2 * 3, 1)
 
 
 def _took(place: Place, kind: str, seconds: float, threads: int = 1) -> None:
@@ -184,12 +268,12 @@ def test_costs_are_units_times_the_rates_of_the_stores_runs(place: Place) -> Non
     Tracing took 16 s for 16 examples, whose gradients were taken for the corruptions of 2 epochs: 1/2 s each. Missing
     are Korean and both: (16 + 32) x 2 gradients, 48 s.
     """
-    board = place.board(influence={"runs": "all", "top_k": 3})
-    traced = [Cell("finetune", "nano", FARSI), Cell("probe", "nano", FARSI), Cell("influence", "nano", FARSI)]
-    place.do(board, Cell("probe", "nano"), *traced)
+    status = place.status(text=STUDY.replace('run = "@both-probed"', 'run = ["@single-probed", "@both-probed"]'))
+    traced = next(cell for cell in status.cells if cell.kind == "influence" and "single-probed" in cell.needs[0].block)
+    place.do(status, *(status.cells[cell] for cell in (BASE, FARSI, FARSI_PROBED)), traced)
     for kind, seconds in (("finetune", 8.0), ("probe", 12.0), ("influence", 16.0)):
         _took(place, kind, seconds)
-    costs = estimate(place.connection, board, place.store)
+    costs = estimate(place.connection, status, place.store)
     found = {row["kind"]: row for row in costs.iter_rows(named=True)}
     assert {kind: (row["cells"], row["units"]) for kind, row in found.items()} == {
         "finetune": (2, 96),
@@ -209,37 +293,38 @@ def test_costs_are_units_times_the_rates_of_the_stores_runs(place: Place) -> Non
     size = place.store.stat().st_size / rows[0]
     assert found["probe"]["store_mb"] == pytest.approx(96 * 8 * size / 1e6)
     assert totals(costs).startswith("0.0 hours of one worker")
-    assert "not in these sums: disk_gb of 2 influence cells of nano" in totals(costs)
+    assert "not in these sums: disk_gb of 2 influence jobs of nano" in totals(costs)
 
 
 def test_rates_are_those_of_the_newest_hardware_and_of_unbroken_runs(place: Place) -> None:
-    board = place.board(seeds=[1, 2, 3])
-    trained = [Cell("finetune", "nano", Run("lines", ("fa",), 20, seed)) for seed in (1, 2, 3)]
-    place.do(board, Cell("probe", "nano"), *trained)
+    text = STUDY.replace('[["fa"], ["ko"]]', '["fa"]').replace("sentences = 20", "sentences = 20\nseed = {}")
+    status = place.status(text=text.format([1, 2, 3]))
+    trained = [cell for cell in status.cells if cell.block == "single"]
+    place.do(status, status.cells[BASE], *trained)
     _took(place, "finetune", 32.0, threads=4)
-    board = place.board(seeds=[1, 2, 3, 4])
-    assert _rate(place, board) == (1.0, "3 runs, cpu, 4 threads")
-    newest, broken = (board.seen[trained[place]].job for place in (1, 2))
+    status = place.status(text=text.format([1, 2, 3, 4]))
+    assert _rate(place, status) == (1.0, "3 runs, cpu, 4 threads")
+    newest, broken = (status.statuses[trained[place]].job for place in (1, 2))
     place.connection.execute(
         "UPDATE run SET started_at = started_at + INTERVAL 1 DAY, finished_at = finished_at + INTERVAL '1 day 32 s', "
         "provenance = replace(provenance, '\"threads\": 4', '\"threads\": 1') WHERE name = ?",
         [newest],
     )
-    assert _rate(place, board) == (2.0, "1 runs, cpu, 1 thread")
+    assert _rate(place, status) == (2.0, "1 runs, cpu, 1 thread")
     place.connection.execute(
         "INSERT INTO run_event SELECT run_id, 99, started_at, 'resumed', '{}' FROM run WHERE name IN (?, ?)",
         [newest, broken],
     )
-    assert _rate(place, board) == (1.0, "1 runs, cpu, 4 threads")
+    assert _rate(place, status) == (1.0, "1 runs, cpu, 4 threads")
 
 
-def _rate(place: Place, board: Board) -> tuple[float, str]:
-    row = estimate(place.connection, board, place.store).filter(kind="finetune").row(0, named=True)
+def _rate(place: Place, status: StudyStatus) -> tuple[float, str]:
+    row = estimate(place.connection, status, place.store).filter(kind="finetune").row(0, named=True)
     return row["seconds_per_unit"], row["measured"]
 
 
 def test_what_was_never_measured_has_no_rate(place: Place) -> None:
-    costs = estimate(place.connection, place.board(None), place.store)
+    costs = estimate(place.connection, place.status(None), place.store)
     assert costs["hours"].to_list() == [None] * 3
     assert set(costs["measured"]) == {"nothing measured"}
-    assert "not in these sums: hours, disk_gb, store_mb of 3 finetune cells of nano" in totals(costs)
+    assert "not in these sums: hours, disk_gb, store_mb of 3 finetune jobs of nano" in totals(costs)

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from planned import Jobs, plan_influence
 from played_study import play
 from traced_study import Runs, add_runs
 
 from mlv.ingest.jobs.committing import commit_job
-from mlv.ingest.jobs.planning import Jobs
-from mlv.ingest.jobs.tracing import InfluenceRequest, plan_influence
 from mlv.ingest.upkeep.deletion import _ROWS, delete_run, plan_deletion
 from mlv.schema.errors import DataError
 from mlv.schema.jobs.directory import JobDirectory
@@ -46,9 +45,9 @@ class Traced:
         self.first, self.second = (self._trace(question) for question in ("1", "46"))
 
     def _trace(self, question: str) -> JobDirectory:
-        request = InfluenceRequest(self.runs.traced, questions=[question], languages=["fa"], top_k=3)
         with connect(self.store, read_only=False) as connection:
-            job = plan_influence(connection, Jobs(self.jobs, {}), self.store, request)
+            settings = {"questions": [question], "languages": ["fa"], "top_k": 3}
+            job = plan_influence(connection, Jobs(self.jobs), self.runs.traced, **settings)
             play(job)
             commit_job(connection, job, self.store)
         return job
@@ -97,9 +96,8 @@ def test_an_index_goes_with_the_last_job_that_uses_it(traced: Traced) -> None:
 
 def test_a_job_that_is_not_committed_keeps_its_index(traced: Traced) -> None:
     shared = _index(traced.first, "shared")
-    request = InfluenceRequest(traced.runs.traced, questions=["2"], languages=["fa"], top_k=3)
     with open_store(traced.store) as connection:
-        plan_influence(connection, Jobs(traced.jobs, {}), traced.store, request)
+        plan_influence(connection, Jobs(traced.jobs), traced.runs.traced, questions=["2"], languages=["fa"], top_k=3)
     for job in (traced.first, traced.second):
         _delete(traced, job.path.name)
     assert shared.exists()

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from command_line import Mlv
 from finished_jobs import MODEL, finetuned, probed
+from planned import Jobs, plan_probe
 
 from mlv.cli import edge
 from mlv.ingest.jobs.committing import commit_job
-from mlv.ingest.jobs.planning import Jobs, plan_probe
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.spec import ModelRef
 from mlv.schema.store.opening import connect
@@ -27,7 +27,7 @@ def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mlv("ingest", "probes", str(DEMO / "probes"), "--collection", "demo", "--citation", "own")
     mlv("ingest", "survey", str(DEMO / "survey.csv"), "--name", "illustrative", "--illustrative")
     mlv("ingest", "corpus", str(DEMO / "corpus" / "fa.txt"), "--source", "lines", "--language", "fa")
-    jobs = Jobs(folder / "jobs", {})
+    jobs = Jobs(folder / "jobs")
 
     def commit(job: JobDirectory) -> str:
         return commit_job(connection, job, mlv.store).run
@@ -46,7 +46,7 @@ def _run(mlv: Mlv) -> str:
 
 
 def test_a_projection_is_computed_committed_and_read(mlv: Mlv) -> None:
-    done = mlv("compute", "project", "--source", "lines", "--language", "fa,ko")
+    done = mlv("compute", "pca", "--source", "lines", "--language", "fa,ko")
     assert done.code == 0, done.err
     assert done.out == ""
     assert f"see it: mlv query run profile_projection --param run={_run(mlv)}" in done.err
@@ -59,15 +59,15 @@ def test_a_projection_is_computed_committed_and_read(mlv: Mlv) -> None:
         ("monolingual", "ko"),
     ]
     assert [(row["base_x"], row["base_y"]) for row in rows[2:]] == [(row["x"], row["y"]) for row in rows[:2]]
-    again = mlv("compute", "project", "--source", "lines", "--language", "ko,fa")
+    again = mlv("compute", "pca", "--source", "lines", "--language", "ko,fa")
     assert f"{_run(mlv)}: already committed" in again.err
     assert mlv("db", "check").code == 0
 
 
 def test_countries_alone_or_with_models(mlv: Mlv) -> None:
-    assert mlv("compute", "project", "--country", "all").code == 0
+    assert mlv("compute", "pca", "--country", "all").code == 0
     assert mlv.rows("SELECT count(language), count(country) > 2 FROM v_projection") == [(0, True)]
-    assert mlv("compute", "project", "--country", "kr,ir", "--language", "fa").code == 0
+    assert mlv("compute", "pca", "--country", "kr,ir", "--language", "fa").code == 0
     assert mlv.rows(
         "SELECT count(language), list(country ORDER BY country) FROM v_projection WHERE run IN "
         "(SELECT run FROM v_projection WHERE language IS NOT NULL) GROUP BY run"
@@ -75,9 +75,9 @@ def test_countries_alone_or_with_models(mlv: Mlv) -> None:
 
 
 def test_a_planned_projection_is_run_elsewhere_and_resumed(mlv: Mlv) -> None:
-    planned = mlv("compute", "project", "--plan-only")
+    planned = mlv("compute", "pca", "--plan-only")
     assert planned.code == 0
-    (job,) = (mlv.folder / "jobs").glob("project-*")
+    (job,) = (mlv.folder / "jobs").glob("pca-*")
     assert f"planned: {job}" in planned.err
     assert f"not committed: {job.name} (planned)" in mlv("runs", "list").err
     assert mlv.rows("SELECT count(*) FROM v_projection") == [(0,)]
@@ -85,14 +85,14 @@ def test_a_planned_projection_is_run_elsewhere_and_resumed(mlv: Mlv) -> None:
     assert resumed.code == 0, resumed.err
     assert f"{job.name}: committed" in resumed.err
     shown = json.loads(mlv("runs", "show", job.name).out)
-    assert shown["kind"] == "project"
+    assert shown["kind"] == "pca"
     assert shown["spec"]["probe_set"] == "demo-all"
     assert "scipy" in shown["provenance"]["environment"]["packages"]
     assert job.name in mlv("runs", "list").out
 
 
 def test_what_it_is_of_is_deleted_after_it(mlv: Mlv) -> None:
-    mlv("compute", "project")
+    mlv("compute", "pca")
     run = _run(mlv)
     ((tuned,),) = mlv.rows("SELECT run FROM v_run WHERE kind = 'finetune'")
     told = mlv("runs", "delete", str(tuned))
@@ -107,9 +107,13 @@ def test_what_it_is_of_is_deleted_after_it(mlv: Mlv) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--score", "best"], edge.ExitCode.USAGE, "Use --score sum, mean, first."),
-        (["--country", "IN,IR,KR", "--weighting", "by-age"], edge.ExitCode.USAGE, "Use --weighting weighted, unw"),
-        (["--survey", "illustrative"], edge.ExitCode.USAGE, "Add --country"),
+        (["--score", "best"], edge.ExitCode.USAGE, "--score: should be 'sum', 'mean' or 'first', not 'best'"),
+        (
+            ["--country", "IN,IR,KR", "--weighting", "by-age"],
+            edge.ExitCode.USAGE,
+            "--weighting: should be 'weighted' or 'unweighted'",
+        ),
+        (["--survey", "illustrative"], edge.ExitCode.USAGE, "about countries: name some, or all"),
         (["--source", "pbc"], edge.ExitCode.NOT_FOUND, "The store has no checkpoint of source pbc."),
         (["--model", "small"], edge.ExitCode.NOT_FOUND, "The store has no checkpoint of model small."),
         (["--language", "de"], edge.ExitCode.NOT_FOUND, "There are: fa, hi, ko, ru."),
@@ -120,7 +124,7 @@ def test_what_it_is_of_is_deleted_after_it(mlv: Mlv) -> None:
     ],
 )
 def test_what_cannot_be_projected_is_said(mlv: Mlv, arguments: list[str], code: int, words: str) -> None:
-    done = mlv("compute", "project", *arguments)
+    done = mlv("compute", "pca", *arguments)
     assert done.code == code
     assert words in done.err
-    assert not list((mlv.folder / "jobs").glob("project-*"))
+    assert not list((mlv.folder / "jobs").glob("pca-*"))

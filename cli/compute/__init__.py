@@ -1,0 +1,1 @@
+"""`mlv compute`: plan, run and commit jobs."""

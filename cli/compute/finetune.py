@@ -1,0 +1,73 @@
+"""`mlv compute finetune`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlv.cli.compute.options import make_command
+from mlv.cli.compute.probe import probe
+from mlv.cli.edge import say
+from mlv.cli.work import Work
+from mlv.ingest.jobs import probe as probing
+from mlv.ingest.jobs.finetune import Request
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from mlv.ingest.jobs.committing import Committed
+    from mlv.queries import QueryResult
+
+ProbeSet = Annotated[str | None, typer.Option(help="Probes to ask; the store's widest set if not given.")]
+TestLanguages = Annotated[
+    str | None, typer.Option(help="Languages to probe in, comma-separated; all of the probe set if not given.")
+]
+
+
+def finetune(work: Work, request: Request, probe_set: ProbeSet = None, test_language: TestLanguages = None) -> None:
+    """Fine-tune by span corruption, probe before and after, commit, and print what changed.
+
+    The defaults are those of Echoes, section 4.2 and appendix B. What is in the store already is not done again.
+    """
+    from mlv.cli.compute.options import read_request
+
+    asked = {"model": request.model, "probe_set": probe_set, "languages": test_language}
+    before = read_request(probing.Request, asked)
+    planned = work.plan("finetune", request)
+    probe(work, before)
+    if work.plan_only:
+        say(f"planned: {planned.path}")
+        return
+    done = work.finish(planned)
+    probe(work, before.model_copy(update={"model": done.run}))
+    _print_shifts(work, done, probe_set)
+
+
+def _print_shifts(work: Work, done: "Committed", probe_set: str | None) -> None:
+    """Print the share of values that this run left unchanged, per test language, over the probes that were asked.
+
+    If no probe set was named, it is the query's default if any of that was asked, else the widest.
+    """
+    from mlv.cli.output import put
+    from mlv.schema.store.opening import open_store
+
+    with open_store(work.store) as connection:
+        result = _shifts(connection, done.run, probe_set)
+        if probe_set is None and result.frame.is_empty():
+            result = _shifts(connection, done.run, probing.widest_probe_set(connection))
+    say(f"% of values unchanged by {done.run} (more: mlv query list)")
+    put(result, "table", None, None)
+
+
+def _shifts(connection: "duckdb.DuckDBPyConnection", run: str, probe_set: str | None) -> "QueryResult":
+    from dataclasses import replace
+
+    import polars as pl
+
+    from mlv.queries import run as run_query
+
+    result = run_query(connection, "unchanged", parameters={"probe_set": probe_set})
+    mine = result.frame.filter(pl.col("run") == run)
+    return replace(result, frame=mine.select("source", "ft_languages", "epoch", "language", "unchanged", "probes"))
+
+
+COMMAND = make_command(finetune, Request)

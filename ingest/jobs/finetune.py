@@ -1,0 +1,178 @@
+"""Fine-tuning: the sentences of a run leave the store; checkpoints, metrics and examples enter it."""
+
+import hashlib
+from typing import Annotated, Self
+
+import polars as pl
+from pydantic import Field, model_validator
+
+from mlv.ingest.jobs import request
+from mlv.ingest.jobs.cost import Cost
+from mlv.ingest.jobs.planning import Context, Plan
+from mlv.ingest.jobs.request import Count, Languages, ModelName, Name, Option
+from mlv.ingest.jobs.runs import NewRun
+from mlv.ingest.jobs.segments import select_segments
+from mlv.ingest.jobs.trained import corpora_of, enter_checkpoints, enter_corpora, enter_metrics
+from mlv.schema.errors import JobError
+from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.identity import content_digest
+from mlv.schema.jobs.parquet import check_decompressed_size, read_parquet
+from mlv.schema.jobs.spec import ModelRef, Precision, Seed, Spec
+from mlv.schema.papers import echoes
+from mlv.schema.store.rows import next_id, number
+
+
+class Request(request.Request):
+    """A fine-tuning run. The defaults are the paper's (E section 4.2, appendix B)."""
+
+    model: ModelName
+    source: Name = Field(description="Source to train on: pbc, ebible, tanzil, flores, news-..., or your own.")
+    languages: Annotated[
+        Languages,
+        Field(
+            min_length=1, description="One language: consecutive sentences. Several, comma-separated: the same ones."
+        ),
+    ]
+    sentences: int = Field(
+        echoes.SENTENCES,
+        ge=2,
+        lt=2**31,
+        description="Sentences in all languages together, of which 80% train (Echoes section 4.2).",
+    )
+    seed: Seed = Field(1, description="Seed of everything random.")
+    epochs: Count = Field(echoes.EPOCHS, description="Passes over the sentences.")
+    batch_size: Count = Field(echoes.BATCH_SIZE, description="Examples a step.")
+    learning_rate: float = Field(echoes.LEARNING_RATE, gt=0, description="Of AdamW; falls linearly to 0.")
+    max_tokens: int = Field(256, ge=8, lt=2**31, description="Length at which a sentence is cut off.")
+    editions: Annotated[dict[str, str], Option("edition")] = Field(
+        {}, description="LANGUAGE=EDITION, if the store has several of a language; may be given repeatedly."
+    )
+    precision: Precision = Field("fp32", description="fp32, or bf16 on a GPU that computes in it.")
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        each = len(self.languages)
+        if self.sentences % each:
+            fitting = max(1, round(self.sentences / each)) * each
+            raise ValueError(
+                f"{self.sentences:,} sentences do not divide into {each} languages. Each gets as many: {fitting:,}"
+            )
+        return self
+
+
+def plan(context: Context, request: Request) -> Plan:
+    """Plan a fine-tuning run.
+
+    Raises NotFoundError or DataError if the store lacks the corpus or enough (multi-parallel) sentences.
+    """
+    model = context.find_model(request.model)
+    # which examples it is given is the same for every model, and takes a while to find out
+    key = ("finetune", request.model_copy(update={"model": "", "editions": tuple(sorted(request.editions.items()))}))
+    spec = context.once(key, lambda: _spec(_segments(context, request), request))
+    spec = spec.model_copy(update={"model": model})
+    return Plan(spec, lambda: {"examples.parquet": _examples(_segments(context, request), spec)})
+
+
+def _segments(context: Context, request: Request) -> pl.DataFrame:
+    segments = select_segments(
+        context.connection, request.source, request.languages, request.sentences, dict(request.editions)
+    )
+    return segments.with_columns(source=pl.lit(request.source))
+
+
+def _spec(segments: pl.DataFrame, request: Request) -> FinetuneSpec:
+    """The specification but for its model."""
+    settings = request.model_dump(exclude={"model", "sentences", "editions"})
+    spec = FinetuneSpec(
+        model=ModelRef(name="", digest=""),
+        sentences=segments.height,
+        corpora=corpora_of(segments),
+        inputs_digest="",
+        **settings,
+    )
+    return spec.model_copy(update={"inputs_digest": content_digest(_examples(segments, spec))})
+
+
+def _examples(segments: pl.DataFrame, spec: FinetuneSpec) -> pl.DataFrame:
+    """Number the examples and draw the development split by parallel key.
+
+    A sentence and its translations land on the same side: a development sentence was not seen in any language. The
+    draw is by hashes, so that it is the same with every version of every library.
+    """
+    keys = segments["parallel_key"].unique(maintain_order=True).to_list()
+    drawn = sorted(keys, key=lambda key: hashlib.sha256(f"{spec.seed} {key}".encode()).digest())
+    development = drawn[: round(len(keys) * spec.development_share)]
+    return segments.rename({"position": "segment_position"}).select(
+        pl.int_range(pl.len()).alias("position"),
+        pl.when(pl.col("parallel_key").is_in(development))
+        .then(pl.lit("development"))
+        .otherwise(pl.lit("train"))
+        .alias("split"),
+        *("source", "language", "edition", "segment_position", "parallel_key", "text"),
+    )
+
+
+def commit(run: NewRun, spec: FinetuneSpec) -> dict[str, int]:
+    """Enter metrics, corpora, checkpoints and examples of a run. Raises JobError as all commits do."""
+    return {
+        "metric": enter_metrics(run),
+        "run_corpus": enter_corpora(run, spec.corpora),
+        "checkpoint": enter_checkpoints(run),
+        "training_example": _enter_examples(run, spec),
+    }
+
+
+def _enter_examples(run: NewRun, spec: FinetuneSpec) -> int:
+    path = run.job.inputs / "examples.parquet"
+    check_decompressed_size(path)
+    run.connection.execute(
+        "INSERT INTO training_example "
+        "SELECT ? + row_number() OVER (ORDER BY e.position) - 1, ?, e.position, e.split, g.segment_id "
+        "FROM read_parquet(?) e "
+        "LEFT JOIN v_segment g ON g.source = e.source AND g.language = e.language AND g.edition = e.edition "
+        "     AND g.position = e.segment_position",
+        [next_id(run.connection, "training_example"), run.run_id, str(path)],
+    )
+    unmatched = number(
+        run.connection,
+        "SELECT count(*) FROM training_example WHERE run_id = ? AND segment_id IS NULL",
+        [run.run_id],
+    )
+    if unmatched:
+        raise JobError(
+            f"{unmatched} training examples of {run.job.path.name} are not in the store.",
+            "Ingest the corpora that the job was planned from, then commit again.",
+        )
+    if content_digest(read_parquet(path)) != spec.inputs_digest:
+        raise JobError(
+            f"{path} does not hold the examples that {run.job.path.name} was planned with.",
+            "Take the job directory once more from where it was run.",
+        )
+    return run.count("training_example")
+
+
+def training_examples(request: Request) -> int:
+    """Examples of a run's training split, about."""
+    return round(request.sentences * (1 - echoes.DEVELOPMENT_SHARE))
+
+
+_TIMELESS = ("epochs", "learning_rate")
+"""Settings that the time for an example and epoch does not depend on."""
+
+
+def _alike(spec: Spec, request: Request) -> bool:
+    asked = {name: value for name, value in request.model_dump(mode="json").items() if name in spec.settings()}
+    wanted = FinetuneSpec.default_settings() | asked
+    return all(spec.settings()[name] == value for name, value in wanted.items() if name not in _TIMELESS)
+
+
+COST = Cost(
+    unit="training examples x epochs",
+    units=lambda context, request, _: training_examples(request) * request.epochs,
+    measured="""
+        SELECT run_id, count(*) * any_value(json_extract(spec, '$.epochs')::BIGINT) AS units
+        FROM training_example JOIN run USING (run_id) WHERE split = 'train' GROUP BY run_id
+    """,
+    checkpoints=lambda request: request.epochs,
+    alike=_alike,
+)

@@ -1,0 +1,193 @@
+"""Validation: what is to be retrained leaves the store; how well attributions predict what comes of it enters it."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import polars as pl
+from pydantic import Field, field_validator, model_validator
+
+from mlv.ingest.jobs import finetune, request
+from mlv.ingest.jobs.attributions import named_all
+from mlv.ingest.jobs.cost import Cost
+from mlv.ingest.jobs.counted import RUN_RULES, broken
+from mlv.ingest.jobs.loading import enter_tracing_run, load, traced_run_id
+from mlv.ingest.jobs.outputs import refuse
+from mlv.ingest.jobs.planning import Context, Plan
+from mlv.ingest.jobs.request import Count, Languages, Names, Option, ProbeSet
+from mlv.ingest.jobs.runs import NewRun
+from mlv.ingest.jobs.tracing import (
+    Traced,
+    answered_probes,
+    find_probes,
+    find_traced,
+    in_languages,
+    probe_fields,
+    reference_probes,
+    shifted_probes,
+    shuffled,
+    tracing_inputs,
+)
+from mlv.schema.errors import NotFoundError
+from mlv.schema.jobs.spec import Seed
+from mlv.schema.jobs.validate import REMOVAL_DRAWS, ValidateSpec
+from mlv.schema.papers import echoes
+
+PROBES = 40
+"""Probes of a validation unless another number is given."""
+
+
+class Request(request.Request):
+    """Which run is retrained on parts of its examples, and which attributions should predict what comes of it."""
+
+    run: Annotated[str, Option(argument=True)] = Field(
+        min_length=1, description="A fine-tuning run's name, or the beginning of it."
+    )
+    attributions: Annotated[Names, Option("attribution", repeated=True)] = Field(
+        ("default",),
+        min_length=1,
+        description="default, exact, echoes, languages, or METHOD-PROJECTION-DIMENSIONS, e.g. trak-random-32, "
+        "trak-exact, tracin-cosine-principal-16; repeatable. The removal test takes the first.",
+    )
+    targets: Literal["random", "shifted", "all"] = Field(
+        "random", description="random: drawn without looking at any answer; shifted; or all that were answered."
+    )
+    probes: Count | None = Field(None, description=f"How many random probes; {PROBES} if not given.")
+    languages: Languages = Field(
+        (),
+        description="Test languages, comma-separated; if not given the fine-tuning languages, or all if those were not "
+        "probed.",
+    )
+    halves: int = Field(
+        16, ge=0, lt=2**31, description="Models trained on random halves of the examples, with the run's seed."
+    )
+    other_seed_halves: int = Field(8, ge=0, lt=2**31, description="The same, each with a seed of its own.")
+    removal_targets: int = Field(
+        5, ge=0, lt=2**31, description="Probes of the removal test; each takes two models for every k."
+    )
+    removal_k: Annotated[tuple[Count, ...], Option("k")] = Field(
+        echoes.REMOVAL_K, description="How many of the most influential examples are left out, comma-separated."
+    )
+    probe_set: ProbeSet = None
+    seed: Seed = Field(0, description="Seed of everything random.")
+
+    @field_validator("attributions")
+    @classmethod
+    def _are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        named_all(names, 0)
+        return names
+
+    @field_validator("halves", "other_seed_halves")
+    @classmethod
+    def _can_be_ranked(cls, halves: int) -> int:
+        if halves == 1:
+            raise ValueError("A rank correlation needs 2 models or more, and 0 leaves them out.")
+        return halves
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.targets != "random" and self.probes is not None:
+            raise ValueError(f"Probes is a number of random probes, and targets is {self.targets}: leave one out.")
+        if not (self.halves or self.other_seed_halves or self.removal_targets):
+            raise ValueError("There is nothing to retrain: give halves, other-seed halves or removal targets.")
+        return self
+
+    def retrainings(self) -> int:
+        """Models that are trained, the run's own among them."""
+        removals = len(set(self.removal_k)) * (
+            2 * self.removal_targets + (REMOVAL_DRAWS if self.removal_targets else 0)
+        )
+        return 1 + self.halves + self.other_seed_halves + removals
+
+
+def plan(context: Context, request: Request) -> Plan:
+    """Plan the retraining of a run without parts of its examples. Raises as the planning of an influence job does.
+
+    Targets come in an order that is drawn, since the removal test takes the first of them.
+    """
+    traced = find_traced(context, request.run)
+    probes = find_probes(context, traced, request.probe_set, request.languages)
+    answered = answered_probes(traced, request.languages, probes)
+    reference = reference_probes(answered)
+    targets = _drawn(answered, request, traced)
+    _check_start(context, traced)
+    spec = ValidateSpec(
+        model=traced.last_checkpoint,
+        training=traced.spec,
+        checkpoints=tuple(traced.checkpoints.values()),
+        attributions=named_all(request.attributions, request.seed),
+        **probe_fields(targets, reference),
+        halves=request.halves,
+        other_seed_halves=request.other_seed_halves,
+        removal_targets=request.removal_targets,
+        removal_k=tuple(sorted(set(request.removal_k))),
+        seed=request.seed,
+    )
+    return Plan(spec, lambda: tracing_inputs(context, traced, spec, targets, reference))
+
+
+def _drawn(answered: pl.DataFrame, request: Request, traced: Traced) -> pl.DataFrame:
+    """The probes of a validation, in an order that does not depend on any result."""
+    own = in_languages(traced.spec.languages, answered)
+    offered = own if own.height and not request.languages else in_languages(request.languages, answered)
+    kept = shifted_probes(offered, traced) if request.targets == "shifted" else offered
+    drawn = shuffled(kept, str(request.seed))
+    return drawn.head(request.probes or PROBES) if request.targets == "random" else drawn
+
+
+def _check_start(context: Context, traced: Traced) -> None:
+    """Raise NotFoundError if the model that a run started from is gone."""
+    folder = traced.spec.model.path
+    if not folder or not Path(folder).is_dir():
+        raise NotFoundError(
+            f"{traced.name} cannot be trained again: {traced.spec.model.name} is not at {folder or 'hand'}.",
+            f"Put it back, or set model_paths in {context.jobs / traced.name / 'provenance.json'} to where it is.",
+        )
+
+
+_RESULTS = """
+        INSERT INTO influence_validation
+        SELECT $run, o.test, o.scores, p.probe_id, o.seeds, o.direction, o.k, o.draw, o.n, o.value
+        FROM read_parquet($path) o
+        JOIN v_probe p ON p.collection = $collection AND p.language = o.language AND p.question = o.question
+    """
+
+
+def commit(run: NewRun, spec: ValidateSpec) -> dict[str, int]:
+    """Enter how well scores predict. Raises JobError as the commit of an influence job does."""
+    how = {
+        "method": "validation",
+        "similarity": "",
+        "selection": "chosen",
+        "projection": "",
+        "dimensions": 0,
+        "modules": "",
+        "damping": 0.0,
+        "top_k": 0,
+    }
+    values: dict[str, int | str] = {"run": run.run_id, "collection": spec.collection}
+    rows = {
+        "influence_run": enter_tracing_run(run, spec, traced_run_id(run, spec), how),
+        "influence_validation": load(run, "validation", _RESULTS, values),
+    }
+    refuse(run.job, broken(run.connection, RUN_RULES, run.run_id))
+    return rows
+
+
+def _units(context: Context, request: Request, training: object) -> int:
+    if isinstance(training, finetune.Request):
+        once = finetune.training_examples(training) * training.epochs
+    else:
+        spec = find_traced(context, request.run).spec
+        once = round(spec.sentences * (1 - spec.development_share)) * spec.epochs
+    return once * request.retrainings()
+
+
+COST = Cost(
+    unit="training examples x epochs x retrainings",
+    units=_units,
+    measured="""
+        SELECT i.run_id, any_value(i.examples * json_extract(r.spec, '$.training.epochs')::BIGINT) * count(*) AS units
+        FROM influence_run i JOIN run r USING (run_id) JOIN run_event e USING (run_id)
+        WHERE e.event = 'retraining' GROUP BY i.run_id
+    """,
+)

@@ -1,0 +1,278 @@
+"""The study file: a list of jobs, and the cells that it comes to.
+
+A block ``[[job]]`` has a kind and settings of that kind (``Request`` in ``mlv.ingest.jobs``). A list stands for one job
+per value, several lists for all combinations. ``@name`` refers to the jobs of an earlier block: as a model to the state
+that such a job makes or examines, as a run to the run behind it. A *cell* is one job of the study. Cells follow from
+the file alone; ``mlv.ingest.studies.status`` holds them against a store. This folder has the files that come with mlv.
+"""
+
+import hashlib
+import itertools
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mlv.ingest.jobs.kinds import kind as find_kind
+from mlv.ingest.jobs.request import Request
+from mlv.schema.errors import DataError, NotFoundError, at_key, excerpt, format_validation_errors, joined, listed
+from mlv.schema.jobs.kinds import KINDS
+
+MOST_CELLS: Final = 100_000
+"""Jobs that a study may have; the paper's whole grid with five seeds has about 1,500."""
+
+LONGEST_PROBLEM: Final = 500
+"""Characters of a problem that an error quotes."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One job of a study. Cells that ask for the same are equal, whatever block they are from."""
+
+    kind: str
+    settings: tuple[tuple[str, Any], ...]
+    """All settings of the kind; a cell in place of a reference."""
+
+    block: str = field(compare=False)
+    """Name of the block that it is from; its kind if that has none."""
+
+    given: tuple[str, ...] = field(compare=False)
+    """Names of the settings that the file gives."""
+
+    @property
+    def needs(self) -> tuple["Cell", ...]:
+        """Cells that have to be committed before."""
+        return tuple(value for _, value in self.settings if isinstance(value, Cell))
+
+    def setting(self, name: str) -> Any:
+        """A setting of the cell, or else of a cell that it refers to; None if none of them has it."""
+        return next(self.chain(name), None)
+
+    def chain(self, name: str) -> "Iterator[Any]":
+        """The values of a setting in the cell and in those that it refers to, its own first."""
+        own = dict(self.settings).get(name)
+        if own is not None and not isinstance(own, Cell):
+            yield own
+        for cell in self.needs:
+            yield from cell.chain(name)
+
+    def request(self, value: Callable[["Cell"], str]) -> Request:
+        """What is asked of the job, given what a reference to a cell stands for."""
+        own = {name: value(given) if isinstance(given, Cell) else given for name, given in self.settings}
+        return find_kind(self.kind).Request.model_validate({name: _thawed(given) for name, given in own.items()})
+
+    def describe(self) -> str:
+        """The settings that the file gives, a reference by those of the cell that it refers to."""
+        settings = dict(self.settings)
+        return " ".join(_described(name, settings[name]) for name in self.given)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.describe()}".strip()
+
+
+def _described(name: str, value: Any) -> str:
+    if isinstance(value, Cell):
+        return value.describe()
+    if isinstance(value, tuple):
+        return ",".join(str(item) for item in value)
+    return f"{value}" if isinstance(value, str) else f"{name}={value}"
+
+
+def _frozen(value: Any) -> Any:
+    """A setting as something that can be compared and hashed."""
+    return _Table(sorted(value.items())) if isinstance(value, dict) else value
+
+
+def _thawed(value: Any) -> Any:
+    return dict(value) if isinstance(value, _Table) else value
+
+
+class _Table(tuple[tuple[str, Any], ...]):
+    """A table as a tuple of its items."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study file."""
+
+    cells: tuple[Cell, ...]
+    """Each once, what others need before them."""
+
+    sha256: str
+    """Of the file's text."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Models that the file names, each once."""
+        named = (name for cell in self.cells for name in _named_models(cell))
+        return tuple(dict.fromkeys(named))
+
+
+def _named_models(cell: Cell) -> list[str]:
+    settings = dict(cell.settings)
+    names = (settings[name] for name in find_kind(cell.kind).Request.model_names())
+    return [name for name in names if isinstance(name, str)]
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    defaults: dict[str, dict[str, Any]] = {}
+    """Settings by kind, which blocks of that kind need not repeat."""
+
+    job: tuple[dict[str, Any], ...] = ()
+
+
+def bundled() -> list[str]:
+    """Names of the studies that come with mlv."""
+    names = [entry.name for entry in files("mlv.ingest.studies").iterdir()]
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
+
+
+def study_text(name: str) -> str:
+    """The text of a study file, or of the study of that name that comes with mlv.
+
+    Raises NotFoundError if there is neither, DataError if it is not text.
+    """
+    path = Path(name)
+    try:
+        if not path.is_file() and name in bundled():
+            return (files("mlv.ingest.studies") / f"{name}.toml").read_text(encoding="utf-8")
+        # editors of Windows put a byte order mark before the text
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not text in UTF-8: {error.reason}.", "Save it as UTF-8.") from error
+    except OSError as error:
+        raise NotFoundError(
+            f"There is no study file {name}: {error.strerror}.",
+            f"Name a file, or one that comes with mlv: {', '.join(bundled())}",
+        ) from error
+
+
+def read_study(name: str) -> Study:
+    """The study of a file or name. Raises DataError that says everything that is wrong with it, and where."""
+    text = study_text(name)
+    try:
+        file = _File.model_validate(_toml(name, text))
+    except ValidationError as error:
+        raise _wrong(name, format_validation_errors(error, _File)) from error
+    reader = _Reader(file)
+    cells = reader.cells()
+    if reader.problems:
+        raise _wrong(name, list(dict.fromkeys(reader.problems)))
+    return Study(cells, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _toml(name: str, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    # a number of thousands of digits is a plain ValueError
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{name} is not valid TOML: {excerpt(str(error), 500)}.",
+            "Correct that line; https://toml.io has the syntax.",
+        ) from error
+
+
+def _wrong(name: str, problems: Sequence[str]) -> DataError:
+    return DataError(
+        f"{name} has {len(problems)} problem{'s' if len(problems) > 1 else ''}:"
+        f"{listed(excerpt(problem, LONGEST_PROBLEM) for problem in problems)}",
+        "Correct the file. A whole one to look at: mlv study show echoes",
+    )
+
+
+class _Reader:
+    """Makes cells of blocks, and collects what is wrong with them."""
+
+    def __init__(self, file: _File) -> None:
+        self.problems = [
+            f"defaults.{kind}: there is no such kind of job. There are {joined(KINDS)}."
+            for kind in file.defaults
+            if kind not in KINDS
+        ]
+        if not file.job:
+            self.problems.append("job: it is missing. Add a block [[job]].")
+        self._file = file
+        self._named: dict[str, list[Cell]] = {}
+
+    def cells(self) -> tuple[Cell, ...]:
+        """The cells of all blocks, each once."""
+        found: dict[Cell, None] = {}
+        for number, block in enumerate(self._file.job, start=1):
+            own = list(itertools.islice(self._block(f"job #{number}", block), MOST_CELLS + 1))
+            found |= dict.fromkeys(own)
+            if name := block.get("name"):
+                self._named[name] = own
+            if len(found) > MOST_CELLS:
+                self.problems.append(f"The file comes to more than {MOST_CELLS:,} jobs. Make several studies of it.")
+                break
+        return tuple(found)
+
+    def _block(self, place: str, block: Mapping[str, Any]) -> Iterator[Cell]:
+        kind, name, only = str(block.get("kind")), block.get("name"), block.get("only", {})
+        if kind not in KINDS:
+            self.problems.append(f"{place}.kind: there is no kind of job {kind!r}. There are {joined(KINDS)}.")
+            return
+        if name is not None and (not isinstance(name, str) or not name or name in self._named):
+            self.problems.append(f"{place}.name: {name!r} is not a name of its own. Give one, or leave it out.")
+            return
+        request = find_kind(kind).Request
+        # a model that is made here is called as its block
+        reserved = {"kind", "only"} | ({"name"} - request.model_fields.keys())
+        own = {key: value for key, value in block.items() if key not in reserved}
+        settings = self._file.defaults.get(kind, {}) | own
+        axes = {key: self._values(place, kind, key, given, only) for key, given in settings.items()}
+        shown = [key for key in request.model_fields if key in own or len(axes.get(key, ())) > 1]
+        for combination in itertools.product(*axes.values()):
+            complete = self._complete(place, kind, dict(zip(axes, combination, strict=True)))
+            if complete is None:
+                return
+            yield Cell(kind, complete, name or kind, tuple(shown))
+
+    def _values(self, place: str, kind: str, key: str, given: Any, only: Any) -> Sequence[Any]:
+        """The values that a key stands for."""
+        declared = find_kind(kind).Request.model_fields.get(key)
+        takes_list = declared is not None and get_origin(declared.annotation) is tuple
+        inner = given and isinstance(given, list) and isinstance(given[0], list)
+        values = given if isinstance(given, list) and (inner or not takes_list) else [given]
+        return [found for value in values for found in self._referred(f"{place}.{key}", value, only)]
+
+    def _referred(self, place: str, value: Any, only: Any) -> Sequence[Any]:
+        """The cells of a reference, or the value itself."""
+        if not (isinstance(value, str) and value.startswith("@")):
+            return [value]
+        cells = self._named.get(value[1:])
+        if cells is None:
+            self.problems.append(f"{place}: no earlier job is named {value[1:]}. Named before: {joined(self._named)}.")
+            return []
+        wanted = {key: given if isinstance(given, list) else [given] for key, given in dict(only).items()}
+        found = [cell for cell in cells if all(_any_of(cell.chain(key), wanted[key]) for key in wanted)]
+        if cells and not found:
+            self.problems.append(
+                f"{place}: `only` leaves none of the jobs named {value[1:]}. Correct it, or leave it out."
+            )
+        return found
+
+    def _complete(self, place: str, kind: str, settings: dict[str, Any]) -> tuple[tuple[str, Any], ...] | None:
+        """All settings of a cell; None if some do not fit."""
+        request = find_kind(kind).Request
+        references = {key: value for key, value in settings.items() if isinstance(value, Cell)}
+        plain = settings | {key: f"@{value.block}" for key, value in references.items()}
+        try:
+            fields = dict(request.model_validate(plain))
+        except ValidationError as error:
+            self.problems += format_validation_errors(error, request, lambda where: at_key([place, *where]))
+            return None
+        return tuple((key, references.get(key, _frozen(value))) for key, value in fields.items())
+
+
+def _any_of(values: Iterable[Any], wanted: Sequence[Any]) -> bool:
+    """Whether one of the values is wanted, as a file writes it."""
+    return any((list(value) if isinstance(value, tuple) else value) in wanted for value in values)

@@ -1,0 +1,91 @@
+"""What the specifications of jobs have in common that trace a run's predictions back to its training examples."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from mlv.schema.jobs.attribution import Attribution, gradients_of
+from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.identity import job_name, spec_hash
+from mlv.schema.jobs.spec import ModelRef, Spec
+
+Quantity = Literal["answer", "margin", "shift"]
+"""What is traced of a probe, and which influence is then positive.
+
+answer: log-probability per token of the answer given after fine-tuning; what supports it.
+margin: that of the first answer minus that of the second; what supports the first.
+shift: the margin, in the direction in which fine-tuning moved it; what supports the move.
+"""
+
+
+class TracingSpec(Spec):
+    """Base of influence and validation jobs.
+
+    They read ``inputs/targets.parquet``; ``inputs/examples.parquet``, as the traced run did; and
+    ``inputs/reference.parquet``, a sample of the probe set in all languages, which principal directions are learnt
+    from.
+    """
+
+    NOT_COMPARED: ClassVar[Mapping[str, str]] = {
+        **Spec.NOT_COMPARED,
+        "model": "the checkpoint that is traced belongs to the traced run",
+        "training": "the traced run has settings of its own, which are compared as such",
+        "languages": "targets are compared language by language",
+        "reference_digest": "an input, as the training examples are",
+    }
+
+    model: ModelRef
+    """The checkpoint whose predictions are traced: the last of the run."""
+
+    training: FinetuneSpec
+    """The traced run."""
+
+    checkpoints: tuple[ModelRef, ...]
+    """Model states that scores are taken at, those of the traced run by epoch."""
+
+    collection: str
+    """Probe collection, e.g. arora-2023."""
+
+    probe_set: str
+    languages: tuple[str, ...]
+    """Test languages."""
+
+    quantity: Quantity
+    reference_digest: str = ""
+    """SHA-256 of ``inputs/reference.parquet`` by content."""
+
+    def methods(self) -> tuple[Attribution, ...]:
+        """The attributions that the job needs gradients for."""
+        raise NotImplementedError
+
+    def models(self) -> tuple[ModelRef, ...]:
+        """The traced checkpoint, the model that the traced run started from, and the model states that are scored."""
+        return tuple(dict.fromkeys((self.model, self.training.model, *self.checkpoints)))
+
+    def traced_run(self) -> Spec:
+        """The run whose training examples are scored."""
+        return self.training
+
+    @classmethod
+    def settings_in(cls, document: Mapping[str, Any]) -> dict[str, Any]:
+        """As of all jobs; checkpoints by epoch, whatever run is traced: ``epoch-5``, or ``other/epoch-5``."""
+        run = document["model"]["name"].rpartition("/")[0]
+        places = [_place(model["name"], run) for model in document["checkpoints"]]
+        return super().settings_in(document) | {"checkpoints": places}
+
+    def builds_on(self) -> frozenset[str]:
+        """The traced run, and the runs behind all model states."""
+        return super().builds_on() | {job_name(self.training)}
+
+    def reads_index(self, identity: dict[str, Any]) -> bool:
+        """Whether it is an index of this run's training examples with one of this job's kinds of gradients."""
+        return identity.get("training") == spec_hash(self.training) and any(
+            gradients_of(checkpoint, attribution.gradients, self.reference_digest).items() <= identity.items()
+            for checkpoint in self.checkpoints
+            for attribution in self.methods()
+        )
+
+
+def _place(checkpoint: str, run: str) -> str:
+    """Epoch of a checkpoint by its name, and whether ``run`` made it."""
+    made_by, _, epoch = checkpoint.rpartition("/")
+    return epoch if made_by == run else f"other/{epoch}"

@@ -1,0 +1,79 @@
+"""A specification of every kind of job, none of whose fields is empty, and model states that they name."""
+
+from typing import Final
+
+from mlv.schema.jobs.attribution import Attribution, Gradients
+from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.identity import job_name
+from mlv.schema.jobs.influence import InfluenceSpec
+from mlv.schema.jobs.pca import PcaSpec
+from mlv.schema.jobs.pretrain import PretrainSpec
+from mlv.schema.jobs.probe import ProbeSpec
+from mlv.schema.jobs.spec import CorpusRef, ModelRef, Spec
+from mlv.schema.jobs.validate import ValidateSpec
+
+ELSEWHERE: Final = ModelRef(name="google/mt5-small", revision="abc", digest="d1", path="/models/mt5-small")
+CORPUS: Final = CorpusRef(source="pbc", language="fa", edition="new", sha256="c", segments=10)
+
+
+def checkpoint(spec: Spec, epoch: int) -> ModelRef:
+    """A model state that a job made."""
+    name = f"{job_name(spec)}/epoch-{epoch}"
+    return ModelRef(name=name, digest=f"digest of {name}", path=f"/jobs/{name}")
+
+
+PRETRAIN: Final = PretrainSpec(
+    name="nano",
+    preset="nano",
+    corpora=(CORPUS,),
+    inputs_digest="i",
+    vocabulary=500,
+    steps=6,
+    batch_size=4,
+    learning_rate=1e-3,
+)
+FINETUNE: Final = FinetuneSpec(
+    model=ELSEWHERE, source="pbc", languages=("fa", "ko"), sentences=20, corpora=(CORPUS,), inputs_digest="i"
+)
+OTHER_SEED: Final = FINETUNE.model_copy(update={"seed": 2})
+PROBE: Final = ProbeSpec(
+    model=checkpoint(FINETUNE, 5), collection="arora-2023", probe_set="all", languages=("fa", "ko"), inputs_digest="i"
+)
+INFLUENCE: Final = InfluenceSpec(
+    model=checkpoint(FINETUNE, 5),
+    training=FINETUNE,
+    checkpoints=(checkpoint(FINETUNE, 5), checkpoint(OTHER_SEED, 5)),
+    attribution=Attribution(),
+    collection="arora-2023",
+    probe_set="all",
+    languages=("fa", "ko"),
+    inputs_digest="i",
+    reference_digest="r",
+)
+VALIDATE: Final = ValidateSpec(
+    model=checkpoint(FINETUNE, 5),
+    training=FINETUNE,
+    checkpoints=(checkpoint(FINETUNE, 4), checkpoint(FINETUNE, 5)),
+    attributions=(
+        Attribution(gradients=Gradients(output="log_odds", projection="random")),
+        Attribution(method="tracin", similarity="cosine"),
+    ),
+    collection="arora-2023",
+    probe_set="all",
+    languages=("fa", "ko"),
+    inputs_digest="i",
+    reference_digest="r",
+)
+PCA: Final = PcaSpec(
+    checkpoints=(ELSEWHERE.key, checkpoint(FINETUNE, 5).key),
+    collection="arora-2023",
+    probe_set="all",
+    languages=("fa", "ko"),
+    score="mean",
+    survey="wvs-7",
+    countries=("IR", "KR"),
+    weighting="weighted",
+    inputs_digest="i",
+)
+
+EXAMPLES: Final[dict[str, Spec]] = {spec.kind: spec for spec in (PRETRAIN, FINETUNE, PROBE, INFLUENCE, VALIDATE, PCA)}

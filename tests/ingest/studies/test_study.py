@@ -1,0 +1,215 @@
+"""The study file: what is refused and how that is worded, and the cells that its jobs come to."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from mlv.ingest.studies.study import MOST_CELLS, Study, bundled, read_study
+from mlv.schema.errors import DataError, NotFoundError
+from mlv.schema.jobs.kinds import KINDS
+
+BASE = """
+[[job]]
+name = "base"
+kind = "probe"
+model = ["nano", "tiny"]
+"""
+TRAINED = """
+[[job]]
+name = "trained"
+kind = "finetune"
+model = "@base"
+source = "a"
+languages = [["fa"], ["ko", "fa"]]
+sentences = 40
+"""
+
+
+def _read(folder: Path, text: str) -> Study:
+    file = folder / "study.toml"
+    file.write_text(text)
+    return read_study(str(file))
+
+
+def test_lists_are_products_and_lists_of_lists_for_settings_that_are_lists(tmp_path: Path) -> None:
+    block = """
+[[job]]
+kind = "finetune"
+model = "nano"
+source = ["a", "b"]
+languages = [["ko"], ["fa"], ["ko", "fa"]]
+sentences = [20, 40]
+seed = [1, 2]
+"""
+    study = _read(tmp_path, block)
+    assert len(study.cells) == 2 * 3 * 2 * 2
+    assert {cell.setting("languages") for cell in study.cells} == {("ko",), ("fa",), ("fa", "ko")}
+    assert str(study.cells[0]) == "finetune nano a ko sentences=20 seed=1"
+    single = _read(tmp_path, block.replace('[["ko"], ["fa"], ["ko", "fa"]]', '["ko", "fa"]'))
+    assert len(single.cells) == 2 * 2 * 2
+    # what is not given is the command's default
+    assert dict(single.cells[0].settings)["epochs"] == 5
+
+
+def test_references_are_the_jobs_of_earlier_blocks(tmp_path: Path) -> None:
+    asked = """
+[[job]]
+name = "asked"
+kind = "probe"
+model = ["@trained", "@base"]
+probe_set = "wide"
+[[job]]
+kind = "influence"
+run = "@asked"
+only = { model = "tiny", languages = [["fa", "ko"]] }
+"""
+    study = _read(tmp_path, BASE + TRAINED + asked)
+    assert Counter(cell.kind for cell in study.cells) == {"probe": 2 + 6, "finetune": 4, "influence": 1}
+    place = {cell: number for number, cell in enumerate(study.cells)}
+    assert all(place[needed] < place[cell] for cell in study.cells for needed in cell.needs)
+    (traced,) = [cell for cell in study.cells if cell.kind == "influence"]
+    assert str(traced) == "influence tiny a fa,ko sentences=40 wide"
+    probed = traced.needs[0]
+    assert (probed.kind, probed.setting("probe_set"), probed.needs[0].kind) == ("probe", "wide", "finetune")
+    assert study.models == ("nano", "tiny")
+
+
+def test_a_job_that_two_blocks_ask_for_is_one_cell(tmp_path: Path) -> None:
+    once = _read(tmp_path, BASE + TRAINED)
+    again = TRAINED.replace('"trained"', '"again"').replace('[["fa"], ["ko", "fa"]]', '[["Farsi"], ["fa", "Korean"]]')
+    assert _read(tmp_path, BASE + TRAINED + again).cells == once.cells
+    assert len(_read(tmp_path, BASE + TRAINED + again + "seed = [1, 2]\n").cells) == len(once.cells) + 4
+
+
+def test_defaults_are_of_a_kind_and_given_way_to(tmp_path: Path) -> None:
+    defaults = """
+[defaults.finetune]
+epochs = 3
+seed = [1, 2]
+[defaults.probe]
+languages = ["fa"]
+"""
+    study = _read(tmp_path, BASE + TRAINED + "seed = 7\n" + defaults)
+    trained = [cell for cell in study.cells if cell.kind == "finetune"]
+    assert {(cell.setting("epochs"), cell.setting("seed")) for cell in trained} == {(3, 7)}
+    assert {cell.setting("languages") for cell in study.cells if cell.kind == "probe"} == {("fa",)}
+
+
+def test_every_kind_can_stand_in_a_file(tmp_path: Path) -> None:
+    settings = {
+        "pretrain": 'name = "nano"',
+        "probe": 'model = "nano"',
+        "finetune": 'model = "nano"\nsource = "a"\nlanguages = ["fa"]\neditions = { fa = "x" }',
+        "influence": 'run = "finetune-0"\npreset = "echoes"',
+        "validate": 'run = "finetune-0"\nattributions = [["default"], ["exact", "default"]]',
+        "pca": "",
+    }
+    assert settings.keys() == KINDS.keys()
+    blocks = [f'[[job]]\nkind = "{kind}"\n{own}\n' for kind, own in settings.items()]
+    found = Counter(cell.kind for cell in _read(tmp_path, "".join(blocks)).cells)
+    assert found == dict.fromkeys(KINDS, 1) | {"validate": 2}
+
+
+def test_the_papers_study_has_as_many_cells_as_counted_by_hand() -> None:
+    """Per model: FLORES 4 runs; PBC and Tanzil 4 languages x 2 sizes + 1 each; news 3; that is 25.
+
+    mT5-small has PBC's 9 with two more seeds, and all its runs are traced.
+    """
+    found = read_study("echoes")
+    counts = Counter(cell.kind for cell in found.cells)
+    assert counts == {"finetune": 3 * 25 + 2 * 9, "probe": 3 + 3 * 25 + 2 * 9, "influence": 25 + 2 * 9}
+    assert found.models == ("google/mt5-small", "google/mt5-base", "google/mt5-large")
+    paper = {"epochs": 5, "batch_size": 8, "learning_rate": 5e-5, "max_tokens": 256, "precision": "fp32"}
+    for cell in found.cells:
+        assert cell.kind != "finetune" or paper.items() <= dict(cell.settings).items()
+    traced = {cell.setting("model") for cell in found.cells if cell.kind == "influence"}
+    assert traced == {"google/mt5-small"}
+
+
+def test_every_study_that_comes_with_mlv_can_be_read() -> None:
+    assert bundled() == ["demo", "echoes"]
+    assert Counter(cell.kind for cell in read_study("demo").cells) == {"probe": 11, "finetune": 10, "influence": 2}
+
+
+def test_all_that_is_wrong_is_said_at_once_with_its_place(tmp_path: Path) -> None:
+    text = """
+models = ["nano"]
+[defaults.ask]
+seed = 1
+[[job]]
+kind = "tune"
+[[job]]
+name = "base"
+kind = "probe"
+model = "nano"
+languages = ["fa", "xx-no"]
+[[job]]
+name = "base"
+kind = "probe"
+model = "nano"
+[[job]]
+kind = "finetune"
+model = "@bases"
+source = "pbc"
+languages = ["fa", "ko", "hi"]
+sentences = 10000
+epoch = 5
+seed = -2
+[[job]]
+kind = "influence"
+run = "finetune-0"
+preset = "ecoes"
+method = "tracin"
+damping = 0.5
+"""
+    with pytest.raises(DataError, match=r"models: there is no such key\. Known here: defaults, job"):
+        _read(tmp_path, text)
+    with pytest.raises(DataError) as caught:
+        _read(tmp_path, text.replace('models = ["nano"]\n', "").replace('"@bases"', '"nano"'))
+    said = caught.value.message.splitlines()
+    expected = [
+        "problems",
+        "defaults.ask: there is no such kind of job. There are pretrain, finetune",
+        "job #1.kind: there is no kind of job 'tune'. There are pretrain, finetune",
+        "job #2.languages #2: There is no language 'xx-no'",
+        "job #3.name: 'base' is not a name of its own.",
+        "job #4.seed: should be greater than or equal to 0, not -2",
+        "job #4.epoch: there is no such key. Known here: model, source, languages",
+        "job #5.preset: should be 'echoes' or 'languages', not 'ecoes'",
+        "job #5.damping: It belongs to TRAK",
+    ]
+    for part in expected:
+        assert any(part in line for line in said), (part, said)
+    assert len(said) == len(expected)
+
+
+def test_a_reference_leads_to_an_earlier_block(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"job #1\.model: no earlier job is named base\. Named before: none"):
+        _read(tmp_path, TRAINED + BASE)
+
+
+def test_a_filter_that_leaves_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"job #2\.model: `only` leaves none of the jobs named base"):
+        _read(tmp_path, BASE + TRAINED + 'only = { model = "large" }\n')
+
+
+def test_sentences_that_do_not_divide_are_refused(tmp_path: Path) -> None:
+    three = TRAINED.replace('[["fa"], ["ko", "fa"]]', '["fa", "ko", "hi"]').replace("40", "10000")
+    with pytest.raises(DataError, match=r"job #2: 10,000 sentences do not divide into 3 languages\. .*: 9,999"):
+        _read(tmp_path, BASE + three)
+
+
+def test_a_study_has_at_most_so_many_cells(tmp_path: Path) -> None:
+    seeds = list(range(MOST_CELLS + 5))
+    block = f'[[job]]\nkind = "pca"\nseed = {seeds}\n'
+    with pytest.raises(DataError, match=r"more than 100,000 jobs\. Make several studies of it"):
+        _read(tmp_path, block)
+
+
+def test_a_file_that_is_not_toml_or_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"not valid TOML.*line 1"):
+        _read(tmp_path, "models = ['nano' 'tiny']")
+    with pytest.raises(NotFoundError, match="no study file echos") as caught:
+        read_study("echos")
+    assert "demo, echoes" in caught.value.hint
