@@ -90,7 +90,7 @@ def load(folder: Path, family: Family, precision: Precision = "fp32", device: st
     model = _load_weights(folder, family, raw, torch.bfloat16 if precision == "bf16" else torch.float32)
     if family.output_matrix and raw.get("tie_word_embeddings") is False:
         mark_untied(model, folder)
-    if max(special, default=0) >= model.config.vocab_size:
+    if max(special, default=-1) >= model.config.vocab_size:
         raise DataError(
             f"The tokenizer in {folder} has special tokens beyond the model's {model.config.vocab_size:,} entries.",
             "Take the tokenizer that belongs to the model: tokenizer_config.json and spiece.model or tokenizer.json.",

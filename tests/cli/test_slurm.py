@@ -180,7 +180,7 @@ def test_a_cancelled_job_and_a_killed_worker_are_told_and_go_on_when_asked_to(
     os.kill(int((killed.path / "lock").read_text()), signal.SIGKILL)
     _, said = driver.communicate()
     assert driver.returncode == edge.ExitCode.JOB
-    assert "ended as CANCELLED: somebody cancelled it" in said
+    assert "ended as CANCELLED: it was cancelled" in said
     assert "ended as FAILED" in said
     assert f"log: {killed.path / 'worker.log'}" in said
     assert _states(mlv, study) == {"committed": 1, "interrupted": 2, "missing": 2}
