@@ -1,6 +1,7 @@
 """What schema a store has: its revision, the history of revisions, and how it differs from what this mlv declares."""
 
 import contextlib
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,11 +58,15 @@ def _view_differences(path: Path) -> list[str]:
 
     with contextlib.closing(connect(path)) as connection:
         columns, made = _views(connection)
-    with duckdb.connect() as fresh:
-        fresh.execute(ddl())
-        for view in VIEWS:
-            fresh.execute(f"CREATE VIEW {view.name} AS {view.sql}")
-        wanted_columns, wanted = _views(fresh)
+    # in a file that is opened again: DuckDB writes a lambda in another way after it has read it
+    with tempfile.TemporaryDirectory() as folder:
+        declared = Path(folder) / "declared.duckdb"
+        with duckdb.connect(declared) as fresh:
+            fresh.execute(ddl())
+            for view in VIEWS:
+                fresh.execute(f"CREATE VIEW {view.name} AS {view.sql}")
+        with duckdb.connect(declared, read_only=True) as fresh:
+            wanted_columns, wanted = _views(fresh)
     different = [name for name in wanted if name in made and made[name] != wanted[name]]
     return [
         *(f"view column {'.'.join(column)} differs" for column in sorted(columns ^ wanted_columns)),

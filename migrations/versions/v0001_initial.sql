@@ -483,7 +483,7 @@ CREATE TABLE source (
 );
 COMMENT ON TABLE source IS 'A data source such as pbc, tanzil, flores or a news outlet (Echoes section 4.1).';
 COMMENT ON COLUMN source.source_id IS 'Key.';
-COMMENT ON COLUMN source.code IS 'Short name, as --corpus takes it.';
+COMMENT ON COLUMN source.code IS 'Short name, as --source takes it.';
 COMMENT ON COLUMN source.name IS 'Full name.';
 COMMENT ON COLUMN source.domain IS 'religious, encyclopedic, news or other.';
 COMMENT ON COLUMN source.citation IS 'How to cite the source.';

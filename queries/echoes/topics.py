@@ -7,7 +7,7 @@ from mlv.queries.study import TRACING, Need, Section, Study, Topic
 RUNS = Need("See which cells of the study are missing", "mlv study status echoes")
 PRETRAINED = Need("Probe a second pretrained model, to compare the first with", "mlv compute probe --help")
 SURVEY = Need("Ingest a survey", "mlv ingest survey --help")
-PLANE = Need("Project the profiles", "mlv compute project")
+PLANE = Need("Place the profiles in a plane", "mlv compute pca")
 
 PRETRAINED_MODELS = Section(
     "Pretrained models",

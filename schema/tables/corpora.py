@@ -18,7 +18,7 @@ class DataSource(Row, table=True):
     )
 
     source_id: int = column("Key.", key=True)
-    code: str = column("Short name, as --corpus takes it.")
+    code: str = column("Short name, as --source takes it.")
     name: str = column("Full name.")
     domain: str = column("religious, encyclopedic, news or other.")
     citation: str = column("How to cite the source.")

@@ -1,11 +1,16 @@
-"""All tables of the store, registered on one metadata."""
+"""All tables of the store, registered on one metadata: those of the modules beside this one."""
+
+import pkgutil
+from importlib import import_module
 
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from mlv.schema.tables import corpora, influence, probing, reference, runs, survey, validation
+import mlv.schema.tables
 
-MODULES = (reference, survey, corpora, runs, probing, influence, validation)
+for _module in pkgutil.iter_modules(mlv.schema.tables.__path__):
+    if _module.name not in ("columns", "metadata", "relations"):
+        import_module(f"mlv.schema.tables.{_module.name}")
 
 metadata: sa.MetaData = SQLModel.metadata
 

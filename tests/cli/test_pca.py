@@ -1,4 +1,4 @@
-"""`mlv compute project` on a study whose models were played: options, messages, planning, resuming and deleting."""
+"""`mlv compute pca` on a study whose models were played: options, messages, planning, resuming and deleting."""
 
 import json
 from importlib.resources import files
@@ -41,7 +41,7 @@ def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(mlv: Mlv) -> str:
-    ((run,),) = mlv.rows("SELECT run FROM v_run WHERE kind = 'project'")
+    ((run,),) = mlv.rows("SELECT run FROM v_run WHERE kind = 'pca'")
     return str(run)
 
 

@@ -131,7 +131,7 @@ def _timeless(everything: dict[str, list[tuple[object, ...]]]) -> dict[str, list
 
 def test_a_deleted_run_stays_deleted_and_a_repeated_ingest_changes_nothing(mlv: Mlv) -> None:
     _done(mlv, "runs", "delete", *_runs(mlv, "influence"), "--yes")
-    assert mlv.rows("SELECT run_id FROM run WHERE kind = 'project'") == [(6,)]
+    assert mlv.rows("SELECT run_id FROM run WHERE kind = 'pca'") == [(6,)]
     lines = len(read_journal(journal_path(mlv.store))[0])
     fa = mlv.folder / "sources" / "corpus" / "fa.txt"
     _done(mlv, "ingest", "corpus", str(fa), "--source", "lines", "--language", "fa")

@@ -234,7 +234,7 @@ SELECT run_id, test, scores, probe_id, seeds, direction, k, draw, n, value
 FROM validations v JOIN run r ON r.name = v.influence JOIN v_probe USING (language, question);
 
 INSERT INTO run
-SELECT 2000 + row_number() OVER (ORDER BY projection), 'project', projection, projection, '{}', NULL, NULL, 0,
+SELECT 2000 + row_number() OVER (ORDER BY projection), 'pca', projection, projection, '{}', NULL, NULL, 0,
        'committed', TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-01', '{}'
 FROM projections;
 INSERT INTO pca_run

@@ -230,7 +230,7 @@ def test_the_page_shows_queries_word_for_word_and_what_made_the_rows(page: Page,
 
 
 def test_what_has_no_rows_says_what_fills_it(page: Page, folder: Path) -> None:
-    assert "Project the profiles: <code>mlv compute project</code>" in html.unescape(
+    assert "Place the profiles in a plane: <code>mlv compute pca</code>" in html.unescape(
         (folder / "index.html").read_text(encoding="utf-8")
     )
     assert (folder / "tables" / "profile_pca.csv").read_text(encoding="utf-8").count("\n") == 1
