@@ -127,7 +127,7 @@ def cost(
     read = read_study(study)
     status = _status(read, db)
     with open_store(db) as connection:
-        costs = estimate(connection, status, db)
+        costs = estimate(connection, status)
     _put(read, costs, output_format, output, limit)
     say(totals(costs))
 

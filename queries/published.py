@@ -72,7 +72,7 @@ class PublishedTable:
     setups: Callable[[str], list[Setup]]
     """What the cells of a row rest on."""
 
-    country: Callable[[str], str | None] = lambda row: None
+    country: Callable[[str], str | None] = lambda _: None
     """The country whose people the cells of a row compare with; None if with none."""
 
 

@@ -104,7 +104,7 @@ class Covariances:
     def begin(self, examples: int) -> None:
         """Nothing: the sums are over all batches."""
 
-    def keep(self, parameter: Parameter, inputs: Tensor) -> Tensor:
+    def keep(self, parameter: Parameter, inputs: Tensor) -> Tensor:  # noqa: ARG002 other sinks project them
         """The inputs as they are."""
         return inputs
 

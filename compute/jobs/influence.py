@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from mlv.compute.attribution.weights import checkpoint_weights, epoch_of, epoch_weights
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.models import files, loading, scoring
@@ -106,7 +107,7 @@ def score_matrix(
 ) -> npt.NDArray[np.float64]:
     """Scores of all training examples, [targets, examples in the order of their positions], for a few targets."""
     scorers = list(_scorers(job, spec, checkpoints, attribution, targets, options, progress))
-    scores: npt.NDArray[np.float64] = _combined(attribution, scorers, 0, targets.height).double().numpy()
+    scores: npt.NDArray[np.float64] = _combined(scorers, 0, targets.height).double().numpy()
     return scores
 
 
@@ -145,37 +146,6 @@ def _scorers(
         yield Checkpoint(indexer.own_epoch, weight, scorer, found.logprob.double().numpy())
 
 
-def checkpoint_weights(
-    training: FinetuneSpec, checkpoints: Sequence[ModelRef], attribution: Attribution
-) -> list[float]:
-    """Weight of each checkpoint's scores: their mean is 1 for TracIn's sum, their sum is 1 for TRAK's mean."""
-    if attribution.weights == "equal":
-        raw = [1.0] * len(checkpoints)
-    else:
-        raw = [_mean_rate(training, _epoch(training, reference)) for reference in checkpoints]
-    total = sum(raw) / (len(raw) if attribution.method == "tracin" else 1)
-    return [weight / total for weight in raw]
-
-
-def epoch_weights(training: FinetuneSpec, gradients: Gradients, epoch: int) -> dict[int, float]:
-    """How much an example's corruption in each epoch counts in its gradient at the checkpoint of ``epoch``."""
-    if gradients.corruptions == "epoch":
-        return {epoch: 1.0}
-    rates = {earlier: _mean_rate(training, earlier) for earlier in range(1, epoch + 1)}
-    return {earlier: rate / sum(rates.values()) for earlier, rate in rates.items()}
-
-
-def _mean_rate(training: FinetuneSpec, epoch: int) -> float:
-    """Mean learning rate of an epoch under linear decay, in units of the highest."""
-    return 1 - (epoch - 0.5) / training.epochs
-
-
-def _epoch(training: FinetuneSpec, reference: ModelRef) -> int:
-    """Epoch of a checkpoint; the last for one that does not say."""
-    made = reference.made_by
-    return min(made.epoch, training.epochs) if made else training.epochs
-
-
 class _Indexer:
     """Makes the indexes of one checkpoint."""
 
@@ -195,7 +165,7 @@ class _Indexer:
         self._tokenizer = loading.load_tokenizer(self._folder)
         made = reference.made_by
         own = made is not None and made.job == job_name(spec.training)
-        self.own_epoch = _epoch(spec.training, reference) if own else None
+        self.own_epoch = epoch_of(spec.training, reference) if own else None
         self._home = Path()
         self._tracer: Tracer | None = None
 
@@ -203,7 +173,7 @@ class _Indexer:
         """The index of the training examples."""
         from mlv.compute.attribution import index
 
-        weights = epoch_weights(self._training, self._gradients, _epoch(self._training, self._reference))
+        weights = epoch_weights(self._training, self._gradients, epoch_of(self._training, self._reference))
         training = spec_hash(self._training)
         identity = self._identity() | {"training": training, "epochs": {str(key): weights[key] for key in weights}}
         rows = _example_rows(self._job, self._training, self._tokenizer, weights)
@@ -302,7 +272,7 @@ def _signs(targets: pl.DataFrame, quantity: Quantity) -> list[tuple[int, int]]:
     return [(1, -1)] * targets.height
 
 
-def _combined(attribution: Attribution, scorers: Sequence[Checkpoint], start: int, stop: int) -> "Tensor":
+def _combined(scorers: Sequence[Checkpoint], start: int, stop: int) -> "Tensor":
     """Scores over all checkpoints, [targets, examples]."""
     total = scorers[0].weight * scorers[0].scorer.scores(start, stop)
     for checkpoint in scorers[1:]:

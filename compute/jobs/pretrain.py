@@ -187,7 +187,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
     )
     backend.add_special_tokens([AddedToken(token, special=True) for token in (*SPECIAL_TOKENS, *sentinels)])
     tokenizer: Tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+        tokenizer_object=backend, **dict(zip(("pad_token", "eos_token", "unk_token"), SPECIAL_TOKENS, strict=True))
     )
     return tokenizer
 

@@ -168,7 +168,7 @@ def _alike(spec: Spec, request: Request) -> bool:
 
 COST = Cost(
     unit="training examples x epochs",
-    units=lambda context, request, _: training_examples(request) * request.epochs,
+    units=lambda _, request, __: training_examples(request) * request.epochs,
     measured="""
         SELECT run_id, count(*) * any_value(json_extract(spec, '$.epochs')::BIGINT) AS units
         FROM training_example JOIN run USING (run_id) WHERE split = 'train' GROUP BY run_id

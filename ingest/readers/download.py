@@ -123,7 +123,7 @@ def fetch(origin: Origin, folder: Path) -> Path:
 def _stream(origin: Origin, file: BinaryIO) -> None:
     """Copy the file from the network, and check it. Raises DownloadError if it is not the pinned one."""
     digest, received = hashlib.sha256(), 0
-    with urllib.request.urlopen(origin.url, timeout=TIMEOUT) as response:
+    with urllib.request.urlopen(origin.url, timeout=TIMEOUT) as response:  # noqa: S310 addresses are mlv's own
         while received <= origin.size and (block := response.read(BLOCK)):
             file.write(block)
             digest.update(block)

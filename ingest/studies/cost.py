@@ -67,7 +67,7 @@ class _Group:
     requests: Sequence[Request]
 
 
-def estimate(connection: duckdb.DuckDBPyConnection, status: StudyStatus, store: Path) -> pl.DataFrame:
+def estimate(connection: duckdb.DuckDBPyConnection, status: StudyStatus) -> pl.DataFrame:
     """One row per kind and model, over the cells that are not committed.
 
     ``[kind, model, cells, units, unit, seconds_per_unit, hours, disk_gb, store_mb, measured]``; hours are those of one

@@ -231,7 +231,7 @@ def _history(entries: Sequence[Entry], old: _Old | None, jobs: Path) -> list[Ent
     """What is to be done again, in order: ingests, and commits of runs that were not deleted after."""
     ingests: list[Entry] = []
     runs: dict[str, datetime] = {}
-    latest = datetime.min
+    latest = datetime.min  # noqa: DTZ901 the journal is in UTC throughout
     for entry in entries:
         # a clock that was set back does not change the order of the journal
         latest = max(latest, entry.at)

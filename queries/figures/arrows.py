@@ -112,7 +112,7 @@ def _frame(axes: Axes, view: View, plane: Plane) -> None:
 def _labels(axes: Axes, points: dict[str, Point], ends: Sequence[Point]) -> None:
     """Name the points, each on the side where its name is farthest from covering others' names and points."""
     figure = axes.get_figure(root=True)
-    assert figure is not None
+    assert figure is not None  # noqa: S101 for the type checker
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     # an equal aspect changes the limits when the axes are drawn
     axes.apply_aspect()
@@ -143,7 +143,7 @@ def _labels(axes: Axes, points: dict[str, Point], ends: Sequence[Point]) -> None
             best = (covered, text, box)
             if covered == 0:
                 break
-        assert best is not None
+        assert best is not None  # noqa: S101 for the type checker
         taken.append(best[2])
 
 

@@ -9,7 +9,8 @@ _CHECKPOINT_COLUMNS = {
     "run": "Name of the run that made it; NULL for a pretrained model.",
     "source": "Fine-tuning source; NULL for a pretrained model.",
     "ft_languages": "Fine-tuning languages, comma-separated in alphabetical order; NULL for a pretrained model.",
-    "strategy": "pretrained, monolingual, multilingual, or continued: from a checkpoint of a fine-tuning run.",
+    "strategy": "pretrained, monolingual, multilingual, or continued: from a checkpoint of a fine-tuning run; NULL if "
+    "another kind of job made it.",
     "sentences": "Sentences the run was given, training and development together.",
     "seed": "Seed of the run.",
     "epoch": "Epochs done; 0 for a pretrained model.",
@@ -27,7 +28,7 @@ RUNS = (
             "kind": "Kind of job, e.g. finetune or probe.",
             "source": "Fine-tuning source, comma-separated where there are several.",
             "ft_languages": "Languages trained on, comma-separated in alphabetical order.",
-            "strategy": "monolingual, multilingual, or continued: from a fine-tuned model; NULL where none trains.",
+            "strategy": "monolingual, multilingual, or continued (from a fine-tuned model); NULL if it does not fine-tune.",
             "sentences": "Segments the run was given, training and development together.",
             "seed": "Seed of the run.",
             "start_checkpoint_id": "Checkpoint that the run starts from or examines.",
@@ -40,7 +41,8 @@ RUNS = (
         """
         SELECT r.run_id, r.name AS run, r.kind, t.source, t.ft_languages,
                CASE
-                   WHEN r.kind = 'finetune' AND p.kind = 'finetune' THEN 'continued'
+                   WHEN r.kind <> 'finetune' THEN NULL
+                   WHEN p.kind = 'finetune' THEN 'continued'
                    WHEN t.languages = 1 THEN 'monolingual'
                    WHEN t.languages > 1 THEN 'multilingual'
                END AS strategy,
@@ -71,6 +73,8 @@ RUNS = (
             "checkpoint_id": "Key of the checkpoint.",
             "base_checkpoint_id": "The checkpoint that its run started from; its own key if pretrained.",
             **_CHECKPOINT_COLUMNS,
+            "kind": "Kind of job that made it, e.g. finetune or pretrain; NULL for a model from elsewhere.",
+            "objective": "What that trained, e.g. span_corruption; NULL for a model from elsewhere.",
             "step": "Optimizer steps done.",
             "is_final": "Whether it is the last of its run; true for a pretrained model.",
             "path": "Folder, relative to the store's folder; or hub name.",
@@ -84,11 +88,13 @@ RUNS = (
                CASE WHEN r.kind = 'finetune' THEN r.run END AS run,
                CASE WHEN r.kind = 'finetune' THEN r.source END AS source,
                CASE WHEN r.kind = 'finetune' THEN r.ft_languages END AS ft_languages,
-               CASE WHEN r.kind = 'finetune' THEN r.strategy ELSE 'pretrained' END AS strategy,
+               CASE WHEN r.kind = 'finetune' THEN r.strategy WHEN coalesce(r.kind, 'pretrain') = 'pretrain'
+                   THEN 'pretrained' END AS strategy,
                CASE WHEN r.kind = 'finetune' THEN r.sentences END AS sentences,
                CASE WHEN r.kind = 'finetune' THEN r.seed END AS seed,
                CASE WHEN r.kind = 'finetune' THEN k.epoch ELSE 0 END AS epoch,
                CASE WHEN r.kind = 'finetune' THEN {alike.training("r.spec")} END AS settings,
+               r.kind, json_extract_string(r.spec, '$.objective') AS objective,
                k.step, k.is_final, k.path, k.digest
         FROM checkpoint k
         JOIN base_model b USING (base_model_id)

@@ -22,6 +22,7 @@ from mlv.compute.attribution import scores as attribution
 from mlv.compute.attribution.directions import principal_directions
 from mlv.compute.attribution.gradients import WeightedInput
 from mlv.compute.attribution.sinks import Directions
+from mlv.compute.attribution.weights import checkpoint_weights, epoch_weights
 from mlv.compute.jobs import influence
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress, Silent
 from mlv.compute.models import loading, scoring
@@ -209,11 +210,11 @@ def test_examples_are_traced_as_they_were_trained_on(
 @pytest.mark.parametrize("epochs", [1, 2, 3, 7])
 def test_corruptions_count_by_the_learning_rate_they_met(study: Study, epochs: int) -> None:
     training = study.finetuning()[1].model_copy(update={"epochs": epochs})
-    found = influence.epoch_weights(training, Gradients(), epochs)
+    found = epoch_weights(training, Gradients(), epochs)
     expected = {epoch: 2 * (epochs - epoch + 0.5) / epochs**2 for epoch in range(1, epochs + 1)}
     assert found == pytest.approx(expected)
     # before the end, those epochs that were
-    half = influence.epoch_weights(training, Gradients(), (epochs + 1) // 2)
+    half = epoch_weights(training, Gradients(), (epochs + 1) // 2)
     assert sum(half.values()) == pytest.approx(1)
     assert [half[epoch] / half[1] for epoch in half] == pytest.approx([expected[epoch] / expected[1] for epoch in half])
 
@@ -227,7 +228,7 @@ def test_the_trainers_own_learning_rates_have_these_shares(
     logged = [entry for entry in json.loads(state.read_text())["log_history"] if "learning_rate" in entry]
     assert [entry["step"] for entry in logged] == list(range(1, 19))
     means = np.array([entry["learning_rate"] for entry in logged]).reshape(3, 6).mean(axis=1)
-    weights = influence.epoch_weights(spec_of(job, FinetuneSpec), Gradients(), 3)
+    weights = epoch_weights(spec_of(job, FinetuneSpec), Gradients(), 3)
     # a mean over time and one over 6 steps are half a step's fall apart
     assert list(weights.values()) == pytest.approx(list(means / means.sum()), abs=0.5 / 18)
 
@@ -246,7 +247,7 @@ def test_checkpoints_count_by_the_learning_rate_of_their_epoch(study: Study) -> 
         (trak, [own[1], ModelRef(name=f"{study.other}/epoch-2", digest="0")], [0.5, 0.5]),
         (trak, own[1:], [1]),
     ):
-        assert influence.checkpoint_weights(training, checkpoints, attribution_) == pytest.approx(expected)
+        assert checkpoint_weights(training, checkpoints, attribution_) == pytest.approx(expected)
 
 
 # Exact scores ----------------------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """Planning, committing, finding and deleting runs, with workers' outputs written by hand."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -209,12 +208,12 @@ def test_logits_of_probes_that_the_store_lacks_are_refused(study: duckdb.DuckDBP
 
 
 @pytest.fixture
-def tuned_and_probed(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> Iterator[tuple[str, str]]:
+def tuned_and_probed(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> tuple[str, str]:
     """Names of a committed fine-tuning run and of the probing of its last checkpoint."""
     tuned = commit_job(study, finetuned(study, jobs), _where(jobs))
     last = ModelRef(name=f"{tuned.run}/epoch-2", digest=f"{tuned.run}-2")
     asked = commit_job(study, probed(plan_probe(study, jobs, last, probe_set="demo-all")), _where(jobs))
-    yield tuned.run, asked.run
+    return tuned.run, asked.run
 
 
 def test_models_are_found_by_the_names_the_store_has_for_them(

@@ -244,7 +244,7 @@ source = "lines"
     assert status.plan(place.connection, compared).path.name == status.statuses[compared].job
     # the model that its run started from has no folder here
     assert "cannot be trained again" in status.statuses[validated].note
-    costs = estimate(place.connection, status, place.store)
+    costs = estimate(place.connection, status)
     units = dict(costs.select("kind", "units").iter_rows())
     # 32 training examples, 2 epochs, the run itself and 2 halves
     assert (units["validate"], units["pca"]) == (32 * 2 * 3, 1)
@@ -273,7 +273,7 @@ def test_costs_are_units_times_the_rates_of_the_stores_runs(place: Place) -> Non
     place.do(status, *(status.cells[cell] for cell in (BASE, FARSI, FARSI_PROBED)), traced)
     for kind, seconds in (("finetune", 8.0), ("probe", 12.0), ("influence", 16.0)):
         _took(place, kind, seconds)
-    costs = estimate(place.connection, status, place.store)
+    costs = estimate(place.connection, status)
     found = {row["kind"]: row for row in costs.iter_rows(named=True)}
     assert {kind: (row["cells"], row["units"]) for kind, row in found.items()} == {
         "finetune": (2, 96),
@@ -319,12 +319,12 @@ def test_rates_are_those_of_the_newest_hardware_and_of_unbroken_runs(place: Plac
 
 
 def _rate(place: Place, status: StudyStatus) -> tuple[float, str]:
-    row = estimate(place.connection, status, place.store).filter(kind="finetune").row(0, named=True)
+    row = estimate(place.connection, status).filter(kind="finetune").row(0, named=True)
     return row["seconds_per_unit"], row["measured"]
 
 
 def test_what_was_never_measured_has_no_rate(place: Place) -> None:
-    costs = estimate(place.connection, place.status(None), place.store)
+    costs = estimate(place.connection, place.status(None))
     assert costs["hours"].to_list() == [None] * 3
     assert set(costs["measured"]) == {"nothing measured"}
     assert "not in these sums: hours, disk_gb, store_mb of 3 finetune jobs of nano" in totals(costs)

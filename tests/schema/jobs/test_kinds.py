@@ -171,7 +171,7 @@ def test_what_is_no_specification_is_refused_with_what_is_wrong(value: dict[str,
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"finetune"', '{"kind": "other"}'])
 def test_text_that_holds_no_specification_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"Expecting|a specification is a JSON object|there is no kind"):
         read_spec(text)
 
 
