@@ -28,7 +28,7 @@ RUNS = (
             "kind": "Kind of job, e.g. finetune or probe.",
             "source": "Fine-tuning source, comma-separated where there are several.",
             "ft_languages": "Languages trained on, comma-separated in alphabetical order.",
-            "strategy": "monolingual, multilingual, or continued (from a fine-tuned model); NULL if it does not fine-tune.",
+            "strategy": "monolingual, multilingual, or continued (from a fine-tuned model); NULL without fine-tuning.",
             "sentences": "Segments the run was given, training and development together.",
             "seed": "Seed of the run.",
             "start_checkpoint_id": "Checkpoint that the run starts from or examines.",
