@@ -283,7 +283,7 @@ COST = Cost(
             WHEN 'trained' THEN list_sum(epochs) ELSE len(epochs) END AS units
         FROM influence_run JOIN (
             SELECT run_id, spec, [regexp_extract(name, '(\\d+)$', 1)::BIGINT FOR name IN
-                   (spec -> '$.checkpoints[*].name')::VARCHAR[]] AS epochs
+                   json_extract_string(spec, '$.checkpoints[*].name')] AS epochs
             FROM run WHERE kind = 'influence'
         ) USING (run_id)
     """,

@@ -21,6 +21,7 @@ from mlv.ingest.jobs.request import Request
 from mlv.ingest.jobs.trained import checkpoint_bytes
 from mlv.ingest.studies.status import StudyStatus
 from mlv.ingest.studies.study import Cell
+from mlv.ingest.writing.profiles import PROFILES_OF_RUN
 from mlv.schema.errors import MlvError
 from mlv.schema.jobs.events import Resumed, name_of
 from mlv.schema.jobs.kinds import KINDS, read_spec
@@ -189,8 +190,11 @@ def _growth(context: Context, runs: Sequence[_Measured], units: int) -> float | 
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, run_id: int) -> int:
-    """Rows of the store that belong to a run."""
-    counts = " + ".join(f"(SELECT count(*) FROM {table} WHERE {owned})" for table, owned in rows_of("run").items())
+    """Rows of the store that belong to a run, and the values of the profiles that its answers are in."""
+    values = f"(SELECT count(*) FROM profile_value JOIN profile USING (profile_id) WHERE {PROFILES_OF_RUN})"
+    counts = " + ".join(
+        [values, *(f"(SELECT count(*) FROM {table} WHERE {owned})" for table, owned in rows_of("run").items())]
+    )
     row = connection.execute(f"SELECT {counts}", {"key": run_id}).fetchone()
     return int(row[0]) if row else 0
 

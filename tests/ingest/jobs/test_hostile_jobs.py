@@ -214,7 +214,7 @@ def test_scores_that_are_no_numbers_are_refused(place: Path, score: float | None
     logits = pl.read_parquet(path)
     one = pl.when(pl.int_range(pl.len()) == 3).then(pl.lit(score, pl.Float64)).otherwise("logprob_sum")
     logits.with_columns(logprob_sum=one).write_parquet(path)
-    with pytest.raises(JobError, match=r"1 rows of .* have scores that are no numbers"):
+    with pytest.raises(JobError, match=r"1 rows of .* have scores that are NaN or infinite"):
         _commit(place, job)
 
 

@@ -301,7 +301,7 @@ def _twice(frame: pl.DataFrame) -> pl.DataFrame:
             lambda frame: frame.with_columns(score_sum_squares=inf),
             "influence sums whose squares",
         ),
-        ("project", "points", _twice, "occur more than once in pca_point"),
+        ("pca", "points", _twice, "occur more than once in pca_point"),
     ],
 )
 def test_what_breaks_a_rule_of_the_store_does_not_enter_it(

@@ -225,7 +225,7 @@ def test_an_influence_run_tells_what_it_traced_and_how(study: Study) -> None:
     assert study.rows("SELECT settings FROM v_checkpoint WHERE is_final AND run IS NOT NULL") == [(settings,)]
     assert settings == (
         "epochs=2 batch_size=8 learning_rate=0.00005 max_tokens=256 precision=fp32 noise_density=0.15 "
-        "mean_span_length=3.0 development_share=0.2"
+        "mean_span_length=3.0 development_share=0.2 objective=span_corruption"
     )
     assert attribution == "trak-principal-16"
     assert tracing == (
@@ -564,7 +564,7 @@ def test_an_output_that_is_missing_is_named(study: Study, kind: type[TracingSpec
     job = study.job(kind=kind)
     (job.outputs / name).unlink()
     before = dump(study.connection)
-    with pytest.raises(JobError, match=f"{name} is missing although the job is done"):
+    with pytest.raises(JobError, match=f"{name} is missing although the job is finished"):
         study.commit(job)
     assert dump(study.connection) == before
 

@@ -259,7 +259,7 @@ def test_a_missing_output_is_named(study: Store, jobs: Jobs, trained: str) -> No
     job = plan_pca(study, jobs)
     execute(job.path, ExecuteOptions("cpu", 1))
     (job.outputs / "points.parquet").unlink()
-    with pytest.raises(JobError, match=r"points.parquet is missing although the job is done"):
+    with pytest.raises(JobError, match=r"points.parquet is missing although the job is finished"):
         _commit(study, jobs, job)
     # the worker makes it again
     assert execute(job.path, ExecuteOptions("cpu", 1))
@@ -271,7 +271,7 @@ def test_a_checkpoint_that_is_not_there_is_asked_for(study: Store, jobs: Jobs, t
     execute(job.path, ExecuteOptions("cpu", 1))
     for name in [*dependants(study, find_run(study, trained)[0]), trained]:
         delete_run(study, *find_run(study, name), jobs.folder)
-    with pytest.raises(JobError, match=f"projects profiles of {trained}/epoch-2, which is not in the store") as caught:
+    with pytest.raises(JobError, match=f"compares profiles of {trained}/epoch-2, which is not in the store") as caught:
         _commit(study, jobs, job)
     assert f"mlv runs resume {trained}" in caught.value.hint
 

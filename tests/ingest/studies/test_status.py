@@ -287,11 +287,11 @@ def test_costs_are_units_times_the_rates_of_the_stores_runs(place: Place) -> Non
     assert found["finetune"]["disk_gb"] == pytest.approx(4e-6)
     assert found["influence"]["disk_gb"] is None
     assert found["finetune"]["measured"] == "1 runs, cpu, 1 thread"
-    # a probe is two logits, three answers, three values of profiles
+    # a probe is two logits, three answers, three values of profiles; 48 of them are a run with two events
     rows = place.connection.execute("SELECT sum(estimated_size) FROM duckdb_tables()").fetchone()
     assert rows is not None
     size = place.store.stat().st_size / rows[0]
-    assert found["probe"]["store_mb"] == pytest.approx(96 * 8 * size / 1e6)
+    assert found["probe"]["store_mb"] == pytest.approx(96 * (8 + 3 / 48) * size / 1e6)
     assert totals(costs).startswith("0.0 hours of one worker")
     assert "not in these sums: disk_gb of 2 influence jobs of nano" in totals(costs)
 

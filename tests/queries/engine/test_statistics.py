@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from mlv.queries.echoes.published import AS_IN_PAPER
-from mlv.queries.engine.macros import macro_bodies, subject_sql
+from mlv.queries.engine.macros import subject_sql
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.settings import words
 
@@ -21,7 +21,6 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     """The macros that need no store."""
     with duckdb.connect() as connection:
         connection.execute(subject_sql("statistics"))
-        connection.execute(macro_bodies()["attribution_name"])
         yield connection
 
 
