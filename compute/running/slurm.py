@@ -10,6 +10,7 @@ answer, no job counts as ended.
 
 import contextlib
 import fcntl
+import importlib
 import secrets
 import shutil
 import subprocess
@@ -137,8 +138,9 @@ class SlurmLauncher:
     def __init__(self, worker: Sequence[str], options: ExecuteOptions, settings: Settings, jobs: Path) -> None:
         """``worker`` is the command that executes the job directory appended to it; ``jobs`` is their folder.
 
-        Raises UsageError if Slurm would refuse such jobs.
+        Raises UsageError if Slurm would refuse such jobs, ImportError if submitit is not installed.
         """
+        importlib.import_module("submitit")
         self._command, self._options, self._settings = list(worker), options, settings
         self._folder = (jobs / FOLDER).resolve()
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -50,7 +50,7 @@ def _runs(mlv: Mlv, kind: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of every kind of ingest and job but validation; its sources are in ``sources/``."""
     folder = tmp_path_factory.mktemp("base")
     mlv = Mlv(folder)
@@ -192,11 +192,11 @@ def test_what_neither_store_nor_journal_tells_is_said(mlv: Mlv) -> None:
     assert "mlv runs resume" in done.err
 
 
-def test_sources_that_moved_or_were_renamed_are_found_by_their_content(mlv: Mlv, base_folder: Path) -> None:
+def test_sources_that_moved_or_were_renamed_are_found_by_their_content(mlv: Mlv, _base: Path) -> None:
     sources = mlv.folder / "sources"
     moved = mlv.folder / "elsewhere"
     text = journal_path(mlv.store).read_text(encoding="utf-8")
-    journal_path(mlv.store).write_text(text.replace(str(base_folder), str(mlv.folder)), encoding="utf-8")
+    journal_path(mlv.store).write_text(text.replace(str(_base), str(mlv.folder)), encoding="utf-8")
     sources.rename(moved)
     (moved / "corpus" / "ko.txt").rename(moved / "corpus" / "unnamed")
     before = _prints(mlv.store)
@@ -208,9 +208,9 @@ def test_sources_that_moved_or_were_renamed_are_found_by_their_content(mlv: Mlv,
     _done(mlv, "db", "rebuild", "--dry-run")
 
 
-def test_all_that_is_missing_is_named_before_anything_is_written(mlv: Mlv, base_folder: Path) -> None:
+def test_all_that_is_missing_is_named_before_anything_is_written(mlv: Mlv, _base: Path) -> None:
     text = journal_path(mlv.store).read_text(encoding="utf-8")
-    journal_path(mlv.store).write_text(text.replace(str(base_folder), str(mlv.folder)), encoding="utf-8")
+    journal_path(mlv.store).write_text(text.replace(str(_base), str(mlv.folder)), encoding="utf-8")
     (mlv.folder / "sources" / "survey.csv").unlink()
     (mlv.folder / "sources" / "corpus" / "fa.txt").write_text("something else\n")
     (mlv.folder / "sources" / "probes" / "wvs" / "ru.csv").unlink()

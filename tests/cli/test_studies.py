@@ -61,7 +61,7 @@ def test_a_study_is_planned_run_and_not_run_again(mlv: Mlv, played: PlayedLaunch
     done = mlv("study", "run", _file(mlv))
     assert done.code == 0, done.err
     assert done.out == ""
-    assert "[7/7] influence nano ko top_k=3: done" in done.err
+    assert "[7/7] influence nano lines ko sentences=20 epochs=2 learning_rate=0.001 top_k=3: done" in done.err
     assert (len(played.started), played.most, played.stopped) == (7, 2, True)
     assert _states(mlv) == {"cells": 7, "committed": 7}
     assert mlv.rows("SELECT kind, count(*) FROM v_run GROUP BY ALL ORDER BY ALL") == [
@@ -280,8 +280,11 @@ def test_two_workers_of_which_one_was_killed_find_what_the_commands_do(
     here = ("--threads", "1", "--device", "cpu")
     assert mlv("compute", "probe", "--model", "nano", "--language", "fa,ko", *here).code == 0
     alone = Mlv(Path(shutil.copytree(mlv.folder, tmp_path_factory.mktemp("alone"), dirs_exist_ok=True)))
-    both = STUDY.replace('[["fa"], ["ko"]]', '[["fa"], ["fa", "ko"]]')
-    (mlv.folder / "study.toml").write_text(both.replace("top_k", 'only = { languages = [["fa", "ko"]] }\ntop_k'))
+    trained = STUDY[STUDY.index('name = "trained"') : STUDY.index('name = "probed"')]
+    single = trained.replace('"trained"', '"single"').replace('[["fa"], ["ko"]]', '["fa"]')
+    both = STUDY.replace('[["fa"], ["ko"]]', '["fa", "ko"]')
+    asked = 'name = "single-probed"\nkind = "probe"\nmodel = "@single"\n'
+    (mlv.folder / "study.toml").write_text(f"{both}[[job]]\n{single}{asked}")
 
     monkeypatch.setattr("mlv.compute.running.local.LocalLauncher", KillsOne)
     killed = mlv("study", "run", _file(mlv), "--workers", "2", *here)

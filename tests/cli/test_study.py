@@ -67,7 +67,7 @@ def test_what_is_done_is_not_done_again(mlv: Mlv) -> None:
     done = _finetune(mlv)
     assert done.code == 0
     assert "already committed" in done.err
-    assert "all probes were answered before" in done.err
+    assert "has answered all probes" in done.err
     assert mlv.rows("SELECT name, committed_at FROM run ORDER BY run_id") == before
 
 
@@ -174,7 +174,7 @@ def test_a_job_that_was_killed_ends_as_an_unbroken_one(mlv: Mlv, tmp_path_factor
     [
         (["--language", "hi", "--sentences", "40"], 4, "hi"),
         (["--language", "fa", "--sentences", "4000"], 3, "240"),
-        (["--language", "fa,ko", "--sentences", "41"], 2, "--sentences 40"),
+        (["--language", "fa,ko", "--sentences", "41"], 2, "Each gets as many: 40"),
         (["--language", "fa", "--sentences", "40", "--test-language", "de"], 3, "fa, hi, ko, ru"),
         (["--language", "fa", "--sentences", "40", "--probe-set", "none"], 4, "demo-all"),
         (["--language", "fa", "--sentences", "40", "--edition", "nonsense"], 2, "--edition fa="),
