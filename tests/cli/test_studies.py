@@ -280,8 +280,8 @@ def test_two_workers_of_which_one_was_killed_find_what_the_commands_do(
     here = ("--threads", "1", "--device", "cpu")
     assert mlv("compute", "probe", "--model", "nano", "--language", "fa,ko", *here).code == 0
     alone = Mlv(Path(shutil.copytree(mlv.folder, tmp_path_factory.mktemp("alone"), dirs_exist_ok=True)))
-    trained = STUDY[STUDY.index('name = "trained"') : STUDY.index('name = "probed"')]
-    single = trained.replace('"trained"', '"single"').replace('[["fa"], ["ko"]]', '["fa"]')
+    block = STUDY[STUDY.index('name = "trained"') : STUDY.index('name = "probed"')]
+    single = block.replace('"trained"', '"single"').replace('[["fa"], ["ko"]]', '["fa"]')
     both = STUDY.replace('[["fa"], ["ko"]]', '["fa", "ko"]')
     asked = 'name = "single-probed"\nkind = "probe"\nmodel = "@single"\n'
     (mlv.folder / "study.toml").write_text(f"{both}[[job]]\n{single}{asked}")
