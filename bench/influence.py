@@ -346,7 +346,7 @@ def influence_job(folder: Path, where: Path) -> tuple[JobDirectory, InfluenceSpe
         inputs_digest="bench",
     )
     job = JobDirectory.create(folder / "jobs", spec, {"model_paths": {last.name: str(where)}})
-    asked = probes().with_columns(answer=pl.lit(1), moved=pl.lit(1))
+    asked = probes().with_columns(answer=pl.lit(1), shift_sign=pl.lit(1))
     targets = asked.select(pl.all().gather(pl.int_range(SCORED_TARGETS) % asked.height)).with_row_index("target")
     targets.write_parquet(job.inputs / "targets.parquet")
     asked.write_parquet(job.inputs / "reference.parquet")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def run(job: JobDirectory, spec: FinetuneSpec, options: ExecuteOptions, progress: Progress = SILENT) -> None:
     """Run a fine-tuning job to its end, from where it was interrupted.
 
-    Raises JobError for damaged inputs or a loss that is no number, NotFoundError for a missing model.
+    Raises JobError for damaged inputs or a loss that became NaN or infinite, NotFoundError for a missing model.
     """
     device = runtime.prepare(options.device, options.threads, spec.seed)
     runtime.check_precision(spec.precision, device)

@@ -28,7 +28,7 @@ from mlv.compute.models import files, loading, scoring
 from mlv.compute.models.families import SPAN, sentinel_ids
 from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.training import spans
-from mlv.schema.errors import JobError
+from mlv.schema.errors import PLAN_AGAIN, JobError
 from mlv.schema.files import write_json
 from mlv.schema.jobs.attribution import Attribution, Gradients, gradients_of
 from mlv.schema.jobs.directory import JobDirectory
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from mlv.compute.attribution.index import GradientIndex
     from mlv.compute.attribution.scores import Scorer
 
-TARGET_COLUMNS: Final = ("target", *scoring.COLUMNS, "answer", "moved")
+TARGET_COLUMNS: Final = ("target", *scoring.COLUMNS, "answer", "shift_sign")
 
 
 class Traced(NamedTuple):
@@ -62,7 +62,7 @@ class Traced(NamedTuple):
 def run(job: JobDirectory, spec: InfluenceSpec, options: ExecuteOptions, progress: Progress = SILENT) -> None:
     """Run an influence job to its end; what is indexed and scored already is not done again.
 
-    Raises JobError for damaged inputs or gradients that are no numbers, NotFoundError for a missing checkpoint,
+    Raises JobError for damaged inputs or gradients that became NaN or infinite, NotFoundError for a missing checkpoint,
     UsageError where the disk is too small.
     """
     device = runtime.prepare(options.device, options.threads, spec.seed)
@@ -80,9 +80,7 @@ def read_traced(job: JobDirectory) -> Traced:
     targets = read_table(job.inputs / "targets.parquet", TARGET_COLUMNS).sort("target")
     examples = read_table(job.inputs / "examples.parquet", ("position", "split", "language")).sort("position")
     if targets["target"].to_list() != list(range(targets.height)):
-        raise JobError(
-            f"The targets in {job.inputs} do not count from 0", "Delete the job directory and plan the job again."
-        )
+        raise JobError(f"The targets in {job.inputs} do not count from 0", PLAN_AGAIN)
     return Traced(examples.filter(pl.col("split") == "train").drop("split"), targets)
 
 
@@ -90,10 +88,7 @@ def check_examples(job: JobDirectory, training: FinetuneSpec) -> None:
     """Raise JobError unless the examples are those that the run was planned with."""
     path = job.inputs / "examples.parquet"
     if content_digest(read_table(path, spans.COLUMNS)) != training.inputs_digest:
-        raise JobError(
-            f"{path} does not hold the examples of {job_name(training)}",
-            "Delete the job directory and plan the job again.",
-        )
+        raise JobError(f"{path} does not hold the examples of {job_name(training)}", PLAN_AGAIN)
 
 
 def score_matrix(
@@ -268,7 +263,7 @@ def _signs(targets: pl.DataFrame, quantity: Quantity) -> list[tuple[int, int]]:
     if quantity == "answer":
         return [(1, 0) if answer == 1 else (0, 1) for answer in targets["answer"]]
     if quantity == "shift":
-        return [(moved, -moved) for moved in targets["moved"]]
+        return [(sign, -sign) for sign in targets["shift_sign"]]
     return [(1, -1)] * targets.height
 
 

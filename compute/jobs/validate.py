@@ -40,7 +40,7 @@ from mlv.compute.training import spans
 from mlv.compute.training.corruption import BoolArray
 from mlv.compute.training.retraining import Retrain, Retrainer, Retraining, mean_logprobs, retrain_all, tokenise_targets
 from mlv.compute.training.streams import FloatArray, IntArray, Purpose, Stream
-from mlv.schema.errors import JobError
+from mlv.schema.errors import PLAN_AGAIN, JobError
 from mlv.schema.files import write_json
 from mlv.schema.jobs.attribution import Attribution, attribution_name
 from mlv.schema.jobs.directory import JobDirectory
@@ -63,8 +63,6 @@ RESULTS: Final = {
     "value": pl.Float64,
 }
 """Columns of ``outputs/validation.parquet``; a rho that is undefined has no row."""
-
-HINT: Final = "Delete the job directory and plan the job again."
 
 Seeds = Literal["same", "other"]
 Direction = Literal["positive", "negative"]
@@ -129,30 +127,30 @@ def validate(
 
 def read_study(job: JobDirectory, spec: ValidateSpec) -> Study:
     """The inputs of a job. Raises JobError where they are damaged."""
-    targets = read_table(job.inputs / "targets.parquet", ["target", *COLUMNS, "answer", "moved"]).sort("target")
+    targets = read_table(job.inputs / "targets.parquet", ["target", *COLUMNS, "answer", "shift_sign"]).sort("target")
     examples = read_table(job.inputs / "examples.parquet", ["position", "split", "text"])
     wrong = [
         fault
         for fault, found in (
             ("numbers that do not count from 0", targets["target"].to_list() != list(range(targets.height))),
             ("answers other than 1 and 2", not set(targets["answer"]) <= {1, 2}),
-            ("moves other than 1 and -1", not set(targets["moved"]) <= {1, -1}),
+            ("shift signs other than 1 and -1", not set(targets["shift_sign"]) <= {1, -1}),
             ("a probe twice", targets.select("question", "language").is_duplicated().any()),
         )
         if found
     ]
     if wrong:
-        raise JobError(f"{job.inputs / 'targets.parquet'} has {' and '.join(wrong)}", HINT)
+        raise JobError(f"{job.inputs / 'targets.parquet'} has {' and '.join(wrong)}", PLAN_AGAIN)
     training = examples.filter(pl.col("split") == "train").sort("position").select("position", "text")
     if training.height < 2:
-        raise JobError(f"{job.path.name} has too few training examples to take half of them", HINT)
+        raise JobError(f"{job.path.name} has too few training examples to take half of them", PLAN_AGAIN)
     return Study(spec, targets, training)
 
 
 def score_all(job: JobDirectory, study: Study, scorer: Scorer, options: ExecuteOptions) -> dict[str, FloatArray]:
     """Scores that are not random by name, the first attribution's first; those in ``work/`` are not made again.
 
-    Raises JobError where an attribution is there twice, or a score is no number.
+    Raises JobError where an attribution is there twice, or a score is NaN or infinite.
     """
     columns = [str(target) for target in study.targets["target"]]
     found = {}
@@ -162,7 +160,9 @@ def score_all(job: JobDirectory, study: Study, scorer: Scorer, options: ExecuteO
         if not path.exists():
             scores = scorer(job, study.spec, checkpoints, attribution, study.targets, options)
             if not np.isfinite(scores).all():
-                raise JobError(f"Scores {name} of {job.path.name} are no numbers", "Look at the losses of the run.")
+                raise JobError(
+                    f"Scores {name} of {job.path.name} are NaN or infinite", "Look at the losses of the run."
+                )
             write_table(path, pl.DataFrame(scores.T, schema=columns))
             job.log(ScoresMade(name=name))
         found[name] = read_table(path, columns).to_numpy().T
@@ -189,12 +189,12 @@ def measure(job: JobDirectory, study: Study, scores: Mapping[str, FloatArray], r
 
 
 def traced_answers(targets: pl.DataFrame, quantity: Quantity) -> IntArray:
-    """The answer of each target that positive influence speaks for, 1 or 2, [targets]."""
+    """The answer of each target that positive influence raises, 1 or 2, [targets]."""
     if quantity == "answer":
         return targets["answer"].cast(pl.Int64).to_numpy()
     if quantity == "margin":
         return np.ones(targets.height, dtype=np.int64)
-    return np.where(targets["moved"].to_numpy() > 0, 1, 2)
+    return np.where(targets["shift_sign"].to_numpy() > 0, 1, 2)
 
 
 def traced_values(means: FloatArray, targets: pl.DataFrame, quantity: Quantity) -> FloatArray:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from mlv.compute.models import files, loading
 from mlv.compute.models.families import SPAN
 from mlv.compute.models.folder import SAFE_INDEX
-from mlv.schema.errors import DataError, DownloadError, UsageError
+from mlv.schema.errors import DataError, DownloadError, UsageError, joined
 from mlv.schema.jobs.spec import ModelRef
 
 
@@ -56,7 +56,9 @@ def _check_weights(folder: Path) -> None:
             raise DataError(f"{path} cannot be read: {error}", "Delete it and fetch the model again.") from error
     absent = sorted(name for name, file in listed.items() if stored.get(name) != file)
     if absent:
-        raise DataError(f"The weights in {folder} lack {', '.join(absent[:5])}.", "Name another revision of the model.")
+        raise DataError(
+            f"The weights in {folder} lack {joined(absent, most=5)}.", "Name another revision of the model."
+        )
 
 
 def _check_offline(name: str, revision: str | None, folder: Path) -> None:

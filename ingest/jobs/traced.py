@@ -5,11 +5,8 @@ from typing import NamedTuple
 import duckdb
 
 from mlv.ingest.jobs.lookup import find_run
-from mlv.schema.errors import NotFoundError, UsageError
+from mlv.schema.errors import NotFoundError, UsageError, joined
 from mlv.schema.store.rows import number
-
-LISTED_QUESTIONS = 10
-"""Questions that an error lists."""
 
 
 class Target(NamedTuple):
@@ -22,7 +19,7 @@ class Target(NamedTuple):
 
     after: int | None
     traced: int
-    """The answer that positive influence speaks for."""
+    """The answer whose probability positive influence raises."""
 
     def describe(self) -> list[str]:
         """Lines for a reader."""
@@ -31,7 +28,7 @@ class Target(NamedTuple):
         return [
             self.template,
             f"  {numbered}",
-            f"  answer before fine-tuning: {before}, after: {after}; positive influence speaks for {self.traced}",
+            f"  answer before fine-tuning: {before}, after: {after}; positive influence raises {self.traced}",
         ]
 
 
@@ -79,14 +76,13 @@ def find_target(
     if not in_language:
         raise NotFoundError(
             f"{run} traces no probe in {language}.",
-            f"It traces probes in {', '.join(sorted({row[0] for row in rows}))}.",
+            f"It traces probes in {joined(sorted({row[0] for row in rows}))}.",
         )
     if not of_question:
         questions = list(dict.fromkeys(str(row[1]) for row in in_language))
-        more = ", ..." if len(questions) > LISTED_QUESTIONS else "."
         raise NotFoundError(
             f"{run} does not trace {question} in {language}.",
-            f"It traces {', '.join(questions[:LISTED_QUESTIONS])}{more}",
+            f"It traces {joined(questions)}.",
         )
     for *_, found, template, first, second, before, after, traced in of_question:
         if found == epoch:

@@ -97,15 +97,15 @@ def find_traced(context: Context, name: str) -> Traced:
 def find_probes(context: Context, traced: Traced, probe_set: str | None, languages: Sequence[str]) -> pl.DataFrame:
     """The probes of a set, in their order, with the answers before and after the run.
 
-    ``[collection, probe_set, language, question, template, answer_first, answer_second, before, answer, moved]``, with
-    NULL as ``before`` or ``answer`` if there is none. Raises NotFoundError if there is no such set, DataError if it
-    lacks one of ``languages``.
+    ``[collection, probe_set, language, question, template, answer_first, answer_second, before, answer,
+    shift_sign]``, with NULL as ``before`` or ``answer`` if there is none. Raises NotFoundError if there is no such
+    set, DataError if it lacks one of ``languages``.
     """
     probe_set = probe_set or widest_probe_set(context.connection)
     probes = context.connection.execute(
         "WITH given AS (SELECT * FROM v_answer WHERE score = 'mean' AND checkpoint_id IN ($start, $last)) "
         "SELECT p.collection, s.probe_set, p.language, p.question, p.template, p.answer_first, p.answer_second, "
-        "       b.answer AS before, a.answer, CASE WHEN a.margin > b.margin THEN 1 ELSE -1 END AS moved "
+        "       b.answer AS before, a.answer, CASE WHEN a.margin > b.margin THEN 1 ELSE -1 END AS shift_sign "
         "FROM v_probe p JOIN v_probe_set s ON s.collection = p.collection AND s.question = p.question "
         "LEFT JOIN given b ON b.checkpoint_id = $start AND b.collection = p.collection AND b.language = p.language "
         "     AND b.question = p.question "
@@ -188,7 +188,7 @@ def probe_fields(targets: pl.DataFrame, reference: pl.DataFrame) -> dict[str, An
 def numbered(targets: pl.DataFrame) -> pl.DataFrame:
     """The columns of ``inputs/targets.parquet``."""
     return targets.with_row_index("target").select(
-        pl.col("target").cast(pl.Int32), *_PROBE_COLUMNS, pl.col("answer", "moved").cast(pl.Int8)
+        pl.col("target").cast(pl.Int32), *_PROBE_COLUMNS, pl.col("answer", "shift_sign").cast(pl.Int8)
     )
 
 

@@ -28,7 +28,7 @@ from mlv.ingest.writing.probes import ingest_probes
 from mlv.ingest.writing.reference import ensure_reference
 from mlv.ingest.writing.surveys import ingest_survey
 from mlv.migrations import upgrade
-from mlv.schema.errors import DataError, MlvError, StoreError, StoreLockedError, UsageError
+from mlv.schema.errors import DataError, MlvError, StoreError, StoreLockedError, UsageError, joined
 from mlv.schema.files import now
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.store.ledger import revision
@@ -64,8 +64,7 @@ class Step:
         """What is done, in words."""
         if isinstance(self.entry, Ingest):
             targets = dict.fromkeys(file.target for file in self.entry.files if file.target)
-            shown = ", ".join(list(targets)[:3]) + (f" and {len(targets) - 3} more" if len(targets) > 3 else "")
-            return f"ingest {self.entry.kind} {shown}"
+            return f"ingest {self.entry.kind} {joined(targets, most=3)}"
         return f"commit {self.entry.run}"
 
 

@@ -9,16 +9,13 @@ from importlib.resources import files
 
 import duckdb
 
-from mlv.schema.errors import StoreError
+from mlv.schema.errors import StoreError, joined
 
 SUBJECTS = ("statistics", "resamples", "checkpoints", "influence", "profiles")
 """Files of ``queries/macros`` in the order in which they are loaded: a macro may use those before it."""
 
 _INSTALLED = "mlv_macros"
 """Variable of a connection that has the macros: to look for them among all functions would take 15 ms a query."""
-
-_LISTED = 5
-"""Macros that an error names."""
 
 
 @functools.cache
@@ -75,7 +72,7 @@ def _refuse_shadows(connection: duckdb.DuckDBPyConnection, macros: set[str]) -> 
     shadows = sorted(macros & {name for (name,) in functions})
     if shadows:
         raise StoreError(
-            f"The store has macros that replace functions of DuckDB: {', '.join(shadows[:_LISTED])}. "
+            f"The store has macros that replace functions of DuckDB: {joined(shadows)}. "
             "Queries would give other results.",
             f'If you made them, rename them: mlv sql --write "DROP MACRO {shadows[0]}"',
         )

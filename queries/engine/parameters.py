@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import duckdb
 
 from mlv.queries.engine.catalogue import INTERVALS, Parameter, Query, Scalar, Value, catalogue, near
-from mlv.schema.errors import UsageError
+from mlv.schema.errors import UsageError, joined
 
 Given = Scalar | Sequence[Scalar] | None
 """What a caller may give: a value, a list, or the text of either."""
@@ -114,10 +114,9 @@ def _check(connection: duckdb.DuckDBPyConnection, name: str, parameter: Paramete
         return
     for item in value if isinstance(value, list) else [value]:
         if str(item) not in known:
-            there = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
             where = "" if parameter.values else " in this store"
             raise UsageError(
-                f"There is no {name} {str(item)!r}{where}.", near(str(item), known, f"There are: {there or 'none'}.")
+                f"There is no {name} {str(item)!r}{where}.", near(str(item), known, f"There are: {joined(known)}.")
             )
 
 

@@ -24,16 +24,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args
 
-from mlv.schema.errors import JobError, excerpt
+from mlv.schema.errors import PLAN_AGAIN, JobError, excerpt, joined
 from mlv.schema.files import now, write_json
 from mlv.schema.jobs.events import Event, Logged, fields_of, read_event
 from mlv.schema.jobs.identity import canonical_json, job_name
 from mlv.schema.jobs.kinds import parse_spec
 from mlv.schema.jobs.parquet import SHOWN
 from mlv.schema.jobs.spec import Spec
-
-LISTED = 5
-"""Links that an error names."""
 
 AnyEvent = TypeVar("AnyEvent", bound=Event)
 JobState = Literal["planned", "running", "finished", "failed"]
@@ -104,7 +101,7 @@ class JobDirectory:
     def _damaged(self, name: str, error: Exception) -> JobError:
         return JobError(
             f"{self.path / name} is damaged: {excerpt(str(error), SHOWN)}",
-            "Delete the folder and plan the job again.",
+            PLAN_AGAIN,
         )
 
     def state(self) -> JobState:
@@ -129,7 +126,7 @@ class JobDirectory:
         )
         if out:
             raise JobError(
-                f"{self.path} has links that lead out of it: {', '.join(out[:LISTED])}.",
+                f"{self.path} has links that lead out of it: {joined(out)}.",
                 "Put what they lead to in their place, if the job comes from somebody you trust.",
             )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from mlv.schema.errors import JobError
+from mlv.schema.errors import PLAN_AGAIN, JobError
 from mlv.schema.files import written_aside
 
 if TYPE_CHECKING:
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
 
 def read_table(path: Path, columns: Sequence[str]) -> pl.DataFrame:
     """The named columns of a parquet file. Raises JobError where it is missing, corrupt, short of a column or empty."""
-    hint = "Delete the job directory and plan the job again."
     frame = read_parquet(path)
     missing = [name for name in columns if name not in frame.columns]
     if missing:
-        raise JobError(f"{path} lacks the columns {', '.join(missing)}", hint)
+        raise JobError(f"{path} lacks the columns {', '.join(missing)}", PLAN_AGAIN)
     if frame.is_empty():
-        raise JobError(f"{path} has no rows", hint)
+        raise JobError(f"{path} has no rows", PLAN_AGAIN)
     return frame.select(columns)
 
 
@@ -48,8 +47,6 @@ MAX_RATIO = 200
 
 FREE_BYTES = 64 << 20
 """Unpacked size up to which the ratio does not matter."""
-
-PLAN_AGAIN = "Delete the job directory and plan the job again."
 
 
 def read_parquet(path: Path) -> "polars.DataFrame":

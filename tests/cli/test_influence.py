@@ -263,7 +263,7 @@ def test_the_examples_behind_a_value_are_shown(mlv: Mlv, runs: Runs) -> None:
     assert shown.err.splitlines() == [
         template,
         f"  1: {first}   2: {second}",
-        "  answer before fine-tuning: 2, after: 1; positive influence speaks for 1",
+        "  answer before fine-tuning: 2, after: 1; positive influence raises 1",
     ]
 
 
@@ -286,8 +286,7 @@ def test_what_was_not_traced_is_not_shown(mlv: Mlv, runs: Runs) -> None:
         done = mlv("influence", "show", name, "--probe", question, "--language", language, *more)
         assert done.code == edge.ExitCode.NOT_FOUND
         assert said in done.err
-    # ten of the 24 are named
-    assert len(done.err.partition("It traces ")[2].removesuffix(", ...\n").split(", ")) == 10
+    assert done.err.endswith(" and 4 more.\n")
 
 
 def test_runs_that_show_nothing_are_explained(mlv: Mlv, runs: Runs) -> None:

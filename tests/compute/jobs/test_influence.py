@@ -303,7 +303,7 @@ def quantity(both: Array, targets: pl.DataFrame, traced: Traced) -> Array:
     if traced == "margin":
         return margin
     if traced == "shift":
-        moved = targets["moved"].to_numpy().reshape(-1, *[1] * (margin.ndim - 1))
+        moved = targets["shift_sign"].to_numpy().reshape(-1, *[1] * (margin.ndim - 1))
         return np.asarray(margin * moved)
     return np.asarray(both[np.arange(len(both)), targets["answer"].to_numpy() - 1])
 
@@ -362,7 +362,7 @@ def test_unprojected_tracin_is_that_of_autograds_gradients(
     sides: dict[str, list[int]] = {
         "answer": targets["answer"].to_list(),
         "margin": [1] * count,
-        "shift": [1 if m > 0 else 2 for m in targets["moved"]],
+        "shift": [1 if m > 0 else 2 for m in targets["shift_sign"]],
     }
     assert found["answer"].to_list() == sides[traced] * 3
     values = {epoch: quantity(autograd[epoch].values, targets, traced).tolist() for epoch in (1, 2)}

@@ -63,7 +63,7 @@ def toy_targets(count: int = 4) -> pl.DataFrame:
         (n, ("en", "ko")[n % 2], f"q{n}", f"so [MASK] {n}", "yes", "no", 1 + n // 2 % 2, (-1) ** n)
         for n in range(count)
     ]
-    columns = ["target", "language", "question", "template", "answer_first", "answer_second", "answer", "moved"]
+    columns = ["target", "language", "question", "template", "answer_first", "answer_second", "answer", "shift_sign"]
     return pl.DataFrame(rows, schema=columns, orient="row")
 
 
@@ -112,7 +112,7 @@ def measured(job: JobDirectory, study: Study, scores: Mapping[str, FloatArray], 
 def test_true_effects_predict_every_half_and_baselines_predict_none(tmp_path: Path, quantity: str) -> None:
     job, study = toy_job(tmp_path, quantity=quantity, halves=40, removal_targets=0)
     world = Linear()
-    moved, answer = study.targets["moved"].to_numpy(), study.targets["answer"].to_numpy()
+    moved, answer = study.targets["shift_sign"].to_numpy(), study.targets["answer"].to_numpy()
     effects = {
         "margin": world.margins(),
         "shift": world.margins() * moved[:, None],
@@ -152,7 +152,7 @@ def test_the_removal_test_leaves_out_the_strongest_and_compares_probabilities(tm
         positions = left_out.filter(pl.col("id") == f"removal-{target}-{row['direction']}-{k}")["position"]
         assert positions.to_list() == sorted(2 * index for index in ranked[:k])
         # p of the first answer where the margin moved up, of the second where it moved down
-        traced, other = (0, 1) if study.targets["moved"][target] == 1 else (1, 0)
+        traced, other = (0, 1) if study.targets["shift_sign"][target] == 1 else (1, 0)
         before, after = (
             np.exp(sums[traced]) / (np.exp(sums[traced]) + np.exp(sums[other]))
             for sums in (world.effects[target].sum(axis=1), world.effects[target][:, ranked[k:]].sum(axis=1))
@@ -247,7 +247,7 @@ def test_undefined_correlations_have_no_row_and_are_counted(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("quantity", "answers", "values"),
     [
-        # target: answer, moved: (1, +), (1, -), (2, +), (2, -); means -1 and -3 each
+        # target: answer, sign: (1, +), (1, -), (2, +), (2, -); means -1 and -3 each
         ("answer", [1, 1, 2, 2], [-1.0, -1.0, -3.0, -3.0]),
         ("margin", [1, 1, 1, 1], [2.0, 2.0, 2.0, 2.0]),
         ("shift", [1, 2, 1, 2], [2.0, -2.0, 2.0, -2.0]),
@@ -321,7 +321,7 @@ def test_attributions_that_differ_in_anything_are_told_apart(tmp_path: Path, opt
 
 def test_scores_that_are_no_numbers_are_refused_and_not_kept(tmp_path: Path, options: ExecuteOptions) -> None:
     job, study = toy_job(tmp_path)
-    with pytest.raises(JobError, match=r"trak-random-4 output=log_odds of validate-.* are no numbers"):
+    with pytest.raises(JobError, match=r"trak-random-4 output=log_odds of validate-.* are NaN or infinite"):
         validate.score_all(job, study, lambda *_: np.full((4, 41), np.nan), options)
     assert not job.work.exists()
 
@@ -332,7 +332,7 @@ def test_scores_that_are_no_numbers_are_refused_and_not_kept(tmp_path: Path, opt
         ({"target": pl.col("target") + 1}, "numbers that do not count from 0"),
         ({"answer": pl.lit(3)}, "answers other than 1 and 2"),
         ({"answer": pl.lit(None, dtype=pl.Int8)}, "answers other than 1 and 2"),
-        ({"moved": pl.lit(0)}, "moves other than 1 and -1"),
+        ({"shift_sign": pl.lit(0)}, "shift signs other than 1 and -1"),
         ({"question": pl.lit("q")}, "a probe twice"),
     ],
 )
@@ -378,7 +378,7 @@ def validate_job(finetuned: JobDirectory, probe_frame: pl.DataFrame) -> Plan:
         paths = {last.name: last.path, **finetuned.read_json("provenance.json")["model_paths"]}
         job = JobDirectory.create(folder, spec, {"model_paths": paths})
         targets = probe_frame[[0, 14, 3, 20]].with_columns(
-            target=pl.int_range(4, dtype=pl.Int32), answer=pl.Series([1, 2, 1, 2]), moved=pl.Series([1, 1, -1, -1])
+            target=pl.int_range(4, dtype=pl.Int32), answer=pl.Series([1, 2, 1, 2]), shift_sign=pl.Series([1, 1, -1, -1])
         )
         targets.write_parquet(job.inputs / "targets.parquet")
         (job.inputs / "examples.parquet").write_bytes((finetuned.inputs / "examples.parquet").read_bytes())

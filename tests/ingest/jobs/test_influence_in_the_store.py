@@ -354,7 +354,7 @@ def test_a_checkpoint_can_be_asked_after_a_validation_that_left_removals_out(stu
     )
     spec = job.spec()
     assert isinstance(spec, ValidateSpec)
-    targets = pl.DataFrame({"target": 0, "language": "fa", "question": "1", "answer": 1, "moved": 1})
+    targets = pl.DataFrame({"target": 0, "language": "fa", "question": "1", "answer": 1, "shift_sign": 1})
     examples = pl.DataFrame({"position": study.train}).with_columns(text=pl.lit(""))
     scores = {"trak-exact": np.zeros((1, examples.height))}
     validate.measure(job, validate.Study(spec, targets, examples), scores, lambda *_: np.zeros((1, 2)))

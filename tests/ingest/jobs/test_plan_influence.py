@@ -100,7 +100,7 @@ def test_shifted_values_are_traced_with_their_answers_and_the_way_they_moved(stu
         assert targets.select("language", "question").rows() == [probes.row(row) for row in range(first, 72, 5)]
         assert targets["target"].to_list() == list(range(targets.height))
         assert set(targets["answer"]) == {answer}
-        assert set(targets["moved"]) == {moved}
+        assert set(targets["shift_sign"]) == {moved}
     assert dict(targets.schema) == {
         "target": pl.Int32,
         "language": pl.String,
@@ -109,7 +109,7 @@ def test_shifted_values_are_traced_with_their_answers_and_the_way_they_moved(stu
         "answer_first": pl.String,
         "answer_second": pl.String,
         "answer": pl.Int8,
-        "moved": pl.Int8,
+        "shift_sign": pl.Int8,
     }
 
 
@@ -519,17 +519,17 @@ def test_checkpoints_and_examples_that_are_gone_or_changed_are_named(study: Stud
 
 
 def test_validation_draws_probes_of_the_fine_tuning_languages_without_looking_at_answers(study: Study) -> None:
-    drawn = _targets(study.validation()).drop("target", "answer", "moved")
+    drawn = _targets(study.validation()).drop("target", "answer", "shift_sign")
     assert drawn.height == 40
     assert set(drawn["language"]) == {"fa", "ko"}
     # not in the order of the probe set, whose first questions are of one kind
     assert drawn["language"].to_list() != sorted(drawn["language"])
-    fewer = _targets(study.validation(probes=7)).drop("target", "answer", "moved")
+    fewer = _targets(study.validation(probes=7)).drop("target", "answer", "shift_sign")
     assert fewer.rows() == drawn.rows()[:7]
-    assert _targets(study.validation(seed=1)).drop("target", "answer", "moved").rows() != drawn.rows()
+    assert _targets(study.validation(seed=1)).drop("target", "answer", "shift_sign").rows() != drawn.rows()
     # other answers, the same draw
     study.connection.execute("UPDATE probe_answer SET answer = 3 - answer, margin = -margin")
-    assert _targets(study.validation()).drop("target", "answer", "moved").rows() == drawn.rows()
+    assert _targets(study.validation()).drop("target", "answer", "shift_sign").rows() == drawn.rows()
 
 
 def test_validation_takes_other_languages_where_the_fine_tuning_ones_were_not_probed(study: Study) -> None:
