@@ -32,7 +32,7 @@ INSERT INTO question
 SELECT q, q, q, 'Q' || q, number FROM categories, range(first, last + 1) t(q) WHERE in_study LIMIT 237;
 INSERT INTO probe_collection VALUES (1, 'arora-2023', '', '');
 INSERT INTO probe_set VALUES (1, 'echoes-2024', 1, '');
-INSERT INTO probe_set_member SELECT 1, question_id FROM question;
+INSERT INTO probe_set_member SELECT 1, question_id, 'b' || question_id // 4 FROM question;
 INSERT INTO probe
 SELECT row_number() OVER (), 1, question_id, i, '[MASK]', 'a', 'b', '', '', 'canonical'
 FROM question, languages WHERE country IS NOT NULL;

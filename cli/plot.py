@@ -15,7 +15,7 @@ def plot(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A file that ends in .png, .svg or .pdf.")
     ] = None,
-    ci: Annotated[bool, typer.Option("--ci", help="With 95% intervals, by resampling the questions.")] = False,
+    ci: Annotated[bool, typer.Option("--ci", help="With 95% intervals, by battery of questions.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="Print the queries that have a figure, and stop.")] = False,
     db: Store = DEFAULT_STORE,
 ) -> None:

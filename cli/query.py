@@ -48,7 +48,7 @@ def show(name: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")]) -> 
 def run(
     name: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")],
     param: Annotated[list[str] | None, typer.Option("--param", "-p", help="k=v; see `mlv query show NAME`.")] = None,
-    ci: Annotated[bool, typer.Option("--ci", help="Add 95% intervals, by resampling the questions.")] = False,
+    ci: Annotated[bool, typer.Option("--ci", help="Add 95% intervals, by battery of questions.")] = False,
     output_format: Format = None,
     output: Output = None,
     limit: Limit = None,

@@ -20,7 +20,7 @@ def report(
         list[str] | None,
         typer.Option("--study", help="Only this study; repeat it for several. All that have rows if not given."),
     ] = None,
-    ci: Annotated[bool, typer.Option("--ci/--no-ci", help="With 95% intervals, by resampling the questions.")] = True,
+    ci: Annotated[bool, typer.Option("--ci/--no-ci", help="With 95% intervals, by battery of questions.")] = True,
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Write every table and figure as a page that needs no network, with CSV, LaTeX, SVG, PNG and PDF."""

@@ -148,9 +148,9 @@ def behind(rows: pl.DataFrame, column: str, of: str) -> str:
 
 
 def significant(rows: pl.DataFrame) -> str:
-    """How many cells differ from zero, if the rows have tests."""
-    if "p_holm" not in rows.columns:
+    """How many cells differ from zero, each corrected for its family; nothing if no cell has a test."""
+    if "p_family" not in rows.columns or rows["p_family"].null_count() == rows.height:
         return ""
-    tested = rows.drop_nulls("p_holm")
-    count = tested.filter(pl.col("p_holm") < 0.05).height
-    return f" After Holm's correction, {count:,} of {tested.height:,} have p < 0.05."
+    tested = rows.drop_nulls("p_family")
+    count = tested.filter(pl.col("p_family") < 0.05).height
+    return f" Corrected for the cells of their table, {count:,} of {tested.height:,} have p < 0.05."

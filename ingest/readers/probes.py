@@ -1,7 +1,8 @@
 """Reading probe files: cloze sentences with two candidate answers, as Arora et al. (2023) published them.
 
 A file has one language, is tab-separated whatever its ending, and has one probe a row: row index, question identifier,
-sentence with ``[MASK]``, first answer, second answer. Rows are repaired and counted if they can be, else rejected with
+sentence with ``[MASK]``, first answer, second answer, and if the header says so the battery that the question is of.
+Rows are repaired and counted if they can be, else rejected with
 line and reason; a file that is not what it claims to be raises. No store is needed.
 
 Repaired are HTML entities, Unicode normalisation (NFC), control characters and whatever else is not text, white space
@@ -33,6 +34,8 @@ from mlv.schema.errors import DataError, NotFoundError, UsageError, excerpt, lis
 
 MASK = "[MASK]"
 HEADER = ["", "0", "1", "2", "3"]
+WITH_BATTERIES = [*HEADER, "battery"]
+"""Header of a file that says which questions were asked together (docs/statistics.md)."""
 
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 _ZERO_WIDTH_JOINERS = "\u200c\u200d"
@@ -53,6 +56,9 @@ class ReadProbe:
     mask_suffix: str
     repaired: bool
     """Whether any field differs from the file's."""
+
+    battery: str = ""
+    """What the file calls the battery of the question; empty if it does not say."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,7 @@ def read_archive(path: Path, language_name: str | None = None) -> list[ReadProbe
         raise DataError(
             f"{path} cannot be read as probes:{listed(problems)}",
             "Nothing was written. A probe file is UTF-8, tab-separated, with the header '<empty> 0 1 2 3': row "
-            "index, question, sentence with [MASK], first answer, second answer.",
+            "index, question, sentence with [MASK], first answer, second answer; a sixth column may be battery.",
         )
     return read
 
@@ -150,9 +156,9 @@ def _read_content(name: str, content: bytes, given: str | None) -> ReadProbes:
     seen: dict[str, int] = {}
     probes: list[ReadProbe] = []
     rejected: list[Rejected] = []
-    for line, row in _rows(name, content):
+    for line, fields, row in _rows(name, content):
         try:
-            probes.append(_probe(line, row, seen))
+            probes.append(_probe(line, fields, row, seen))
         except _RowError as error:
             rejected.append(Rejected(line, str(error), f"question {'' if len(row) < 2 else row[1]}", "\t".join(row)))
     if not probes:
@@ -162,19 +168,20 @@ def _read_content(name: str, content: bytes, given: str | None) -> ReadProbes:
     return ReadProbes(given or _language_of(name), name, sha256, rows_read, probes, rejected)
 
 
-def _rows(name: str, content: bytes) -> Iterator[tuple[int, list[str]]]:
-    """The rows below the header that are not blank, each with the line it begins on. Raises DataError."""
+def _rows(name: str, content: bytes) -> Iterator[tuple[int, int, list[str]]]:
+    """The rows below the header that are not blank, each with the line it begins on and the header's number of fields.
+    Raises DataError."""
     reader = csv.reader(io.StringIO(_text(name, content), newline=""), delimiter="\t", strict=True)
     try:
         header = next(reader, [])
-        if header != HEADER:
+        if header not in (HEADER, WITH_BATTERIES):
             shown = excerpt(str(header[:8]))
             raise DataError(f"{name}: the header is {shown}, not {HEADER} separated by tabs")
         end = reader.line_num
         for row in reader:
             start, end = end + 1, reader.line_num
             if any(row):
-                yield start, row
+                yield start, len(header), row
     except csv.Error as error:
         raise DataError(f"{name}, line {reader.line_num}: {error} (a quote that is not closed?)") from error
 
@@ -205,11 +212,11 @@ def _text(name: str, content: bytes) -> str:
         raise DataError(f"{name}, line {line}: not UTF-8 (byte {error.object[error.start]:#04x})") from error
 
 
-def _probe(line: int, row: list[str], seen: dict[str, int]) -> ReadProbe:
+def _probe(line: int, fields: int, row: list[str], seen: dict[str, int]) -> ReadProbe:
     """The probe of a row; ``seen`` has the line of each question so far. Raises _RowError with all reasons."""
-    if len(row) != len(HEADER):
-        raise _RowError(f"{len(row)} fields instead of {len(HEADER)}")
-    question, template, first, second = (_repaired(text) for text in row[1:])
+    if len(row) != fields:
+        raise _RowError(f"{len(row)} fields instead of {fields}")
+    question, template, first, second, battery = (_repaired(text) for text in [*row, ""][1:6])
     reasons = _question_problems(question, line, seen)
     before, mask, after = template.partition(MASK)
     if not mask or MASK in after:
@@ -223,8 +230,9 @@ def _probe(line: int, row: list[str], seen: dict[str, int]) -> ReadProbe:
         reasons.append("the two answers are alike")
     if reasons:
         raise _RowError("; ".join(reasons))
-    repaired = [template, first, second] != row[2:]
-    return ReadProbe(line, question, template, first, second, _glued_left(before), _glued_right(after), repaired)
+    repaired = [template, first, second] != row[2:5]
+    glued = _glued_left(before), _glued_right(after)
+    return ReadProbe(line, question, template, first, second, *glued, repaired, battery)
 
 
 def _question_problems(question: str, line: int, seen: dict[str, int]) -> list[str]:

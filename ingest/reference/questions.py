@@ -2,8 +2,9 @@
 
 Probe files and survey files name a question differently: ``106a`` and ``106b`` are two poles of the survey variable
 ``Q106``. The category follows from the number (``mlv.schema.papers.echoes.CATEGORIES``). Which response codes stand for
-which of a probe's answers, and which probes depart from that, is in ``data/answer_sides.csv`` and
-``data/probe_polarity.csv``; ``docs/survey-mapping.md`` argues every row.
+which of a probe's answers, which probes depart from that, and which questions were asked together is in
+``data/answer_sides.csv``, ``data/probe_polarity.csv`` and ``data/question_batteries.csv``; ``docs/survey-mapping.md``
+argues every row.
 """
 
 import re
@@ -63,6 +64,12 @@ def probe_polarity() -> dict[tuple[str, str], str]:
     language)."""
     rows = _packaged("probe_polarity.csv").select("question_id", "language", "polarity").iter_rows()
     return {(question, language): polarity for question, language, polarity in rows}
+
+
+@cache
+def question_batteries() -> dict[str, str]:
+    """Battery of each question, e.g. ``64-89``: consecutive questions with one frame and one pair of answers."""
+    return dict(_packaged("question_batteries.csv").select("question_id", "battery").iter_rows())
 
 
 def _packaged(name: str) -> pl.DataFrame:

@@ -15,7 +15,7 @@ import polars as pl
 from mlv.ingest.journal import note_ingest
 from mlv.ingest.readers.probes import ReadProbes, read_archive
 from mlv.ingest.readers.report import FileReport, check_name
-from mlv.ingest.reference.questions import probe_polarity
+from mlv.ingest.reference.questions import probe_polarity, question_batteries
 from mlv.ingest.rules.gates import validate
 from mlv.ingest.rules.rulebook import gates
 from mlv.ingest.writing.reference import ensure_language, ensure_questions, ensure_reference
@@ -128,7 +128,7 @@ def _write(connection: duckdb.DuckDBPyConnection, collection: str, citation: str
     validate(frame, f"The probes of {collection}", gates("v_probe"))
     rows = frame.drop("language", "question").with_columns(probe_collection_id=pl.lit(collection_id))
     ensure(connection, "probe", rows, ["probe_collection_id", "question_id", "language_id"])
-    _ensure_sets(connection, collection, collection_id)
+    _ensure_sets(connection, collection, collection_id, _batteries(files))
     _update_hash(connection, collection)
 
 
@@ -162,7 +162,41 @@ def _update_hash(connection: duckdb.DuckDBPyConnection, collection: str) -> None
     connection.execute("UPDATE probe_collection SET sha256 = ? WHERE code = ?", [digest, collection])
 
 
-def _ensure_sets(connection: duckdb.DuckDBPyConnection, collection: str, collection_id: int) -> None:
+def _batteries(files: Sequence[ReadProbes]) -> pl.DataFrame:
+    """The battery of every question: what the files say, else the questionnaire's, else the question alone.
+
+    Returns:
+        ``code, battery``.
+
+    Raises:
+        DataError: Two files say different batteries of a question.
+    """
+    said: dict[str, str] = {}
+    for file in files:
+        for probe in file.probes:
+            if probe.battery and said.setdefault(probe.question, probe.battery) != probe.battery:
+                raise _other_battery(
+                    probe.question, said[probe.question], f"{file.name}, line {probe.line}", probe.battery
+                )
+    packaged = question_batteries()
+    codes = dict.fromkeys(probe.question for file in files for probe in file.probes)
+    return pl.DataFrame(
+        [(code, said.get(code) or packaged.get(code, code)) for code in codes],
+        schema={"code": pl.String, "battery": pl.String},
+        orient="row",
+    )
+
+
+def _other_battery(question: str, battery: str, place: str, other: str) -> DataError:
+    return DataError(
+        f"Question {question} is of the battery {battery!r}, but {place} says {other!r}.",
+        "Nothing was written. A question is of one battery in all languages: write the same in every file.",
+    )
+
+
+def _ensure_sets(
+    connection: duckdb.DuckDBPyConnection, collection: str, collection_id: int, batteries: pl.DataFrame
+) -> None:
     """Make the collection's probe sets, or add the questions of further languages to them, and draw their resamples."""
     questions = connection.execute(
         "SELECT DISTINCT question_id, q.code, q.number, c.in_study "
@@ -170,6 +204,7 @@ def _ensure_sets(connection: duckdb.DuckDBPyConnection, collection: str, collect
         "WHERE probe_collection_id = ? ORDER BY q.number, q.code",
         [collection_id],
     ).pl()
+    questions = questions.join(batteries, on="code", how="left", maintain_order="left")
     everything = "wvs7-all" if collection == ARORA else f"{collection}-all"
     description = f"Every question with a usable probe of {collection} in at least one language."
     _ensure_set(connection, everything, collection_id, description, questions)
@@ -188,17 +223,21 @@ def _ensure_set(
 ) -> None:
     row = pl.DataFrame({"code": [code], "probe_collection_id": [collection_id], "description": [description]})
     set_id = int(ensure(connection, "probe_set", row, ["code"])["probe_set_id"][0])
-    owner, members = connection.execute(
-        "SELECT any_value(probe_collection_id), coalesce(list(question_id) FILTER (question_id IS NOT NULL), []) "
-        "FROM probe_set LEFT JOIN probe_set_member USING (probe_set_id) WHERE probe_set_id = ?",
-        [set_id],
+    (owner,) = connection.execute(
+        "SELECT probe_collection_id FROM probe_set WHERE probe_set_id = ?", [set_id]
     ).fetchall()[0]
     if owner != collection_id:
         raise UsageError(
             f"The probe set {code} belongs to another collection.", "Choose another name with --collection."
         )
-    new = questions.filter(~pl.col("question_id").is_in(members)).select(
-        pl.lit(set_id).alias("probe_set_id"), "question_id"
-    )
+    members = connection.execute(
+        "SELECT question_id, battery AS known FROM probe_set_member WHERE probe_set_id = ?", [set_id]
+    ).pl()
+    told = questions.join(members, on="question_id", how="left", maintain_order="left")
+    for question, known, other in (
+        told.filter(pl.col("known") != pl.col("battery")).select("code", "known", "battery").rows()
+    ):
+        raise _other_battery(question, known, "a new file", other)
+    new = told.filter(pl.col("known").is_null()).select(pl.lit(set_id).alias("probe_set_id"), "question_id", "battery")
     if append(connection, "probe_set_member", new):
         draw_resamples(connection, set_id)

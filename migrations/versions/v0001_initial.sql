@@ -24,23 +24,23 @@ CREATE TABLE bootstrap (
     resamples INTEGER NOT NULL,
     PRIMARY KEY (probe_set_id)
 );
-COMMENT ON TABLE bootstrap IS 'How the questions of a probe set were drawn with replacement, for paired intervals.';
+COMMENT ON TABLE bootstrap IS 'How the batteries of a probe set were drawn with replacement, for p-values of families of rows.';
 COMMENT ON COLUMN bootstrap.probe_set_id IS 'The probe set.';
 COMMENT ON COLUMN bootstrap.seed IS 'Seed of the draws.';
-COMMENT ON COLUMN bootstrap.resamples IS 'How often as many questions as the set has were drawn.';
+COMMENT ON COLUMN bootstrap.resamples IS 'How often as many batteries as the set has were drawn.';
 
 CREATE TABLE bootstrap_draw (
     probe_set_id INTEGER NOT NULL,
     resample INTEGER NOT NULL,
-    question_id INTEGER NOT NULL,
+    battery VARCHAR NOT NULL,
     times INTEGER NOT NULL,
     CHECK (resample > 0),
     CHECK (times > 0)
 );
-COMMENT ON TABLE bootstrap_draw IS 'How often a question was drawn into a resample; without a row, not at all. All runs, languages and countries share the draws, so that differences between them have intervals too.';
+COMMENT ON TABLE bootstrap_draw IS 'How often a battery was drawn into a resample; without a row, not at all. All rows of a result share the draws, so that what depends on the same questions moves together.';
 COMMENT ON COLUMN bootstrap_draw.probe_set_id IS 'The probe set.';
 COMMENT ON COLUMN bootstrap_draw.resample IS 'Number of the resample, from 1.';
-COMMENT ON COLUMN bootstrap_draw.question_id IS 'The question.';
+COMMENT ON COLUMN bootstrap_draw.battery IS 'The battery.';
 COMMENT ON COLUMN bootstrap_draw.times IS 'How often it was drawn.';
 
 CREATE TABLE category (
@@ -330,11 +330,13 @@ COMMENT ON COLUMN probe_logit.logprob_first IS 'Log-probability of the first tok
 
 CREATE TABLE probe_set_member (
     probe_set_id INTEGER NOT NULL,
-    question_id INTEGER NOT NULL
+    question_id INTEGER NOT NULL,
+    battery VARCHAR NOT NULL
 );
 COMMENT ON TABLE probe_set_member IS 'The questions of a probe set.';
 COMMENT ON COLUMN probe_set_member.probe_set_id IS 'The probe set.';
 COMMENT ON COLUMN probe_set_member.question_id IS 'A question in it.';
+COMMENT ON COLUMN probe_set_member.battery IS 'What it is drawn and left out together with: the consecutive questions that share its frame and pair of answers, e.g. 64-89. A question that stands alone is a battery of one.';
 
 CREATE TABLE profile (
     profile_id INTEGER NOT NULL,

@@ -153,6 +153,7 @@ def shift_uniqueness(rows: pl.DataFrame, caption: str = "") -> Figure:
 def unchanged_multilingual(rows: pl.DataFrame, caption: str = "") -> Figure:
     """E Table 2 and Figure 10: percentage of unchanged values after fine-tuning on several languages, and on one."""
     setup = ("model", "source", "sentences", "epoch", "settings", "mixture")
+    rows = rows.filter(pl.col("strategy") != "difference")
     scale = Scale("unchanged", "unchanged values (%)", "language", "strategy", setup, ORDERS)
     return bars.along(rows, scale, caption)
 

@@ -62,7 +62,8 @@ def _agreement(frame: pl.DataFrame) -> Iterator[Found]:
 def _unchanged(frame: pl.DataFrame) -> Iterator[Found]:
     """Table 2 from ``unchanged_multilingual``."""
     of_mixture = (pl.col("sentences") == MIXTURE_SENTENCES) & (pl.col("mixture") == MIXTURE)
-    rows = frame.filter(_of_small, AS_IN_PAPER, pl.col("source") == "pbc", of_mixture)
+    compared = pl.col("strategy").is_in(list(STRATEGIES))
+    rows = frame.filter(_of_small, AS_IN_PAPER, pl.col("source") == "pbc", of_mixture, compared)
     for strategy, language, value, trained in rows.select("strategy", "language", "unchanged", "ft_languages").rows():
         yield Found(Cell(STRATEGIES[strategy], language), value, _untrained(trained))
 
@@ -117,8 +118,8 @@ TABLE_2 = PublishedTable(
     2,
     "unchanged_multilingual@1",
     0,
-    5.0,
-    "half of a 95% interval of a share of 80% of 237 questions; seeds differ by as much",
+    10.0,
+    "half of a 95% interval of a share of 80% over 58 batteries of questions; seeds differ by half as much",
     "The source is not named: PBC is taken, with 10,000 sentences in all (section 4.2).",
     _unchanged,
     _both_strategies,
@@ -129,8 +130,8 @@ TABLE_3 = PublishedTable(
     "alignment_change@1",
     2,
     0.05,
-    "a rho over 237 questions is known to 0.13; the difference of two over the same questions, averaged over four "
-    "languages, better: 0.05 is taken",
+    "a rho over 58 batteries of questions is known to 0.25; the difference of two over the same questions, averaged "
+    "over four languages, better: 0.05 is taken",
     "The number of sentences is not named: 2,000 are taken, as in Figure 2.",
     _alignment,
     lambda row: _monolingual(SOURCES[row.split()[0]], echoes.SENTENCES),

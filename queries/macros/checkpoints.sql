@@ -23,11 +23,11 @@ CREATE OR REPLACE TEMP MACRO selected_checkpoints(
       AND matches(wanted_seed, seed)
       AND at_epoch(wanted_epoch, epoch, is_final);
 
--- Agreement of every two checkpoints, per test language, category and resample: how many probes both answered, and how
+-- Agreement of every two checkpoints, per test language, category and battery left out: how many probes both answered, and how
 -- many of them alike. place_a and place_b order the pairs: smaller models first, then by what made the checkpoint.
 CREATE OR REPLACE TEMP MACRO agreement_cells(
     wanted_score, wanted_probe_set, wanted_strategies, wanted_model, wanted_source, wanted_sentences, wanted_seed,
-    wanted_epoch, with_resamples
+    wanted_epoch, with_intervals
 ) AS TABLE
     WITH chosen AS (
         SELECT
@@ -74,7 +74,7 @@ CREATE OR REPLACE TEMP MACRO agreement_cells(
     ),
     cells AS (
         SELECT
-            place_a, place_b, language, category, 0 AS resample,
+            place_a, place_b, language, category, 0 AS left_out,
             sum(bit_count(by_both) - bit_count(differently))::BIGINT AS alike,
             sum(bit_count(by_both))::BIGINT AS probes
         FROM compared
@@ -82,13 +82,13 @@ CREATE OR REPLACE TEMP MACRO agreement_cells(
         HAVING sum(bit_count(by_both)) > 0
         UNION ALL
         SELECT
-            a.place, b.place, language, a.category, resample,
-            coalesce(sum(times) FILTER (WHERE a.answer = b.answer), 0)::BIGINT,
-            sum(times)::BIGINT
+            a.place, b.place, language, a.category, left_out,
+            count(*) FILTER (WHERE a.answer = b.answer),
+            count(*)
         FROM answers a
         JOIN answers b USING (language, question)
-        JOIN drawn_questions(wanted_probe_set, with_resamples) d USING (question)
-        WHERE a.place < b.place AND resample > 0
+        JOIN kept_questions(wanted_probe_set, with_intervals) k USING (question)
+        WHERE a.place < b.place AND left_out > 0
         GROUP BY ALL
     )
     SELECT
@@ -115,12 +115,12 @@ CREATE OR REPLACE TEMP MACRO shifted_answers(checkpoints, wanted_score, wanted_p
           SELECT probe_id FROM v_probe JOIN v_probe_set USING (collection, question) WHERE probe_set = wanted_probe_set
       );
 
--- Per run, test language, category where wanted and resample: how many values both its checkpoint and its base have
+-- Per run, test language, category where wanted and battery left out: how many values both its checkpoint and its base have
 -- (probes), and how many of them fine-tuning left unchanged, with what made the run. The other parameters restrict where
--- they are not NULL. A resample's counts are products of lists: there is no row for each question of each resample.
+-- they are not NULL. Counts without a battery are products of lists: there is no row for each question and battery.
 CREATE OR REPLACE TEMP MACRO unchanged_counts(
     wanted_score, wanted_probe_set, wanted_strategies, wanted_model, wanted_source, wanted_sentences, wanted_seed,
-    wanted_epoch, by_category, with_resamples
+    wanted_epoch, by_category, with_intervals
 ) AS TABLE
     WITH chosen AS (
         FROM selected_checkpoints(
@@ -147,7 +147,7 @@ CREATE OR REPLACE TEMP MACRO unchanged_counts(
     vectors AS MATERIALIZED (
         SELECT checkpoint_id, cell, list_sort(list(place)) AS places, in_place((NOT shifted)::INTEGER, place) AS unchanged
         FROM answered
-        WHERE with_resamples
+        WHERE with_intervals
         GROUP BY ALL
     ),
     sets AS MATERIALIZED (
@@ -155,28 +155,28 @@ CREATE OR REPLACE TEMP MACRO unchanged_counts(
     ),
     counts AS (
         SELECT
-            checkpoint_id, cell, 0 AS resample,
+            checkpoint_id, cell, 0 AS left_out,
             count(*) FILTER (WHERE NOT shifted) AS unchanged,
             count(*) AS probes
         FROM answered
         GROUP BY ALL
         UNION ALL
-        SELECT checkpoint_id, cell, resample, list_dot_product(drawn, unchanged)::BIGINT, probes
+        SELECT checkpoint_id, cell, left_out, list_dot_product(remaining, unchanged)::BIGINT, probes
         FROM vectors
         JOIN sets USING (places)
         JOIN (
             SELECT
-                answered_set, resample,
-                list_transform(places, lambda place: times[place]) AS drawn,
-                list_sum(drawn)::BIGINT AS probes
+                answered_set, left_out,
+                list_transform(places, lambda place: kept[place]) AS remaining,
+                list_sum(remaining)::BIGINT AS probes
             FROM sets
-            CROSS JOIN drawn_lists(wanted_probe_set, with_resamples)
+            CROSS JOIN kept_lists(wanted_probe_set, with_intervals)
         ) USING (answered_set)
-        WHERE probes > 0
+        WHERE left_out > 0 AND probes > 0
     )
     SELECT
         k.model, k.source, k.ft_languages, k.strategy, k.sentences, k.seed, k.epoch, k.settings, k.run,
-        language, category, resample, unchanged, probes
+        language, category, left_out, unchanged, probes
     FROM counts
     JOIN chosen k USING (checkpoint_id)
     JOIN (SELECT DISTINCT cell, language, category FROM asked) USING (cell);

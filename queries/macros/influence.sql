@@ -57,35 +57,49 @@ CREATE OR REPLACE TEMP MACRO selected_targets(influence_runs, by_epoch, wanted_s
     WHERE run IN (SELECT unnest(influence_runs)) AND (epoch IS NOT NULL) = by_epoch
     GROUP BY influence_target_id;
 
--- The questions that influence runs trace: once each as resample 0, and as often as a resample of the run's probe set
--- has them where those are wanted.
-CREATE OR REPLACE TEMP MACRO drawn_targets(influence_runs, with_resamples) AS TABLE
-    SELECT DISTINCT run, question, 0 AS resample, 1 AS times
+-- The questions that influence runs trace, and those that are left without each battery of the run's probe set.
+CREATE OR REPLACE TEMP MACRO kept_targets(influence_runs, with_intervals) AS TABLE
+    SELECT DISTINCT run, question, 0 AS left_out
     FROM v_traced_probe
     WHERE run IN (SELECT unnest(influence_runs))
     UNION ALL
-    SELECT r.run, question, resample, times
-    FROM v_run r
-    JOIN v_resample ON probe_set = json_extract_string(r.spec, '$.probe_set')
-    WHERE r.run IN (SELECT unnest(influence_runs)) AND with_resamples;
+    SELECT DISTINCT p.run, p.question, b.left_out
+    FROM traced_places(influence_runs, with_intervals) p
+    JOIN traced_batteries(influence_runs, with_intervals) b USING (probe_set)
+    WHERE p.battery <> b.battery;
 
--- The questions that influence runs trace, with their places in the lists of traced_draws; no rows where not wanted.
-CREATE OR REPLACE TEMP MACRO traced_places(influence_runs, with_resamples) AS TABLE
-    SELECT run, probe_set, question, dense_rank() OVER (ORDER BY probe_set, question) AS place
+-- The questions that influence runs trace, with their batteries and their places in the lists of kept_places; no rows
+-- unless wanted.
+CREATE OR REPLACE TEMP MACRO traced_places(influence_runs, wanted) AS TABLE
+    SELECT
+        run, probe_set, question,
+        coalesce(battery, question) AS battery,
+        dense_rank() OVER (ORDER BY probe_set, question) AS place
     FROM (
         SELECT DISTINCT run, json_extract_string(r.spec, '$.probe_set') AS probe_set, question
         FROM v_traced_probe
         JOIN v_run r USING (run)
-        WHERE with_resamples AND run IN (SELECT unnest(influence_runs))
-    );
+        WHERE wanted AND run IN (SELECT unnest(influence_runs))
+    )
+    LEFT JOIN v_probe_set USING (probe_set, question);
 
--- Per resample, how often each of these questions was drawn, in the order of their places.
-CREATE OR REPLACE TEMP MACRO traced_draws(influence_runs, with_resamples) AS TABLE
-    SELECT resample, list(coalesce(times, 0)::DOUBLE ORDER BY place) AS times
-    FROM (SELECT DISTINCT resample FROM v_resample WHERE with_resamples)
-    CROSS JOIN (SELECT DISTINCT probe_set, question, place FROM traced_places(influence_runs, with_resamples))
-    LEFT JOIN v_resample USING (probe_set, question, resample)
-    GROUP BY resample;
+-- The batteries that these questions are of, numbered over all probe sets.
+CREATE OR REPLACE TEMP MACRO traced_batteries(influence_runs, wanted) AS TABLE
+    SELECT probe_set, battery, row_number() OVER (ORDER BY probe_set, battery) AS left_out
+    FROM (SELECT DISTINCT probe_set, battery FROM traced_places(influence_runs, wanted));
+
+-- As they are and without each battery, 1 for every question that is left and 0 for the others, in the order of their
+-- places; no rows unless wanted.
+CREATE OR REPLACE TEMP MACRO kept_places(influence_runs, wanted) AS TABLE
+    SELECT
+        left_out,
+        list(
+            (b.probe_set IS DISTINCT FROM p.probe_set OR b.battery IS DISTINCT FROM p.battery)::INTEGER::DOUBLE
+            ORDER BY place
+        ) AS kept
+    FROM (FROM traced_batteries(influence_runs, wanted) UNION ALL SELECT NULL, NULL, 0 WHERE wanted) b
+    CROSS JOIN (SELECT DISTINCT probe_set, battery, place FROM traced_places(influence_runs, wanted)) p
+    GROUP BY left_out;
 
 -- Per target, direction and fine-tuning language: the percentage of the k most influential examples that are in it. All
 -- that are stored were counted when they were; fewer are counted here. The last three parameters restrict where they are
@@ -124,16 +138,16 @@ CREATE OR REPLACE TEMP MACRO influence_shares(
     WHERE matches(wanted_direction, direction);
 
 -- influence_shares as lists, for listed_mean: per run, direction, test and fine-tuning language, the percentages of all
--- targets in the order of their questions; places and weights only where resamples are wanted.
+-- targets in the order of their questions; places and weights only where intervals are wanted.
 CREATE OR REPLACE TEMP MACRO listed_shares(
-    influence_runs, wanted_shifted, wanted_direction, wanted_k, with_resamples
+    influence_runs, wanted_shifted, wanted_direction, wanted_k, with_intervals
 ) AS TABLE
     SELECT
         run, direction, language, ft_language,
-        list_sort(list(place) FILTER (WHERE with_resamples)) AS places,
+        list_sort(list(place) FILTER (WHERE with_intervals)) AS places,
         in_order(share, question) AS percentages,
-        list(1::DOUBLE) FILTER (WHERE with_resamples) AS weights,
+        list(1::DOUBLE) FILTER (WHERE with_intervals) AS weights,
         count(*) AS targets
     FROM influence_shares(influence_runs, FALSE, wanted_shifted, wanted_direction, wanted_k)
-    LEFT JOIN traced_places(influence_runs, with_resamples) USING (run, question)
+    LEFT JOIN traced_places(influence_runs, with_intervals) USING (run, question)
     GROUP BY run, direction, language, ft_language;

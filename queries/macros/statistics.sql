@@ -12,6 +12,13 @@ CREATE OR REPLACE TEMP MACRO in_place(value, place) AS
 -- Mean in a fixed order, so that the last digit does not depend on how rows are stored (aggregate).
 CREATE OR REPLACE TEMP MACRO mean(value, place) AS list_avg(in_order(value, place));
 
+-- Standard deviation within groups, of samples that are lists, pooled over these; NULL where all have one value.
+CREATE OR REPLACE TEMP MACRO pooled_sd(samples) AS
+    sqrt(
+        list_sum(list_transform(list_sort(samples), lambda values: len(values) * list_var_pop(values)))
+        / nullif(list_sum(list_transform(samples, lambda values: len(values) - 1)), 0)
+    );
+
 -- Pearson's correlation in a fixed order; NULL where one side is constant up to rounding (aggregate).
 CREATE OR REPLACE TEMP MACRO pearson(x, y, place) AS
     CASE WHEN max(x) - min(x) > 1e-9 AND max(y) - min(y) > 1e-9 THEN corr(x, y ORDER BY place) END;
@@ -78,17 +85,25 @@ CREATE OR REPLACE TEMP MACRO beta_fraction(a, b, x) AS
 CREATE OR REPLACE TEMP MACRO regularised_beta(a, b, x) AS
     exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * ln(x) + b * ln(1 - x)) / a * beta_fraction(a, b, x);
 
--- Two-sided p-value of Spearman's rho over n pairs by Student's t with n - 2 degrees of freedom, as
--- scipy.stats.spearmanr has it: I_x((n - 2) / 2, 1 / 2) at x = 1 - rho^2. NULL for fewer than 3 pairs.
-CREATE OR REPLACE TEMP MACRO spearman_p(rho, n) AS
+-- Two-sided p-value of Student's t, whose degrees of freedom may be no whole number: I_x(df / 2, 1 / 2) at
+-- x = df / (df + t^2).
+CREATE OR REPLACE TEMP MACRO student_p(t, df) AS
     CASE
-        WHEN rho IS NULL OR n < 3 THEN NULL
-        WHEN abs(rho) = 1 THEN 0::DOUBLE
-        WHEN rho = 0 THEN 1::DOUBLE
-        WHEN 1 - rho * rho < n / (n + 3)
-        THEN regularised_beta((n - 2) / 2, 0.5::DOUBLE, 1 - rho * rho)
-        ELSE 1 - regularised_beta(0.5::DOUBLE, (n - 2) / 2, rho * rho)
+        WHEN t IS NULL OR df IS NULL OR df <= 0 THEN NULL
+        WHEN t = 0 THEN 1::DOUBLE
+        WHEN df / (df + t * t) < (df + 2) / (df + 5)
+        THEN regularised_beta(df / 2, 0.5::DOUBLE, df / (df + t * t))
+        ELSE 1 - regularised_beta(0.5::DOUBLE, df / 2, t * t / (df + t * t))
     END;
+
+-- 97.5% point of Student's t by the expansion in 1 / df around the normal's (Abramowitz and Stegun 26.7.5): to 1e-4 from
+-- 9 degrees of freedom.
+CREATE OR REPLACE TEMP MACRO t_quantile(df) AS
+    1.959963984540054
+    + 2.372271230298562 / df
+    + 2.822498615739611 / df ** 2
+    + 2.555849679507722 / df ** 3
+    + 1.589534053393823 / df ** 4;
 
 -- Two-sided tail of the standard normal distribution beyond z: by the series of the error function where z is small
 -- (Abramowitz and Stegun 26.2.11), else by the continued fraction of the tail (26.2.14), each from its last term
@@ -112,29 +127,63 @@ CREATE OR REPLACE TEMP MACRO signed_rank_z(difference, twice_rank, tied) AS
     (2 * sum(CASE WHEN difference > 0 THEN twice_rank ELSE 0 END) - count(*) * (count(*) + 1))::DOUBLE
     / sqrt((2 * count(*) * (count(*) + 1) * (2 * count(*) + 1) - sum(tied * tied - 1)) / 3);
 
--- Holm's correction of a column of p-values for their number, in two steps: holm_step of each, then holm of both
--- (windows over all rows).
-CREATE OR REPLACE TEMP MACRO holm_step(p) AS
-    p * count(p) OVER (ORDER BY p NULLS LAST RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING);
+-- p-values of rows that are tested together, by the step-down maximum over draws of a null distribution that they share
+-- (Romano and Wolf 2005): what each row's statistic is beside the largest that chance gives any of the rows not yet
+-- stepped over. A row is a struct of a key, the family that it is tested with, its statistic, and its statistics by
+-- chance in the order of the draws.
+CREATE OR REPLACE TEMP MACRO step_down(tests) AS TABLE
+    WITH tested AS (
+        SELECT test.key AS key, test.family AS family, test.statistic AS statistic, test.by_chance AS by_chance
+        FROM (SELECT unnest(tests) AS test)
+        WHERE test.statistic IS NOT NULL
+    ),
+    drawn AS (
+        SELECT key, family, statistic, unnest(by_chance) AS chance, unnest(range(len(by_chance))) AS draw FROM tested
+    ),
+    largest AS (
+        SELECT
+            key, family, statistic,
+            max(chance) OVER (PARTITION BY family, draw ORDER BY statistic, key ROWS UNBOUNDED PRECEDING) AS chance
+        FROM drawn
+    ),
+    steps AS (
+        SELECT key, family, statistic, (1 + count(*) FILTER (WHERE chance >= statistic)) / (1 + count(*)) AS p
+        FROM largest
+        GROUP BY ALL
+    )
+    SELECT key, max(p) OVER (PARTITION BY family ORDER BY statistic DESC, key DESC ROWS UNBOUNDED PRECEDING) AS p_family
+    FROM steps;
 
-CREATE OR REPLACE TEMP MACRO holm(step, p) AS
-    CASE WHEN p IS NOT NULL THEN least(1, max(step) OVER (ORDER BY p NULLS LAST)) END;
+-- Permutations of lists of labels, the places of the labels in their new order: in the order of a hash, so that another
+-- draw gives others, and lists of the same labels share theirs.
+CREATE OR REPLACE TEMP MACRO shuffles(lists, permutations, draw) AS TABLE
+    SELECT
+        labels,
+        permutation,
+        list_grade_up(
+            list_transform(labels, lambda label: md5(draw || ' ' || permutation || ' ' || label))
+        ) AS shuffle
+    FROM (SELECT unnest(lists) AS labels)
+    CROSS JOIN (SELECT unnest(range(1, permutations + 1)) AS permutation);
+
+-- Pearson's correlation of a list with another one that is permuted.
+CREATE OR REPLACE TEMP MACRO permuted_correlation(xs, ys, shuffle) AS
+    (list_dot_product(xs, list_transform(shuffle, lambda place: ys[place])) / len(xs) - list_avg(xs) * list_avg(ys))
+    / sqrt(list_var_pop(xs) * list_var_pop(ys));
+
+-- Two-sided p-value of a statistic beside those of permutations, the one as it is among them.
+CREATE OR REPLACE TEMP MACRO permutation_p(statistic, by_chance) AS
+    (1 + len(list_filter(by_chance, lambda chance: chance >= statistic))) / (1 + len(by_chance));
 
 -- Ranks of the pairs of languages under permutations of these, for a Mantel test. A map is a struct of a key, languages
 -- in their order, and the ranks of all their pairs in the order of the languages; a pair's rank becomes that of the pair
 -- which it becomes. Rows: map, permutation, ranks. Languages are put in the order of a hash: another draw gives others.
 CREATE OR REPLACE TEMP MACRO mantel_ranks(maps, permutations, draw) AS TABLE
     WITH shuffled AS (
-        SELECT
-            map.key AS map,
-            map.ranks AS ranks,
-            len(map.languages) AS n,
-            permutation,
-            list_grade_up(
-                list_transform(map.languages, lambda language: md5(draw || ' ' || permutation || ' ' || language))
-            ) AS shuffle
+        SELECT map.key AS map, map.ranks AS ranks, len(map.languages) AS n, permutation, shuffle
         FROM (SELECT unnest(maps) AS map)
-        CROSS JOIN (SELECT unnest(range(1, permutations + 1)) AS permutation)
+        JOIN shuffles((SELECT list(DISTINCT m.languages) FROM (SELECT unnest(maps) AS m)), permutations, draw) s
+            ON s.labels = map.languages
     )
     SELECT
         map, permutation,

@@ -1,6 +1,6 @@
-"""Resamples of a probe set's questions, for bootstrap intervals.
+"""Resamples of a probe set's batteries of questions, for p-values of families of rows (docs/statistics.md).
 
-A draw is a hash of the seed and of its place, so that the same questions under the same seed give the same resamples
+A draw is a hash of the seed and of its place, so that the same batteries under the same seed give the same resamples
 on every machine and with every version of DuckDB, and that a store needs no random numbers to be made again.
 """
 
@@ -16,19 +16,18 @@ _FORGET = (
 _DRAW = """
 INSERT INTO bootstrap_draw
 WITH members AS (
-    SELECT question_id, row_number() OVER (ORDER BY code) - 1 AS place, count(*) OVER () AS questions
-    FROM probe_set_member JOIN question USING (question_id)
-    WHERE probe_set_id = $probe_set
+    SELECT battery, row_number() OVER (ORDER BY battery) - 1 AS place, count(*) OVER () AS batteries
+    FROM (SELECT DISTINCT battery FROM probe_set_member WHERE probe_set_id = $probe_set)
 ),
 draws AS (
-    -- 60 bits: the remainder favours no question that 2,000 resamples could tell
+    -- 60 bits: the remainder favours no battery that 2,000 resamples could tell
     SELECT resample, ('0x' || left(md5(concat_ws(' ', $seed, resample, draw)), 15))::BIGINT AS number
     FROM range(1, $resamples + 1) r(resample), range(1, (SELECT count(*) FROM members) + 1) d(draw)
 )
-SELECT $probe_set, resample, question_id, count(*)
-FROM draws JOIN members ON place = number % questions
-GROUP BY resample, question_id
-ORDER BY resample, question_id
+SELECT $probe_set, resample, battery, count(*)
+FROM draws JOIN members ON place = number % batteries
+GROUP BY resample, battery
+ORDER BY resample, battery
 """
 
 

@@ -102,7 +102,7 @@ PROJECTION_DIMENSIONS: Final = 4_096
 """Dimensions that gradients are projected to in all (E section 7)."""
 
 BOOTSTRAP_RESAMPLES: Final = 2_000
-"""Resamples of a probe set's questions behind an interval. Ours: the papers give no intervals."""
+"""Resamples of a probe set's batteries behind the p-values of a family. Ours: the papers give none."""
 
 BOOTSTRAP_SEED: Final = 1
 """Seed of these resamples; any would do."""

@@ -186,37 +186,41 @@ class ProbeSetMember(Row, table=True):
 
     probe_set_id: int = column("The probe set.", refers="probe_set.probe_set_id")
     question_id: int = column("A question in it.", refers="question.question_id")
+    battery: str = column(
+        "What it is drawn and left out together with: the consecutive questions that share its frame and pair of "
+        "answers, e.g. 64-89. A question that stands alone is a battery of one."
+    )
 
 
 class Bootstrap(Row, table=True):
-    """How the questions of a probe set were resampled."""
+    """How the batteries of a probe set were resampled."""
 
     __tablename__ = "bootstrap"
     __table_args__ = table(
-        "How the questions of a probe set were drawn with replacement, for paired intervals.",
+        "How the batteries of a probe set were drawn with replacement, for p-values of families of rows.",
         identity=("probe_set_id",),
         owner="probe_set_id",
     )
 
     probe_set_id: int = column("The probe set.", key=True, refers="probe_set.probe_set_id")
     seed: int = column("Seed of the draws.")
-    resamples: int = column("How often as many questions as the set has were drawn.")
+    resamples: int = column("How often as many batteries as the set has were drawn.")
 
 
 class BootstrapDraw(Row, table=True):
-    """A question in a resample."""
+    """A battery in a resample."""
 
     __tablename__ = "bootstrap_draw"
     __table_args__ = table(
-        "How often a question was drawn into a resample; without a row, not at all. All runs, languages and countries "
-        "share the draws, so that differences between them have intervals too.",
+        "How often a battery was drawn into a resample; without a row, not at all. All rows of a result share the "
+        "draws, so that what depends on the same questions moves together.",
         check("resample > 0"),
         check("times > 0"),
-        identity=("probe_set_id", "resample", "question_id"),
+        identity=("probe_set_id", "resample", "battery"),
         owner="probe_set_id",
     )
 
     probe_set_id: int = column("The probe set.", refers="bootstrap.probe_set_id")
     resample: int = column("Number of the resample, from 1.")
-    question_id: int = column("The question.", refers="question.question_id")
+    battery: str = column("The battery.")
     times: int = column("How often it was drawn.")

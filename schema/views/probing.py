@@ -37,9 +37,11 @@ PROBING = (
             "question": "Identifier of a question in it.",
             "number": "Question number in WVS wave 7.",
             "category": "Short name of the WVS category.",
+            "battery": "What it is drawn and left out together with, e.g. 64-89: consecutive questions that share "
+            "their frame and pair of answers.",
         },
         """
-        SELECT s.code AS probe_set, pc.code AS collection, q.code AS question, q.number, c.code AS category
+        SELECT s.code AS probe_set, pc.code AS collection, q.code AS question, q.number, c.code AS category, m.battery
         FROM probe_set_member m
         JOIN probe_set s USING (probe_set_id)
         JOIN probe_collection pc USING (probe_collection_id)
@@ -49,18 +51,17 @@ PROBING = (
     ),
     View(
         "v_resample",
-        "Draws of the questions of each probe set with replacement: how often each came into each resample.",
+        "Draws of the batteries of each probe set with replacement: how often each came into each resample.",
         {
             "probe_set": "Name of the set.",
             "resample": "Number of the resample, from 1.",
-            "question": "Identifier of a question that was drawn.",
+            "battery": "A battery that was drawn.",
             "times": "How often it was drawn.",
         },
         """
-        SELECT s.code AS probe_set, d.resample, q.code AS question, d.times
+        SELECT s.code AS probe_set, d.resample, d.battery, d.times
         FROM bootstrap_draw d
         JOIN probe_set s USING (probe_set_id)
-        JOIN question q USING (question_id)
         """,
     ),
     View(

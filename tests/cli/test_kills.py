@@ -256,7 +256,7 @@ def _fill(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("INSERT INTO question SELECT i, 'q' || i, 1, 'Q' || i, 1 FROM range(25) AS r(i)")
     connection.execute("INSERT INTO probe_collection VALUES (1, 'own', 'nobody', 'x')")
     connection.execute("INSERT INTO probe_set VALUES (1, 'all', 1, 'all')")
-    connection.execute("INSERT INTO probe_set_member SELECT 1, i FROM range(25) AS r(i)")
+    connection.execute("INSERT INTO probe_set_member SELECT 1, i, i::VARCHAR FROM range(25) AS r(i)")
 
 
 def test_a_copy_is_whole_or_absent(study: Study, kill: Killer, tmp_path: Path) -> None:

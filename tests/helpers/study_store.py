@@ -6,7 +6,7 @@ A study is a dictionary of polars frames with natural keys alone:
     answers            checkpoint, language, question, score, answer
     model_profiles     checkpoint, language, question, score, p_first
     country_profiles   survey, illustrative, country, weighting, question, p_first
-    probe_sets         probe_set, question
+    probe_sets         probe_set, question, and battery unless every question is one of its own
     segments           source, language, edition, segments
     countries          language, country
     questions          question, category
@@ -99,7 +99,7 @@ INSERT INTO probe_collection VALUES (1, 'arora-2023', '', '');
 INSERT INTO probe_set
 SELECT row_number() OVER (ORDER BY code), code, 1, '' FROM (SELECT DISTINCT probe_set AS code FROM probe_sets);
 INSERT INTO probe_set_member
-SELECT probe_set_id, question_id
+SELECT probe_set_id, question_id, battery
 FROM probe_sets m JOIN probe_set s ON s.code = m.probe_set JOIN question q ON q.code = m.question;
 INSERT INTO probe
 SELECT row_number() OVER (ORDER BY language_id, question_id), 1, question_id, language_id, '[MASK]', 'a', 'b', '', '',
@@ -256,7 +256,8 @@ JOIN profile f ON f.checkpoint_id = k.checkpoint_id AND f.language_id = l.langua
 def fill(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
     """Write a study into an empty store."""
     for name, frame in {**UNTRACED, **UNPROJECTED, **study, "categories": CATEGORIES}.items():
-        connection.register(name, frame)
+        batteries = frame.select(battery="question") if name == "probe_sets" and "battery" not in frame.columns else []
+        connection.register(name, frame.with_columns(batteries))
     with transaction(connection):
         connection.execute(FILL)
         sum_rankings(connection)

@@ -17,6 +17,7 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
+from by_battery import interval
 from comparing import expect_rows, mean
 from numpy.typing import NDArray
 from polars.testing import assert_frame_equal
@@ -24,10 +25,8 @@ from scipy import stats
 
 from mlv.queries import Query, catalogue, render, run
 from mlv.schema.derived.ranking_sums import PARTS, SUMS, sum_rankings
-from mlv.schema.derived.resampling import draw_resamples
 from mlv.schema.jobs.attribution import Attribution, Gradients, attribution_name
-from mlv.schema.papers.echoes import BOOTSTRAP_RESAMPLES
-from mlv.schema.store.opening import connect, open_store
+from mlv.schema.store.opening import open_store
 from mlv.schema.store.ranges import FIRST_KEY, LAST_KEY, ranges
 
 Study = dict[str, pl.DataFrame]
@@ -37,7 +36,8 @@ Example = tuple[str, int]
 """Language and parallel key."""
 
 LANGUAGES = ("de", "fa", "ko", "ur")
-QUESTIONS = tuple(str(number) for number in range(164, 174))
+QUESTIONS = tuple(str(number) for number in range(160, 174))
+IN_SET = QUESTIONS[:10]
 EPOCHS = (1, 2, 4)
 PAPER, HOT = '{"epochs":5,"learning_rate":5e-05}', '{"epochs":5,"learning_rate":0.5}'
 TRAK, EXACT = Attribution(), Attribution(gradients=Gradients(projection="none"))
@@ -172,7 +172,7 @@ def study() -> Study:
             schema={**dict.fromkeys(["survey", "country", "weighting", "question"], pl.String)}
             | {"illustrative": pl.Boolean, "p_first": pl.Float64}
         ),
-        "probe_sets": pl.DataFrame({"probe_set": "echoes-2024", "question": QUESTIONS[:7]}),
+        "probe_sets": pl.DataFrame({"probe_set": "echoes-2024", "question": IN_SET}),
         "segments": pl.DataFrame(
             list(product(("pbc", "tanzil"), LANGUAGES[1:])), schema=["source", "language"], orient="row"
         ).with_columns(edition=pl.lit(""), segments=20),
@@ -359,7 +359,10 @@ def test_parallel_overlap(world: World, connection: duckdb.DuckDBPyConnection, g
             if other:
                 keys = [[key for _, key in some] for some in (one, other)]
                 there, back = ([key in keys[1 - i] for key in keys[i]] for i in (0, 1))
-                chance = len(other) / world.examples(b) + len(one) / world.examples(a)
+                sizes = world.examples(a), world.examples(b)
+                # keys count from 0 in every language
+                common = [100 * min(sizes) / size for size in sizes]
+                chance = (common[0] * len(other) / sizes[1] + common[1] * len(one) / sizes[0]) / 100
                 cells[at.direction, at.language].append((50 * (mean(there) + mean(back)), 50 * chance))
         setup = [
             world.influence[a][name]
@@ -395,72 +398,56 @@ def test_influencemean(world: World, connection: duckdb.DuckDBPyConnection) -> N
     expect_rows(run(connection, "influence_mean").frame, ["run", "language", "train_language"], expected)
 
 
-@pytest.fixture(scope="module")
-def resampled(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The same store with resamples of its probe set, which has not all questions that are traced."""
-    copy = Path(shutil.copy(path, tmp_path_factory.mktemp("resampled")))
-    with connect(copy, read_only=False) as writable:
-        for (probe_set,) in writable.execute("SELECT probe_set_id FROM probe_set").fetchall():
-            draw_resamples(writable, probe_set)
-    with open_store(copy) as connection:
-        yield connection
+def _without(values: dict[str, float]) -> tuple[Numbers, Numbers]:
+    """Mean of questions that are batteries of their own, and their number: of all, then without each that is traced."""
+    kept = [{q: v for q, v in values.items() if q != without} for without in ("", *QUESTIONS)]
+    means = [sum(some.values()) / len(some) if some else np.nan for some in kept]
+    return np.array(means), np.array([len(some) for some in kept], dtype=float)
 
 
-@pytest.fixture(scope="module")
-def draws(resampled: duckdb.DuckDBPyConnection) -> dict[str, Numbers]:
-    """How often each resample has each question that is traced."""
-    times = {question: np.zeros(BOOTSTRAP_RESAMPLES) for question in QUESTIONS}
-    for resample, question, n in resampled.execute("SELECT resample, question, times FROM v_resample").fetchall():
-        times[question][resample - 1] = n
-    return times
+def _with_ends(values: Numbers, items: Numbers, column: str) -> Row:
+    return dict(zip((f"{column}_low", f"{column}_high"), interval(values, items, "share"), strict=True))
 
 
-def _resampledmean(values: dict[str, float], draws: dict[str, Numbers]) -> Numbers:
-    """Mean over the questions in each resample; NaN where it has none of them."""
-    times = np.array([draws[question] for question in values])
-    with np.errstate(invalid="ignore"):
-        mean: Numbers = np.array(list(values.values())) @ times / times.sum(axis=0)
-    return mean
+def _expect_ends(frame: pl.DataFrame, keys: list[str], column: str, expected: list[Row]) -> None:
+    """To what the expansion of Student's t is good for; both some intervals and some cells without."""
+    ends = [f"{column}_low", f"{column}_high"]
+    found = {tuple(row[key] for key in keys): [row[end] for end in ends] for row in frame.to_dicts()}
+    wanted = {tuple(row[key] for key in keys): [row[end] for end in ends] for row in expected}
+    assert found.keys() == wanted.keys()
+    for key, values in wanted.items():
+        assert found[key] == (values if values[0] is None else pytest.approx(values, rel=1e-4, abs=1e-5)), key
+    assert {values[0] is None for values in wanted.values()} == {True, False}
 
 
-def _with_ends(resampled: Numbers, column: str) -> Row:
-    low, high = np.nanquantile(resampled, [0.025, 0.975]).tolist()
-    return {f"{column}_low": low, f"{column}_high": high}
-
-
-def test_intervals_of_a_mean_over_questions(
-    world: World, resampled: duckdb.DuckDBPyConnection, draws: dict[str, Numbers]
-) -> None:
+def test_intervals_of_a_mean_over_questions(world: World, connection: duckdb.DuckDBPyConnection) -> None:
     cells = _grouped(
         ((at.influence, at.direction, at.language, ft), (at.question, share))
         for (at, ft), share in world.shares(k=3).items()
     )
     keys = ["run", "direction", "language", "ft_language"]
     expected = [
-        dict(zip(keys, key, strict=True)) | _with_ends(_resampledmean(dict(some), draws), "contribution")
+        dict(zip(keys, key, strict=True)) | _with_ends(*_without(dict(some)), "contribution")
         for key, some in cells.items()
-        if any(draws[question].any() for question, _ in some)
     ]
-    frame = run(resampled, "language_contribution", parameters={"ci": True, "k": 3}).frame
-    expect_rows(frame.filter(pl.col("contribution_low").is_not_null()), keys, expected)
+    frame = run(connection, "language_contribution", parameters={"ci": True, "k": 3}).frame
+    _expect_ends(frame, keys, "contribution", expected)
 
 
-def test_intervals_of_a_mean_over_pairs_of_languages(
-    world: World, resampled: duckdb.DuckDBPyConnection, draws: dict[str, Numbers]
-) -> None:
-    """The row avg. is, in every resample, the mean of the pairs that have a value there."""
-    means = {
-        key: _resampledmean({question: share for question, (share, _) in some.items()}, draws)
+def test_intervals_of_a_mean_over_pairs_of_languages(world: World, connection: duckdb.DuckDBPyConnection) -> None:
+    """The row avg. is, without every question, the mean of the pairs that have a value then."""
+    cells = {
+        key: _without({question: share for question, (share, _) in some.items()})
         for key, some in _consistencies(world).items()
-        if any(draws[question].any() for question in some)
     }
-    for key, some in _grouped((key[:2], values) for key, values in means.items()).items():
-        with np.errstate(invalid="ignore"):
-            means[*key, "avg.", "avg."] = np.nansum(some, axis=0) / np.isfinite(some).sum(axis=0)
+    for key, some in _grouped((key[:2], cell) for key, cell in cells.items()).items():
+        values = np.array([values for values, _ in some])
+        means = np.nansum(values, axis=0) / np.isfinite(values).sum(axis=0)
+        cells[*key, "avg.", "avg."] = means, np.sum([items for _, items in some], axis=0)
     keys = ["run", "direction", "language_a", "language_b"]
-    expected = [dict(zip(keys, key, strict=True)) | _with_ends(some, "consistency") for key, some in means.items()]
-    frame = run(resampled, "influence_consistency", parameters={"ci": True}).frame
-    expect_rows(frame.filter(pl.col("consistency_low").is_not_null()), keys, expected)
+    expected = [dict(zip(keys, key, strict=True)) | _with_ends(*cell, "consistency") for key, cell in cells.items()]
+    frame = run(connection, "influence_consistency", parameters={"ci": True}).frame
+    _expect_ends(frame, keys, "consistency", expected)
 
 
 @pytest.mark.parametrize("given", [{}, {"k": 4, "shifted": True}])
@@ -486,7 +473,7 @@ def test_seed_robustness(world: World, connection: duckdb.DuckDBPyConnection) ->
         ((name, language), world.answers[row["checkpoint"], language, question] == before)
         for name, row in world.runs.items()
         for (checkpoint, language, question), before in world.answers.items()
-        if checkpoint == row["base"] == row["model"] and question in QUESTIONS[:7]
+        if checkpoint == row["base"] == row["model"] and question in IN_SET
         if (row["checkpoint"], language, question) in world.answers
     )
     contributions = _grouped(

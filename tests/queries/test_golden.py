@@ -100,5 +100,5 @@ def test_unweighted_profiles_are_others(connection: duckdb.DuckDBPyConnection) -
 def test_rho_of_a_constant_profile_is_null_not_nan(connection: duckdb.DuckDBPyConnection) -> None:
     frame = run(connection, "alignment", parameters={"model": "alpha", "strategies": "pretrained"}).frame
     constant = frame.filter(pl.col("language") == "fa")
-    assert constant["rho"].null_count() == constant["p_value"].null_count() == constant.height == 3
+    assert constant["rho"].null_count() == constant.height == 3
     assert constant["n"].to_list() == [5, 4, 5]

@@ -1,4 +1,4 @@
-"""Intervals: against numpy on the very same draws, on studies of known shares, and beside results without them."""
+"""Intervals and p-values by battery: against numpy, on studies of known shares, and beside results without them."""
 
 from collections.abc import Callable, Iterator
 from itertools import combinations
@@ -9,6 +9,7 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
+from by_battery import Ends, Jackknife, interval, jackknife, resampled_statistics, step_down
 from numpy.typing import NDArray
 from scipy import stats
 from typer.testing import CliRunner
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 from mlv.cli.main import app
 from mlv.queries import Query, all_versions, run
 from mlv.queries.engine.catalogue import INTERVALS
-from mlv.queries.engine.macros import macro_bodies, macros_sql, subject_sql
+from mlv.queries.engine.macros import subject_sql
 from mlv.schema.derived.resampling import draw_resamples
 from mlv.schema.errors import UsageError
 from mlv.schema.papers import echoes
@@ -28,8 +29,15 @@ MakeStore = Callable[[Study], Path]
 
 WITH_INTERVALS = [query for query in all_versions() if query.intervals]
 
-CATEGORIES = {"security": range(131, 140), "science": range(158, 164), "religious_values": range(164, 175)}
+CATEGORIES = {"security": range(131, 152), "science": range(158, 164), "ethical_values": range(177, 199)}
 QUESTIONS = {str(number): category for category, numbers in CATEGORIES.items() for number in numbers}
+BATTERIES = {
+    question: f"{category}-{3 * (place // 4) + max(0, place % 4 - 1)}"
+    for category, numbers in CATEGORIES.items()
+    for place, question in enumerate(map(str, numbers))
+}
+"""Of two questions, of one, of one, and so on within a category."""
+
 SPEC = '{"epochs":5,"batch_size":8,"learning_rate":5e-05}'
 LANGUAGES = ("de", "fa", "ko")
 COUNTRIES = ("DE", "IR", "KR")
@@ -72,7 +80,9 @@ def _study(
         "country_profiles": people.with_columns(
             survey=pl.lit("wvs7"), weighting=pl.lit("weighted"), illustrative=pl.lit(False)
         ),
-        "probe_sets": pl.DataFrame({"probe_set": "echoes-2024", "question": list(questions)}),
+        "probe_sets": pl.DataFrame({"probe_set": "echoes-2024", "question": list(questions)}).with_columns(
+            battery=pl.col("question").replace(BATTERIES)
+        ),
         "segments": pl.DataFrame(
             {"source": ["pbc", "pbc", "tanzil"], "language": ["fa", "ko", "fa"], "edition": "", "segments": 80}
         ),
@@ -125,13 +135,20 @@ def connection(store: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @pytest.fixture(scope="module")
-def draws(connection: duckdb.DuckDBPyConnection) -> Numbers:
-    """How often each resample has each question: [2000, questions]."""
-    place = {question: number for number, question in enumerate(QUESTIONS)}
-    weights = np.zeros((echoes.BOOTSTRAP_RESAMPLES, len(QUESTIONS)))
-    for resample, question, times in connection.execute("SELECT resample, question, times FROM v_resample").fetchall():
-        weights[resample - 1, place[question]] = times
-    return weights
+def left() -> Numbers:
+    """1 for every question that is left: of all, then without each battery, [1 + batteries, questions]."""
+    of = np.array([BATTERIES[question] for question in QUESTIONS])
+    return np.array([np.ones(len(of)), *(of != battery for battery in sorted(set(of)))], dtype=float)
+
+
+@pytest.fixture(scope="module")
+def times(connection: duckdb.DuckDBPyConnection) -> Numbers:
+    """How often each resample has each battery: [2000, batteries]."""
+    place = {battery: number for number, battery in enumerate(sorted(set(BATTERIES.values())))}
+    drawn = np.zeros((echoes.BOOTSTRAP_RESAMPLES, len(place)))
+    for resample, battery, number in connection.execute("SELECT resample, battery, times FROM v_resample").fetchall():
+        drawn[resample - 1, place[battery]] = number
+    return drawn
 
 
 def _kept(study: Study, run_name: str, language: str, category: str = "") -> Numbers:
@@ -149,41 +166,32 @@ def _kept(study: Study, run_name: str, language: str, category: str = "") -> Num
     )
 
 
-def _resampled(values: Numbers, draws: Numbers) -> Numbers:
-    """Mean, in percent, of each resample's values; NaN where it has none."""
+def _shares(values: Numbers, left: Numbers) -> Numbers:
+    """Mean, in percent, of the values that are left; NaN where there is none."""
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
-        mean: Numbers = 100 * (draws[:, known] @ values[known]) / draws[:, known].sum(axis=1)
+        mean: Numbers = 100 * (left[:, known] @ values[known]) / left[:, known].sum(axis=1)
     return mean
 
 
-def _mean(*resampled: Numbers) -> Numbers:
-    """Within each resample, of what it has."""
-    known = ~np.isnan(resampled)
+def _items(values: Numbers, left: Numbers) -> Numbers:
+    """How many of the values are left."""
+    number: Numbers = left @ ~np.isnan(values)
+    return number
+
+
+def _mean(*values: Numbers) -> Numbers:
+    """Of those that are defined."""
+    known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
-        mean: Numbers = np.where(known, resampled, 0).sum(axis=0) / known.sum(axis=0)
+        mean: Numbers = np.where(known, values, 0).sum(axis=0) / known.sum(axis=0)
     return mean
 
 
-def _interval(resampled: Numbers) -> list[float]:
-    ends: list[float] = np.nanquantile(resampled, [(1 - echoes.CONFIDENCE) / 2, (1 + echoes.CONFIDENCE) / 2]).tolist()
-    return ends
-
-
-def _p(resampled: Numbers) -> float:
-    defined = resampled[~np.isnan(resampled)]
-    return float(min(1, 2 * (1 + min((defined <= 0).sum(), (defined >= 0).sum())) / (1 + len(defined))))
-
-
-def _holm(p: list[float | None]) -> list[float | None]:
-    """Holm's step-down procedure as it is told: from the smallest, times how many are left, never falling."""
-    corrected: list[float | None] = [None] * len(p)
-    known = sorted((value, place) for place, value in enumerate(p) if value is not None)
-    largest = 0.0
-    for done, (value, place) in enumerate(known):
-        largest = max(largest, min(1.0, value * (len(known) - done)))
-        corrected[place] = largest
-    return corrected
+def _near(row: dict[str, Any], column: str, ends: Ends) -> bool:
+    """Whether a row has these ends: to what the expansion of Student's t is good for."""
+    got = row[f"{column}_low"], row[f"{column}_high"]
+    return got == (None, None) if ends[0] is None else got == pytest.approx(ends, rel=1e-4, abs=1e-5)
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -192,39 +200,54 @@ def _rows(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) -
     return rows
 
 
-def test_a_share(connection: duckdb.DuckDBPyConnection, study: Study, draws: Numbers) -> None:
+def test_a_share(connection: duckdb.DuckDBPyConnection, study: Study, left: Numbers) -> None:
     for row in _rows(connection, "unchanged"):
-        resampled = _resampled(_kept(study, row["run"], row["language"]), draws)
-        assert [row["unchanged_low"], row["unchanged_high"]] == pytest.approx(_interval(resampled), abs=1e-9)
+        kept = _kept(study, row["run"], row["language"])
+        shares, items = _shares(kept, left), _items(kept, left)
+        assert _near(row, "unchanged", interval(shares, items, "share"))
+        binomial = shares[0] * (100 - shares[0]) / items[0]
+        assert row["design_effect"] == pytest.approx((jackknife(shares, items).se or np.nan) ** 2 / binomial)
 
 
 def test_a_mean_over_seeds_and_fine_tuning_languages(
-    connection: duckdb.DuckDBPyConnection, study: Study, draws: Numbers
+    connection: duckdb.DuckDBPyConnection, study: Study, left: Numbers
 ) -> None:
     rows = _rows(connection, "unchanged_by_category", source="pbc", sentences=40)
     for row in rows:
         kept = {run_name: _kept(study, run_name, row["language"], row["category"]) for run_name, *_ in RUNS[:4]}
-        values = {run_name: _resampled(kept[run_name], draws) for run_name in kept}
+        values = {run_name: _shares(kept[run_name], left) for run_name in kept}
         of_language = [_mean(values[f"pbc-{ft}-1"], values[f"pbc-{ft}-2"]) for ft in ("fa", "ko")]
-        ends = _interval(_mean(*of_language))
-        assert [row["unchanged_low"], row["unchanged_high"]] == pytest.approx(ends, abs=1e-9)
-        shares = {run_name: 100 * np.nanmean(kept[run_name]) for run_name in kept}
-        of_seed = [(shares[f"pbc-fa-{seed}"] + shares[f"pbc-ko-{seed}"]) / 2 for seed in (1, 2)]
-        assert (row["seeds"], row["seed_sd"]) == (2, pytest.approx(np.std(of_seed, ddof=1)))
+        items = np.sum([_items(kept[name], left) for name in kept], axis=0)
+        assert _near(row, "unchanged", interval(_mean(*of_language), items, "share"))
+        variances = [np.var([values[f"pbc-{ft}-{seed}"][0] for seed in (1, 2)], ddof=1) for ft in ("fa", "ko")]
+        assert (row["seeds"], row["seed_sd"]) == (2, pytest.approx(np.sqrt(np.mean(variances))))
+    # six questions carry no interval
+    assert {row["category"] for row in rows if row["unchanged_low"] is None} == {"science"}
 
 
-def test_a_paired_difference(connection: duckdb.DuckDBPyConnection, study: Study, draws: Numbers) -> None:
+def test_a_paired_difference(
+    connection: duckdb.DuckDBPyConnection, study: Study, left: Numbers, times: Numbers
+) -> None:
     rows = _rows(connection, "size_effect", few=40, many=80)
+    tests = []
     for row in rows:
-        values = {
-            name: _resampled(_kept(study, name, row["language"]), draws)
+        kept = {
+            name: _kept(study, name, row["language"])
             for name in ("pbc-fa-1", "pbc-fa-2", "pbc-fa-1-more", "pbc-fa-2-more")
         }
-        changes = [values[f"pbc-fa-{seed}-more"] - values[f"pbc-fa-{seed}"] for seed in (1, 2)]
-        change = _mean(*changes)
-        assert [row["change_low"], row["change_high"]] == pytest.approx(_interval(change), abs=1e-9)
-        assert row["p"] == pytest.approx(_p(np.round(change, 9)))
-    assert [row["p_holm"] for row in rows] == pytest.approx(_holm([row["p"] for row in rows]))
+        values = {name: _shares(kept[name], left) for name in kept}
+        change = _mean(*(values[f"pbc-fa-{seed}-more"] - values[f"pbc-fa-{seed}"] for seed in (1, 2)))
+        items = np.sum([_items(kept[name], left) for name in kept], axis=0)
+        assert _near(row, "change", interval(change, items))
+        tests.append(jackknife(change, items))
+        assert row["p"] == pytest.approx(tests[-1].p)
+    assert [row["p_family"] for row in rows] == pytest.approx(_family(tests, times))
+
+
+def _family(tests: list[Jackknife], times: Numbers) -> list[float]:
+    statistics = np.array([abs(test.value) / (test.se or np.nan) for test in tests])
+    p: list[float] = step_down(statistics, resampled_statistics(tests, times)).tolist()
+    return p
 
 
 def _profile(frame: pl.DataFrame, **key: str) -> Numbers:
@@ -232,117 +255,159 @@ def _profile(frame: pl.DataFrame, **key: str) -> Numbers:
     return np.array([values.get(question, np.nan) for question in QUESTIONS])
 
 
-def _rho(x: Numbers, y: Numbers, weights: Numbers) -> float:
-    """Scipy's, of each pair as often as it was drawn."""
-    both = ~np.isnan(x) & ~np.isnan(y)
-    times = weights[both].astype(int)
-    a, b = stats.rankdata(np.repeat(x[both], times)), stats.rankdata(np.repeat(y[both], times))
-    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else np.nan
-
-
-def _rhos(study: Study, checkpoint: str, language: str, country: str, draws: Numbers) -> Numbers:
+def _rhos(study: Study, checkpoint: str, language: str, country: str, left: Numbers) -> tuple[Numbers, Numbers]:
+    """Scipy's rho of what is left, and how many questions that is."""
     x = _profile(study["model_profiles"], checkpoint=checkpoint, language=language)
     y = _profile(study["country_profiles"], country=country)
-    return np.array([_rho(x, y, weights) for weights in draws])
+    both = [~np.isnan(x) & ~np.isnan(y) & (kept > 0) for kept in left]
+    rhos = [stats.spearmanr(x[there], y[there]).statistic for there in both]
+    return np.array(rhos), np.array([there.sum() for there in both], dtype=float)
 
 
-def test_a_rho_with_ties_and_gaps(connection: duckdb.DuckDBPyConnection, study: Study, draws: Numbers) -> None:
+def test_a_rho_with_ties_and_gaps(
+    connection: duckdb.DuckDBPyConnection, study: Study, left: Numbers, times: Numbers
+) -> None:
     rows = _rows(connection, "alignment", countries=COUNTRIES, strategies="pretrained")
-    for row in rows[:3]:
-        ends = _interval(_rhos(study, "alpha", row["language"], row["country"], draws))
-        assert [row["rho_low"], row["rho_high"]] == pytest.approx(ends, abs=1e-9)
-    assert [row["p_holm"] for row in rows] == pytest.approx(_holm([row["p_value"] for row in rows]))
+    tests = []
+    for row in rows:
+        rhos, items = _rhos(study, "alpha", row["language"], row["country"], left)
+        assert _near(row, "rho", interval(rhos, items, "rho"))
+        tests.append(jackknife(np.arctanh(rhos), items))
+        assert row["p_value"] == pytest.approx(tests[-1].p)
+        assert row["design_effect"] == pytest.approx((tests[-1].se or np.nan) ** 2 * (items[0] - 3) / 1.06)
+    assert [row["p_family"] for row in rows] == pytest.approx(_family(tests, times))
 
 
-def test_a_jaccard_index(connection: duckdb.DuckDBPyConnection, study: Study, draws: Numbers) -> None:
+def test_a_jaccard_index(connection: duckdb.DuckDBPyConnection, study: Study, left: Numbers) -> None:
     """Of the questions that two languages have: mean over the seeds, then over the pairs of languages."""
     rows = [row for row in _rows(connection, "shift_overlap_test_languages", sentences=40) if row["source"] == "pbc"]
     for ft in ("fa", "ko"):
-        resampled = {pair: _mean(*_jaccards(study, ft, pair, draws)) for pair in combinations(LANGUAGES, 2)}
-        resampled["avg.", "avg."] = _mean(*resampled.values())
+        pairs = {pair: _jaccards(study, ft, pair, left) for pair in combinations(LANGUAGES, 2)}
+        pairs["avg.", "avg."] = (
+            _mean(*(values for values, _ in pairs.values())),
+            np.sum([items for _, items in pairs.values()], axis=0),
+        )
         for row in (row for row in rows if row["ft_languages"] == ft):
-            ends = _interval(resampled.pop((row["language_a"], row["language_b"])))
-            assert [row["jaccard_low"], row["jaccard_high"]] == pytest.approx(ends, abs=1e-9)
-        assert not resampled
+            values, items = pairs.pop((row["language_a"], row["language_b"]))
+            low, high = interval(100 * values, items, "share")
+            assert low is not None and high is not None
+            assert _near(row, "jaccard", (low / 100, high / 100))
+        assert not pairs
 
 
-def _jaccards(study: Study, ft: str, pair: tuple[str, ...], draws: Numbers) -> Iterator[Numbers]:
-    """Of either seed."""
+def _jaccards(study: Study, ft: str, pair: tuple[str, ...], left: Numbers) -> tuple[Numbers, Numbers]:
+    """Mean over the seeds, and the questions that shift in either language."""
+    values, items = [], []
     for seed in (1, 2):
         kept = np.array([_kept(study, f"pbc-{ft}-{seed}", language) for language in pair])
         shifted = np.where(np.isnan(kept).any(axis=0), np.nan, kept) == 0
-        with np.errstate(invalid="ignore"):
-            yield draws @ shifted.all(axis=0) / (draws @ shifted.any(axis=0))
+        items.append(left @ shifted.any(axis=0))
+        values.append(left @ shifted.all(axis=0) / items[-1])
+    return _mean(*values), np.sum(items, axis=0)
 
 
-def test_a_difference_of_rhos_is_paired(connection: duckdb.DuckDBPyConnection, study: Study, draws: Numbers) -> None:
+def test_a_difference_of_rhos_is_paired(connection: duckdb.DuckDBPyConnection, study: Study, left: Numbers) -> None:
     row = next(
         row
         for row in _rows(connection, "alignment_change", countries=COUNTRIES, source="tanzil")
         if (row["language"], row["country"]) == ("fa", "KR")
     )
-    change = _rhos(study, "tanzil-fa-1", "fa", "KR", draws) - _rhos(study, "alpha", "fa", "KR", draws)
-    assert [row["change_low"], row["change_high"]] == pytest.approx(_interval(change), abs=1e-9)
-    assert row["p"] == pytest.approx(_p(np.round(change, 9)))
+    (after, items_after), (before, items_before) = (
+        _rhos(study, checkpoint, "fa", "KR", left) for checkpoint in ("tanzil-fa-1", "alpha")
+    )
+    # each rho is over the questions that it has; the fewer of the two count
+    change, items = after - before, np.minimum(items_after, items_before)
+    assert _near(row, "change", interval(change, items))
+    assert row["p"] == pytest.approx(jackknife(change, items).p)
 
 
 def test_a_cosine_and_the_structure_of_cosines(
-    connection: duckdb.DuckDBPyConnection, study: Study, draws: Numbers
+    connection: duckdb.DuckDBPyConnection, study: Study, left: Numbers
 ) -> None:
     (row,) = _rows(connection, "similarity_structure", strategies="pretrained")
     pairs = list(combinations(range(len(LANGUAGES)), 2))
     models = [_profile(study["model_profiles"], checkpoint="alpha", language=language) for language in LANGUAGES]
+    of_models = [_cosines(models[a], models[b], left) for a, b in pairs]
+    values, items = np.mean([pair[0] for pair in of_models], axis=0), np.sum([pair[1] for pair in of_models], axis=0)
+    assert _near(row, "similarity", interval(values, items, "rho"))
     people = [_profile(study["country_profiles"], country=country) for country in COUNTRIES]
-    of_models = np.array([_cosines(models[a], models[b], draws) for a, b in pairs])
-    of_people = np.array([_cosines(people[a], people[b], draws) for a, b in pairs])
-    ends = _interval(of_models.mean(axis=0))
-    assert [row["similarity_low"], row["similarity_high"]] == pytest.approx(ends, abs=1e-9)
-    rhos = [stats.spearmanr(a, b).statistic for a, b in zip(of_models.T, of_people.T, strict=True)]
-    assert [row["rho_low"], row["rho_high"]] == pytest.approx(_interval(np.array(rhos)), abs=1e-9)
     first = next(iter(_rows(connection, "ground_truth_similarity", countries=COUNTRIES)))
-    assert [first["cosine_low"], first["cosine_high"]] == pytest.approx(_interval(of_people[0]), abs=1e-9)
+    assert _near(first, "cosine", interval(*_cosines(people[0], people[1], left), "rho"))
 
 
-def _cosines(x: Numbers, y: Numbers, draws: Numbers) -> Numbers:
+def _cosines(x: Numbers, y: Numbers, left: Numbers) -> tuple[Numbers, Numbers]:
     both = ~np.isnan(x) & ~np.isnan(y)
-    x, y, weights = x[both], y[both], draws[:, both]
-    cosines: Numbers = weights @ (x * y) / np.sqrt((weights @ (x * x)) * (weights @ (y * y)))
-    return cosines
+    x, y, weights = x[both], y[both], left[:, both]
+    return weights @ (x * y) / np.sqrt((weights @ (x * x)) * (weights @ (y * y))), weights.sum(axis=1)
 
 
-def test_a_mean_over_traced_probes(drawn_by_hand: dict[bool, Path]) -> None:
-    """Of the probes 131 and 132 in German, with mean scores of Persian examples of 0.25 and 0.75, six examples each."""
-    with open_store(drawn_by_hand[True]) as opened:
-        rows = run(opened, "influence_mean", parameters={"ci": True, "run": "trace-mult"}).frame
-        times = opened.execute(
-            "SELECT sum(times * (question = '131')::INT), sum(times * (question = '132')::INT) FROM v_resample "
-            "WHERE probe_set = 'wvs7-all' GROUP BY resample"
-        ).fetchall()
-    first, second = np.array(times, dtype=np.float64).T
-    with np.errstate(invalid="ignore"):
-        ends = _interval((0.25 * first + 0.75 * second) / (first + second))
-    (row,) = rows.filter(language="de", train_language="fa").to_dicts()
-    assert [row["influence_low"], row["influence_high"]] == pytest.approx(ends, abs=1e-9)
-
-
-def test_the_interval_of_a_known_share_covers_it(make_store: MakeStore) -> None:
-    """Of 240 cells with a share of 0.7 over 60 questions, about 95% (sd 1.4%, and a percentile interval is narrow)."""
-    rng = np.random.default_rng(1)
-    questions = {f"{number}{pole}": "security" for number in range(131, 151) for pole in "abc"}
-    checkpoints = _checkpoints([(f"run-{number}", "pbc", "fa", 40, number) for number in range(80)])
-    keys = [(k, language, q) for k in checkpoints["checkpoint"] for language in LANGUAGES for q in questions]
-    answers = [1 if checkpoint == "alpha" or rng.random() < 0.7 else 2 for checkpoint, *_ in keys]
-    frame = pl.DataFrame(keys, schema=["checkpoint", "language", "question"], orient="row")
-    profiles = (
-        frame.head(1).with_columns(p_first=0.5),
-        pl.DataFrame({"country": "DE", "question": "131a", "p_first": 0.5}),
+def test_a_difference_between_mixture_and_single_languages_is_paired_by_seed(
+    make_store: MakeStore, study: Study, left: Numbers, times: Numbers
+) -> None:
+    """A third seed of the mixture alone, and of one language alone, is not in the difference."""
+    runs = [
+        *RUNS[:4],
+        *((f"pbc-mult-{seed}", "pbc", "fa,ko", 40, seed) for seed in (1, 2, 3)),
+        ("pbc-fa-3", "pbc", "fa", 40, 3),
+    ]
+    same = {
+        "pbc-mult-1": "pbc-fa-1-more",
+        "pbc-mult-2": "pbc-fa-2-more",
+        "pbc-mult-3": "tanzil-fa-1",
+        "pbc-fa-3": "pbc-fa-1",
+    }
+    answers = pl.concat(
+        [
+            study["answers"],
+            *(
+                study["answers"].filter(checkpoint=old).with_columns(checkpoint=pl.lit(new))
+                for new, old in same.items()
+            ),
+        ]
     )
-    path = _drawn(make_store, _study(checkpoints, questions, frame.with_columns(answer=pl.Series(answers)), *profiles))
-    with open_store(path) as opened:
-        rows = _rows(opened, "unchanged")
-    covered = np.mean([row["unchanged_low"] <= 70 <= row["unchanged_high"] for row in rows])
-    assert len(rows) == 240
-    assert 0.90 < covered < 0.98
+    names = ["alpha", *(name for name, *_ in runs)]
+    mixed = {**study, "checkpoints": _checkpoints(runs), "answers": answers.filter(pl.col("checkpoint").is_in(names))}
+    mixed["model_profiles"] = study["model_profiles"].filter(pl.col("checkpoint").is_in(names))
+    with open_store(_drawn(make_store, mixed)) as opened:
+        rows = [row for row in _rows(opened, "unchanged_multilingual") if row["strategy"] == "difference"]
+    assert [row["language"] for row in rows] == list(LANGUAGES)
+    tests = []
+    for row in rows:
+        kept = {name: _kept(mixed, name, row["language"]) for name in names[1:]}
+        shares = {name: _shares(kept[name], left) for name in kept}
+        change = _mean(
+            *(shares[f"pbc-mult-{seed}"] - _mean(shares[f"pbc-fa-{seed}"], shares[f"pbc-ko-{seed}"]) for seed in (1, 2))
+        )
+        counted = [f"pbc-{ft}-{seed}" for ft in ("fa", "ko", "mult") for seed in (1, 2)]
+        items = np.sum([_items(kept[name], left) for name in counted], axis=0)
+        assert row["unchanged"] == pytest.approx(change[0])
+        assert (row["seeds"], row["runs"]) == (2, 6)
+        assert _near(row, "unchanged", interval(change, items))
+        tests.append(jackknife(change, items))
+        assert row["p"] == pytest.approx(tests[-1].p)
+    assert [row["p_family"] for row in rows] == pytest.approx(_family(tests, times))
+
+
+@pytest.mark.parametrize(("language", "ends"), [("de", "all"), ("fa", "none")])
+def test_no_interval_has_a_width_of_0(make_store: MakeStore, study: Study, language: str, ends: str) -> None:
+    """A run that keeps every answer, or none: Wilson's interval of as many draws as there are effective batteries."""
+    answers = study["answers"].filter(pl.col("checkpoint").is_in(["alpha"]), language=language)
+    moved = answers.with_columns(answer=pl.col("answer") if ends == "all" else 3 - pl.col("answer"))
+    one = {
+        **study,
+        "checkpoints": _checkpoints(RUNS[:1]),
+        "model_profiles": study["model_profiles"].filter(checkpoint="alpha"),
+    }
+    one["answers"] = pl.concat([answers, moved.with_columns(checkpoint=pl.lit("pbc-fa-1"))])
+    with open_store(_drawn(make_store, one)) as opened:
+        (row,) = _rows(opened, "unchanged")
+    sizes = answers.group_by(pl.col("question").replace(BATTERIES)).len()["len"].to_numpy()
+    effective = sizes.sum() ** 2 / (sizes**2).sum()
+    quantile = stats.t.ppf((1 + echoes.CONFIDENCE) / 2, effective - 1)
+    beyond = 100 * quantile**2 / (effective + quantile**2)
+    expected = [100 - beyond, 100] if ends == "all" else [0, beyond]
+    assert [row["unchanged_low"], row["unchanged_high"]] == pytest.approx(expected, rel=1e-4)
+    assert row["design_effect"] is None
 
 
 @pytest.fixture(scope="module")
@@ -383,22 +448,37 @@ def test_intervals_are_declared_in_one_way(query: Query) -> None:
     assert all({f"{name}_low", f"{name}_high"} <= set(query.intervals) and name in query.columns for name in ends)
 
 
-def test_ends_are_those_of_the_papers_constant() -> None:
-    assert macros_sql().count(f"quantile_cont(value, {(1 - echoes.CONFIDENCE) / 2:.3f})") == 1
-    assert macros_sql().count(f"quantile_cont(value, {(1 + echoes.CONFIDENCE) / 2:.3f})") == 1
-
-
-@pytest.mark.parametrize(
-    "p", [[0.01, 0.04, 0.03, 0.005], [0.02, None, 0.02, 0.5, 0.9], [0.2], [None], [0.001] * 3 + [0.0006]]
-)
-def test_holm_is_that_of_the_step_down_procedure(p: list[float | None]) -> None:
+@pytest.mark.parametrize("df", [9, 9.5, 14.2, 23.4, 57, 236, 1e4])
+def test_ends_are_those_of_the_papers_constant(df: float) -> None:
     with duckdb.connect() as connection:
         connection.execute(subject_sql("statistics"))
-        connection.register("given", pl.DataFrame({"place": range(len(p)), "p": p}, schema_overrides={"p": pl.Float64}))
-        rows = connection.execute(
-            "SELECT holm(step, p) FROM (SELECT *, holm_step(p) AS step FROM given) ORDER BY place"
-        ).fetchall()
-    assert [row[0] for row in rows] == [None if value is None else pytest.approx(value) for value in _holm(p)]
+        (got,) = connection.execute("SELECT t_quantile($df::DOUBLE)", {"df": df}).fetchall()[0]
+    assert got == pytest.approx(stats.t.ppf((1 + echoes.CONFIDENCE) / 2, df), abs=2e-5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_tests_of_several_families_step_down_each(seed: int) -> None:
+    """With ties, and with a test that has no statistic."""
+    rng = np.random.default_rng(seed)
+    statistics, by_chance = np.round(np.abs(rng.normal(1, 1, 12)), 1), np.abs(np.round(rng.normal(0, 1, (199, 12)), 1))
+    family = np.arange(12) % 3
+    expected = np.zeros(12)
+    for number in range(3):
+        expected[family == number] = step_down(statistics[family == number], by_chance[:, family == number])
+    frame = pl.DataFrame(
+        {
+            "key": range(13),
+            "family": [*family, 0],
+            "statistic": [*statistics, None],
+            "by_chance": [*by_chance.T.tolist(), [1.0]],
+        }
+    )
+    with duckdb.connect() as connection:
+        connection.execute(subject_sql("statistics"))
+        connection.register("given", frame)
+        rows = connection.execute("FROM step_down((SELECT list(g) FROM given g)) ORDER BY key").fetchall()
+    assert [key for key, _ in rows] == list(range(12))
+    assert [p for _, p in rows] == pytest.approx(expected.tolist())
 
 
 def test_a_query_without_intervals_names_those_with(store: Path) -> None:
@@ -414,25 +494,3 @@ def test_the_option_is_the_parameter(store: Path) -> None:
     assert "unchanged_low" in given.stdout
     assert runner.invoke(app, [*command, "--ci"]).stdout == given.stdout
     assert "unchanged_low" not in runner.invoke(app, command).stdout
-
-
-def test_more_questions_than_ranks_have_bits_for_are_refused() -> None:
-    with duckdb.connect() as connection:
-        for view, columns in {
-            "v_probe_set": "'wide' AS probe_set, 'c' AS collection, i::VARCHAR AS question",
-            "v_resample": "'wide' AS probe_set, 1 AS resample, i::VARCHAR AS question, 1 AS times",
-            "v_model_profile": "1 AS profile_id, 1 AS checkpoint_id, 'c' AS collection, 'de' AS language, "
-            "'mean' AS score, i::VARCHAR AS question, i / 4096 AS p_first",
-            "v_country_profile": "2 AS profile_id, 's' AS survey, 'w' AS weighting, 'DE' AS country, "
-            "i::VARCHAR AS question, i / 4096 AS p_first",
-        }.items():
-            connection.execute(f"CREATE VIEW {view} AS SELECT {columns} FROM range(getvariable('questions')) t(i)")
-        connection.execute(subject_sql("statistics"))
-        connection.execute(macro_bodies()["resampled_correlations"])
-        asked = "FROM resampled_correlations([1], 'mean', 'wide', 's', 'w', ['DE'], TRUE)"
-        connection.execute("SET VARIABLE questions = 2047")
-        # nine of ten that share an integer were not drawn
-        assert [rho for *_, rho in connection.execute(asked).fetchall() if rho is not None] == [pytest.approx(1)]
-        connection.execute("SET VARIABLE questions = 2048")
-        with pytest.raises(duckdb.Error, match="2,047 questions"):
-            connection.execute(asked).fetchall()

@@ -4,7 +4,7 @@ grain = """\
 A checkpoint (pretrained, or the last of its run), a test language and a country, over the questions that both \
 profiles have."""
 paper = "Echoes sections 5.1 and 6"
-reason = "First version."
+reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "score", "probe_set", "survey", "weighting", "countries", "compared.strategies", "model", "source", "sentences",
     "seed", "epoch", "ci",
@@ -12,9 +12,9 @@ parameters = [
 columns = [
     "checkpoint.checkpoint_id", "checkpoint.checkpoint", "checkpoint.model", "checkpoint.source",
     "checkpoint.ft_languages", "checkpoint.strategy", "checkpoint.sentences", "checkpoint.seed", "checkpoint.epoch",
-    "language", "country", "rho", "n", "p_value",
+    "language", "country", "rho", "n",
 ]
-intervals = ["rho_low", "rho_high", "p_holm"]
+intervals = ["rho_low", "rho_high", "p_value", "p_family", "design_effect"]
 
 [parameter.strategies]
 about = "Only checkpoints made in one of these ways."
@@ -23,30 +23,43 @@ default = ["pretrained", "monolingual", "multilingual", "continued"]
 [column]
 rho = "Spearman's correlation of the two profiles, ties sharing their average rank; NULL where one profile is constant."
 n = "Questions that both have."
-p_value = "Two-sided p-value of rho by Student's t with n - 2 degrees of freedom; not corrected for the number of rows."
-p_holm = "p_value corrected for the number of rows after Holm."
+p_value = """\
+Two-sided p-value of rho by its standard error over batteries of questions; not corrected for the number of rows. NULL \
+below 10 effective batteries."""
+design_effect = "Squared standard error of rho by battery, over that of as many independent questions."
 */
 WITH chosen AS (
     FROM selected_checkpoints($strategies, $model, $source, $sentences, $seed, $epoch)
 ),
-correlations AS (
-    SELECT checkpoint_id, language, country, rho, n, spearman_p(rho, n) AS p_value
+correlations AS MATERIALIZED (
     FROM profile_correlations(
-        (SELECT list(checkpoint_id) FROM chosen), $score, $probe_set, $survey, $weighting, $countries
-    )
-),
-intervals AS (
-    SELECT
-        checkpoint_id, language, country,
-        interval_low(rho, resample) AS rho_low,
-        interval_high(rho, resample) AS rho_high
-    FROM resampled_correlations(
         (SELECT list(checkpoint_id) FROM chosen), $score, $probe_set, $survey, $weighting, $countries, $ci
     )
-    GROUP BY ALL
 ),
-steps AS (
-    SELECT *, holm_step(p_value) AS step FROM correlations
+cells AS MATERIALIZED (
+    SELECT
+        checkpoint_id, language, country,
+        row_number() OVER (ORDER BY checkpoint_id, language, country) AS cell,
+        observed(rho, left_out) AS rho,
+        observed(n, left_out) AS n,
+        replicates(rho, n, left_out) AS rhos
+    FROM correlations
+    GROUP BY checkpoint_id, language, country
+),
+families AS (
+    FROM family_p(
+        (
+            SELECT list({
+                'key': cell,
+                'family': [model, source, sentences::VARCHAR, epoch::VARCHAR, settings, strategy],
+                'rows': on_fisher_scale(rhos)
+            })
+            FROM cells
+            JOIN chosen USING (checkpoint_id)
+            WHERE $ci
+        ),
+        $probe_set
+    )
 )
 SELECT
     checkpoint_id,
@@ -61,14 +74,15 @@ SELECT
     c.language,
     c.country,
     c.rho,
-    i.rho_low,
-    i.rho_high,
+    rho_low(c.rhos) AS rho_low,
+    rho_high(c.rhos) AS rho_high,
     c.n,
-    c.p_value,
-    holm(c.step, c.p_value) AS p_holm
-FROM steps c
+    rho_p(c.rhos) AS p_value,
+    f.p_family,
+    rho_design_effect(c.rhos) AS design_effect
+FROM cells c
 JOIN chosen k USING (checkpoint_id)
-LEFT JOIN intervals i USING (checkpoint_id, language, country)
+LEFT JOIN families f ON f.key = c.cell
 ORDER BY
     k.model, k.source NULLS FIRST, k.strategy, k.ft_languages, k.sentences, k.seed, k.epoch, k.run, k.digest,
     c.language, c.country

@@ -5,7 +5,7 @@ A pretrained model, checkpoint that the runs started from, source, number of sen
 test language and country, and except for the monolingual strategy a set of fine-tuning languages: the mean over the \
 fine-tuning languages, each the mean over its runs."""
 paper = "Echoes Table 3"
-reason = "First version."
+reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "score", "probe_set", "survey", "weighting", "countries", "strategies", "model", "source", "sentences", "seed",
     "epoch", "ci",
@@ -14,7 +14,7 @@ columns = [
     "model", "base", "source", "sentences", "run.strategy", "epoch", "settings", "language", "country", "change",
     "rho_before", "rho_after", "ft_languages", "runs", "n",
 ]
-intervals = ["change_low", "change_high", "seeds", "seed_sd", "p", "p_holm"]
+intervals = ["change_low", "change_high", "seeds", "seed_sd", "p", "p_family"]
 
 [parameter.strategies]
 values = ["monolingual", "multilingual", "continued"]
@@ -30,7 +30,7 @@ rho_after = "Rho of the fine-tuned checkpoints, the same mean."
 ft_languages = "Fine-tuning languages of the runs in the mean, separated by semicolons."
 runs = "Runs in the mean: those where both rho are defined."
 n = "Fewest questions behind any rho in the mean."
-p = "Two-sided p-value of change by the resamples: by chance, it would be on either side of 0."
+p = "Two-sided p-value of change by its standard error over batteries of questions; NULL below 10 effective batteries."
 */
 WITH chosen AS (
     FROM selected_checkpoints($strategies, $model, $source, $sentences, $seed, $epoch)
@@ -40,14 +40,8 @@ involved AS (
     UNION
     SELECT base_checkpoint_id FROM chosen
 ),
-correlations AS (
-    SELECT checkpoint_id, language, country, 0 AS resample, rho, n
+correlations AS MATERIALIZED (
     FROM profile_correlations(
-        (SELECT list(checkpoint_id) FROM involved), $score, $probe_set, $survey, $weighting, $countries
-    )
-    UNION ALL
-    SELECT checkpoint_id, language, country, resample, rho, NULL
-    FROM resampled_correlations(
         (SELECT list(checkpoint_id) FROM involved), $score, $probe_set, $survey, $weighting, $countries, $ci
     )
 ),
@@ -65,7 +59,7 @@ runs AS (
         k.run,
         a.language,
         a.country,
-        a.resample,
+        a.left_out,
         a.rho - b.rho AS change,
         b.rho AS rho_before,
         a.rho AS rho_after,
@@ -76,65 +70,78 @@ runs AS (
     JOIN correlations a ON a.checkpoint_id = k.checkpoint_id
     JOIN correlations b
         ON b.checkpoint_id = k.base_checkpoint_id AND b.language = a.language AND b.country = a.country
-        AND b.resample = a.resample
-    -- of the difference: a condition on either rho would be moved into its computation, and take it twice
-    WHERE a.rho - b.rho IS NOT NULL
+        AND b.left_out = a.left_out
+    -- without a battery it may be undefined: then there is no standard error
+    WHERE a.left_out > 0 OR a.rho - b.rho IS NOT NULL
 ),
 languages AS (
     SELECT
         * EXCLUDE (seed, run, change, rho_before, rho_after, n),
-        drawn_mean(change, run, 1, resample) AS change,
-        drawn_mean(rho_before, run, 1, resample) AS rho_before,
-        drawn_mean(rho_after, run, 1, resample) AS rho_after,
+        kept_mean(change, run, left_out) AS change,
+        kept_mean(rho_before, run, left_out) AS rho_before,
+        kept_mean(rho_after, run, left_out) AS rho_after,
         count(*) AS runs,
-        min(n) AS n
+        min(n) AS n,
+        sum(n) AS items
     FROM runs
     GROUP BY ALL
 ),
 means AS (
     SELECT
-        * EXCLUDE (ft_languages, change, rho_before, rho_after, runs, n),
-        drawn_mean(change, ft_languages, 1, resample) AS change,
-        drawn_mean(rho_before, ft_languages, 1, resample) AS rho_before,
-        drawn_mean(rho_after, ft_languages, 1, resample) AS rho_after,
-        string_agg(ft_languages, ';' ORDER BY ft_languages) FILTER (WHERE resample = 0) AS ft_languages,
+        * EXCLUDE (ft_languages, change, rho_before, rho_after, runs, n, items),
+        kept_mean(change, ft_languages, left_out) AS change,
+        kept_mean(rho_before, ft_languages, left_out) AS rho_before,
+        kept_mean(rho_after, ft_languages, left_out) AS rho_after,
+        string_agg(ft_languages, ';' ORDER BY ft_languages) FILTER (WHERE left_out = 0) AS ft_languages,
         sum(runs)::BIGINT AS runs,
-        min(n) AS n
+        min(n) AS n,
+        sum(items) AS items
     FROM languages
     GROUP BY ALL
 ),
 seeds AS (
-    SELECT
-        * EXCLUDE (seed, change),
-        count(*) AS seeds,
-        stddev_samp(change ORDER BY seed) AS seed_sd
+    SELECT * EXCLUDE (ft_languages, values, seeds), max(seeds) AS seeds, pooled_sd(list(values)) AS seed_sd
     FROM (
-        SELECT
-            * EXCLUDE (ft_languages, run, resample, change, rho_before, rho_after, n),
-            mean(change, run) AS change
-        FROM runs
-        WHERE resample = 0 AND $ci
+        SELECT * EXCLUDE (seed, change), count(*) AS seeds, in_order(change, seed) AS values
+        FROM (
+            SELECT * EXCLUDE (run, left_out, change, rho_before, rho_after, n), mean(change, run) AS change
+            FROM runs
+            WHERE left_out = 0 AND $ci
+            GROUP BY ALL
+        )
         GROUP BY ALL
     )
     GROUP BY ALL
 ),
-cells AS (
+cells AS MATERIALIZED (
     SELECT
         model, base, source, sentences, strategy, epoch, settings, mixture, language, country,
-        observed(change, resample) AS change,
-        interval_low(change, resample) AS change_low,
-        interval_high(change, resample) AS change_high,
-        bootstrap_p(change, resample) AS p,
-        observed(rho_before, resample) AS rho_before,
-        observed(rho_after, resample) AS rho_after,
-        observed(ft_languages, resample) AS ft_languages,
-        observed(runs, resample) AS runs,
-        observed(n, resample) AS n
+        row_number() OVER (
+            ORDER BY model, base, source, sentences, strategy, epoch, settings, mixture, language, country
+        ) AS cell,
+        observed(change, left_out) AS change,
+        replicates(change, items, left_out) AS changes,
+        observed(rho_before, left_out) AS rho_before,
+        observed(rho_after, left_out) AS rho_after,
+        observed(ft_languages, left_out) AS ft_languages,
+        observed(runs, left_out) AS runs,
+        observed(n, left_out) AS n
     FROM means
-    GROUP BY ALL
+    GROUP BY model, base, source, sentences, strategy, epoch, settings, mixture, language, country
 ),
-steps AS (
-    SELECT *, holm_step(p) AS step FROM cells
+families AS (
+    FROM family_p(
+        (
+            SELECT list({
+                'key': cell,
+                'family': [model, base, source, sentences::VARCHAR, strategy, epoch::VARCHAR, settings],
+                'rows': changes
+            })
+            FROM cells
+            WHERE $ci
+        ),
+        $probe_set
+    )
 )
 SELECT
     model,
@@ -147,10 +154,10 @@ SELECT
     language,
     country,
     change,
-    change_low,
-    change_high,
-    p,
-    holm(step, p) AS p_holm,
+    low_end(changes) AS change_low,
+    high_end(changes) AS change_high,
+    battery_p(changes) AS p,
+    p_family,
     seeds,
     seed_sd,
     rho_before,
@@ -158,6 +165,7 @@ SELECT
     ft_languages,
     runs,
     n
-FROM steps
+FROM cells
+LEFT JOIN families ON key = cell
 LEFT JOIN seeds USING (model, base, source, sentences, strategy, epoch, settings, mixture, language, country)
 ORDER BY model, base, source, sentences, strategy, epoch, settings, mixture, language, country

@@ -4,13 +4,13 @@ grain = """\
 A pretrained model, number of sentences, epoch, settings, WVS category and pair of sources, in alphabetical order, \
 over the test languages that both have, in the monolingual runs."""
 paper = "Echoes Figure 3"
-reason = "First version."
-parameters = ["score", "probe_set", "model", "sentences", "seed", "epoch", "ci"]
+reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
+parameters = ["score", "probe_set", "model", "sentences", "seed", "epoch", "permutations", "draw", "ci"]
 columns = [
     "model", "sentences", "epoch", "settings", "category", "source_a", "source_b", "correlation", "n", "ft_languages_a",
     "ft_languages_b",
 ]
-intervals = ["correlation_low", "correlation_high", "p", "p_holm"]
+intervals = ["correlation_low", "correlation_high", "p", "p_family"]
 
 [column]
 source_a = "First fine-tuning source."
@@ -22,59 +22,74 @@ over the languages; NULL where one source's percentages are all alike."""
 n = "Test languages in it."
 ft_languages_a = "Fine-tuning languages of the first source's runs, comma-separated."
 ft_languages_b = "Those of the second source's."
-p = "Two-sided p-value of correlation by the resamples: by chance, it would be on either side of 0."
+correlation_low = """\
+Lower end of the 95% interval over languages, the questions being what they are: by Fisher's z; NULL below 10 languages."""
+correlation_high = "Upper end."
+p = """\
+Two-sided p-value of correlation: share of the permutations of one source's languages, the one as it is among them, that \
+give a correlation at least as far from 0. Questions whose answers are close shift under any training, so that a positive \
+correlation does not say that sources agree."""
 */
 WITH runs AS (
     SELECT * EXCLUDE (unchanged), 100.0 * unchanged / probes AS unchanged
     FROM unchanged_counts(
-        $score, $probe_set, ['monolingual'], $model, NULL, $sentences, $seed, $epoch, TRUE, $ci
+        $score, $probe_set, ['monolingual'], $model, NULL, $sentences, $seed, $epoch, TRUE, FALSE
     )
 ),
 languages AS (
     SELECT
-        model, source, sentences, epoch, settings, ft_languages, language, category, resample,
-        drawn_mean(unchanged, run, 1, resample) AS unchanged
+        model, source, sentences, epoch, settings, ft_languages, language, category, mean(unchanged, run) AS unchanged
     FROM runs
     GROUP BY ALL
 ),
 means AS (
     SELECT
-        model, source, sentences, epoch, settings, language, category, resample,
-        drawn_mean(unchanged, ft_languages, 1, resample) AS unchanged,
-        list(ft_languages) FILTER (WHERE resample = 0) AS ft_languages
+        model, source, sentences, epoch, settings, language, category,
+        mean(unchanged, ft_languages) AS unchanged,
+        list(ft_languages) AS ft_languages
     FROM languages
     GROUP BY ALL
 ),
-correlations AS (
+cells AS MATERIALIZED (
     SELECT
         model, sentences, epoch, settings, category,
         a.source AS source_a,
         b.source AS source_b,
-        resample,
+        row_number() OVER (ORDER BY model, sentences, epoch, settings, category, a.source, b.source) AS cell,
         pearson(a.unchanged, b.unchanged, language) AS correlation,
         count(*) AS n,
+        list(language ORDER BY language) AS compared,
+        in_order(a.unchanged, language) AS unchanged_a,
+        in_order(b.unchanged, language) AS unchanged_b,
         array_to_string(list_sort(list_distinct(flatten(list(a.ft_languages)))), ',') AS ft_languages_a,
         array_to_string(list_sort(list_distinct(flatten(list(b.ft_languages)))), ',') AS ft_languages_b
     FROM means a
-    JOIN means b USING (model, sentences, epoch, settings, language, category, resample)
+    JOIN means b USING (model, sentences, epoch, settings, language, category)
     WHERE a.source < b.source
-    GROUP BY ALL
+    GROUP BY model, sentences, epoch, settings, category, a.source, b.source
 ),
-cells AS (
+tests AS MATERIALIZED (
     SELECT
-        model, sentences, epoch, settings, category, source_a, source_b,
-        observed(correlation, resample) AS correlation,
-        interval_low(correlation, resample) AS correlation_low,
-        interval_high(correlation, resample) AS correlation_high,
-        bootstrap_p(correlation, resample) AS p,
-        observed(n, resample) AS n,
-        observed(ft_languages_a, resample) AS ft_languages_a,
-        observed(ft_languages_b, resample) AS ft_languages_b
-    FROM correlations
+        cell,
+        round(abs(correlation), 9) AS statistic,
+        in_order(round(abs(permuted_correlation(unchanged_a, unchanged_b, shuffle)), 9), permutation) AS by_chance
+    FROM cells
+    JOIN shuffles((SELECT list(DISTINCT compared) FROM cells), CASE WHEN $ci THEN $permutations ELSE 0 END, $draw) s
+        ON s.labels = compared
+    WHERE correlation IS NOT NULL
     GROUP BY ALL
 ),
-steps AS (
-    SELECT *, holm_step(p) AS step FROM cells
+families AS (
+    FROM step_down((
+        SELECT list({
+            'key': cell,
+            'family': [model, sentences::VARCHAR, epoch::VARCHAR, settings],
+            'statistic': statistic,
+            'by_chance': by_chance
+        })
+        FROM tests
+        JOIN cells USING (cell)
+    ))
 )
 SELECT
     model,
@@ -85,12 +100,14 @@ SELECT
     source_a,
     source_b,
     correlation,
-    correlation_low,
-    correlation_high,
-    p,
-    holm(step, p) AS p_holm,
+    CASE WHEN n >= 10 THEN tanh(fisher_z(correlation) - 1.959963984540054 / sqrt(n - 3)) END AS correlation_low,
+    CASE WHEN n >= 10 THEN tanh(fisher_z(correlation) + 1.959963984540054 / sqrt(n - 3)) END AS correlation_high,
+    permutation_p(statistic, by_chance) AS p,
+    p_family,
     n,
     ft_languages_a,
     ft_languages_b
-FROM steps
+FROM cells
+LEFT JOIN tests USING (cell)
+LEFT JOIN families ON key = cell
 ORDER BY model, sentences, epoch, settings, category, source_a, source_b

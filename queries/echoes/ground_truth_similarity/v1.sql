@@ -2,7 +2,7 @@
 question = "How alike are the values of people in different countries?"
 grain = "A pair of countries, in alphabetical order, over the questions of the probe set that both have."
 paper = "Echoes section 6 and Figure 13 left"
-reason = "First version."
+reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = ["probe_set", "survey", "weighting", "countries", "ci"]
 columns = ["country_a", "country_b", "cosine", "questions"]
 intervals = ["cosine_low", "cosine_high"]
@@ -26,22 +26,22 @@ cosines AS (
     SELECT
         a.country AS country_a,
         b.country AS country_b,
-        resample,
-        drawn_cosine(a.p_first, b.p_first, question, times, resample) AS cosine,
+        left_out,
+        kept_cosine(a.p_first, b.p_first, question, left_out) AS cosine,
         count(*) AS questions
     FROM profiles a
     JOIN profiles b USING (question)
-    JOIN drawn_questions($probe_set, $ci) USING (question)
+    JOIN kept_questions($probe_set, $ci) USING (question)
     WHERE a.country < b.country
     GROUP BY ALL
 )
 SELECT
     country_a,
     country_b,
-    observed(cosine, resample) AS cosine,
-    interval_low(cosine, resample) AS cosine_low,
-    interval_high(cosine, resample) AS cosine_high,
-    observed(questions, resample) AS questions
+    observed(cosine, left_out) AS cosine,
+    rho_low(replicates(cosine, questions, left_out)) AS cosine_low,
+    rho_high(replicates(cosine, questions, left_out)) AS cosine_high,
+    observed(questions, left_out) AS questions
 FROM cosines
 GROUP BY ALL
 ORDER BY country_a, country_b

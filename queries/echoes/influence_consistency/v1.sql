@@ -4,7 +4,7 @@ grain = """\
 An influence run, direction and pair of test languages, in alphabetical order, over the questions that were traced in \
 both; and per run and direction a row for the languages avg. All checkpoints together."""
 paper = "Echoes section 7"
-reason = "First version."
+reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "traced.run", "traced.model", "traced.source", "traced.method", "traced.sentences", "traced.seed", "traced.shifted",
     "traced.direction", "traced.k", "ci",
@@ -92,10 +92,13 @@ pairs AS MATERIALIZED (
     LEFT JOIN traced_places((SELECT list(run) FROM chosen), $ci) USING (run, question)
     GROUP BY run, direction, language_a, language_b
 ),
-resampled AS MATERIALIZED (
-    SELECT pair, average, resample, listed_mean(times, places, percentages, weights) AS consistency
+without AS MATERIALIZED (
+    SELECT
+        pair, average, left_out,
+        listed_mean(kept, places, percentages, weights) AS consistency,
+        listed_items(kept, places) AS items
     FROM pairs
-    CROSS JOIN traced_draws((SELECT list(run) FROM chosen), $ci)
+    CROSS JOIN kept_places((SELECT list(run) FROM chosen), $ci)
 ),
 cells AS (
     SELECT pair AS cell, run, direction, language_a, language_b, list_avg(percentages) AS consistency, chance, questions
@@ -112,12 +115,11 @@ cells AS (
 intervals AS (
     SELECT
         cell,
-        interval_low(consistency, resample) AS consistency_low,
-        interval_high(consistency, resample) AS consistency_high
+        replicates(consistency, items, left_out) AS consistencys
     FROM (
-        SELECT pair AS cell, resample, consistency FROM resampled
+        SELECT pair AS cell, left_out, consistency, items FROM without
         UNION ALL
-        SELECT -average, resample, resampled_mean(consistency) FROM resampled GROUP BY average, resample
+        SELECT -average, left_out, kept_mean(consistency, pair, left_out), sum(items) FROM without GROUP BY average, left_out
     )
     GROUP BY cell
 )
@@ -135,8 +137,8 @@ SELECT
     language_a,
     language_b,
     consistency,
-    consistency_low,
-    consistency_high,
+    share_low(consistencys) AS consistency_low,
+    share_high(consistencys) AS consistency_high,
     chance,
     questions
 FROM cells

@@ -5,7 +5,7 @@ An influence run, direction, test language and fine-tuning language: the percent
 examples that are in the fine-tuning language, then the mean over the probes. All checkpoints together. The \
 percentages of a test language sum to 100; a fine-tuning language without an example among them has a row too."""
 paper = "Echoes Figures 6 and 14; How do languages influence each other? Figure 2"
-reason = "First version."
+reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "traced.run", "traced.model", "traced.source", "traced.method", "traced.sentences", "traced.seed", "traced.shifted",
     "traced.direction", "traced.k", "ci",
@@ -33,10 +33,11 @@ cells AS MATERIALIZED (
 intervals AS (
     SELECT
         cell,
-        interval_low(listed_mean(times, places, percentages, weights), resample) AS contribution_low,
-        interval_high(listed_mean(times, places, percentages, weights), resample) AS contribution_high
+        replicates(
+            listed_mean(kept, places, percentages, weights), listed_items(kept, places), left_out
+        ) AS contributions
     FROM cells
-    CROSS JOIN traced_draws((SELECT list(run) FROM chosen), $ci)
+    CROSS JOIN kept_places((SELECT list(run) FROM chosen), $ci)
     GROUP BY cell
 ),
 sizes AS (
@@ -56,8 +57,8 @@ SELECT
     language,
     ft_language,
     list_avg(percentages) AS contribution,
-    contribution_low,
-    contribution_high,
+    share_low(contributions) AS contribution_low,
+    share_high(contributions) AS contribution_high,
     100.0 * n / c.examples AS examples_share,
     contribution / examples_share AS lift,
     targets

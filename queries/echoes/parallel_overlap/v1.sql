@@ -5,14 +5,14 @@ A pair of influence runs that are alike but for the fine-tuning languages of the
 alphabetical order of these; direction and test language; over the questions whose value both runs shifted; and per \
 setup and direction a row for the fine-tuning languages and the language avg. All checkpoints together."""
 paper = "Echoes section 7"
-reason = "First version."
+reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "traced.model", "traced.source", "traced.method", "traced.sentences", "traced.seed", "traced.direction", "traced.k",
     "ci",
 ]
 columns = [
     "model", "source", "sentences", "seed", "settings", "attribution", "tracing", "direction", "ft_language_a", "run_a",
-    "ft_language_b", "run_b", "language", "overlap", "chance", "questions",
+    "ft_language_b", "run_b", "language", "overlap", "common", "chance", "questions",
 ]
 intervals = ["overlap_low", "overlap_high"]
 
@@ -30,7 +30,10 @@ language = "Test language; avg. likewise."
 overlap = """\
 Percentage of the most influential examples of one run whose translation is among those of the other, the mean of \
 either way round: mean over the questions."""
-chance = "What rankings by chance would give, were every example translated: k of all training examples."
+common = """\
+Percentage of a run's training examples whose translation the other run trained on too, the mean of either way round. \
+Pairs of runs with none cannot overlap; they are left out of avg."""
+chance = "What rankings by chance would give: the share of examples in common, by k of all training examples."
 questions = "Questions in the mean; for avg., of all rows together."
 */
 WITH chosen AS (
@@ -48,6 +51,23 @@ runs AS (
     FROM chosen a
     JOIN chosen b USING (model, source, sentences, seed, settings, attribution, tracing)
     WHERE a.ft_languages < b.ft_languages
+),
+-- keys that a run trained on
+trained AS (
+    SELECT c.run, list(DISTINCT parallel_key) AS keys
+    FROM chosen c
+    JOIN v_training_example e ON e.run = c.traced_run
+    WHERE e.split = 'train'
+    GROUP BY c.run
+),
+common AS MATERIALIZED (
+    SELECT
+        run_a, run_b,
+        100.0 * len(list_intersect(a.keys, b.keys)) / len(a.keys) AS common_a,
+        100.0 * len(list_intersect(a.keys, b.keys)) / len(b.keys) AS common_b
+    FROM runs
+    JOIN trained a ON a.run = run_a
+    JOIN trained b ON b.run = run_b
 ),
 setups AS (
     SELECT
@@ -119,24 +139,30 @@ pairs AS MATERIALIZED (
         list_sort(list(place) FILTER (WHERE $ci)) AS places,
         in_order(50.0 * (shared / k_a + shared / k_b), q.question) AS percentages,
         list(1::DOUBLE) FILTER (WHERE $ci) AS weights,
-        mean(50.0 * (k_a / examples_a + k_b / examples_b), q.question) AS chance,
+        mean(0.5 * (common_a * k_b / examples_b + common_b * k_a / examples_a), q.question) AS chance,
+        any_value((common_a + common_b) / 2) AS common,
         count(*) AS questions
     FROM questions q
+    JOIN common USING (run_a, run_b)
     LEFT JOIN traced_places((SELECT list(run) FROM chosen), $ci) p ON p.run = run_a AND p.question = q.question
     GROUP BY
         model, source, sentences, seed, settings, attribution, tracing, direction, ft_language_a, run_a, ft_language_b,
         run_b, language
 ),
-resampled AS MATERIALIZED (
-    SELECT pair, average, resample, listed_mean(times, places, percentages, weights) AS overlap
+without AS MATERIALIZED (
+    SELECT
+        pair, average, common, left_out,
+        listed_mean(kept, places, percentages, weights) AS overlap,
+        listed_items(kept, places) AS items
     FROM pairs
-    CROSS JOIN traced_draws((SELECT list(run) FROM chosen), $ci)
+    CROSS JOIN kept_places((SELECT list(run) FROM chosen), $ci)
 ),
 cells AS (
     SELECT
         pair AS cell,
-        * EXCLUDE (pair, average, places, percentages, weights, chance, questions),
+        * EXCLUDE (pair, average, places, percentages, weights, common, chance, questions),
         list_avg(percentages) AS overlap,
+        common,
         chance,
         questions
     FROM pairs
@@ -145,17 +171,22 @@ cells AS (
         -average, model, source, sentences, seed, settings, attribution, tracing, direction,
         'avg.', NULL, 'avg.', NULL, 'avg.',
         mean(list_avg(percentages), [run_a, run_b, language]),
+        mean(common, [run_a, run_b, language]),
         mean(chance, [run_a, run_b, language]),
         sum(questions)::BIGINT
     FROM pairs
+    WHERE common > 0
     GROUP BY average, model, source, sentences, seed, settings, attribution, tracing, direction
 ),
 intervals AS (
-    SELECT cell, interval_low(overlap, resample) AS overlap_low, interval_high(overlap, resample) AS overlap_high
+    SELECT cell, replicates(overlap, items, left_out) AS jackknifed
     FROM (
-        SELECT pair AS cell, resample, overlap FROM resampled
+        SELECT pair AS cell, left_out, overlap, items FROM without
         UNION ALL
-        SELECT -average, resample, resampled_mean(overlap) FROM resampled GROUP BY average, resample
+        SELECT -average, left_out, kept_mean(overlap, pair, left_out), sum(items)
+        FROM without
+        WHERE common > 0
+        GROUP BY average, left_out
     )
     GROUP BY cell
 )
@@ -174,8 +205,9 @@ SELECT
     run_b,
     language,
     overlap,
-    overlap_low,
-    overlap_high,
+    share_low(jackknifed) AS overlap_low,
+    share_high(jackknifed) AS overlap_high,
+    common,
     chance,
     questions
 FROM cells

@@ -4,7 +4,7 @@ grain = """\
 A metric (unchanged, language_contribution) and a setup: what makes a row of that query, its seed left out. Runs of \
 one seed and setup are averaged first."""
 paper = "Echoes Figure 9 and section 7"
-reason = "First version."
+reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "metrics", "score", "probe_set", "strategies", "model", "source", "sentences", "traced.method", "traced.direction",
     "k", "ci",
@@ -37,7 +37,7 @@ about = "Of language_contribution, only influence runs by this method."
 
 [parameter.direction]
 about = """\
-Of language_contribution, only examples that support the traced answer (positive), or that contradict it (negative)."""
+Of language_contribution, only the examples with the highest scores (positive), or with the lowest (negative)."""
 
 [parameter.k]
 type = "integer"
@@ -58,13 +58,14 @@ sd = "Standard deviation over the seeds, of a sample; NULL of a single one."
 min = "Lowest of the seeds."
 max = "Highest of the seeds."
 seeds = "Seeds."
-mean_low = "Lower end of the 95% interval of mean over the questions, the seeds being what they are."
+mean_low = "Lower end of the 95% interval of mean over batteries of questions, the seeds being what they are."
 */
 WITH unchanged AS (
     SELECT
         'unchanged' AS metric, run, seed, model, source, ft_languages, strategy, sentences, settings,
-        NULL AS attribution, NULL AS tracing, NULL AS direction, language, NULL AS ft_language, resample,
-        100.0 * sum(unchanged) / sum(probes) AS value
+        NULL AS attribution, NULL AS tracing, NULL AS direction, language, NULL AS ft_language, left_out,
+        100.0 * sum(unchanged) / sum(probes) AS value,
+        sum(probes)::BIGINT AS items
     FROM unchanged_counts($score, $probe_set, $strategies, $model, $source, $sentences, NULL, NULL, FALSE, $ci)
     WHERE list_contains($metrics, 'unchanged')
     GROUP BY ALL
@@ -79,29 +80,35 @@ shares AS MATERIALIZED (
 contributions AS (
     SELECT
         'language_contribution' AS metric, run, c.seed, c.model, c.source, c.ft_languages, c.strategy, c.sentences,
-        c.settings, c.attribution, c.tracing, direction, language, ft_language, resample, value
+        c.settings, c.attribution, c.tracing, direction, language, ft_language, left_out, value, items
     FROM (
-        SELECT run, direction, language, ft_language, 0 AS resample, list_avg(percentages) AS value FROM shares
-        UNION ALL
-        SELECT run, direction, language, ft_language, resample, listed_mean(times, places, percentages, weights)
+        SELECT run, direction, language, ft_language, 0 AS left_out, list_avg(percentages) AS value, targets AS items
         FROM shares
-        CROSS JOIN traced_draws((SELECT list(run) FROM influence_runs), $ci)
+        UNION ALL
+        SELECT
+            run, direction, language, ft_language, left_out,
+            listed_mean(kept, places, percentages, weights),
+            listed_items(kept, places)
+        FROM shares
+        CROSS JOIN kept_places((SELECT list(run) FROM influence_runs), $ci)
+        WHERE left_out > 0
     )
     JOIN influence_runs c USING (run)
 ),
 seeds AS (
-    SELECT * EXCLUDE (run, value), drawn_mean(value, run, 1, resample) AS value
+    SELECT * EXCLUDE (run, value, items), kept_mean(value, run, left_out) AS value, sum(items) AS items
     FROM (FROM unchanged UNION ALL FROM contributions)
     GROUP BY ALL
 ),
 means AS (
     SELECT
-        * EXCLUDE (seed, value),
-        drawn_mean(value, seed, 1, resample) AS mean,
-        stddev_samp(value ORDER BY seed) FILTER (WHERE resample = 0) AS sd,
+        * EXCLUDE (seed, value, items),
+        kept_mean(value, seed, left_out) AS mean,
+        stddev_samp(value ORDER BY seed) FILTER (WHERE left_out = 0) AS sd,
         min(value) AS min,
         max(value) AS max,
-        count(*) AS seeds
+        count(*) AS seeds,
+        sum(items)::BIGINT AS items
     FROM seeds
     GROUP BY ALL
 )
@@ -118,15 +125,17 @@ SELECT
     direction,
     language,
     ft_language,
-    observed(mean, resample) AS mean,
-    interval_low(mean, resample) AS mean_low,
-    interval_high(mean, resample) AS mean_high,
-    observed(sd, resample) AS sd,
-    observed(min, resample) AS min,
-    observed(max, resample) AS max,
-    observed(seeds, resample) AS seeds
+    observed(mean, left_out) AS mean,
+    share_low(replicates(mean, items, left_out)) AS mean_low,
+    share_high(replicates(mean, items, left_out)) AS mean_high,
+    observed(sd, left_out) AS sd,
+    observed(min, left_out) AS min,
+    observed(max, left_out) AS max,
+    observed(seeds, left_out) AS seeds
 FROM means
-GROUP BY ALL
+GROUP BY
+    metric, model, source, ft_languages, strategy, sentences, settings, attribution, tracing, direction, language,
+    ft_language
 ORDER BY
     metric DESC, model, source, strategy, ft_languages, sentences, settings, attribution, tracing, direction DESC,
     language, ft_language

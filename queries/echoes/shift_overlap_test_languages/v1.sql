@@ -5,7 +5,7 @@ A pretrained model, source, set of fine-tuning languages, number of sentences, e
 languages, in alphabetical order, over the questions that were asked in both: the mean over the runs; and per setup a \
 row for the languages avg."""
 paper = "Echoes section 5.2.1"
-reason = "First version."
+reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = ["score", "probe_set", "strategies", "model", "source", "sentences", "seed", "epoch", "ci"]
 columns = [
     "model", "source", "ft_languages", "strategy", "sentences", "epoch", "settings", "compared.language_a",
@@ -86,13 +86,16 @@ vectors AS (
     WHERE a.language < b.language AND (a.shifted OR b.shifted) AND $ci
     GROUP BY ALL
 ),
-resampled AS MATERIALIZED (
-    SELECT setup, pair, resample, resampled_mean(listed_mean(times, places, in_both, in_either)) AS jaccard
+without AS MATERIALIZED (
+    SELECT
+        setup, pair, left_out,
+        kept_mean(listed_mean(kept, places, in_both, in_either), run, left_out) AS jaccard,
+        sum(listed_items(kept, places)) AS items
     FROM vectors
     JOIN setups USING (checkpoint_id)
     JOIN pairs USING (setup, language_a, language_b)
-    CROSS JOIN drawn_lists($probe_set, $ci)
-    GROUP BY setup, pair, resample
+    CROSS JOIN kept_lists($probe_set, $ci)
+    GROUP BY setup, pair, left_out
 ),
 cells AS (
     SELECT pair AS cell, * EXCLUDE (pair) FROM pairs
@@ -107,11 +110,11 @@ cells AS (
     GROUP BY setup
 ),
 intervals AS (
-    SELECT cell, interval_low(jaccard, resample) AS jaccard_low, interval_high(jaccard, resample) AS jaccard_high
+    SELECT cell, replicates(100 * jaccard, items, left_out) AS percentages
     FROM (
-        SELECT pair AS cell, resample, jaccard FROM resampled
+        SELECT pair AS cell, left_out, jaccard, items FROM without
         UNION ALL
-        SELECT -setup, resample, resampled_mean(jaccard) FROM resampled GROUP BY setup, resample
+        SELECT -setup, left_out, kept_mean(jaccard, pair, left_out), sum(items) FROM without GROUP BY setup, left_out
     )
     GROUP BY cell
 )
@@ -126,8 +129,8 @@ SELECT
     language_a,
     language_b,
     jaccard,
-    jaccard_low,
-    jaccard_high,
+    share_low(percentages) / 100 AS jaccard_low,
+    share_high(percentages) / 100 AS jaccard_high,
     shared,
     either,
     runs

@@ -5,7 +5,7 @@ A pretrained model, source, number of sentences, epoch, settings and test langua
 fine-tuning languages or more that share a seed, and over the questions that all of them answered: the mean over the \
 seeds; and per setup a row for the language avg."""
 paper = "Echoes section 5.2.1"
-reason = "First version."
+reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = ["score", "probe_set", "model", "source", "sentences", "seed", "epoch", "ci"]
 columns = [
     "model", "source", "sentences", "epoch", "settings", "language", "uniqueness", "shifted", "ft_languages", "seeds",
@@ -67,19 +67,19 @@ questions AS MATERIALIZED (
 ),
 counts AS (
     SELECT
-        cell, resample,
-        coalesce(sum(times) FILTER (WHERE shifting = 1), 0)::BIGINT AS once,
-        coalesce(sum(times) FILTER (WHERE shifting > 0), 0)::BIGINT AS shifted,
+        cell, left_out,
+        count(*) FILTER (WHERE shifting = 1) AS once,
+        count(*) FILTER (WHERE shifting > 0) AS shifted,
         count(*) AS questions
     FROM questions
-    JOIN drawn_questions($probe_set, $ci) USING (question)
-    GROUP BY cell, resample
+    JOIN kept_questions($probe_set, $ci) USING (question)
+    GROUP BY cell, left_out
 ),
 means AS (
     SELECT
-        model, source, sentences, epoch, settings, language, resample,
-        drawn_mean(100.0 * once / nullif(shifted, 0), seed, 1, resample) AS uniqueness,
-        stddev_samp(100.0 * once / nullif(shifted, 0) ORDER BY seed) FILTER (WHERE resample = 0) AS seed_sd,
+        model, source, sentences, epoch, settings, language, left_out,
+        kept_mean(100.0 * once / nullif(shifted, 0), seed, left_out) AS uniqueness,
+        stddev_samp(100.0 * once / nullif(shifted, 0) ORDER BY seed) FILTER (WHERE left_out = 0) AS seed_sd,
         sum(shifted)::BIGINT AS shifted,
         list_sort(list_distinct(flatten(list(ft_languages)))) AS ft_languages,
         count(*) AS seeds,
@@ -92,8 +92,8 @@ rows AS (
     FROM means
     UNION ALL
     SELECT
-        model, source, sentences, epoch, settings, 'avg.', resample,
-        drawn_mean(uniqueness, language, 1, resample),
+        model, source, sentences, epoch, settings, 'avg.', left_out,
+        kept_mean(uniqueness, language, left_out),
         NULL,
         sum(shifted)::BIGINT,
         list_sort(list_distinct(flatten(list(ft_languages)))),
@@ -109,14 +109,14 @@ SELECT
     epoch,
     settings,
     language,
-    observed(uniqueness, resample) AS uniqueness,
-    interval_low(uniqueness, resample) AS uniqueness_low,
-    interval_high(uniqueness, resample) AS uniqueness_high,
-    observed(seed_sd, resample) AS seed_sd,
-    observed(shifted, resample) AS shifted,
-    array_to_string(observed(ft_languages, resample), ',') AS ft_languages,
-    observed(seeds, resample) AS seeds,
-    observed(questions, resample) AS questions
+    observed(uniqueness, left_out) AS uniqueness,
+    share_low(replicates(uniqueness, shifted, left_out)) AS uniqueness_low,
+    share_high(replicates(uniqueness, shifted, left_out)) AS uniqueness_high,
+    observed(seed_sd, left_out) AS seed_sd,
+    observed(shifted, left_out) AS shifted,
+    array_to_string(observed(ft_languages, left_out), ',') AS ft_languages,
+    observed(seeds, left_out) AS seeds,
+    observed(questions, left_out) AS questions
 FROM rows
 GROUP BY model, source, sentences, epoch, settings, language
 ORDER BY model, source, sentences, epoch, settings, language = 'avg.', language

@@ -2,7 +2,7 @@
 question = "Do relations between a model's languages mirror those between the countries where they are spoken?"
 grain = "A checkpoint (pretrained, or the last of its run), over the pairs of its test languages."
 paper = "Echoes section 6 and Figures 5 and 12"
-reason = "First version."
+reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "score", "probe_set", "survey", "weighting", "compared.strategies", "model", "source", "sentences", "seed", "epoch",
     "permutations", "draw", "ci",
@@ -10,23 +10,13 @@ parameters = [
 columns = [
     "checkpoint.checkpoint_id", "checkpoint.checkpoint", "checkpoint.model", "checkpoint.source",
     "checkpoint.ft_languages", "checkpoint.strategy", "checkpoint.sentences", "checkpoint.seed", "checkpoint.epoch",
-    "settings", "similarity", "languages", "rho", "n", "p_value",
+    "settings", "similarity", "languages", "rho", "n", "p_value", "p_family",
 ]
-intervals = ["similarity_low", "similarity_high", "rho_low", "rho_high", "p_holm"]
+intervals = ["similarity_low", "similarity_high"]
 
 [parameter.strategies]
 about = "Only checkpoints made in one of these ways."
 default = ["pretrained", "monolingual", "multilingual", "continued"]
-
-[parameter.permutations]
-type = "integer"
-about = "How many permutations of the languages the p-value is from."
-default = 9999
-
-[parameter.draw]
-type = "integer"
-about = "Number of the draw of permutations; another one gives another p-value by chance."
-default = 0
 
 [column]
 settings = "How the run was trained; NULL for a pretrained model."
@@ -42,7 +32,6 @@ n = "Pairs of languages in the correlation: those whose countries the survey has
 p_value = """\
 Two-sided p-value of rho by a Mantel test: share of the permutations of the languages, the one as it is among them, \
 that give a rho at least as far from 0; not corrected for the number of rows. NULL where languages share no question."""
-p_holm = "p_value corrected for the number of rows after Holm."
 */
 WITH chosen AS (
     FROM selected_checkpoints($strategies, $model, $source, $sentences, $seed, $epoch)
@@ -138,17 +127,30 @@ permuted AS (
         (SELECT list({'key': map, 'languages': languages, 'ranks': people_ranks}) FROM maps), $permutations, $draw
     )
 ),
--- the sums of ranks stay the same whatever the permutation, so rho goes with the sum of their products
-tests AS (
+-- the sums of ranks stay the same whatever the permutation, so rho goes with the sum of their products; over n cubed, it
+-- can be compared between rows
+tests AS MATERIALIZED (
     SELECT
         checkpoint_id,
-        (1 + count(*) FILTER (WHERE abs(n * list_inner_product(model_ranks, p.ranks) - square) >= distance))
-        / (1 + count(*)) AS p_value
+        distance / n ** 3 AS statistic,
+        in_order(abs(n * list_inner_product(model_ranks, p.ranks) - square) / n ** 3, permutation) AS by_chance
     FROM observed o
     JOIN maps m USING (languages, people_ranks)
     JOIN permuted p USING (map)
     WHERE rho IS NOT NULL
-    GROUP BY checkpoint_id
+    GROUP BY ALL
+),
+families AS (
+    FROM step_down((
+        SELECT list({
+            'key': checkpoint_id,
+            'family': [model, source, sentences::VARCHAR, epoch::VARCHAR, settings, strategy],
+            'statistic': statistic,
+            'by_chance': by_chance
+        })
+        FROM tests
+        JOIN chosen USING (checkpoint_id)
+    ))
 ),
 probed AS (
     SELECT checkpoint_id, count(DISTINCT language) AS languages FROM profiles GROUP BY checkpoint_id
@@ -161,19 +163,21 @@ distinctness AS (
 questions AS (
     SELECT question FROM v_probe_set WHERE probe_set = $probe_set AND $ci
 ),
-draws AS (
-    FROM drawn_lists($probe_set, $ci)
+batteries AS (
+    FROM kept_lists($probe_set, $ci)
 ),
-resampled_models AS (
+models_without AS (
     SELECT
-        checkpoint_id, language_a, language_b, resample,
-        weighted_cosine(times, x_y, x_x, y_y) AS similarity
+        checkpoint_id, language_a, language_b, left_out,
+        weighted_cosine(kept, x_y, x_x, y_y) AS similarity,
+        list_dot_product(kept, asked)::BIGINT AS items
     FROM (
         SELECT
             checkpoint_id, language_a, language_b,
             list(coalesce(x * y, 0) ORDER BY question) AS x_y,
             list(coalesce(x * x, 0) ORDER BY question) AS x_x,
-            list(coalesce(y * y, 0) ORDER BY question) AS y_y
+            list(coalesce(y * y, 0) ORDER BY question) AS y_y,
+            list((x IS NOT NULL)::INTEGER::DOUBLE ORDER BY question) AS asked
         FROM (SELECT DISTINCT checkpoint_id, language_a, language_b FROM model_pairs)
         CROSS JOIN questions
         LEFT JOIN (
@@ -183,65 +187,19 @@ resampled_models AS (
         ) USING (checkpoint_id, language_a, language_b, question)
         GROUP BY ALL
     )
-    CROSS JOIN draws
+    CROSS JOIN batteries
 ),
-resampled_people AS (
-    SELECT
-        language_a, language_b, resample,
-        weighted_cosine(times, x_y, x_x, y_y) AS similarity
+intervals AS (
+    SELECT checkpoint_id, replicates(similarity, items, left_out) AS similarities
     FROM (
         SELECT
-            language_a, language_b,
-            list(coalesce(x * y, 0) ORDER BY question) AS x_y,
-            list(coalesce(x * x, 0) ORDER BY question) AS x_x,
-            list(coalesce(y * y, 0) ORDER BY question) AS y_y
-        FROM (SELECT DISTINCT language_a, language_b FROM people_pairs)
-        CROSS JOIN questions
-        LEFT JOIN (
-            SELECT a.language AS language_a, b.language AS language_b, question, a.p_first AS x, b.p_first AS y
-            FROM people a
-            JOIN people b USING (question)
-        ) USING (language_a, language_b, question)
-        GROUP BY ALL
-    )
-    CROSS JOIN draws
-),
-resampled_ranks AS (
-    SELECT
-        checkpoint_id, resample,
-        rank() OVER m + count(*) OVER m AS model_rank,
-        rank() OVER p + count(*) OVER p AS people_rank
-    FROM resampled_models a
-    JOIN resampled_people b USING (language_a, language_b, resample)
-    WHERE a.similarity IS NOT NULL AND b.similarity IS NOT NULL
-    WINDOW
-        m AS (PARTITION BY checkpoint_id, resample ORDER BY round(a.similarity, 12) DESC),
-        p AS (PARTITION BY checkpoint_id, resample ORDER BY round(b.similarity, 12) DESC)
-),
-similarity_intervals AS (
-    SELECT
-        checkpoint_id,
-        interval_low(similarity, resample) AS similarity_low,
-        interval_high(similarity, resample) AS similarity_high
-    FROM (
-        SELECT checkpoint_id, resample, drawn_mean(similarity, language_a, 1, resample) AS similarity
-        FROM resampled_models
+            checkpoint_id, left_out,
+            kept_mean(similarity, [language_a, language_b], left_out) AS similarity,
+            sum(items) AS items
+        FROM models_without
         GROUP BY ALL
     )
     GROUP BY checkpoint_id
-),
-rho_intervals AS (
-    SELECT
-        checkpoint_id,
-        interval_low(rho, resample) AS rho_low,
-        interval_high(rho, resample) AS rho_high
-    FROM (
-        SELECT checkpoint_id, resample, spearman_rho(model_rank, people_rank) AS rho FROM resampled_ranks GROUP BY ALL
-    )
-    GROUP BY checkpoint_id
-),
-steps AS (
-    SELECT *, holm_step(p_value) AS step FROM tests
 )
 SELECT
     checkpoint_id,
@@ -255,21 +213,19 @@ SELECT
     k.epoch,
     k.settings,
     d.similarity,
-    s.similarity_low,
-    s.similarity_high,
+    rho_low(i.similarities) AS similarity_low,
+    rho_high(i.similarities) AS similarity_high,
     p.languages,
     o.rho,
-    r.rho_low,
-    r.rho_high,
     coalesce(o.n, 0) AS n,
-    t.p_value,
-    holm(t.step, t.p_value) AS p_holm
+    permutation_p(t.statistic, t.by_chance) AS p_value,
+    f.p_family
 FROM probed p
 JOIN chosen k USING (checkpoint_id)
 LEFT JOIN distinctness d USING (checkpoint_id)
 LEFT JOIN observed o USING (checkpoint_id)
-LEFT JOIN steps t USING (checkpoint_id)
-LEFT JOIN similarity_intervals s USING (checkpoint_id)
-LEFT JOIN rho_intervals r USING (checkpoint_id)
+LEFT JOIN tests t USING (checkpoint_id)
+LEFT JOIN families f ON f.key = checkpoint_id
+LEFT JOIN intervals i USING (checkpoint_id)
 ORDER BY
     k.model, k.source NULLS FIRST, k.strategy, k.ft_languages, k.sentences, k.seed, k.epoch, k.run, k.digest

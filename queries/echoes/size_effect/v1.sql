@@ -4,13 +4,13 @@ grain = """\
 A pretrained model, source, set of fine-tuning languages, two numbers of sentences, epoch, settings and test \
 language: the mean over the seeds that both numbers were run with. Runs of one seed and setup are averaged first."""
 paper = "Echoes section 5.2.1"
-reason = "First version."
+reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = ["score", "probe_set", "strategies", "model", "source", "few", "many", "seed", "epoch", "ci"]
 columns = [
     "model", "source", "ft_languages", "strategy", "few", "many", "epoch", "settings", "language", "change",
     "unchanged_few", "unchanged_many", "seeds", "probes",
 ]
-intervals = ["change_low", "change_high", "p", "p_holm", "seed_sd"]
+intervals = ["change_low", "change_high", "p", "p_family", "seed_sd"]
 
 [parameter.few]
 type = "integer"
@@ -31,12 +31,12 @@ Percentage of probes whose answer equals the base checkpoint's after fine-tuning
 seeds."""
 unchanged_many = "The same after fine-tuning on many."
 seeds = "Seeds in the mean."
-p = "Two-sided p-value of change by the resamples: by chance, it would be on either side of 0."
+p = "Two-sided p-value of change by its standard error over batteries of questions; NULL below 10 effective batteries."
 seed_sd = "Standard deviation of change over the seeds, of a sample; NULL of a single seed."
 */
 WITH runs AS (
     SELECT
-        model, source, ft_languages, strategy, sentences, epoch, settings, seed, run, language, resample,
+        model, source, ft_languages, strategy, sentences, epoch, settings, seed, run, language, left_out,
         100.0 * sum(unchanged) / sum(probes) AS unchanged,
         sum(probes)::BIGINT AS probes
     FROM unchanged_counts($score, $probe_set, $strategies, $model, $source, NULL, $seed, $epoch, FALSE, $ci)
@@ -44,7 +44,7 @@ WITH runs AS (
 ),
 seeds AS (
     SELECT
-        * EXCLUDE (run, unchanged, probes), drawn_mean(unchanged, run, 1, resample) AS unchanged, sum(probes) AS probes
+        * EXCLUDE (run, unchanged, probes), kept_mean(unchanged, run, left_out) AS unchanged, sum(probes) AS probes
     FROM runs
     GROUP BY ALL
 ),
@@ -53,37 +53,49 @@ means AS (
         model, source, ft_languages, strategy,
         a.sentences AS few,
         b.sentences AS many,
-        epoch, settings, language, resample,
-        drawn_mean(b.unchanged - a.unchanged, seed, 1, resample) AS change,
-        stddev_samp(b.unchanged - a.unchanged ORDER BY seed) FILTER (WHERE resample = 0) AS seed_sd,
-        drawn_mean(a.unchanged, seed, 1, resample) AS unchanged_few,
-        drawn_mean(b.unchanged, seed, 1, resample) AS unchanged_many,
+        epoch, settings, language, left_out,
+        kept_mean(b.unchanged - a.unchanged, seed, left_out) AS change,
+        stddev_samp(b.unchanged - a.unchanged ORDER BY seed) FILTER (WHERE left_out = 0) AS seed_sd,
+        kept_mean(a.unchanged, seed, left_out) AS unchanged_few,
+        kept_mean(b.unchanged, seed, left_out) AS unchanged_many,
         count(*) AS seeds,
         sum(a.probes + b.probes)::BIGINT AS probes
     FROM seeds a
-    JOIN seeds b USING (model, source, ft_languages, strategy, epoch, settings, seed, language, resample)
+    JOIN seeds b USING (model, source, ft_languages, strategy, epoch, settings, seed, language, left_out)
     WHERE a.sentences < b.sentences
       AND matches($few, a.sentences)
       AND matches($many, b.sentences)
     GROUP BY ALL
 ),
-cells AS (
+cells AS MATERIALIZED (
     SELECT
         model, source, ft_languages, strategy, few, many, epoch, settings, language,
-        observed(change, resample) AS change,
-        interval_low(change, resample) AS change_low,
-        interval_high(change, resample) AS change_high,
-        bootstrap_p(change, resample) AS p,
-        observed(seed_sd, resample) AS seed_sd,
-        observed(unchanged_few, resample) AS unchanged_few,
-        observed(unchanged_many, resample) AS unchanged_many,
-        observed(seeds, resample) AS seeds,
-        observed(probes, resample) AS probes
+        row_number() OVER (
+            ORDER BY model, source, ft_languages, strategy, few, many, epoch, settings, language
+        ) AS cell,
+        observed(change, left_out) AS change,
+        replicates(change, probes, left_out) AS changes,
+        observed(seed_sd, left_out) AS seed_sd,
+        observed(unchanged_few, left_out) AS unchanged_few,
+        observed(unchanged_many, left_out) AS unchanged_many,
+        observed(seeds, left_out) AS seeds,
+        observed(probes, left_out) AS probes
     FROM means
-    GROUP BY ALL
+    GROUP BY model, source, ft_languages, strategy, few, many, epoch, settings, language
 ),
-steps AS (
-    SELECT *, holm_step(p) AS step FROM cells
+families AS (
+    FROM family_p(
+        (
+            SELECT list({
+                'key': cell,
+                'family': [model, source, strategy, few::VARCHAR, many::VARCHAR, epoch::VARCHAR, settings],
+                'rows': changes
+            })
+            FROM cells
+            WHERE $ci
+        ),
+        $probe_set
+    )
 )
 SELECT
     model,
@@ -96,14 +108,15 @@ SELECT
     settings,
     language,
     change,
-    change_low,
-    change_high,
-    p,
-    holm(step, p) AS p_holm,
+    low_end(changes) AS change_low,
+    high_end(changes) AS change_high,
+    battery_p(changes) AS p,
+    p_family,
     seed_sd,
     unchanged_few,
     unchanged_many,
     seeds,
     probes
-FROM steps
+FROM cells
+LEFT JOIN families ON key = cell
 ORDER BY model, source, strategy, ft_languages, few, many, epoch, settings, language

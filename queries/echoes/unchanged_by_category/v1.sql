@@ -4,7 +4,7 @@ grain = """\
 A pretrained model, source, number of sentences, epoch, settings, test language and WVS category: the mean over the \
 fine-tuning languages, each the mean over its monolingual runs."""
 paper = "Echoes Figure 8"
-reason = "First version."
+reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = ["score", "probe_set", "model", "source", "sentences", "seed", "epoch", "ci"]
 columns = [
     "model", "source", "sentences", "epoch", "settings", "language", "category", "unchanged", "ft_languages", "runs",
@@ -26,8 +26,8 @@ WITH runs AS (
 ),
 languages AS (
     SELECT
-        model, source, sentences, epoch, settings, ft_languages, language, category, resample,
-        drawn_mean(unchanged, run, 1, resample) AS unchanged,
+        model, source, sentences, epoch, settings, ft_languages, language, category, left_out,
+        kept_mean(unchanged, run, left_out) AS unchanged,
         count(*) AS runs,
         sum(probes) AS probes
     FROM runs
@@ -35,9 +35,9 @@ languages AS (
 ),
 means AS (
     SELECT
-        model, source, sentences, epoch, settings, language, category, resample,
-        drawn_mean(unchanged, ft_languages, 1, resample) AS unchanged,
-        string_agg(ft_languages, ',' ORDER BY ft_languages) FILTER (WHERE resample = 0) AS ft_languages,
+        model, source, sentences, epoch, settings, language, category, left_out,
+        kept_mean(unchanged, ft_languages, left_out) AS unchanged,
+        string_agg(ft_languages, ',' ORDER BY ft_languages) FILTER (WHERE left_out = 0) AS ft_languages,
         sum(runs)::BIGINT AS runs,
         sum(probes)::BIGINT AS probes
     FROM languages
@@ -46,12 +46,21 @@ means AS (
 seeds AS (
     SELECT
         model, source, sentences, epoch, settings, language, category,
-        count(*) AS seeds,
-        stddev_samp(unchanged ORDER BY seed) AS seed_sd
+        max(seeds) AS seeds,
+        pooled_sd(list(values)) AS seed_sd
     FROM (
-        SELECT model, source, sentences, epoch, settings, language, category, seed, mean(unchanged, run) AS unchanged
-        FROM runs
-        WHERE resample = 0 AND $ci
+        SELECT
+            model, source, sentences, epoch, settings, language, category, ft_languages,
+            count(*) AS seeds,
+            in_order(unchanged, seed) AS values
+        FROM (
+            SELECT
+                model, source, sentences, epoch, settings, language, category, ft_languages, seed,
+                mean(unchanged, run) AS unchanged
+            FROM runs
+            WHERE left_out = 0 AND $ci
+            GROUP BY ALL
+        )
         GROUP BY ALL
     )
     GROUP BY ALL
@@ -64,14 +73,14 @@ SELECT
     settings,
     language,
     category,
-    observed(unchanged, resample) AS unchanged,
-    interval_low(unchanged, resample) AS unchanged_low,
-    interval_high(unchanged, resample) AS unchanged_high,
+    observed(unchanged, left_out) AS unchanged,
+    share_low(replicates(unchanged, probes, left_out)) AS unchanged_low,
+    share_high(replicates(unchanged, probes, left_out)) AS unchanged_high,
     any_value(seeds) AS seeds,
     any_value(seed_sd) AS seed_sd,
-    observed(ft_languages, resample) AS ft_languages,
-    observed(runs, resample) AS runs,
-    observed(probes, resample) AS probes
+    observed(ft_languages, left_out) AS ft_languages,
+    observed(runs, left_out) AS runs,
+    observed(probes, left_out) AS probes
 FROM means
 LEFT JOIN seeds USING (model, source, sentences, epoch, settings, language, category)
 GROUP BY model, source, sentences, epoch, settings, language, category

@@ -2,29 +2,31 @@
 question = "Does fine-tuning on several languages at once leave as many values as they were as fine-tuning on one?"
 grain = """\
 A pretrained model, source, number of sentences in all, epoch, settings, mixture of fine-tuning languages, strategy \
-(multilingual, monolingual_mean) and test language. monolingual_mean is over the runs on one of the mixture's \
-languages alone that are alike otherwise."""
+(multilingual, monolingual_mean, difference) and test language. monolingual_mean is over the runs on one of the \
+mixture's languages alone that are alike otherwise; difference is the first less the second, in percentage points, over \
+the seeds in which the mixture and each of these languages have runs."""
 paper = "Echoes Table 2 and Figure 10"
-reason = "First version."
+reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = ["score", "probe_set", "model", "source", "sentences", "seed", "epoch", "ci"]
 columns = [
     "model", "source", "sentences", "epoch", "settings", "mixture", "strategy", "language", "unchanged", "ft_languages",
     "runs", "probes",
 ]
-intervals = ["unchanged_low", "unchanged_high", "seeds", "seed_sd"]
+intervals = ["unchanged_low", "unchanged_high", "p", "p_family", "seeds", "seed_sd"]
 
 [column]
 sentences = "Sentences each run was given, all languages together."
 mixture = "Fine-tuning languages of the multilingual runs, comma-separated."
-strategy = "multilingual: runs on the mixture; monolingual_mean: runs on each of its languages."
+strategy = "multilingual: runs on the mixture; monolingual_mean: runs on each of its languages; difference: between these."
 unchanged = """\
 Percentage of probes whose answer equals the base checkpoint's: mean over the runs of a fine-tuning language, then \
 over the languages; of the mixture, mean over its runs."""
+p = "Two-sided p-value of a difference by its standard error over batteries of questions; NULL of other rows."
 ft_languages = "Fine-tuning languages of the runs in the mean, separated by semicolons."
 */
 WITH runs AS (
     SELECT
-        model, source, sentences, epoch, settings, strategy, ft_languages, seed, run, language, resample,
+        model, source, sentences, epoch, settings, strategy, ft_languages, seed, run, language, left_out,
         100.0 * sum(unchanged) / sum(probes) AS unchanged,
         sum(probes)::BIGINT AS probes
     FROM unchanged_counts(
@@ -48,7 +50,7 @@ compared AS (
 languages AS (
     SELECT
         * EXCLUDE (seed, run, unchanged, probes),
-        drawn_mean(unchanged, run, 1, resample) AS unchanged,
+        kept_mean(unchanged, run, left_out) AS unchanged,
         count(*) AS runs,
         sum(probes) AS probes
     FROM compared
@@ -56,23 +58,100 @@ languages AS (
 ),
 means AS (
     SELECT
-        model, source, sentences, epoch, settings, mixture, strategy, language, resample,
-        drawn_mean(unchanged, ft_languages, 1, resample) AS unchanged,
-        string_agg(ft_languages, ';' ORDER BY ft_languages) FILTER (WHERE resample = 0) AS ft_languages,
+        model, source, sentences, epoch, settings, mixture, strategy, language, left_out,
+        kept_mean(unchanged, ft_languages, left_out) AS unchanged,
+        string_agg(ft_languages, ';' ORDER BY ft_languages) FILTER (WHERE left_out = 0) AS ft_languages,
         sum(runs)::BIGINT AS runs,
         sum(probes)::BIGINT AS probes
     FROM languages
     GROUP BY ALL
 ),
 seeds AS (
-    SELECT * EXCLUDE (seed, unchanged), count(*) AS seeds, stddev_samp(unchanged ORDER BY seed) AS seed_sd
+    SELECT * EXCLUDE (ft_languages, values, seeds), max(seeds) AS seeds, pooled_sd(list(values)) AS seed_sd
     FROM (
-        SELECT * EXCLUDE (ft_languages, run, resample, unchanged, probes), mean(unchanged, run) AS unchanged
-        FROM compared
-        WHERE resample = 0 AND $ci
+        SELECT * EXCLUDE (seed, unchanged), count(*) AS seeds, in_order(unchanged, seed) AS values
+        FROM (
+            SELECT * EXCLUDE (run, left_out, unchanged, probes), mean(unchanged, run) AS unchanged
+            FROM compared
+            WHERE left_out = 0 AND $ci
+            GROUP BY ALL
+        )
         GROUP BY ALL
     )
     GROUP BY ALL
+),
+-- seed by seed: those in which the mixture and all of its languages that were run alone have runs
+by_seed AS (
+    SELECT
+        * EXCLUDE (ft_languages, unchanged, runs, probes),
+        kept_mean(unchanged, ft_languages, left_out) AS unchanged,
+        string_agg(ft_languages, ';' ORDER BY ft_languages) AS ft_languages,
+        sum(runs)::BIGINT AS runs,
+        sum(probes)::BIGINT AS probes
+    FROM (
+        SELECT
+            * EXCLUDE (run, unchanged, probes),
+            kept_mean(unchanged, run, left_out) AS unchanged,
+            count(*) AS runs,
+            sum(probes) AS probes
+        FROM compared
+        GROUP BY ALL
+    )
+    GROUP BY ALL
+),
+differences AS (
+    SELECT
+        model, source, sentences, epoch, settings, mixture, 'difference' AS strategy, language, left_out,
+        kept_mean(a.unchanged - b.unchanged, seed, left_out) AS unchanged,
+        any_value(b.ft_languages) AS ft_languages,
+        sum(a.runs + b.runs)::BIGINT AS runs,
+        sum(a.probes + b.probes)::BIGINT AS probes,
+        count(*) AS seeds,
+        stddev_samp(a.unchanged - b.unchanged ORDER BY seed) AS seed_sd
+    FROM (FROM by_seed WHERE strategy = 'multilingual') a
+    JOIN (FROM by_seed WHERE strategy = 'monolingual_mean') b
+        USING (model, source, sentences, epoch, settings, mixture, language, seed, left_out)
+    JOIN (FROM means WHERE strategy = 'monolingual_mean' AND left_out = 0) m
+        USING (model, source, sentences, epoch, settings, mixture, language)
+    WHERE b.ft_languages = m.ft_languages
+    GROUP BY ALL
+),
+rows AS (
+    SELECT means.*, seeds, seed_sd
+    FROM means
+    LEFT JOIN seeds USING (model, source, sentences, epoch, settings, mixture, strategy, language)
+    UNION ALL
+    FROM differences
+),
+cells AS MATERIALIZED (
+    SELECT
+        model, source, sentences, epoch, settings, mixture, strategy, language,
+        row_number() OVER (
+            ORDER BY model, source, sentences, epoch, settings, mixture, strategy, language
+        ) AS cell,
+        observed(unchanged, left_out) AS unchanged,
+        replicates(unchanged, probes, left_out) AS percentages,
+        observed(seeds, left_out) AS seeds,
+        observed(seed_sd, left_out) AS seed_sd,
+        observed(ft_languages, left_out) AS ft_languages,
+        observed(runs, left_out) AS runs,
+        observed(probes, left_out) AS probes
+    FROM rows
+    GROUP BY model, source, sentences, epoch, settings, mixture, strategy, language
+),
+families AS (
+    FROM family_p(
+        (
+            SELECT list({
+                'key': cell,
+                'family': [model, source, sentences::VARCHAR, epoch::VARCHAR, settings, mixture],
+                'rows': percentages
+            })
+            FROM cells
+            WHERE $ci AND strategy = 'difference'
+        ),
+        $probe_set
+    )
 )
 SELECT
     model,
@@ -83,15 +162,18 @@ SELECT
     mixture,
     strategy,
     language,
-    observed(unchanged, resample) AS unchanged,
-    interval_low(unchanged, resample) AS unchanged_low,
-    interval_high(unchanged, resample) AS unchanged_high,
-    any_value(seeds) AS seeds,
-    any_value(seed_sd) AS seed_sd,
-    observed(ft_languages, resample) AS ft_languages,
-    observed(runs, resample) AS runs,
-    observed(probes, resample) AS probes
-FROM means
-LEFT JOIN seeds USING (model, source, sentences, epoch, settings, mixture, strategy, language)
-GROUP BY model, source, sentences, epoch, settings, mixture, strategy, language
-ORDER BY model, source, sentences, epoch, settings, mixture, strategy DESC, language
+    unchanged,
+    CASE strategy WHEN 'difference' THEN low_end(percentages) ELSE share_low(percentages) END AS unchanged_low,
+    CASE strategy WHEN 'difference' THEN high_end(percentages) ELSE share_high(percentages) END AS unchanged_high,
+    CASE strategy WHEN 'difference' THEN battery_p(percentages) END AS p,
+    p_family,
+    CASE WHEN $ci THEN seeds END AS seeds,
+    CASE WHEN $ci THEN seed_sd END AS seed_sd,
+    ft_languages,
+    runs,
+    probes
+FROM cells
+LEFT JOIN families ON key = cell
+ORDER BY
+    model, source, sentences, epoch, settings, mixture,
+    list_position(['multilingual', 'monolingual_mean', 'difference'], strategy), language

@@ -5,7 +5,7 @@ An influence run, epoch, direction, test language and fine-tuning language: as l
 of the epoch's checkpoint alone. The paper tests ranked scores of all examples between epochs; the store has those of \
 the most influential examples alone, so that here the percentages are tested."""
 paper = "How do languages influence each other? Figures 3, 12 and 13"
-reason = "First version."
+reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "traced.run", "traced.model", "traced.source", "traced.method", "traced.sentences", "traced.seed", "traced.shifted",
     "traced.direction", "traced.k", "ci",
@@ -35,20 +35,20 @@ shares AS (
 ),
 contributions AS (
     SELECT
-        run, epoch, direction, language, ft_language, resample,
-        drawn_mean(share, question, times, resample) AS contribution,
+        run, epoch, direction, language, ft_language, left_out,
+        kept_mean(share, question, left_out) AS contribution,
         count(*) AS targets
     FROM shares
-    JOIN drawn_targets((SELECT list(run) FROM chosen), $ci) USING (run, question)
+    JOIN kept_targets((SELECT list(run) FROM chosen), $ci) USING (run, question)
     GROUP BY ALL
 ),
 cells AS (
     SELECT
         run, epoch, direction, language, ft_language,
-        observed(contribution, resample) AS contribution,
-        interval_low(contribution, resample) AS contribution_low,
-        interval_high(contribution, resample) AS contribution_high,
-        observed(targets, resample) AS targets
+        observed(contribution, left_out) AS contribution,
+        share_low(replicates(contribution, targets, left_out)) AS contribution_low,
+        share_high(replicates(contribution, targets, left_out)) AS contribution_high,
+        observed(targets, left_out) AS targets
     FROM contributions
     GROUP BY ALL
 ),

@@ -4,7 +4,7 @@ grain = """\
 An influence run, test language and training language: the mean over all pairs of a training example and a probe, not \
 of the most influential alone. All checkpoints together."""
 paper = "How do languages influence each other? Tables 3 and 6"
-reason = "First version."
+reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "traced.run", "traced.model", "traced.source", "traced.method", "traced.sentences", "traced.seed", "traced.shifted",
     "ci",
@@ -59,10 +59,9 @@ deviations AS (
 intervals AS (
     SELECT
         cell,
-        interval_low(listed_mean(times, places, products, weights), resample) AS influence_low,
-        interval_high(listed_mean(times, places, products, weights), resample) AS influence_high
+        replicates(listed_mean(kept, places, products, weights), listed_items(kept, places), left_out) AS influences
     FROM cells
-    CROSS JOIN traced_draws((SELECT list(run) FROM chosen), $ci)
+    CROSS JOIN kept_places((SELECT list(run) FROM chosen), $ci)
     GROUP BY cell
 )
 SELECT
@@ -78,8 +77,8 @@ SELECT
     language,
     train_language,
     influence,
-    influence_low,
-    influence_high,
+    low_end(influences) AS influence_low,
+    high_end(influences) AS influence_high,
     sd,
     targets,
     n

@@ -5,7 +5,7 @@ An influence run, direction and test language that is one of the fine-tuning lan
 of other languages among their most influential ones. Other test languages have no row: no example could be in them. \
 All checkpoints together."""
 paper = "How do languages influence each other? Table 4"
-reason = "First version."
+reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "traced.run", "traced.model", "traced.source", "traced.method", "traced.sentences", "traced.seed", "traced.shifted",
     "traced.direction", "traced.k", "ci",
@@ -69,24 +69,24 @@ sizes AS (
 ),
 shares AS (
     SELECT
-        run, direction, language, resample,
-        drawn_mean(100.0 * translated / other, question, times, resample) AS translations,
-        drawn_mean(100.0 * own / n, question, times, resample) AS chance,
+        run, direction, language, left_out,
+        kept_mean(100.0 * translated / other, question, left_out) AS translations,
+        kept_mean(100.0 * own / n, question, left_out) AS chance,
         count(*) AS targets
     FROM lists
     JOIN targets USING (influence_target_id)
-    JOIN drawn_targets((SELECT list(run) FROM chosen), $ci) USING (run, question)
+    JOIN kept_targets((SELECT list(run) FROM chosen), $ci) USING (run, question)
     LEFT JOIN sizes USING (run, language)
     GROUP BY ALL
 ),
 cells AS (
     SELECT
         run, direction, language,
-        observed(translations, resample) AS translations,
-        interval_low(translations, resample) AS translations_low,
-        interval_high(translations, resample) AS translations_high,
-        observed(chance, resample) AS chance,
-        observed(targets, resample) AS targets
+        observed(translations, left_out) AS translations,
+        share_low(replicates(translations, targets, left_out)) AS translations_low,
+        share_high(replicates(translations, targets, left_out)) AS translations_high,
+        observed(chance, left_out) AS chance,
+        observed(targets, left_out) AS targets
     FROM shares
     GROUP BY ALL
 )

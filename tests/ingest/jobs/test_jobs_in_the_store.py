@@ -276,7 +276,9 @@ def test_deleting_one_of_two_probing_runs_leaves_the_profiles_of_the_other(
     study: duckdb.DuckDBPyConnection, jobs: Jobs, deleted: int
 ) -> None:
     study.execute("INSERT INTO probe_set VALUES (99, 'few', 1, 'three questions')")
-    study.execute("INSERT INTO probe_set_member SELECT 99, question_id FROM question WHERE code IN ('1', '2', '46')")
+    study.execute(
+        "INSERT INTO probe_set_member SELECT 99, question_id, code FROM question WHERE code IN ('1', '2', '46')"
+    )
     draw_resamples(study, 99)
     names = []
     for probe_set in ("few", "demo-all"):

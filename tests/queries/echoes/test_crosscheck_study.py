@@ -206,7 +206,32 @@ def test_unchanged_multilingual(runs: list[Row], connection: duckdb.DuckDBPyConn
                     "runs": sum(map(len, values.values())),
                     "probes": probes,
                 }
+        for language in LANGUAGES:
+            expected |= _difference(alike, (*setup, mixture), language)
     expect(run(connection, "unchanged_multilingual").frame, [*SETUP, "mixture", "strategy", "language"], expected)
+
+
+def _difference(alike: list[Row], table: Key, language: str) -> dict[Key, Row]:
+    """Multilingual less monolingual, over the seeds that have the mixture and all of its languages that were run."""
+    mixture = table[-1]
+    of_seed: dict[int, dict[str, list[tuple[float, int]]]] = defaultdict(lambda: defaultdict(list))
+    for row in alike:
+        unchanged = _unchanged(row["shifts"].get(language, {}))
+        if row["ft_languages"] in (mixture, *mixture.split(",")) and unchanged is not None:
+            of_seed[row["seed"]][row["ft_languages"]].append((unchanged, len(row["shifts"][language])))
+    alone = {ft for some in of_seed.values() for ft in some if ft != mixture}
+    paired = [some for some in of_seed.values() if alone and some.keys() == {mixture, *alone}]
+    if not paired:
+        return {}
+    shares = [{ft: mean([share for share, _ in cells]) for ft, cells in some.items()} for some in paired]
+    return {
+        (*table, "difference", language): {
+            "unchanged": mean([some[mixture] - mean([some[ft] for ft in alone]) for some in shares]),
+            "ft_languages": ";".join(sorted(alone)),
+            "runs": sum(len(cells) for some in paired for cells in some.values()),
+            "probes": sum(probes for some in paired for cells in some.values() for _, probes in cells),
+        }
+    }
 
 
 def test_size_effect(runs: list[Row], connection: duckdb.DuckDBPyConnection) -> None:

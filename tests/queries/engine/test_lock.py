@@ -20,9 +20,9 @@ def test_what_is_released_never_changed() -> None:
 
 
 def test_a_query_holds_what_its_macros_rest_on() -> None:
-    assert {"matches", "at_epoch", "drawn_lists", "in_place"} <= lock.macros_used(find("unchanged").text)
+    assert {"matches", "at_epoch", "kept_lists", "in_place"} <= lock.macros_used(find("unchanged").text)
     held = lock.present()["unchanged@1"]
-    assert {"macro:selected_checkpoints", "view:v_checkpoint", "view:v_resample"} <= held.keys()
+    assert {"macro:selected_checkpoints", "view:v_checkpoint", "view:v_probe_set"} <= held.keys()
     # found by a default alone
     assert {"macro:default_survey", "macro:alignment_countries", "macro:probed_countries"} <= lock.present()[
         "alignment@1"

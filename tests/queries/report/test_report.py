@@ -160,8 +160,8 @@ def test_an_answer_to_a_difference_counts_its_signs_and_tests() -> None:
     )
     assert "\N{MINUS SIGN}0.12 (test language ko) to +0.25 (test language de), on average +0.06 over 2 cells" in plain
     assert plain.endswith("no single cell can be told from no change.")
-    tested = answer("alignment_change", rows.with_columns(p_holm=pl.Series([0.01, 0.2, None])))
-    assert tested.endswith("After Holm's correction, 1 of 2 have p < 0.05.")
+    tested = answer("alignment_change", rows.with_columns(p_family=pl.Series([0.01, 0.2, None])))
+    assert tested.endswith("Corrected for the cells of their table, 1 of 2 have p < 0.05.")
 
 
 def test_an_answer_does_not_count_means_as_cells() -> None:

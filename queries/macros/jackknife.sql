@@ -1,0 +1,222 @@
+-- Standard errors, intervals and p-values by battery (docs/statistics.md). Questions that were asked in one frame with one
+-- pair of answers are no independent draws, so what is left out or drawn is a battery of them. Every value is computed as
+-- it is, as left_out 0, and without each battery of the probe set in turn, as left_out 1 and so on; where no interval is
+-- wanted there is left_out 0 alone.
+
+-- The batteries of a probe set, in the order of their names; none unless wanted.
+CREATE OR REPLACE TEMP MACRO numbered_batteries(wanted_probe_set, wanted) AS TABLE
+    SELECT battery, row_number() OVER (ORDER BY battery) AS left_out
+    FROM (SELECT DISTINCT battery FROM v_probe_set WHERE probe_set = wanted_probe_set AND wanted);
+
+-- The questions of a probe set, and those that are left without each battery.
+CREATE OR REPLACE TEMP MACRO kept_questions(wanted_probe_set, with_intervals) AS TABLE
+    SELECT collection, question, category, 0 AS left_out
+    FROM v_probe_set
+    WHERE probe_set = wanted_probe_set
+    UNION ALL
+    SELECT collection, question, category, left_out
+    FROM v_probe_set s
+    JOIN numbered_batteries(wanted_probe_set, with_intervals) b ON b.battery <> s.battery
+    WHERE probe_set = wanted_probe_set;
+
+-- The same as lists, where intervals are wanted: 1 for every question that is left and 0 for the others, in the order of
+-- the questions.
+CREATE OR REPLACE TEMP MACRO kept_lists(wanted_probe_set, with_intervals) AS TABLE
+    SELECT left_out, list((b.battery IS DISTINCT FROM s.battery)::INTEGER::DOUBLE ORDER BY question) AS kept
+    FROM v_probe_set s
+    CROSS JOIN (
+        FROM numbered_batteries(wanted_probe_set, with_intervals) UNION ALL SELECT NULL, 0 WHERE with_intervals
+    ) b
+    WHERE probe_set = wanted_probe_set
+    GROUP BY left_out;
+
+-- Mean of what is left: as it is in a fixed order, as mean; else in steps of 1e-12, as integers, so that nothing has to be
+-- sorted and the order of rows does not matter (aggregate, of one left_out).
+CREATE OR REPLACE TEMP MACRO kept_mean(value, place, left_out) AS
+    coalesce(
+        list_avg(
+            list_transform(
+                list_sort(list({'place': place, 'value': value}) FILTER (WHERE left_out = 0)), lambda pair: pair.value
+            )
+        ),
+        sum((value * 1e12)::BIGINT) / 1e12 / count(value)
+    );
+
+-- Mean from lists, without a row for each question and battery: which questions are left, the places of those that have
+-- a value, the products of their values and weights, and the weights. NULL where none is left.
+CREATE OR REPLACE TEMP MACRO listed_mean(kept, places, products, weights) AS
+    list_dot_product(list_transform(places, lambda place: kept[place]), products)
+    / nullif(list_dot_product(list_transform(places, lambda place: kept[place]), weights), 0);
+
+-- How many questions of such a mean are left.
+CREATE OR REPLACE TEMP MACRO listed_items(kept, places) AS
+    list_sum(list_transform(places, lambda place: kept[place]))::BIGINT;
+
+-- Cosine of what is left of two vectors of shares: as it is as cosine (aggregate, of one left_out).
+CREATE OR REPLACE TEMP MACRO kept_cosine(x, y, place, left_out) AS
+    CASE
+        WHEN sum(x * x) = 0 OR sum(y * y) = 0 THEN NULL
+        ELSE coalesce(
+            list_cosine_similarity(
+                list(x ORDER BY place) FILTER (WHERE left_out = 0), list(y ORDER BY place) FILTER (WHERE left_out = 0)
+            ),
+            sum((x * y * 1e12)::BIGINT)
+            / sqrt(sum((x * x * 1e12)::BIGINT)::DOUBLE * sum((y * y * 1e12)::BIGINT)::DOUBLE)
+        )
+    END;
+
+-- Cosine from the products of two vectors' components and which of them are left.
+CREATE OR REPLACE TEMP MACRO weighted_cosine(kept, x_y, x_x, y_y) AS
+    list_dot_product(kept, x_y) / nullif(sqrt(list_dot_product(kept, x_x) * list_dot_product(kept, y_y)), 0);
+
+-- The value as it is (aggregate over left_out).
+CREATE OR REPLACE TEMP MACRO observed(value, left_out) AS any_value(value) FILTER (WHERE left_out = 0);
+
+-- A value as it is and without each battery, each with the number of questions behind it: what the macros below take
+-- (aggregate over left_out).
+CREATE OR REPLACE TEMP MACRO replicates(value, items, left_out) AS
+    list_sort(list({'left_out': left_out, 'value': value::DOUBLE, 'items': items::BIGINT}));
+
+-- Replicates on a scale on which an estimate is nearer to normal: the empirical logit of a percentage, Fisher's z of a
+-- correlation or cosine.
+CREATE OR REPLACE TEMP MACRO on_logit_scale(rows) AS
+    list_transform(
+        rows,
+        lambda row: {
+            'left_out': row.left_out,
+            'value': ln((row.items * row.value + 50) / (row.items * (100 - row.value) + 50)),
+            'items': row.items
+        }
+    );
+
+CREATE OR REPLACE TEMP MACRO fisher_z(rho) AS atanh(least(greatest(rho, -0.999999), 0.999999));
+
+CREATE OR REPLACE TEMP MACRO on_fisher_scale(rows) AS
+    list_transform(
+        rows, lambda row: {'left_out': row.left_out, 'value': fisher_z(row.value), 'items': row.items}
+    );
+
+-- The replicates without a battery that has questions in the value.
+CREATE OR REPLACE TEMP MACRO touched(rows) AS
+    list_filter(rows[2:], lambda row: row.items < rows[1].items);
+
+-- Effective number of batteries behind a value: what as many batteries of one size would be (Kish 1965). NULL where there
+-- are none.
+CREATE OR REPLACE TEMP MACRO effective_batteries(rows) AS
+    rows[1].items ** 2
+    / list_sum(list_transform(touched(rows), lambda row: ((rows[1].items - row.items) ** 2)::DOUBLE));
+
+-- Standard error of a value by the jackknife over batteries. NULL below 10 effective batteries, which carry no interval,
+-- and where the value is not defined without one of them.
+CREATE OR REPLACE TEMP MACRO battery_se(rows) AS
+    CASE
+        WHEN effective_batteries(rows) >= 10
+            AND rows[1].value IS NOT NULL
+            AND list_count(list_transform(touched(rows), lambda row: row.value)) = len(touched(rows))
+        THEN sqrt((len(touched(rows)) - 1) * list_var_pop(list_transform(touched(rows), lambda row: row.value)))
+    END;
+
+-- Ends of the 95% interval of a value with such replicates, by Student's t with one degree of freedom less than there are
+-- effective batteries.
+CREATE OR REPLACE TEMP MACRO low_end(rows) AS
+    rows[1].value - t_quantile(effective_batteries(rows) - 1) * battery_se(rows);
+
+CREATE OR REPLACE TEMP MACRO high_end(rows) AS
+    rows[1].value + t_quantile(effective_batteries(rows) - 1) * battery_se(rows);
+
+-- Two-sided p-value of a value that would be 0 by chance, by the same t.
+CREATE OR REPLACE TEMP MACRO battery_p(rows) AS
+    CASE
+        WHEN battery_se(rows) > 0 THEN student_p(rows[1].value / battery_se(rows), effective_batteries(rows) - 1)
+        WHEN battery_se(rows) = 0 THEN CASE WHEN rows[1].value = 0 THEN 1::DOUBLE ELSE 0::DOUBLE END
+    END;
+
+-- The same of a percentage: on the logit scale; of 0 and 100%, where no battery differs, Wilson's with as many draws as
+-- there are effective batteries, so that no interval has a width of 0.
+CREATE OR REPLACE TEMP MACRO share_low(rows) AS
+    CASE
+        WHEN battery_se(rows) IS NULL OR rows[1].value <= 0 THEN 0 * battery_se(rows)
+        WHEN rows[1].value >= 100
+        THEN 100 / (1 + t_quantile(effective_batteries(rows) - 1) ** 2 / effective_batteries(rows))
+        ELSE 100 / (1 + exp(-low_end(on_logit_scale(rows))))
+    END;
+
+CREATE OR REPLACE TEMP MACRO share_high(rows) AS
+    CASE
+        WHEN battery_se(rows) IS NULL OR rows[1].value >= 100 THEN 100 + 0 * battery_se(rows)
+        WHEN rows[1].value <= 0
+        THEN 100 - 100 / (1 + t_quantile(effective_batteries(rows) - 1) ** 2 / effective_batteries(rows))
+        ELSE 100 / (1 + exp(-high_end(on_logit_scale(rows))))
+    END;
+
+-- The same of a correlation or cosine, on the scale of Fisher's z.
+CREATE OR REPLACE TEMP MACRO rho_low(rows) AS tanh(low_end(on_fisher_scale(rows)));
+
+CREATE OR REPLACE TEMP MACRO rho_high(rows) AS tanh(high_end(on_fisher_scale(rows)));
+
+CREATE OR REPLACE TEMP MACRO rho_p(rows) AS battery_p(on_fisher_scale(rows));
+
+-- Design effects: the squared standard error by battery, over what as many independent questions would have: of a
+-- percentage the binomial's, of Spearman's rho 1.06 / (n - 3) on the scale of Fisher's z (Fieller et al. 1957).
+CREATE OR REPLACE TEMP MACRO share_design_effect(rows) AS
+    CASE
+        WHEN rows[1].value > 0 AND rows[1].value < 100
+        THEN battery_se(rows) ** 2 * rows[1].items / (rows[1].value * (100 - rows[1].value))
+    END;
+
+CREATE OR REPLACE TEMP MACRO rho_design_effect(rows) AS
+    battery_se(on_fisher_scale(rows)) ** 2 * (rows[1].items - 3) / 1.06;
+
+-- What each battery adds to a value, 0 for one without questions in it: the squares add up to the squared standard error.
+CREATE OR REPLACE TEMP MACRO battery_effects(rows) AS
+    CASE
+        WHEN battery_se(rows) > 0
+        THEN list_transform(
+            rows[2:],
+            lambda row: CASE
+                WHEN row.items < rows[1].items
+                THEN sqrt((len(touched(rows)) - 1) / len(touched(rows)))
+                    * (list_avg(list_transform(touched(rows), lambda other: other.value)) - row.value)
+                ELSE 0
+            END
+        )
+    END;
+
+-- The resamples of a probe set as lists: how often each of its batteries was drawn, in the order of their names.
+CREATE OR REPLACE TEMP MACRO battery_draws(wanted_probe_set, wanted) AS TABLE
+    SELECT resample, list(coalesce(times, 0)::DOUBLE ORDER BY battery) AS times
+    FROM (SELECT DISTINCT resample FROM v_resample WHERE probe_set = wanted_probe_set AND wanted)
+    CROSS JOIN numbered_batteries(wanted_probe_set, wanted)
+    LEFT JOIN (FROM v_resample WHERE probe_set = wanted_probe_set AND wanted) USING (resample, battery)
+    GROUP BY resample;
+
+-- The same p-values of values that would be 0 by chance: the statistic is the value over its standard error, and by chance
+-- what a resample of the batteries makes of the effects of these, over the standard error in the resample. A cell is a
+-- struct of a key, its family and the value's replicates.
+CREATE OR REPLACE TEMP MACRO family_p(cells, wanted_probe_set) AS TABLE
+    WITH effects AS (
+        SELECT
+            cell.key AS key,
+            cell.family AS family,
+            abs(cell.rows[1].value) / battery_se(cell.rows) AS statistic,
+            battery_effects(cell.rows) AS effects,
+            list_transform(effects, lambda effect: effect * effect) AS squares
+        FROM (SELECT unnest(cells) AS cell)
+        WHERE battery_se(cell.rows) > 0
+    ),
+    tests AS (
+        SELECT
+            key, family, statistic,
+            in_order(
+                abs(list_dot_product(times, effects)) / sqrt(
+                    greatest(
+                        list_dot_product(times, squares) - list_dot_product(times, effects) ** 2 / len(times), 1e-300
+                    )
+                ),
+                resample
+            ) AS by_chance
+        FROM effects
+        CROSS JOIN battery_draws(wanted_probe_set, TRUE)
+        GROUP BY key, family, statistic
+    )
+    FROM step_down((SELECT list(t) FROM tests t));
