@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHES = ("startup", "gates", "commit", "probing", "finetuning", "influence", "queries", "size")
+BENCHES = ("startup", "gates", "coverage", "commit", "probing", "finetuning", "influence", "queries", "size")
 
 
 def main() -> int:

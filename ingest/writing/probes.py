@@ -79,6 +79,8 @@ def ingest_probes(
 def _known_languages(connection: duckdb.DuckDBPyConnection, collection: str, read: Sequence[ReadProbes]) -> set[str]:
     """Languages in which the collection has the same probes. Raises DataError if it has others in any."""
     known, problems = set(), []
+    members = "SELECT DISTINCT question, battery FROM v_probe_set WHERE collection = ?"
+    batteries = dict(connection.execute(members, [collection]).fetchall())
     for file in read:
         stored = connection.execute(
             f"SELECT {', '.join(_CONTENT)} FROM v_probe WHERE collection = ? AND language = ?",
@@ -86,6 +88,8 @@ def _known_languages(connection: duckdb.DuckDBPyConnection, collection: str, rea
         ).fetchall()
         given = [(p.question, p.template, p.answer_first, p.answer_second) for p in file.probes]
         differing = {row[0] for row in set(stored) ^ set(given)}
+        said = {probe.question: probe.battery for probe in file.probes if probe.battery}
+        differing |= {code for code, battery in said.items() if battery != batteries.get(code, battery)}
         if stored and differing:
             example = min(differing, key=lambda code: (len(code), code))
             problems.append(f"{file.name} ({file.language}): {len(differing)} questions, e.g. {example}")

@@ -27,8 +27,8 @@ def unchanged_multilingual(rows: pl.DataFrame) -> str:
     fewer = apart.filter(pl.col("unchanged") < 0).height
     mean = number(float(apart["unchanged"].mean() or 0), "", 1, "+")  # type: ignore[arg-type]
     return (
-        f"Multilingual fine-tuning leaves fewer values unchanged than monolingual in {fewer:,} of {apart.height:,} test "
-        f"languages and setups, on average {mean} percentage points.{significant(apart)}"
+        f"Multilingual fine-tuning leaves fewer values unchanged than monolingual in {fewer:,} of {apart.height:,} "
+        f"test languages and setups, on average {mean} percentage points.{significant(apart)}"
     )
 
 

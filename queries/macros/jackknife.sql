@@ -96,91 +96,116 @@ CREATE OR REPLACE TEMP MACRO on_fisher_scale(rows) AS
         rows, lambda row: {'left_out': row.left_out, 'value': fisher_z(row.value), 'items': row.items}
     );
 
--- The replicates without a battery that has questions in the value.
-CREATE OR REPLACE TEMP MACRO touched(rows) AS
-    list_filter(rows[2:], lambda row: row.items < rows[1].items);
+-- What the macros below have in common, of replicates: the value, the effective number of batteries behind it, what as many
+-- of one size would be (Kish 1965), and the mean and the variance by the jackknife over those that have questions in the
+-- value. The variance is NULL where the value is not defined without one of them. A list of one is how SQL gives what is
+-- used several times a name: without it, everything would be computed anew for every element.
+CREATE OR REPLACE TEMP MACRO jackknifed(rows) AS
+    list_transform(
+        [list_filter(rows[2:], lambda row: row.items < rows[1].items)],
+        lambda touched: {
+            'value': rows[1].value,
+            'items': rows[1].items,
+            'effective': rows[1].items ** 2
+                / list_sum(list_transform(touched, lambda row: ((rows[1].items - row.items) ** 2)::DOUBLE)),
+            'mean': list_avg(list_transform(touched, lambda row: row.value)),
+            'batteries': len(touched),
+            'variance': CASE
+                WHEN list_count(list_transform(touched, lambda row: row.value)) = len(touched)
+                THEN (len(touched) - 1) * list_var_pop(list_transform(touched, lambda row: row.value))
+            END
+        }
+    )[1];
 
--- Effective number of batteries behind a value: what as many batteries of one size would be (Kish 1965). NULL where there
--- are none.
-CREATE OR REPLACE TEMP MACRO effective_batteries(rows) AS
-    rows[1].items ** 2
-    / list_sum(list_transform(touched(rows), lambda row: ((rows[1].items - row.items) ** 2)::DOUBLE));
+-- The standard error of what is jackknifed. NULL below 10 effective batteries, which carry no interval.
+CREATE OR REPLACE TEMP MACRO jackknifed_se(known) AS
+    CASE WHEN known.effective >= 10 AND known.value IS NOT NULL THEN sqrt(known.variance) END;
 
--- Standard error of a value by the jackknife over batteries. NULL below 10 effective batteries, which carry no interval,
--- and where the value is not defined without one of them.
 CREATE OR REPLACE TEMP MACRO battery_se(rows) AS
-    CASE
-        WHEN effective_batteries(rows) >= 10
-            AND rows[1].value IS NOT NULL
-            AND list_count(list_transform(touched(rows), lambda row: row.value)) = len(touched(rows))
-        THEN sqrt((len(touched(rows)) - 1) * list_var_pop(list_transform(touched(rows), lambda row: row.value)))
-    END;
+    list_transform([jackknifed(rows)], lambda known: jackknifed_se(known))[1];
 
--- Ends of the 95% interval of a value with such replicates, by Student's t with one degree of freedom less than there are
--- effective batteries.
+-- Ends of the 95% interval, by Student's t with one degree of freedom less than there are effective batteries.
 CREATE OR REPLACE TEMP MACRO low_end(rows) AS
-    rows[1].value - t_quantile(effective_batteries(rows) - 1) * battery_se(rows);
+    list_transform(
+        [jackknifed(rows)], lambda known: known.value - t_quantile(known.effective - 1) * jackknifed_se(known)
+    )[1];
 
 CREATE OR REPLACE TEMP MACRO high_end(rows) AS
-    rows[1].value + t_quantile(effective_batteries(rows) - 1) * battery_se(rows);
+    list_transform(
+        [jackknifed(rows)], lambda known: known.value + t_quantile(known.effective - 1) * jackknifed_se(known)
+    )[1];
 
 -- Two-sided p-value of a value that would be 0 by chance, by the same t.
 CREATE OR REPLACE TEMP MACRO battery_p(rows) AS
-    CASE
-        WHEN battery_se(rows) > 0 THEN student_p(rows[1].value / battery_se(rows), effective_batteries(rows) - 1)
-        WHEN battery_se(rows) = 0 THEN CASE WHEN rows[1].value = 0 THEN 1::DOUBLE ELSE 0::DOUBLE END
-    END;
+    list_transform(
+        [jackknifed(rows)],
+        lambda known: CASE
+            WHEN jackknifed_se(known) > 0 THEN student_p(known.value / jackknifed_se(known), known.effective - 1)
+            WHEN jackknifed_se(known) = 0 THEN (known.value = 0)::INTEGER::DOUBLE
+        END
+    )[1];
 
--- The same of a percentage: on the logit scale; of 0 and 100%, where no battery differs, Wilson's with as many draws as
--- there are effective batteries, so that no interval has a width of 0.
+-- What lies beyond Wilson's end of 0 or 100%, with as many draws as there are effective batteries: where no battery differs
+-- from another, so that no interval has a width of 0.
+CREATE OR REPLACE TEMP MACRO beyond(known) AS
+    100 * t_quantile(known.effective - 1) ** 2 / (known.effective + t_quantile(known.effective - 1) ** 2);
+
+-- Ends of a percentage: on the logit scale, but for 0 and 100%.
 CREATE OR REPLACE TEMP MACRO share_low(rows) AS
-    CASE
-        WHEN battery_se(rows) IS NULL OR rows[1].value <= 0 THEN 0 * battery_se(rows)
-        WHEN rows[1].value >= 100
-        THEN 100 / (1 + t_quantile(effective_batteries(rows) - 1) ** 2 / effective_batteries(rows))
-        ELSE 100 / (1 + exp(-low_end(on_logit_scale(rows))))
-    END;
+    list_transform(
+        [{'as_it_is': jackknifed(rows), 'scaled': on_logit_scale(rows)}],
+        lambda share: CASE
+            WHEN jackknifed_se(share.as_it_is) IS NULL THEN NULL
+            WHEN share.as_it_is.value <= 0 THEN 0
+            WHEN share.as_it_is.value >= 100 THEN 100 - beyond(share.as_it_is)
+            ELSE 100 / (1 + exp(-low_end(share.scaled)))
+        END
+    )[1];
 
 CREATE OR REPLACE TEMP MACRO share_high(rows) AS
-    CASE
-        WHEN battery_se(rows) IS NULL OR rows[1].value >= 100 THEN 100 + 0 * battery_se(rows)
-        WHEN rows[1].value <= 0
-        THEN 100 - 100 / (1 + t_quantile(effective_batteries(rows) - 1) ** 2 / effective_batteries(rows))
-        ELSE 100 / (1 + exp(-high_end(on_logit_scale(rows))))
-    END;
+    list_transform(
+        [{'as_it_is': jackknifed(rows), 'scaled': on_logit_scale(rows)}],
+        lambda share: CASE
+            WHEN jackknifed_se(share.as_it_is) IS NULL THEN NULL
+            WHEN share.as_it_is.value >= 100 THEN 100
+            WHEN share.as_it_is.value <= 0 THEN beyond(share.as_it_is)
+            ELSE 100 / (1 + exp(-high_end(share.scaled)))
+        END
+    )[1];
 
--- The same of a correlation or cosine, on the scale of Fisher's z.
-CREATE OR REPLACE TEMP MACRO rho_low(rows) AS tanh(low_end(on_fisher_scale(rows)));
+-- Ends and p-value of a correlation or cosine, on the scale of Fisher's z.
+CREATE OR REPLACE TEMP MACRO rho_low(rows) AS
+    list_transform([on_fisher_scale(rows)], lambda scaled: tanh(low_end(scaled)))[1];
 
-CREATE OR REPLACE TEMP MACRO rho_high(rows) AS tanh(high_end(on_fisher_scale(rows)));
+CREATE OR REPLACE TEMP MACRO rho_high(rows) AS
+    list_transform([on_fisher_scale(rows)], lambda scaled: tanh(high_end(scaled)))[1];
 
-CREATE OR REPLACE TEMP MACRO rho_p(rows) AS battery_p(on_fisher_scale(rows));
+CREATE OR REPLACE TEMP MACRO rho_p(rows) AS
+    list_transform([on_fisher_scale(rows)], lambda scaled: battery_p(scaled))[1];
 
 -- Design effects: the squared standard error by battery, over what as many independent questions would have: of a
 -- percentage the binomial's, of Spearman's rho 1.06 / (n - 3) on the scale of Fisher's z (Fieller et al. 1957).
 CREATE OR REPLACE TEMP MACRO share_design_effect(rows) AS
-    CASE
-        WHEN rows[1].value > 0 AND rows[1].value < 100
-        THEN battery_se(rows) ** 2 * rows[1].items / (rows[1].value * (100 - rows[1].value))
-    END;
+    list_transform(
+        [jackknifed(rows)],
+        lambda known: jackknifed_se(known) ** 2 * known.items / nullif(known.value * (100 - known.value), 0)
+    )[1];
 
 CREATE OR REPLACE TEMP MACRO rho_design_effect(rows) AS
-    battery_se(on_fisher_scale(rows)) ** 2 * (rows[1].items - 3) / 1.06;
+    list_transform([on_fisher_scale(rows)], lambda scaled: battery_se(scaled) ** 2 * (scaled[1].items - 3) / 1.06)[1];
 
 -- What each battery adds to a value, 0 for one without questions in it: the squares add up to the squared standard error.
 CREATE OR REPLACE TEMP MACRO battery_effects(rows) AS
-    CASE
-        WHEN battery_se(rows) > 0
-        THEN list_transform(
+    list_transform(
+        [jackknifed(rows)],
+        lambda known: list_transform(
             rows[2:],
             lambda row: CASE
-                WHEN row.items < rows[1].items
-                THEN sqrt((len(touched(rows)) - 1) / len(touched(rows)))
-                    * (list_avg(list_transform(touched(rows), lambda other: other.value)) - row.value)
+                WHEN row.items < known.items THEN sqrt((known.batteries - 1) / known.batteries) * (known.mean - row.value)
                 ELSE 0
             END
         )
-    END;
+    )[1];
 
 -- The resamples of a probe set as lists: how often each of its batteries was drawn, in the order of their names.
 CREATE OR REPLACE TEMP MACRO battery_draws(wanted_probe_set, wanted) AS TABLE

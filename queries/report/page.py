@@ -33,8 +33,8 @@ _PIXELS = 125
 """Of a figure's inch on the page: the smallest print is then 10 pixels high."""
 
 _WITH_INTERVALS = (
-    "Brackets and error bars are 95% intervals by battery of questions; they say nothing about other seeds. Values that "
-    "rest on fewer than 10 effective batteries have none."
+    "Brackets and error bars are 95% intervals by battery of questions; they say nothing about other seeds. Values "
+    "that rest on fewer than 10 effective batteries have none."
 )
 _WITHOUT_INTERVALS = "Numbers are without intervals; mlv report --ci adds them."
 

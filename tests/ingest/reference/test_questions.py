@@ -1,9 +1,11 @@
 """The numbering of the questions, and the packaged tables."""
 
+from itertools import groupby
+
 import polars as pl
 import pytest
 
-from mlv.ingest.reference.questions import answer_sides, category_of, number_of, probe_polarity
+from mlv.ingest.reference.questions import answer_sides, category_of, number_of, probe_polarity, question_batteries
 from mlv.schema.papers.echoes import CATEGORIES
 
 
@@ -43,3 +45,27 @@ def test_polarities_depart_from_the_canonical_one_and_name_questions() -> None:
     polarity = probe_polarity()
     assert set(polarity.values()) == {"reversed", "undefined"}
     assert {question for question, _ in polarity} <= set(answer_sides()["question"])
+
+
+def test_batteries_are_consecutive_and_have_every_question_of_the_mapping() -> None:
+    codes = answer_sides()["question"].unique(maintain_order=True).to_list()
+    assert list(question_batteries()) == codes
+    batteries = [battery for battery, _ in groupby(question_batteries().values())]
+    assert len(batteries) == len(set(batteries)) == 68
+    for battery in batteries:
+        some = [number_of(code) for code, of in question_batteries().items() if of == battery]
+        assert battery == (str(some[0]) if some[0] == some[-1] else f"{some[0]}-{some[-1]}")
+
+
+def test_questions_of_a_battery_have_one_card_of_answers() -> None:
+    """But for the poles of a question, and for 106 to 110, which are a card of scales."""
+    cards = dict(
+        answer_sides()
+        .filter(pl.col("side") != "missing", ~pl.col("question").str.contains("[a-d]$"))
+        .group_by("question")
+        .agg(pl.struct("response_code", "label").sort_by("response_code"))
+        .iter_rows()
+    )
+    for battery in set(question_batteries().values()):
+        some = [cards[code] for code, of in question_batteries().items() if of == battery and code in cards]
+        assert all(card == some[0] for card in some), battery

@@ -191,3 +191,52 @@ def test_a_further_question_has_its_set_drawn_anew(store: duckdb.DuckDBPyConnect
     assert store.execute("FROM v_resample ORDER BY ALL").fetchall() == before
     ingest_probes(store, _file(tmp_path, "ko", ROWS))
     assert drawn() == [("echoes-2024", 2000, 3 * 2000), ("wvs7-all", 2000, 5 * 2000)]
+
+
+def _batteries(store: duckdb.DuckDBPyConnection, probe_set: str) -> dict[str, str]:
+    rows = store.execute("SELECT question, battery FROM v_probe_set WHERE probe_set = ?", [probe_set]).fetchall()
+    return dict(rows)
+
+
+def _with_batteries(folder: Path, language: str, batteries: dict[str, str]) -> Path:
+    path = _file(folder, language, {code: ROWS[code] for code in batteries})
+    header, *rows = path.read_text(encoding="utf-8").splitlines()
+    said = [f"{row}\t{battery}" for row, battery in zip(rows, batteries.values(), strict=True)]
+    path.write_text("\n".join([f"{header}\tbattery", *said]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_questions_have_the_batteries_of_the_questionnaire(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    ingest_probes(store, _file(tmp_path, "de", ROWS))
+    expected = {"1": "1-6", "16": "7-17", "18": "18-26", "106a": "106-110", "176": "176"}
+    assert _batteries(store, "wvs7-all") == expected
+
+
+def test_a_file_says_its_own_batteries(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    """Of what it leaves open, those of the questionnaire."""
+    ingest_probes(store, _with_batteries(tmp_path, "de", {"1": "mine", "16": "mine", "18": ""}), collection="ours")
+    assert _batteries(store, "ours-all") == {"1": "mine", "16": "mine", "18": "18-26"}
+    assert store.execute("SELECT DISTINCT battery FROM v_resample ORDER BY ALL").fetchall() == [("18-26",), ("mine",)]
+
+
+def test_a_question_is_of_one_battery_in_all_languages(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    folder = tmp_path / "both"
+    _with_batteries(folder, "de", {"1": "mine", "16": "mine"})
+    _with_batteries(folder, "fa", {"1": "mine", "16": "other"})
+    said = r"Question 16 is of the battery 'mine', but fa\.csv, line 3 says 'other'"
+    with pytest.raises(DataError, match=said) as raised:
+        ingest_probes(store, folder, collection="ours")
+    assert "Nothing was written" in raised.value.hint
+    assert _counts(store)["probe"] == 0
+
+
+@pytest.mark.parametrize("language", ["de", "fa"])
+def test_batteries_that_are_there_are_not_changed(
+    store: duckdb.DuckDBPyConnection, tmp_path: Path, language: str
+) -> None:
+    ingest_probes(store, _with_batteries(tmp_path, "de", {"1": "mine", "16": "mine"}), collection="ours")
+    before = _counts(store)
+    with pytest.raises(DataError, match="16"):
+        ingest_probes(store, _with_batteries(tmp_path / "new", language, {"1": "mine", "16": "new"}), collection="ours")
+    assert _counts(store) == before
+    assert _batteries(store, "ours-all") == {"1": "mine", "16": "mine"}

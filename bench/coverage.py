@@ -1,0 +1,225 @@
+"""Simulated coverage of the 95% intervals, rejection of true nulls, and family-wise error, by mlv's own SQL.
+
+Worlds have the batteries of ``echoes-2024``; questions of a battery share a part of their variance, the intraclass
+correlation. ``python bench/coverage.py WORLDS`` simulates more than the few that ``make bench`` has time for
+(docs/statistics.md says how many its table is from).
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import duckdb
+import numpy as np
+import polars as pl
+from measure import figure
+from numpy.typing import NDArray
+from scipy import stats
+
+from mlv.ingest.reference.questions import category_of, number_of, question_batteries
+from mlv.queries.engine.macros import subject_sql
+from mlv.schema.papers import echoes
+
+Numbers = NDArray[np.float64]
+
+WORLDS = 300
+CORRELATIONS = (0.0, 0.6, 0.8)
+"""Intraclass correlations; those of a nano model's margins are 0.85 to 0.97, of their changes 0.5 to 0.9."""
+
+FAMILIES = (20, 100, 400)
+"""Rows of a family."""
+
+SHARED = 0.3
+"""Of a row's variance, the part that all rows of a family share."""
+
+LEAST_COVERAGE, MOST_REJECTIONS, MOST_ERRORS = 0.93, 0.07, 0.06
+
+NOMINAL = range(173, 176)
+"""Questions of the study's categories that have no second answer, so that no probe is about them."""
+
+
+def batteries() -> dict[str, str]:
+    """Battery of each question of ``echoes-2024``."""
+    found = {}
+    for code, battery in question_batteries().items():
+        number = number_of(code) or 0
+        category = category_of(number)
+        in_set = category is not None and category.in_study and number not in NOMINAL
+        if in_set and code not in echoes.ECHOES_EXCLUDED_QUESTIONS:
+            found[code] = battery
+    return found
+
+
+BATTERIES = np.array(list(batteries().values()))
+NAMES = sorted(set(BATTERIES))
+LEFT = np.array([np.ones(len(BATTERIES)), *(name != BATTERIES for name in NAMES)], dtype=float)
+"""1 for every question that is left: of all, then without each battery, [1 + batteries, questions]."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value as it is and without each battery, with the questions behind it."""
+
+    values: Numbers
+    items: Numbers
+
+
+class Worlds:
+    """Draws of answers under an intraclass correlation."""
+
+    def __init__(self, correlation: float, seed: int) -> None:
+        self._correlation = correlation
+        self._rng = np.random.default_rng([seed, int(100 * correlation)])
+        self._place = np.array([NAMES.index(name) for name in BATTERIES])
+
+    def latent(self, rows: int = 1) -> Numbers:
+        """Standard normal margins, [rows, questions]."""
+        common = self._rng.standard_normal((rows, len(NAMES)))[:, self._place]
+        own = self._rng.standard_normal((rows, len(BATTERIES)))
+        mixed: Numbers = np.sqrt(self._correlation) * common + np.sqrt(1 - self._correlation) * own
+        return mixed
+
+    def share(self, expected: float) -> Cell:
+        """Percentage of answers that are one of two."""
+        return _mean_of(100.0 * (self.latent()[0] < stats.norm.ppf(expected)))
+
+    def targets(self) -> Cell:
+        """Mean over targets of skewed percentages: Beta(0.5, 3), three in ten questions are traced."""
+        values = 100 * stats.beta.ppf(stats.norm.cdf(self.latent()[0]), 0.5, 3)
+        return _mean_of(values, self._rng.random(len(BATTERIES)) < 0.3)
+
+    def rho(self, expected: float) -> Cell:
+        """Spearman's rho with people, of margins that are correlated by ``expected``."""
+        people, model = self.latent(2)
+        return _rho(people, expected * people + np.sqrt(1 - expected**2) * model)
+
+    def change_of_rho(self) -> Cell:
+        """Of a model that has nothing to do with people, before and after a fine-tuning that keeps half."""
+        people, before, other = self.latent(3)
+        first, second = _rho(people, before), _rho(people, np.sqrt(0.5) * (before + other))
+        return Cell(second.values - first.values, first.items)
+
+
+def _mean_of(values: Numbers, there: NDArray[np.bool_] | None = None) -> Cell:
+    kept = LEFT if there is None else LEFT * there
+    return Cell(kept @ values / kept.sum(axis=1), kept.sum(axis=1))
+
+
+def _rho(x: Numbers, y: Numbers) -> Cell:
+    ranks = [[stats.rankdata(side[kept > 0]) for side in (x, y)] for kept in LEFT]
+    return Cell(np.array([np.corrcoef(a, b)[0, 1] for a, b in ranks]), LEFT.sum(axis=1))
+
+
+def connection() -> duckdb.DuckDBPyConnection:
+    """A database with the macros, and views of a probe set and its resamples such as stores have."""
+    database = duckdb.connect()
+    questions = pl.DataFrame({"question": list(batteries()), "battery": BATTERIES}).with_columns(
+        probe_set=pl.lit("simulated"), collection=pl.lit("c"), category=pl.lit("c")
+    )
+    drawn = np.random.default_rng(0).multinomial(len(NAMES), [1 / len(NAMES)] * len(NAMES), echoes.BOOTSTRAP_RESAMPLES)
+    draws = pl.DataFrame(
+        [(r + 1, name, int(n)) for r, row in enumerate(drawn) for name, n in zip(NAMES, row, strict=True) if n],
+        schema=["resample", "battery", "times"],
+        orient="row",
+    ).with_columns(probe_set=pl.lit("simulated"))
+    for name, frame in {"v_probe_set": questions, "v_resample": draws}.items():
+        database.register("given", frame)
+        database.execute(f"CREATE TABLE {name} AS FROM given")
+    for subject in ("statistics", "jackknife"):
+        database.execute(subject_sql(subject))
+    return database
+
+
+def _load(database: duckdb.DuckDBPyConnection, cells: list[Cell]) -> None:
+    """Make a table ``cells`` of cells and their replicates."""
+    frame = pl.DataFrame(
+        {
+            "cell": np.repeat(np.arange(len(cells)), len(LEFT)),
+            "left_out": np.tile(np.arange(len(LEFT)), len(cells)),
+            "value": np.concatenate([cell.values for cell in cells]),
+            "items": np.concatenate([cell.items for cell in cells]).astype(int),
+        }
+    )
+    database.register("given", frame)
+    database.execute(
+        "CREATE OR REPLACE TABLE cells AS "
+        "SELECT cell, replicates(value, items, left_out) AS rows FROM given GROUP BY cell"
+    )
+
+
+def covered(database: duckdb.DuckDBPyConnection, cells: list[Cell], ends: tuple[str, str], expected: float) -> float:
+    """Share of intervals that cover; cells without one do not count."""
+    _load(database, cells)
+    low, high = ends
+    (share,) = database.execute(
+        "SELECT avg(($expected BETWEEN low AND high)::INTEGER) "
+        f"FROM (SELECT {low}(rows) AS low, {high}(rows) AS high FROM cells) WHERE low IS NOT NULL",
+        {"expected": expected},
+    ).fetchall()[0]
+    return float(share)
+
+
+def rejected(database: duckdb.DuckDBPyConnection, p: str) -> float:
+    """Share of the cells loaded last whose p-value is below 0.05."""
+    (share,) = database.execute(f"SELECT avg(({p}(rows) < 0.05)::INTEGER) FROM cells").fetchall()[0]
+    return float(share)
+
+
+def errors(database: duckdb.DuckDBPyConnection, worlds: Worlds, rows: int, number: int) -> float:
+    """Share of ``number`` families of true nulls, of ``rows`` dependent rows each, with a p-value below 0.05."""
+    wrong = 0
+    for _ in range(number):
+        shared, own = worlds.latent(), worlds.latent(rows)
+        _load(database, [_mean_of(np.sqrt(SHARED) * shared[0] + np.sqrt(1 - SHARED) * row) for row in own])
+        ((smallest,),) = database.execute(
+            "SELECT min(p_family) FROM "
+            "family_p((SELECT list({'key': cell, 'family': 1, 'rows': rows}) FROM cells), 'simulated')"
+        ).fetchall()
+        wrong += smallest < 0.05
+    return wrong / number
+
+
+SHARE, RHO, PLAIN = ("share_low", "share_high"), ("rho_low", "rho_high"), ("low_end", "high_end")
+
+
+def _statistics(worlds: Worlds) -> list[tuple[str, Callable[[], Cell], tuple[str, str], float, str]]:
+    """Name, draw, macros of the ends, true value, and macro of the p-value where that is a null."""
+    shares = [(f"share {p:.0%}", partial(worlds.share, p), SHARE, 100 * p, "") for p in (0.5, 0.85, 0.95)]
+    return [
+        *shares,
+        ("mean over targets", worlds.targets, SHARE, 100 * 0.5 / 3.5, ""),
+        ("rho 0", partial(worlds.rho, 0), RHO, 0, "rho_p"),
+        # Spearman's rho of normal margins that are correlated by a half
+        ("rho 0.48", partial(worlds.rho, 0.5), RHO, 6 / np.pi * np.arcsin(0.25), ""),
+        ("change of rho", worlds.change_of_rho, PLAIN, 0, "battery_p"),
+    ]
+
+
+def _report(what: str, share: float, bound: float, number: int, *, least: bool) -> None:
+    """Print a share with its bound, twice the standard deviation that the number of draws leaves open allowed."""
+    room = 2 * np.sqrt(bound * (1 - bound) / number)
+    reached = share >= bound - room if least else share <= bound + room
+    figure(what, 100 * share, "%", f"{'>=' if least else '<='} {100 * bound:.0f}", bool(reached))
+
+
+def main() -> None:
+    """Print every share with its bound."""
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else WORLDS
+    database = connection()
+    for correlation in CORRELATIONS:
+        worlds, where = Worlds(correlation, 1), f"intraclass correlation {correlation}"
+        for name, draw, ends, expected, p in _statistics(worlds):
+            got = covered(database, [draw() for _ in range(number)], ends, expected)
+            _report(f"coverage, {name}, {where}", got, LEAST_COVERAGE, number, least=True)
+            if p:
+                what = f"true nulls rejected, {name}, {where}"
+                _report(what, rejected(database, p), MOST_REJECTIONS, number, least=False)
+        for rows in FAMILIES:
+            families = max(20, 4 * number // rows)
+            wrong = errors(database, worlds, rows, families)
+            _report(f"family-wise error, {rows} rows, {where}", wrong, MOST_ERRORS, families, least=False)
+
+
+if __name__ == "__main__":
+    main()
