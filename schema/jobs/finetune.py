@@ -27,6 +27,9 @@ class FinetuneSpec(Spec):
     sentences: int
     """Sentences in all languages together, training and development together."""
 
+    parallel_with: tuple[str, ...] | None = None
+    """Languages that all have the sentences, those of the run included; None: the first of the one language's text."""
+
     corpora: tuple[CorpusRef, ...]
     objective: Objective = "span_corruption"
     epochs: int = echoes.EPOCHS

@@ -96,6 +96,45 @@ languages = ["fa"]
     assert {cell.setting("languages") for cell in study.cells if cell.kind == "probe"} == {("fa",)}
 
 
+def test_runs_are_on_sentences_that_all_languages_of_their_source_have(tmp_path: Path) -> None:
+    other = """
+[[job]]
+name = "other"
+kind = "finetune"
+model = "@base"
+source = ["a", "news-fox"]
+languages = [["hi"], ["fa"]]
+sentences = 40
+[[job]]
+name = "own"
+kind = "finetune"
+model = "@base"
+source = "a"
+languages = [["hi"], ["fa", "ko"]]
+parallel_with = [["none"], ["fa", "hi"], ["ko", "hi", "fa"]]
+sentences = 40
+[[job]]
+kind = "probe"
+model = ["@other", "@own"]
+"""
+    study = _read(tmp_path, BASE + TRAINED + other)
+    runs = [dict(cell.settings) for cell in study.cells if cell.kind == "finetune" and cell.setting("model") == "nano"]
+    assert [(run["source"], run["languages"], run["parallel_with"]) for run in runs] == [
+        ("a", ("fa",), ("fa", "hi", "ko")),
+        ("a", ("fa", "ko"), ("fa", "hi", "ko")),
+        ("a", ("hi",), ("fa", "hi", "ko")),
+        ("news-fox", ("hi",), ("none",)),
+        ("news-fox", ("fa",), ("none",)),
+        ("a", ("hi",), ("none",)),
+        ("a", ("hi",), ("fa", "hi")),
+        ("a", ("fa", "ko"), ("none",)),
+        ("a", ("fa", "ko"), ("fa", "hi")),
+    ]
+    place = {cell: number for number, cell in enumerate(study.cells)}
+    assert all(place[needed] < place[cell] for cell in study.cells for needed in cell.needs)
+    assert sum(cell.kind == "probe" for cell in study.cells) == 2 + len(runs) * 2
+
+
 def test_every_kind_can_stand_in_a_file(tmp_path: Path) -> None:
     settings = {
         "pretrain": 'name = "nano"',
@@ -123,6 +162,11 @@ def test_the_papers_study_has_as_many_cells_as_counted_by_hand() -> None:
     paper = {"epochs": 5, "batch_size": 8, "learning_rate": 5e-5, "max_tokens": 256, "precision": "fp32"}
     for cell in found.cells:
         assert cell.kind != "finetune" or paper.items() <= dict(cell.settings).items()
+    together = {
+        (cell.setting("source"), cell.setting("parallel_with")) for cell in found.cells if cell.kind == "finetune"
+    }
+    alone = {(f"news-{outlet}", ("none",)) for outlet in ("new-yorker", "reuters", "fox")}
+    assert together == alone | {(source, ("fa", "hi", "ko", "ru")) for source in ("pbc", "tanzil", "flores")}
     traced = {cell.setting("model") for cell in found.cells if cell.kind == "influence"}
     assert traced == {"google/mt5-small"}
 
