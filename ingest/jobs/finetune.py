@@ -14,12 +14,12 @@ from mlv.ingest.jobs.planning import Context, Plan
 from mlv.ingest.jobs.request import Count, Languages, ModelName, Name, Option
 from mlv.ingest.jobs.runs import NewRun
 from mlv.ingest.jobs.segments import select_segments
-from mlv.ingest.jobs.trained import corpora_of, enter_checkpoints, enter_corpora, enter_metrics
+from mlv.ingest.jobs.trained import MASK, corpora_of, enter_checkpoints, enter_corpora, enter_metrics
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import content_digest
 from mlv.schema.jobs.parquet import check_decompressed_size, read_parquet
-from mlv.schema.jobs.spec import ModelRef, Precision, Seed, Spec
+from mlv.schema.jobs.spec import Mask, ModelRef, Precision, Seed, Spec
 from mlv.schema.papers import echoes
 from mlv.schema.store.rows import next_id, number
 
@@ -53,6 +53,7 @@ class Request(request.Request):
     editions: Annotated[dict[str, str], Option("edition")] = Field(
         {}, description="LANGUAGE=EDITION, if the store has several of a language; may be given repeatedly."
     )
+    mask: Mask = Field("anywhere", description=MASK)
     precision: Precision = Field("fp32", description="fp32, or bf16 on a GPU that computes in it.")
 
     @model_validator(mode="after")
@@ -178,7 +179,7 @@ def training_examples(request: Request) -> int:
     return round(request.sentences * (1 - echoes.DEVELOPMENT_SHARE))
 
 
-_TIMELESS = ("epochs", "learning_rate", "parallel_with")
+_TIMELESS = ("epochs", "learning_rate", "parallel_with", "mask")
 """Settings that the time for an example and epoch does not depend on."""
 
 

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from mlv.schema.jobs.spec import CorpusRef, ModelRef, Objective, Precision, Seed, Spec
+from mlv.schema.jobs.spec import CorpusRef, Mask, ModelRef, Objective, Precision, Seed, Spec
 from mlv.schema.papers import echoes
 
 
@@ -36,6 +36,7 @@ class FinetuneSpec(Spec):
     batch_size: int = echoes.BATCH_SIZE
     learning_rate: float = echoes.LEARNING_RATE
     development_share: float = echoes.DEVELOPMENT_SHARE
+    mask: Mask = "anywhere"
     noise_density: float = echoes.NOISE_DENSITY
     mean_span_length: float = echoes.MEAN_SPAN_LENGTH
     max_tokens: int = 256
