@@ -153,11 +153,11 @@ def test_every_kind_can_stand_in_a_file(tmp_path: Path) -> None:
 def test_the_papers_study_has_as_many_cells_as_counted_by_hand() -> None:
     """Per model: FLORES 4 runs; PBC and Tanzil 4 languages x 2 sizes + 1 each; news 3; that is 25.
 
-    mT5-small has PBC's 9 with two more seeds, and all its runs are traced.
+    mT5-small has PBC's 9 with two more seeds, and all its runs are traced, as the paper does and by default.
     """
     found = read_study("echoes")
     counts = Counter(cell.kind for cell in found.cells)
-    assert counts == {"finetune": 3 * 25 + 2 * 9, "probe": 3 + 3 * 25 + 2 * 9, "influence": 25 + 2 * 9}
+    assert counts == {"finetune": 3 * 25 + 2 * 9, "probe": 3 + 3 * 25 + 2 * 9, "influence": 2 * (25 + 2 * 9)}
     assert found.models == ("google/mt5-small", "google/mt5-base", "google/mt5-large")
     paper = {"epochs": 5, "batch_size": 8, "learning_rate": 5e-5, "max_tokens": 256, "precision": "fp32"}
     for cell in found.cells:
@@ -169,6 +169,8 @@ def test_the_papers_study_has_as_many_cells_as_counted_by_hand() -> None:
     assert together == alone | {(source, ("fa", "hi", "ko", "ru")) for source in ("pbc", "tanzil", "flores")}
     traced = {cell.setting("model") for cell in found.cells if cell.kind == "influence"}
     assert traced == {"google/mt5-small"}
+    presets = Counter(cell.setting("preset") for cell in found.cells if cell.kind == "influence")
+    assert presets == {"echoes": 43, None: 43}
 
 
 def test_every_study_that_comes_with_mlv_can_be_read() -> None:
