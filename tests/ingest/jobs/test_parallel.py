@@ -16,6 +16,7 @@ from mlv.ingest.writing.corpora import ingest_corpus
 from mlv.schema.errors import DataError, NotFoundError, UsageError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.papers import echoes
 
 SHARED = ("fa", "ko", "ru")
 """Of six lines, these three have 1, 3, 4 and 6; Farsi lacks 2 and Korean lacks 5."""
@@ -150,3 +151,22 @@ def test_a_study_takes_the_languages_that_it_trains_in_on_a_source() -> None:
 def test_what_is_not_a_list_of_languages_is_refused(given: list[str]) -> None:
     with pytest.raises(ValidationError):
         finetune.Request(model="m", source="lines", languages=("fa",), parallel_with=given)
+
+
+@pytest.mark.real
+def test_real_runs_of_a_seed_train_on_the_same_verses(
+    store: duckdb.DuckDBPyConnection, jobs: Jobs, real_data: Path
+) -> None:
+    ingest_corpus(store, "ebible", [real_data / "bible" / "aligned"])
+    study = echoes.FINETUNING_LANGUAGES
+    settings: dict[str, Any] = {"source": "ebible", "sentences": 2000}
+    examples = [_keys(_plan(store, jobs, language, **settings)) for language in study]
+    assert all(keys == examples[0] for keys in examples)
+    assert sum(split == "train" for _, split in examples[0]) == 1600
+    alone = {
+        code: {key for key, _ in _keys(_plan(store, jobs, code, parallel_with="none", **settings))} for code in study
+    }
+    assert alone["fa"] == alone["ko"] == alone["ru"]
+    assert alone["hi"].isdisjoint(alone["fa"])
+    with pytest.raises(DataError, match="ebible has 7,937 sentences that fa, hi, ko, ru share; 10,000 are needed"):
+        _plan(store, jobs, "fa", source="ebible", sentences=10_000)
