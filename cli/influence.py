@@ -45,7 +45,10 @@ def show(
     limit: Limit = None,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Print the training examples that speak most for and against an answer."""
+    """Print the training examples with the highest and with the lowest scores for an answer.
+
+    Scores above 0 speak for it, scores below 0 against it.
+    """
     from mlv.ingest.jobs.traced import find_influence_run, find_target
     from mlv.ingest.reference.languages import language as find_language
     from mlv.queries import execute_sql

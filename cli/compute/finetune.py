@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from mlv.ingest.jobs.committing import Committed
     from mlv.queries import QueryResult
+    from mlv.schema.jobs.directory import JobDirectory
 
 ProbeSet = Annotated[str | None, typer.Option(help="Probes to ask; the store's widest set if not given.")]
 TestLanguages = Annotated[
@@ -33,6 +34,7 @@ def finetune(work: Work, request: Request, probe_set: ProbeSet = None, test_lang
     asked = {"model": request.model, "probe_set": probe_set, "languages": test_language}
     before = read_request(probing.Request, asked)
     planned = work.plan("finetune", request)
+    _say_sentences(planned)
     probe(work, before)
     if work.plan_only:
         say(f"planned: {planned.path}")
@@ -40,6 +42,15 @@ def finetune(work: Work, request: Request, probe_set: ProbeSet = None, test_lang
     done = work.finish(planned)
     probe(work, before.model_copy(update={"model": done.run}))
     _print_shifts(work, done, probe_set)
+
+
+def _say_sentences(planned: "JobDirectory") -> None:
+    """Say what sentences a run is on, if that hangs on other languages than its own."""
+    from mlv.schema.jobs.finetune import FinetuneSpec
+
+    spec = planned.spec()
+    if isinstance(spec, FinetuneSpec) and spec.parallel_with not in (None, spec.languages):
+        say(f"sentences that {', '.join(spec.parallel_with or ())} share (others: --parallel-with)")
 
 
 def _print_shifts(work: Work, done: "Committed", probe_set: str | None) -> None:

@@ -260,7 +260,7 @@ def _train(
     tokens = [np.asarray(row[: spec.max_tokens], dtype=np.int64) for row in ids]
     lengths = np.asarray([len(row) for row in tokens])
     corruption = SpanCorruption(
-        loaded.sentinels, tokenizer.eos_token_id, spec.seed, spec.noise_density, spec.mean_span_length
+        loaded.sentinels, tokenizer.eos_token_id, spec.seed, spec.noise_density, spec.mean_span_length, spec.mask
     )
     examples = CorruptedExamples([tokens[draw] for draw in draws], range(len(draws)), corruption, epoch=1)
     order = batch_order(lengths[draws], spec.batch_size, spec.seed)

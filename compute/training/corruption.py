@@ -10,11 +10,11 @@ Counts, segmentation and sentinels follow ``random_spans_noise_mask``, ``noise_s
 - targets: each noise span after its sentinel, and a closing sentinel if the example continues after the last span
   (Figure 2 of the paper); then the end of sequence.
 
-One thing differs. T5's sequences, 512 tokens of running text, begin with kept tokens and end with noise. A sentence of
-30 tokens or fewer has one span, which would then always be the sentence's end, the same in every epoch; T5's code
-warns of it and offers to roll the mask (``random_roll``), which tears spans and parts sentinels from them. Here kept
-tokens may be absent before the first span and present after the last, all such segmentations equally likely, so that
-a sentence is corrupted like a piece of running text.
+One thing differs with the mask ``anywhere``, and nothing with ``t5``. T5's sequences, 512 tokens of running text, begin
+with kept tokens and end with noise. A sentence of 30 tokens or fewer has one span, which would then always be the
+sentence's end, the same in every epoch; T5's code warns of it and offers to roll the mask (``random_roll``), which
+tears spans and parts sentinels from them. So by default kept tokens may be absent before the first span and present
+after the last, all such segmentations equally likely: a sentence is corrupted like a piece of running text.
 
 Of an example of one token nothing is removed, and its target is one sentinel, as in T5. An empty example has the end
 of sequence on both sides. Sentinels are looked up by name, since their ids descend in T5's vocabularies.
@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 from mlv.compute.training.streams import IntArray, Purpose, Stream
 from mlv.schema.errors import DataError
+from mlv.schema.jobs.spec import Mask
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -51,6 +52,7 @@ class SpanCorruption:
     seed: int
     noise_density: float
     mean_span_length: float
+    mask: Mask = "anywhere"
 
     def __call__(self, tokens: IntArray, epoch: int, position: int) -> Corrupted:
         """Corrupt ``tokens`` [length] (no end of sequence) of the example at ``position`` for ``epoch``.
@@ -65,12 +67,9 @@ class SpanCorruption:
             return np.zeros(length, dtype=bool)
         stream = Stream(self.seed, Purpose.CORRUPTION, epoch, position)
         noise, spans = noise_counts(length, self.noise_density, self.mean_span_length)
-        noise_lengths = random_segmentation(noise, spans, stream)
-        # one more kept token at either end, taken away again, lets the outer segments be empty
-        kept_lengths = random_segmentation(length - noise + 2, spans + 1, stream)
-        kept_lengths[[0, -1]] -= 1
-        lengths = np.insert(kept_lengths, np.arange(1, spans + 1), noise_lengths)
-        return np.repeat(np.arange(2 * spans + 1) % 2 == 1, lengths)
+        segments = _as_in_t5 if self.mask == "t5" else _anywhere
+        lengths = segments(length - noise, noise, spans, stream)
+        return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
 
     def apply(self, tokens: IntArray, mask: BoolArray) -> Corrupted:
         """Inputs and targets for ``tokens`` [length] and the noise ``mask`` [length]."""
@@ -101,6 +100,22 @@ def noise_counts(length: int, noise_density: float, mean_span_length: float) -> 
     spans = max(int(np.round(np.float32(noise) / np.float32(mean_span_length))), 1)
     # T5 has no such bound; without it a density above one half gives more kept segments than kept tokens
     return noise, min(spans, noise, length - noise + 1)
+
+
+def _anywhere(kept: int, noise: int, spans: int, stream: Stream) -> IntArray:
+    """Lengths of kept and noise segments in turn, kept ones at both ends, which may be empty, [2 * spans + 1]."""
+    noise_lengths = random_segmentation(noise, spans, stream)
+    # one more kept token at either end, taken away again, lets the outer segments be empty
+    kept_lengths = random_segmentation(kept + 2, spans + 1, stream)
+    kept_lengths[[0, -1]] -= 1
+    return np.insert(kept_lengths, np.arange(1, spans + 1), noise_lengths)
+
+
+def _as_in_t5(kept: int, noise: int, spans: int, stream: Stream) -> IntArray:
+    """Lengths of kept and noise segments in turn, the last one noise and none empty, [2 * spans]."""
+    spans = min(spans, kept)
+    noise_lengths = random_segmentation(noise, spans, stream)
+    return np.column_stack([random_segmentation(kept, spans, stream), noise_lengths]).ravel()
 
 
 def random_segmentation(items: int, segments: int, stream: Stream) -> IntArray:

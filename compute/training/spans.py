@@ -169,6 +169,7 @@ def _corruption(spec: FinetuneSpec, tokenizer: Tokenizer) -> SpanCorruption:
         spec.seed,
         spec.noise_density,
         spec.mean_span_length,
+        spec.mask,
     )
 
 

@@ -1,23 +1,25 @@
 """Fine-tuning: the sentences of a run leave the store; checkpoints, metrics and examples enter it."""
 
 import hashlib
-from typing import Annotated, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Self
 
 import polars as pl
 from pydantic import Field, model_validator
 
-from mlv.ingest.jobs import request
+from mlv.ingest.jobs import parallel, request
 from mlv.ingest.jobs.cost import Cost
+from mlv.ingest.jobs.parallel import ParallelWith
 from mlv.ingest.jobs.planning import Context, Plan
 from mlv.ingest.jobs.request import Count, Languages, ModelName, Name, Option
 from mlv.ingest.jobs.runs import NewRun
 from mlv.ingest.jobs.segments import select_segments
-from mlv.ingest.jobs.trained import corpora_of, enter_checkpoints, enter_corpora, enter_metrics
+from mlv.ingest.jobs.trained import MASK, corpora_of, enter_checkpoints, enter_corpora, enter_metrics
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import content_digest
 from mlv.schema.jobs.parquet import check_decompressed_size, read_parquet
-from mlv.schema.jobs.spec import ModelRef, Precision, Seed, Spec
+from mlv.schema.jobs.spec import Mask, ModelRef, Precision, Seed, Spec
 from mlv.schema.papers import echoes
 from mlv.schema.store.rows import next_id, number
 
@@ -29,10 +31,14 @@ class Request(request.Request):
     source: Name = Field(description="Source to train on: pbc, ebible, tanzil, flores, news-..., or your own.")
     languages: Annotated[
         Languages,
-        Field(
-            min_length=1, description="One language: consecutive sentences. Several, comma-separated: the same ones."
-        ),
+        Field(min_length=1, description="One language, or several, comma-separated, each of which has every sentence."),
     ]
+    parallel_with: ParallelWith = Field(
+        (),
+        description="Languages that have to have the sentences as well, comma-separated, so that runs in all of them "
+        "are on the same; none: any sentences. If not given fa,hi,ko,ru for a run in these, as far as the source has "
+        "them; in a study file the languages that it trains in on this source.",
+    )
     sentences: int = Field(
         echoes.SENTENCES,
         ge=2,
@@ -47,6 +53,7 @@ class Request(request.Request):
     editions: Annotated[dict[str, str], Option("edition")] = Field(
         {}, description="LANGUAGE=EDITION, if the store has several of a language; may be given repeatedly."
     )
+    mask: Mask = Field("anywhere", description=MASK)
     precision: Precision = Field("fp32", description="fp32, or bf16 on a GPU that computes in it.")
 
     @model_validator(mode="after")
@@ -68,29 +75,45 @@ def plan(context: Context, request: Request) -> Plan:
     model = context.find_model(request.model)
     # which examples it is given is the same for every model, and takes a while to find out
     key = ("finetune", request.model_copy(update={"model": "", "editions": tuple(sorted(request.editions.items()))}))
-    spec = context.once(key, lambda: _spec(_segments(context, request), request))
+    spec = context.once(key, lambda: _spec(context, request))
     spec = spec.model_copy(update={"model": model})
-    return Plan(spec, lambda: {"examples.parquet": _examples(_segments(context, request), spec)})
+    return Plan(spec, lambda: {"examples.parquet": _examples(_segments(context, request, spec.parallel_with), spec)})
 
 
-def _segments(context: Context, request: Request) -> pl.DataFrame:
+def _segments(context: Context, request: Request, together: tuple[str, ...] | None) -> pl.DataFrame:
+    """The sentences of a run; ``together`` have them all."""
     segments = select_segments(
-        context.connection, request.source, request.languages, request.sentences, dict(request.editions)
+        context.connection,
+        request.source,
+        request.languages,
+        request.sentences,
+        dict(request.editions),
+        together or (),
     )
     return segments.with_columns(source=pl.lit(request.source))
 
 
-def _spec(segments: pl.DataFrame, request: Request) -> FinetuneSpec:
+def _spec(context: Context, request: Request) -> FinetuneSpec:
     """The specification but for its model."""
-    settings = request.model_dump(exclude={"model", "sentences", "editions"})
+    asked = request.parallel_with or parallel.in_store(context.connection, request.source, request.languages)
+    together = parallel.together(request.languages, asked)
+    segments = _segments(context, request, together)
+    settings = request.model_dump(exclude={"model", "sentences", "editions", "parallel_with"})
     spec = FinetuneSpec(
         model=ModelRef(name="", digest=""),
         sentences=segments.height,
+        parallel_with=together,
         corpora=corpora_of(segments),
         inputs_digest="",
         **settings,
     )
     return spec.model_copy(update={"inputs_digest": content_digest(_examples(segments, spec))})
+
+
+def in_study(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The settings of jobs, with those whose default hangs on what else a study trains."""
+    usual = parallel.in_study(jobs)
+    return [{**job, "parallel_with": job["parallel_with"] or own} for job, own in zip(jobs, usual, strict=True)]
 
 
 def _examples(segments: pl.DataFrame, spec: FinetuneSpec) -> pl.DataFrame:
@@ -156,7 +179,7 @@ def training_examples(request: Request) -> int:
     return round(request.sentences * (1 - echoes.DEVELOPMENT_SHARE))
 
 
-_TIMELESS = ("epochs", "learning_rate")
+_TIMELESS = ("epochs", "learning_rate", "parallel_with", "mask")
 """Settings that the time for an example and epoch does not depend on."""
 
 

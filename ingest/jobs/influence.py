@@ -57,7 +57,13 @@ class Request(Choices):
         description="answer: probability of the answer given; margin: first answer over second; shift: the margin, in "
         "the direction in which it moved.",
     )
-    top_k: Count = Field(echoes.INFLUENCE_TOP_K, description="Examples kept for each probe in either direction.")
+    top_k: Count = Field(
+        echoes.INFLUENCE_TOP_K,
+        description="How many examples with the highest, and how many with the lowest scores are kept for each probe.",
+    )
+    allow_overlap: bool = Field(
+        False, description="Let examples be among the highest and the lowest: more than half of them may be kept."
+    )
     checkpoints: str = Field(
         "",
         description="last, all, or epochs such as 3,4,5; for TRAK the last and for TracIn all if not given.",
@@ -91,9 +97,7 @@ def plan(context: Context, request: Request) -> Plan:
     probes = find_probes(context, traced, request.probe_set, request.languages)
     attribution = request.attribution()
     epochs = _epochs(request, traced, attribution)
-    _refuse(
-        [*_unknown_questions(request, probes), *_too_many(context, traced, request.top_k), *_unlike(traced, others)]
-    )
+    _refuse([*_unknown_questions(request, probes), *_too_many(context, traced, request), *_unlike(traced, others)])
     answered = answered_probes(traced, request.languages, probes)
     reference = reference_probes(answered)
     targets = _chosen(in_languages(request.languages, answered), request, traced)
@@ -141,16 +145,20 @@ def _unknown_questions(request: Request, probes: pl.DataFrame) -> list[str]:
     ]
 
 
-def _too_many(context: Context, traced: Traced, top_k: int) -> list[str]:
+def _too_many(context: Context, traced: Traced, request: Request) -> list[str]:
+    """A top k that a run has too few examples for: what would be called highest would be among the lowest as well."""
     examples = number(
         context.connection,
         "SELECT count(*) FROM v_training_example WHERE run = ? AND split = 'train'",
         [traced.name],
     )
-    if top_k <= examples:
+    if request.top_k <= (examples if request.allow_overlap else examples // 2):
         return []
-    few = max(1, examples // 10)
-    return [f"A top k of {top_k}: {traced.name} has {examples:,} training examples. Rank some of them, e.g. {few}."]
+    apart = examples // 2
+    return [
+        f"A top k of {request.top_k}: {traced.name} has {examples:,} training examples, so that {apart:,} can be kept "
+        f"as highest and as many as lowest (--top-k {apart}), or up to {examples:,} with --allow-overlap, some as both."
+    ]
 
 
 def _unlike(traced: Traced, others: Sequence[Traced]) -> list[str]:

@@ -1,6 +1,6 @@
 """Kinds of job by name: what ``ingest.jobs.<kind>`` has to offer to generic code."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol, cast
 
@@ -33,3 +33,10 @@ class Kind(Protocol):
 def kind(name: str) -> Kind:
     """The kind of a name of :data:`mlv.schema.jobs.kinds.KINDS`."""
     return cast(Kind, import_module(f"mlv.ingest.jobs.{name}"))
+
+
+def in_study(name: str, jobs: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """The settings of all jobs of a kind in a study, with those whose default hangs on the others: ``in_study`` of the
+    kind's module, if it has one."""
+    settle = getattr(kind(name), "in_study", None)
+    return cast(Sequence[Mapping[str, Any]], settle(jobs)) if settle else jobs

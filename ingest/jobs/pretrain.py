@@ -10,12 +10,12 @@ from mlv.ingest.jobs.cost import Cost
 from mlv.ingest.jobs.planning import Context, Plan
 from mlv.ingest.jobs.request import Count, Languages, Name, Names, Option
 from mlv.ingest.jobs.runs import NewRun
-from mlv.ingest.jobs.trained import corpora_of, enter_checkpoints, enter_corpora, enter_metrics
+from mlv.ingest.jobs.trained import MASK, corpora_of, enter_checkpoints, enter_corpora, enter_metrics
 from mlv.ingest.readers.report import check_name
 from mlv.schema.errors import NotFoundError, UsageError
 from mlv.schema.jobs.identity import content_digest, spec_hash
 from mlv.schema.jobs.pretrain import PRESETS, PretrainSpec
-from mlv.schema.jobs.spec import Precision, Seed
+from mlv.schema.jobs.spec import Mask, Precision, Seed
 from mlv.schema.store.rows import number
 
 
@@ -36,6 +36,7 @@ class Request(request.Request):
     learning_rate: float | None = Field(None, gt=0, description="Highest rate; the preset's if not given.")
     vocabulary: int | None = Field(None, ge=400, lt=2**31, description="Entries; the preset's if not given.")
     seed: Seed = Field(1, description="Seed of everything random.")
+    mask: Mask = Field("anywhere", description=MASK)
     precision: Precision = Field("fp32", description="fp32, or bf16 on a GPU that computes in it.")
 
     def steps_and_batch(self) -> tuple[int, int]:
@@ -63,6 +64,7 @@ def plan(context: Context, request: Request) -> Plan:
         batch_size=batch_size,
         learning_rate=request.learning_rate or preset.learning_rate,
         seed=request.seed,
+        mask=request.mask,
         precision=request.precision,
     )
     _check_name(context, spec)

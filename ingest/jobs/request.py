@@ -50,25 +50,27 @@ class Request(BaseModel):
         return option if option.flag else option._replace(flag=field.replace("_", "-"))
 
 
-def _code(name: str) -> str:
+def language_code(name: str) -> str:
+    """Code of a language that a request names. Raises ValueError that says which there are."""
     try:
         return language(name).code
     except UsageError as error:
         raise ValueError(error.line) from error
 
 
-def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The values. Raises ValueError if there are two alike."""
     if len(set(values)) < len(values):
         raise ValueError("Something is listed twice: leave it out once.")
     return values
 
 
 Name = Annotated[str, Field(min_length=1)]
-Names = Annotated[tuple[Name, ...], AfterValidator(_each_once)]
+Names = Annotated[tuple[Name, ...], AfterValidator(each_once)]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Languages = Annotated[
-    tuple[Annotated[str, AfterValidator(_code)], ...],
-    AfterValidator(_each_once),
+    tuple[Annotated[str, AfterValidator(language_code)], ...],
+    AfterValidator(each_once),
     AfterValidator(lambda codes: tuple(sorted(codes))),
     Option(flag="language"),
 ]

@@ -7,14 +7,17 @@ import duckdb
 import polars as pl
 
 from mlv.ingest.reference.languages import language as resolve
-from mlv.schema.errors import DataError, NotFoundError, UsageError, joined
+from mlv.schema.errors import DataError, MlvError, NotFoundError, UsageError, joined
 
-# the keys that all corpora have, ranked by their position in the first
+ALONE: Final = "--parallel-with none"
+"""The option that does without the languages of other runs."""
+
+# the keys that all corpora of $together have, ranked by their position in the first
 _CHOSEN: Final = """
 WITH shared AS (
-    SELECT parallel_key, row_number() OVER (ORDER BY min(position) FILTER (corpus_id = $corpora[1])) AS rank
-    FROM segment WHERE list_contains($corpora, corpus_id)
-    GROUP BY parallel_key HAVING count(*) = len($corpora)
+    SELECT parallel_key, row_number() OVER (ORDER BY min(position) FILTER (corpus_id = $together[1])) AS rank
+    FROM segment WHERE list_contains($together, corpus_id)
+    GROUP BY parallel_key HAVING count(*) = len($together)
 )
 SELECT l.code AS language, c.edition, c.sha256 AS corpus_sha256, g.position, g.parallel_key, g.text
 FROM shared JOIN segment g USING (parallel_key) JOIN corpus c USING (corpus_id) JOIN "language" l USING (language_id)
@@ -29,11 +32,13 @@ def select_segments(
     languages: Sequence[str],
     sentences: int,
     editions: Mapping[str, str] | None = None,
+    parallel_with: Sequence[str] = (),
 ) -> pl.DataFrame:
     """The sentences of a fine-tuning run.
 
     One language: the first ``sentences`` consecutive segments. Several: the first ``sentences / languages`` keys that
-    all of them have, in the order of the first language, each in every language.
+    all of them have, in the order of the first language, each in every language. ``parallel_with``: the first keys that
+    these have as well, in the order of the first of these, so that runs in different languages are on the same ones.
 
     Args:
         sentences: In all languages together.
@@ -47,40 +52,64 @@ def select_segments(
         NotFoundError: The store has no such corpus.
         DataError: There are too few sentences.
     """
-    corpora = _find_corpora(connection, source, languages, editions or {})
-    if sentences < 1 or sentences % len(corpora):
+    own = _codes(languages)
+    together = list(dict.fromkeys([*_codes(parallel_with or own), *own]))
+    corpora = _find_corpora(connection, source, own, together, editions or {})
+    if sentences < 1 or sentences % len(own):
         raise UsageError(
-            f"{sentences:,} sentences do not divide into {len(corpora)} languages.",
-            f"Each language gets as many: --sentences {max(1, round(sentences / len(corpora))) * len(corpora)}",
+            f"{sentences:,} sentences do not divide into {len(own)} languages.",
+            f"Each language gets as many: --sentences {max(1, round(sentences / len(own))) * len(own)}",
         )
-    each = sentences // len(corpora)
-    found = connection.execute(_CHOSEN, {"corpora": corpora, "each": each}).pl()
+    each = sentences // len(own)
+    keys = {"corpora": [corpora[code] for code in own], "together": [corpora[code] for code in together]}
+    found = connection.execute(_CHOSEN, {**keys, "each": each}).pl()
     if found.height < sentences:
-        shared = f"that {', '.join(languages)} share" if len(languages) > 1 else f"in {languages[0]}"
-        raise DataError(
-            f"{source} has {found.height // len(corpora):,} sentences {shared}; {each:,} are needed.",
-            f"Take fewer: --sentences {found.height}"
-            if found.height
-            else "Ingest texts that are translations of each other.",
-        )
+        raise _too_few(source, own, together, found.height, each)
     return found
 
 
-def _find_corpora(
-    connection: duckdb.DuckDBPyConnection, source: str, languages: Sequence[str], editions: Mapping[str, str]
-) -> list[int]:
-    """Keys of the corpora of a source, in the order of ``languages``."""
+def _codes(languages: Sequence[str]) -> list[str]:
+    """Codes of languages, in their order. Raises UsageError if there is none, or one of them twice."""
     codes = [resolve(name).code for name in languages]
     if not codes or len(set(codes)) < len(codes):
         raise UsageError(
             f"These are not one or more different languages: {joined(languages)}.", "Name each language once."
         )
+    return codes
+
+
+def _too_few(source: str, own: Sequence[str], together: Sequence[str], found: int, each: int) -> DataError:
+    """Says how many of the sentences that each language needs there are, and what to do."""
+    shared = f"that {', '.join(together)} share" if len(together) > 1 else f"in {together[0]}"
+    message = f"{source} has {found // len(own):,} sentences {shared}; {each:,} are needed."
+    fewer = f"Take fewer: --sentences {found}" if found else "Ingest texts that are translations of each other."
+    if len(together) == len(own):
+        return DataError(message, fewer)
+    return DataError(message, f"{fewer.rstrip('.')}, or those of {', '.join(own)} alone: {ALONE}")
+
+
+def _find_corpora(
+    connection: duckdb.DuckDBPyConnection,
+    source: str,
+    own: Sequence[str],
+    together: Sequence[str],
+    editions: Mapping[str, str],
+) -> dict[str, int]:
+    """Keys of the corpora of a source by language; ``own`` are the languages of the run, of those ``together``."""
     edition_of = {resolve(name).code: edition for name, edition in editions.items()}
     rows = connection.execute(
         'SELECT s.code, l.code, c.edition, c.corpus_id FROM corpus c JOIN source s USING (source_id) JOIN "language" l '
         "USING (language_id) ORDER BY ALL"
     ).fetchall()
-    return [_find_corpus(rows, source, code, edition_of.get(code)) for code in codes]
+    found = {}
+    for code in together:
+        try:
+            found[code] = _find_corpus(rows, source, code, edition_of.get(code))
+        except MlvError as error:
+            if code not in own:
+                error.hint += f" Or take the sentences of {', '.join(own)} alone: {ALONE}"
+            raise
+    return found
 
 
 def _find_corpus(rows: Sequence[tuple[str, str, str, int]], source: str, language: str, edition: str | None) -> int:

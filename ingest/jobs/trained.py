@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Final
 
 import duckdb
 import polars as pl
@@ -11,6 +12,12 @@ from mlv.ingest.jobs.runs import NewRun, checkpoint_row, enter_base_model
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.spec import CorpusRef, ModelRef
 from mlv.schema.store.rows import ensure
+
+MASK: Final = (
+    "Where spans are removed: anywhere, or t5, as T5's own code has it: a sentence then always ends with a removed "
+    "span, and up to 30 tokens have no other."
+)
+"""Description of the setting ``mask``."""
 
 
 def corpora_of(segments: pl.DataFrame) -> tuple[CorpusRef, ...]:

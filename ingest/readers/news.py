@@ -146,6 +146,7 @@ SOURCE: Final = Source(
     read=lambda path: read(path, ""),
     patterns=("*.csv",),
     in_parts=True,
+    translated=False,
     by_hand=(
         "All-The-News has no address for programs: "
         "https://components.one/datasets/all-the-news-2-news-articles-dataset",

@@ -51,6 +51,9 @@ class Source:
     line_aligned: bool = False
     """Whether a segment is parallel to those with the same line number, and by nothing else."""
 
+    translated: bool = True
+    """Whether segments with the same key are translations of each other; if not, keys are of one language alone."""
+
     unreliable_language: bool = False
     """Whether files name a wrong language in places, so that ``--language`` wins over them."""
 

@@ -43,7 +43,6 @@ LEFT JOIN checkpoint k ON k.checkpoint_id = r.start_checkpoint_id
 WHERE r.status = 'committed' AND r.kind = $kind AND k.base_model_id IS NOT DISTINCT FROM $base
     AND r.run_id NOT IN (SELECT run_id FROM run_event WHERE event = $resumed)
 ORDER BY r.started_at DESC
-LIMIT {newest}
 """
 
 
@@ -60,16 +59,20 @@ class _Measured:
 
 @dataclass(frozen=True)
 class _Group:
-    """Cells of a kind with one model that are not committed."""
+    """Cells of a kind with one model that are not committed, and that the same runs tell the rate of."""
 
     kind: str
     model: str
-    cells: Sequence[Cell]
-    requests: Sequence[Request]
+    base: int | None
+    """Key of the model, if the store knows it."""
+
+    runs: Sequence[_Measured]
+    cells: list[Cell]
+    requests: list[Request]
 
 
 def estimate(connection: duckdb.DuckDBPyConnection, status: StudyStatus) -> pl.DataFrame:
-    """One row per kind and model, over the cells that are not committed.
+    """One row per kind, model and rate, over the cells that are not committed.
 
     ``[kind, model, cells, units, unit, seconds_per_unit, hours, disk_gb, store_mb, measured]``; hours are those of one
     worker. NULL if nothing was measured.
@@ -80,8 +83,9 @@ def estimate(connection: duckdb.DuckDBPyConnection, status: StudyStatus) -> pl.D
         groups.setdefault((cell.kind, str(cell.setting("model") or "")), []).append(cell)
     context = status.context(connection)
     rows = [
-        _row(context, status, _Group(kind, model, cells, [_asked(cell) for cell in cells]))
+        _row(context, group)
         for (kind, model), cells in sorted(groups.items())
+        for group in _groups(context, status, kind, model, cells)
     ]
     schema = {"kind": pl.String, "model": pl.String, "cells": pl.Int64, "units": pl.Int64, "unit": pl.String}
     schema |= dict.fromkeys(("seconds_per_unit", "hours", "disk_gb", "store_mb"), pl.Float64)
@@ -91,6 +95,20 @@ def estimate(connection: duckdb.DuckDBPyConnection, status: StudyStatus) -> pl.D
 def _asked(cell: Cell) -> Request:
     """What is asked of a cell, references left as they are: what a job takes hangs on the other settings."""
     return cell.request(lambda referred: f"@{referred.block}")
+
+
+def _groups(context: Context, status: StudyStatus, kind: str, model: str, cells: Sequence[Cell]) -> list[_Group]:
+    """Cells of a kind with one model, by the runs that tell their rate: settings decide which are alike."""
+    base = _base_model(context, status, model)
+    known = _measured(context, kind, base)
+    found: dict[tuple[int, ...], _Group] = {}
+    for cell in cells:
+        request = _asked(cell)
+        runs = _alike(kind, known, request)
+        group = found.setdefault(tuple(run.run_id for run in runs), _Group(kind, model, base, runs, [], []))
+        group.cells.append(cell)
+        group.requests.append(request)
+    return list(found.values())
 
 
 def _trained(cell: Cell) -> Request | None:
@@ -103,16 +121,14 @@ def _trained(cell: Cell) -> Request | None:
     return None
 
 
-def _row(context: Context, status: StudyStatus, group: _Group) -> tuple[Any, ...]:
-    cost = find_kind(group.kind).COST
+def _row(context: Context, group: _Group) -> tuple[Any, ...]:
+    cost, runs = find_kind(group.kind).COST, group.runs
     units = sum(
         cost.units(context, request, _trained(cell)) for cell, request in zip(group.cells, group.requests, strict=True)
     )
-    base = _base_model(context, status, group.model)
-    runs = _measured(context, group, base)
     rate = median(run.seconds / run.units for run in runs) if runs else None
     hours = None if rate is None else units * rate / 3600
-    disk, grown = _disk(context, group, base, runs, units), _growth(context, runs, units)
+    disk, grown = _disk(context, group, units), _growth(context, runs, units)
     hardware = f"{len(runs)} runs, {runs[0].hardware}" if runs else "nothing measured"
     gigabytes, megabytes = (None if size is None else size / unit for size, unit in ((disk, 1e9), (grown, 1e6)))
     return (
@@ -131,19 +147,21 @@ def _base_model(context: Context, status: StudyStatus, name: str) -> int | None:
     return known[1] if known else None
 
 
-def _measured(context: Context, group: _Group, base: int | None) -> list[_Measured]:
-    """Runs that tell the rate: of the same model, with alike settings, on the newest's hardware."""
-    cost = find_kind(group.kind).COST
-    statement = _RUNS.format(measured=cost.measured, newest=NEWEST)
+def _measured(context: Context, kind: str, base: int | None) -> list[_Measured]:
+    """Runs of a kind with a model that went through, the newest first."""
     rows = context.connection.execute(
-        statement, {"kind": group.kind, "base": base, "resumed": name_of(Resumed)}
+        _RUNS.format(measured=find_kind(kind).COST.measured), {"kind": kind, "base": base, "resumed": name_of(Resumed)}
     ).fetchall()
-    runs = [
+    return [
         _Measured(run_id, read_spec(spec), seconds, units, _hardware(json.loads(provenance)))
         for run_id, spec, seconds, provenance, units in rows
         if units and seconds > 0
     ]
-    alike = [run for run in runs if cost.alike(run.spec, group.requests[0])]
+
+
+def _alike(kind: str, runs: Sequence[_Measured], request: Request) -> list[_Measured]:
+    """Those that tell the rate of a request: with alike settings, on the hardware of the newest of them."""
+    alike = [run for run in runs if find_kind(kind).COST.alike(run.spec, request)][:NEWEST]
     return [run for run in alike if run.hardware == alike[0].hardware]
 
 
@@ -156,12 +174,12 @@ def _hardware(provenance: dict[str, Any]) -> str:
     return f"{hardware.get('device', 'unknown hardware')}{share}"
 
 
-def _disk(context: Context, group: _Group, base: int | None, runs: Sequence[_Measured], units: int) -> float | None:
+def _disk(context: Context, group: _Group, units: int) -> float | None:
     """Bytes of checkpoints, and of what jobs keep beside their directories; None if neither was measured."""
     cost = find_kind(group.kind).COST
     checkpoints = sum(cost.checkpoints(request) for request in group.requests)
-    each = _checkpoint_bytes(context, base) if checkpoints else 0.0
-    beside = _kept(context, cost.kept_bytes, runs, units) if cost.kept_bytes else 0.0
+    each = _checkpoint_bytes(context, group.base) if checkpoints else 0.0
+    beside = _kept(context, cost.kept_bytes, group.runs, units) if cost.kept_bytes else 0.0
     return None if each is None or beside is None else checkpoints * each + beside
 
 

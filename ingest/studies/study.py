@@ -10,13 +10,14 @@ import hashlib
 import itertools
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mlv.ingest.jobs.kinds import in_study
 from mlv.ingest.jobs.kinds import kind as find_kind
 from mlv.ingest.jobs.request import Request
 from mlv.schema.errors import DataError, NotFoundError, at_key, excerpt, format_validation_errors, joined, listed
@@ -166,7 +167,7 @@ def read_study(name: str) -> Study:
     cells = reader.cells()
     if reader.problems:
         raise _wrong(name, list(dict.fromkeys(reader.problems)))
-    return Study(cells, hashlib.sha256(text.encode()).hexdigest())
+    return Study(_settled(cells), hashlib.sha256(text.encode()).hexdigest())
 
 
 def _toml(name: str, text: str) -> dict[str, Any]:
@@ -271,6 +272,20 @@ class _Reader:
             self.problems += format_validation_errors(error, request, lambda where: at_key([place, *where]))
             return None
         return tuple((key, references.get(key, _frozen(value))) for key, value in fields.items())
+
+
+def _settled(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """The cells, each once, with the settings whose default hangs on other cells of their kind."""
+    settings: dict[Cell, Mapping[str, Any]] = {}
+    for kind in dict.fromkeys(cell.kind for cell in cells):
+        alike = [cell for cell in cells if cell.kind == kind]
+        settings |= zip(alike, in_study(kind, [dict(cell.settings) for cell in alike]), strict=True)
+    found: dict[Cell, Cell] = {}
+    for cell in cells:
+        # a cell comes after those that it refers to
+        values = {key: found[value] if isinstance(value, Cell) else value for key, value in settings[cell].items()}
+        found[cell] = replace(cell, settings=tuple(values.items()))
+    return tuple(dict.fromkeys(found.values()))
 
 
 def _any_of(values: Iterable[Any], wanted: Sequence[Any]) -> bool:

@@ -87,7 +87,7 @@ CREATE TABLE influence_language (
 );
 COMMENT ON TABLE influence_language IS 'How many of a target''s ranked examples are in each language that the traced run was trained on: counted when the rankings enter.';
 COMMENT ON COLUMN influence_language.influence_target_id IS 'The target.';
-COMMENT ON COLUMN influence_language.direction IS 'positive: supports the traced answer; negative: contradicts it.';
+COMMENT ON COLUMN influence_language.direction IS 'positive: the examples with the highest scores; negative: those with the lowest.';
 COMMENT ON COLUMN influence_language.language_id IS 'Language of the examples.';
 COMMENT ON COLUMN influence_language.ranked IS 'Ranked examples in all languages together.';
 COMMENT ON COLUMN influence_language.examples IS 'Ranked examples in this one.';
@@ -103,7 +103,7 @@ CREATE TABLE influence_overlap (
 COMMENT ON TABLE influence_overlap IS 'What the rankings of two targets share, counted when these enter: under the same question in two test languages of a run the same examples; under the same probe, in runs that are alike but for the one language they trace, the same texts, by parallel key. No row where they share nothing, nor for targets of an epoch.';
 COMMENT ON COLUMN influence_overlap.influence_target_id IS 'The target of the first test or fine-tuning language, by code.';
 COMMENT ON COLUMN influence_overlap.other_target_id IS 'The target of the second.';
-COMMENT ON COLUMN influence_overlap.direction IS 'positive: supports the traced answer; negative: contradicts it.';
+COMMENT ON COLUMN influence_overlap.direction IS 'positive: the examples with the highest scores; negative: those with the lowest.';
 COMMENT ON COLUMN influence_overlap.shared IS 'Ranked examples, or pairs of a text and its translation, that both have.';
 
 CREATE TABLE influence_ranking (
@@ -115,12 +115,12 @@ CREATE TABLE influence_ranking (
     CHECK (direction IN ('positive', 'negative')),
     CHECK (rank > 0)
 );
-COMMENT ON TABLE influence_ranking IS 'The most influential training examples of a target (Echoes section 7).';
+COMMENT ON TABLE influence_ranking IS 'The training examples of a target with the highest and with the lowest scores (Echoes section 7).';
 COMMENT ON COLUMN influence_ranking.influence_target_id IS 'The target.';
-COMMENT ON COLUMN influence_ranking.direction IS 'positive: supports the traced answer; negative: contradicts it.';
-COMMENT ON COLUMN influence_ranking.rank IS '1 for the most influential in that direction.';
+COMMENT ON COLUMN influence_ranking.direction IS 'positive: the examples with the highest scores; negative: those with the lowest.';
+COMMENT ON COLUMN influence_ranking.rank IS '1 for the highest score, or the lowest, of that direction.';
 COMMENT ON COLUMN influence_ranking.training_example_id IS 'The training example.';
-COMMENT ON COLUMN influence_ranking.score IS 'Influence score.';
+COMMENT ON COLUMN influence_ranking.score IS 'Influence score: above 0 it supports the traced quantity, below 0 it contradicts it.';
 
 CREATE TABLE influence_run (
     run_id INTEGER NOT NULL,

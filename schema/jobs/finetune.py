@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from mlv.schema.jobs.spec import CorpusRef, ModelRef, Objective, Precision, Seed, Spec
+from mlv.schema.jobs.spec import CorpusRef, Mask, ModelRef, Objective, Precision, Seed, Spec
 from mlv.schema.papers import echoes
 
 
@@ -27,12 +27,16 @@ class FinetuneSpec(Spec):
     sentences: int
     """Sentences in all languages together, training and development together."""
 
+    parallel_with: tuple[str, ...] | None = None
+    """Languages that all have the sentences, those of the run included; None: the first of the one language's text."""
+
     corpora: tuple[CorpusRef, ...]
     objective: Objective = "span_corruption"
     epochs: int = echoes.EPOCHS
     batch_size: int = echoes.BATCH_SIZE
     learning_rate: float = echoes.LEARNING_RATE
     development_share: float = echoes.DEVELOPMENT_SHARE
+    mask: Mask = "anywhere"
     noise_density: float = echoes.NOISE_DENSITY
     mean_span_length: float = echoes.MEAN_SPAN_LENGTH
     max_tokens: int = 256

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
-from mlv.schema.jobs.spec import CorpusRef, Objective, Precision, Seed, Spec
+from mlv.schema.jobs.spec import CorpusRef, Mask, Objective, Precision, Seed, Spec
 from mlv.schema.papers import echoes
 
 
@@ -73,6 +73,7 @@ class PretrainSpec(Spec):
     """Length at which a segment is cut off, in tokens."""
 
     objective: Objective = "span_corruption"
+    mask: Mask = "anywhere"
     noise_density: float = echoes.NOISE_DENSITY
     mean_span_length: float = echoes.MEAN_SPAN_LENGTH
     seed: Seed = 1

@@ -10,6 +10,10 @@ Precision = Literal["fp32", "bf16"]
 Objective = Literal["span_corruption"]
 """What a training minimises. span_corruption: the loss of the removed spans (Raffel et al. 2020, section 3.1.4)."""
 
+Mask = Literal["anywhere", "t5"]
+"""Where span corruption may remove tokens. anywhere: all places alike. t5: as T5's code has it, where a sequence begins
+with kept tokens and ends with removed ones."""
+
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 _MADE_BY: Final = re.compile(r"([a-z][a-z_]*-[0-9a-f]{12})/epoch-(\d+)")

@@ -1,8 +1,14 @@
 """Which training examples made a value shift: targets, rankings, and sums over all examples."""
 
+from typing import Final
+
 import sqlalchemy as sa
 
 from mlv.schema.tables.columns import Row, check, column, table
+
+DIRECTION: Final = "positive: the examples with the highest scores; negative: those with the lowest."
+SCORE: Final = "Influence score: above 0 it supports the traced quantity, below 0 it contradicts it."
+RANK: Final = "1 for the highest score, or the lowest, of that direction."
 
 
 class InfluenceRun(Row, table=True):
@@ -56,11 +62,11 @@ class InfluenceTarget(Row, table=True):
 
 
 class InfluenceRanking(Row, table=True):
-    """One of a target's most influential training examples."""
+    """One of the training examples of a target with the highest or the lowest scores."""
 
     __tablename__ = "influence_ranking"
     __table_args__ = table(
-        "The most influential training examples of a target (Echoes section 7).",
+        "The training examples of a target with the highest and with the lowest scores (Echoes section 7).",
         check("direction IN ('positive', 'negative')"),
         check("rank > 0"),
         identity=("influence_target_id", "direction", "rank"),
@@ -68,10 +74,10 @@ class InfluenceRanking(Row, table=True):
     )
 
     influence_target_id: int = column("The target.", refers="influence_target.influence_target_id")
-    direction: str = column("positive: supports the traced answer; negative: contradicts it.")
-    rank: int = column("1 for the most influential in that direction.")
+    direction: str = column(DIRECTION)
+    rank: int = column(RANK)
     training_example_id: int = column("The training example.", refers="training_example.training_example_id")
-    score: float = column("Influence score.", sql_type=sa.REAL)
+    score: float = column(SCORE, sql_type=sa.REAL)
 
 
 class InfluenceSummary(Row, table=True):
@@ -106,7 +112,7 @@ class InfluenceLanguage(Row, table=True):
     )
 
     influence_target_id: int = column("The target.", refers="influence_target.influence_target_id")
-    direction: str = column("positive: supports the traced answer; negative: contradicts it.")
+    direction: str = column(DIRECTION)
     language_id: int = column("Language of the examples.", refers="language.language_id")
     ranked: int = column("Ranked examples in all languages together.")
     examples: int = column("Ranked examples in this one.")
@@ -130,5 +136,5 @@ class InfluenceOverlap(Row, table=True):
         "The target of the first test or fine-tuning language, by code.", refers="influence_target.influence_target_id"
     )
     other_target_id: int = column("The target of the second.", refers="influence_target.influence_target_id")
-    direction: str = column("positive: supports the traced answer; negative: contradicts it.")
+    direction: str = column(DIRECTION)
     shared: int = column("Ranked examples, or pairs of a text and its translation, that both have.")

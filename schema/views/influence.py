@@ -1,6 +1,7 @@
 """Views of influence: what is traced, and the training examples that it leads to."""
 
 from mlv.schema.derived import alike
+from mlv.schema.tables.influence import DIRECTION, RANK, SCORE
 from mlv.schema.views.targets import TARGET_COLUMNS, of_targets
 from mlv.schema.views.view import View
 
@@ -119,13 +120,13 @@ INFLUENCE = (
     ),
     View(
         "v_influence",
-        "The most influential training examples of each target.",
+        "The training examples of each target with the highest and with the lowest scores.",
         {
             **TARGET_COLUMNS,
             "epoch": "Epoch whose checkpoint alone was used; NULL where all were.",
-            "direction": "positive: supports the traced answer; negative: contradicts it.",
-            "rank": "1 for the most influential in that direction.",
-            "score": "Influence score.",
+            "direction": DIRECTION,
+            "rank": RANK,
+            "score": SCORE,
             "training_example_id": "Key of the training example.",
             "train_language": "Language of the training example.",
             "parallel_key": "Key that it shares with its translations.",
@@ -143,13 +144,13 @@ INFLUENCE = (
     ),
     View(
         "v_influence_ranking",
-        "The most influential training examples of each target, by keys alone: counting and comparing many of them is "
-        "fast before names are joined, from v_influence_target and v_training_example.",
+        "The training examples of each target with the highest and with the lowest scores, by keys alone: counting and "
+        "comparing many of them is fast before names are joined, from v_influence_target and v_training_example.",
         {
             "influence_target_id": "Key of the target; one whose run is being deleted is not in v_influence_target.",
-            "direction": "positive: supports the traced answer; negative: contradicts it.",
-            "rank": "1 for the most influential in that direction.",
-            "score": "Influence score.",
+            "direction": DIRECTION,
+            "rank": RANK,
+            "score": SCORE,
             "training_example_id": "Key of the training example.",
         },
         "SELECT influence_target_id, direction, rank, score, training_example_id FROM influence_ranking",
@@ -160,7 +161,7 @@ INFLUENCE = (
         "the target.",
         {
             "influence_target_id": "Key of the target; one whose run is being deleted is not in v_influence_target.",
-            "direction": "positive: supports the traced answer; negative: contradicts it.",
+            "direction": DIRECTION,
             "train_language": "Language of the examples.",
             "ranked": "Ranked examples in all languages together.",
             "examples": "Ranked examples in this one.",
@@ -180,7 +181,7 @@ INFLUENCE = (
         {
             "influence_target_id": "Key of the target of the first test or fine-tuning language, by code.",
             "other_target_id": "Key of the target of the second.",
-            "direction": "positive: supports the traced answer; negative: contradicts it.",
+            "direction": DIRECTION,
             "shared": "Ranked examples, or pairs of a text and its translation, that both have.",
         },
         "SELECT influence_target_id, other_target_id, direction, shared FROM influence_overlap",

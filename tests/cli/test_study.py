@@ -280,6 +280,19 @@ def test_a_language_is_one_however_it_is_spelt_and_placed(mlv: Mlv) -> None:
     assert mlv(*FINETUNE, "--language", "Klingonese", *settings).code == edge.ExitCode.USAGE
 
 
+def test_a_run_says_whose_translations_its_sentences_have(mlv: Mlv) -> None:
+    settings = ("--language", "fa", "--sentences", "40", "--epochs", "1", "--plan-only")
+    done = mlv(*FINETUNE, *settings)
+    assert "sentences that fa, ko share (others: --parallel-with)" in done.err
+    assert json.loads((_job(mlv, "finetune") / "job.json").read_text())["parallel_with"] == ["fa", "ko"]
+    shutil.rmtree(_job(mlv, "finetune"))
+    alone = mlv(*FINETUNE, *settings, "--parallel-with", "none")
+    assert "share" not in alone.err
+    assert json.loads((_job(mlv, "finetune") / "job.json").read_text())["parallel_with"] is None
+    refused = mlv(*FINETUNE, *settings, "--parallel-with", "none,fa")
+    assert (refused.code, "--parallel-with: There is no language 'none'" in refused.err) == (edge.ExitCode.USAGE, True)
+
+
 def test_a_study_that_was_moved_goes_on(mlv: Mlv, tmp_path_factory: pytest.TempPathFactory) -> None:
     arguments = ("compute", "probe", "--model", "nano", "--language", "fa", "--plan-only")
     assert mlv(*arguments).code == 0

@@ -33,7 +33,13 @@ PRETRAIN: Final = PretrainSpec(
     learning_rate=1e-3,
 )
 FINETUNE: Final = FinetuneSpec(
-    model=ELSEWHERE, source="pbc", languages=("fa", "ko"), sentences=20, corpora=(CORPUS,), inputs_digest="i"
+    model=ELSEWHERE,
+    source="pbc",
+    languages=("fa", "ko"),
+    sentences=20,
+    parallel_with=("fa", "hi", "ko"),
+    corpora=(CORPUS,),
+    inputs_digest="i",
 )
 OTHER_SEED: Final = FINETUNE.model_copy(update={"seed": 2})
 PROBE: Final = ProbeSpec(

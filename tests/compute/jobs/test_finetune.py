@@ -17,7 +17,7 @@ from workers import corrupted_examples, run_job
 
 from mlv.compute.machine.options import ExecuteOptions, Silent
 from mlv.compute.models import files, loading
-from mlv.compute.models.families import SPAN
+from mlv.compute.models.families import SPAN, sentinel_ids
 from mlv.compute.training import spans, trainer
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
@@ -174,6 +174,14 @@ def test_the_trainer_is_fed_the_examples_that_can_be_rebuilt(
         assert trained[(epoch - 1) * 23 : epoch * 23] == [rebuilt[index] for index in order]
     development = [tuple(row.tolist() for row in pair) for pair in corrupted_examples(job, 2, "development")]
     assert evaluated == development * 2
+
+
+def test_with_t5s_mask_every_sentence_loses_its_end(finetune_job: Plan, tmp_path: Path, tokenizer: Any) -> None:
+    sentinels = set(sentinel_ids(tokenizer))
+    for mask, ends in (("t5", {True}), ("anywhere", {True, False})):
+        job = finetune_job(tmp_path / mask, mask=mask)
+        found = {corrupted.inputs[-2] in sentinels for epoch in (1, 2) for corrupted in corrupted_examples(job, epoch)}
+        assert found == ends
 
 
 def test_epochs_differ_in_order_and_in_corruption(finetune_job: Plan, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from mlv.compute.jobs import pretrain
 from mlv.compute.machine.options import ExecuteOptions, Silent
 from mlv.compute.models import loading
 from mlv.compute.models.families import SPAN
+from mlv.compute.training.corruption import SpanCorruption
 from mlv.schema.errors import DataError, UsageError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.events import Continued
@@ -175,3 +176,18 @@ def test_what_pretraining_leaves_is_a_model_in_the_official_layout(unbroken: Job
     assert described == {**loaded.describe(), "name": "made-up"}
     metrics = pl.read_parquet(unbroken.outputs / "metrics.parquet")
     assert metrics.filter(pl.col("name") == "loss")["step"].to_list() == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_mask_that_was_asked_for_is_trained_with(
+    pretrain_job: Plan, options: ExecuteOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[SpanCorruption] = []
+
+    def kept(*settings: Any) -> SpanCorruption:
+        made.append(SpanCorruption(*settings))
+        return made[-1]
+
+    monkeypatch.setattr(pretrain, "SpanCorruption", kept)
+    for mask in ("t5", "anywhere"):
+        run_job(pretrain_job(tmp_path / mask, mask=mask, steps=1), options)
+    assert [corruption.mask for corruption in made] == ["t5", "anywhere"]

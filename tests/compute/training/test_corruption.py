@@ -1,5 +1,8 @@
 """Span corruption against T5's definition: counts, reassembly, equal likelihood, and independence of the batch."""
 
+from collections import Counter
+from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ from mlv.schema.errors import DataError
 EOS = 1
 SENTINELS = tuple(range(1099, 999, -1))
 CORRUPT = SpanCorruption(SENTINELS, EOS, seed=3, noise_density=0.15, mean_span_length=3.0)
+AS_IN_T5 = replace(CORRUPT, mask="t5")
 
 lengths = st.integers(min_value=2, max_value=600)
 epochs = st.integers(min_value=0, max_value=50)
@@ -133,6 +137,87 @@ def test_a_short_sentence_loses_any_of_its_places_alike() -> None:
     # chi-square with 17 degrees of freedom, p = 0.001
     assert len(counts) == 18
     assert ((counts - 500) ** 2 / 500).sum() < 40.8
+
+
+def t5_noise_mask(length: int, shuffled: np.random.Generator, density: float = 0.15, mean: float = 3.0) -> list[bool]:
+    """T5's ``random_spans_noise_mask``, by its definition in ``t5/data/preprocessors.py``, in numpy."""
+    wanted, length = length, max(length, 2)
+    noise = min(max(int(np.round(np.float32(length) * np.float32(density))), 1), length - 1)
+    spans = max(int(np.round(np.float32(noise) / np.float32(mean))), 1)
+
+    def random_segmentation(items: int, segments: int) -> list[int]:
+        firsts = shuffled.permutation(np.arange(items - 1) < segments - 1)
+        segment_of = np.cumsum(np.concatenate([[0], firsts])).astype(int)
+        return list(np.bincount(segment_of))
+
+    noise_lengths = random_segmentation(noise, spans)
+    kept_lengths = random_segmentation(length - noise, spans)
+    interleaved = np.reshape(np.stack([kept_lengths, noise_lengths], axis=1), [spans * 2])
+    starts = np.zeros(length, dtype=int)
+    np.add.at(starts, np.cumsum(interleaved)[:-1], 1)
+    return [bool(odd) for odd in np.cumsum(starts)[:wanted] % 2]
+
+
+def compositions(items: int, segments: int) -> list[tuple[int, ...]]:
+    """All ways to cut items into non-empty segments."""
+    return [tuple(np.diff([0, *cuts, items]).tolist()) for cuts in combinations(range(1, items), segments - 1)]
+
+
+@given(st.integers(0, 600), epochs, positions)
+def test_t5s_mask_has_the_counts_of_t5_and_ends_with_noise(length: int, epoch: int, position: int) -> None:
+    mask = AS_IN_T5.noise_mask(length, epoch, position)
+    theirs = np.array(t5_noise_mask(length, np.random.default_rng(position)), dtype=bool)
+    assert mask.shape == theirs.shape == (length,)
+    assert mask.sum() == theirs.sum()
+    starts, their_starts = (np.diff(noise.astype(int), prepend=0) == 1 for noise in (mask, theirs))
+    assert starts.sum() == their_starts.sum()
+    assert length == 0 or not mask[0]
+    assert length < 2 or mask[-1]
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 4, 9, 10, 23, 24, 30, 31, 33])
+def test_t5s_masks_are_those_that_its_code_can_draw(length: int) -> None:
+    # up to 30 tokens there is one span, and its length is given; from 31 on there are two
+    shuffled = np.random.default_rng(length)
+    theirs = {tuple(t5_noise_mask(length, shuffled)) for _ in range(4000)}
+    ours = {tuple(AS_IN_T5.noise_mask(length, 1, position).tolist()) for position in range(4000)}
+    assert ours == theirs
+    noise, spans = (noise_counts(length, 0.15, 3.0)) if length > 1 else (0, 1)
+    expected = len(compositions(noise, spans)) * len(compositions(length - noise, spans)) if length > 1 else 1
+    assert len(ours) == expected
+    assert (len(ours) == 1) == (length <= 30)
+
+
+def test_t5s_masks_are_equally_likely() -> None:
+    # 31 tokens: 5 of noise in two spans, 26 kept in two: 4 x 25 masks
+    drawn = Counter(tuple(AS_IN_T5.noise_mask(31, epoch, 7).tolist()) for epoch in range(20_000))
+    assert len(drawn) == 100
+    # chi-square with 99 degrees of freedom, p = 0.001
+    assert sum((count - 200) ** 2 / 200 for count in drawn.values()) < 148.3
+
+
+@given(lengths, epochs, positions)
+def test_with_t5s_mask_inputs_end_with_a_sentinel_and_targets_with_a_span(
+    length: int, epoch: int, position: int
+) -> None:
+    corrupted = AS_IN_T5(tokens_of(length), epoch, position)
+    assert reassembled(corrupted) == tokens_of(length).tolist()
+    assert corrupted.inputs[-2] in SENTINELS
+    assert corrupted.targets[-2] == tokens_of(length)[-1]
+    assert corrupted.inputs.tolist() == [
+        *t5_sentinels(tokens_of(length), AS_IN_T5.noise_mask(length, epoch, position)),
+        EOS,
+    ]
+
+
+@pytest.mark.parametrize("density", [0.5, 0.8, 0.99])
+def test_t5s_mask_has_a_kept_token_for_every_span_however_dense_the_noise(density: float) -> None:
+    dense = replace(AS_IN_T5, noise_density=density, mean_span_length=1.0)
+    for length in range(2, 60):
+        mask = dense.noise_mask(length, 1, length)
+        assert mask.sum() == noise_counts(length, density, 1.0)[0]
+        assert mask[-1]
+        assert not mask[0]
 
 
 @given(st.permutations(range(12)), epochs)

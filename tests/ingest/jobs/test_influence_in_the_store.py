@@ -225,7 +225,7 @@ def test_an_influence_run_tells_what_it_traced_and_how(study: Study) -> None:
     assert study.rows("SELECT settings FROM v_checkpoint WHERE is_final AND run IS NOT NULL") == [(settings,)]
     assert settings == (
         "epochs=2 batch_size=8 learning_rate=0.00005 max_tokens=256 precision=fp32 noise_density=0.15 "
-        "mean_span_length=3.0 development_share=0.2 objective=span_corruption"
+        "mean_span_length=3.0 development_share=0.2 mask=anywhere objective=span_corruption parallel_with=fa,ko"
     )
     assert attribution == "trak-principal-16"
     assert tracing == (

@@ -18,6 +18,7 @@ from mlv.schema.derived.resampling import draw_resamples
 from mlv.schema.errors import DataError, JobError, NotFoundError, StoreError, UsageError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.events import SkippedProbe, SkippedProbes
+from mlv.schema.jobs.identity import job_name
 from mlv.schema.jobs.spec import ModelRef
 
 
@@ -54,6 +55,14 @@ def test_the_same_request_is_the_same_job_and_another_seed_another(
     assert other.path != first.path
     splits = [pl.read_parquet(job.inputs / "examples.parquet")["split"].to_list() for job in (first, other)]
     assert splits[0] != splits[1]
+
+
+def test_the_mask_of_a_training_is_recorded(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    tuned = [plan_finetune(study, jobs, MODEL, FARSI, **settings).spec() for settings in ({}, {"mask": "t5"})]
+    made = [plan_pretrain(study, jobs, name="n", **settings).spec() for settings in ({}, {"mask": "t5"})]
+    for specs in (tuned, made):
+        assert [spec.settings()["mask"] for spec in specs] == ["anywhere", "t5"]
+        assert job_name(specs[0]) != job_name(specs[1])
 
 
 def test_pretraining_takes_what_is_selected_and_says_what_is_missing(

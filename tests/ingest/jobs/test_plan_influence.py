@@ -384,13 +384,21 @@ def test_attributions_are_told_apart_by_their_names() -> None:
         ({"questions": ["1", "999"]}, "demo-all has no question 999"),
         ({"checkpoints": "1,3"}, r"has no epoch 3. Use last, all, or some of 1,2"),
         ({"checkpoints": "first"}, "has no epoch first"),
-        ({"top_k": 33}, "has 32 training examples. Rank some of them, e.g. 3"),
+        ({"top_k": 17}, r"A top k of 17: .* has 32 training examples, so that 16 can be .*\(--top-k 16\)"),
+        ({"top_k": 33, "allow_overlap": True}, "or up to 32 with --allow-overlap"),
     ],
 )
 def test_options_that_do_not_fit_are_named(study: Study, request_: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         study.influence(**request_)
     assert list(study.jobs.folder.glob("influence-*")) == []
+
+
+@pytest.mark.parametrize(("top_k", "overlap"), [(16, False), (17, True), (32, True)])
+def test_highest_and_lowest_share_examples_only_where_that_is_allowed(study: Study, top_k: int, overlap: bool) -> None:
+    spec = study.influence(top_k=top_k, allow_overlap=overlap).spec()
+    assert spec.settings()["top_k"] == top_k
+    assert "allow_overlap" not in type(spec).model_fields
 
 
 def test_all_options_that_do_not_fit_are_named_together(study: Study) -> None:

@@ -296,6 +296,20 @@ def test_costs_are_units_times_the_rates_of_the_stores_runs(place: Place) -> Non
     assert "not in these sums: disk_gb of 2 influence jobs of nano" in totals(costs)
 
 
+def test_cells_whose_settings_take_otherwise_have_a_rate_of_their_own(place: Place) -> None:
+    other = '[[job]]\nkind = "influence"\nrun = "@both-probed"\ntop_k = 3\npreset = "echoes"\n'
+    status = place.status(text=STUDY.replace('"@both-probed"\n', '["@single-probed", "@both-probed"]\n') + other)
+    traced = [cell for cell in status.cells if cell.kind == "influence"]
+    place.do(status, *(status.cells[cell] for cell in (BASE, FARSI, FARSI_PROBED)), traced[0])
+    _took(place, "influence", 16.0)
+    costs = estimate(place.connection, status).filter(kind="influence")
+    # gradients of the corruptions of 2 epochs: Korean and both, (16 + 32) x 2; with echoes those of the last alone
+    assert costs.select("cells", "units", "hours", "measured").rows() == [
+        (2, 96, 96 * 16.0 / 32 / 3600, "1 runs, cpu, 1 thread"),
+        (1, 32, None, "nothing measured"),
+    ]
+
+
 def test_rates_are_those_of_the_newest_hardware_and_of_unbroken_runs(place: Place) -> None:
     text = STUDY.replace('[["fa"], ["ko"]]', '["fa"]').replace("sentences = 20", "sentences = 20\nseed = {}")
     status = place.status(text=text.format([1, 2, 3]))

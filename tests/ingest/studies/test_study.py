@@ -96,6 +96,45 @@ languages = ["fa"]
     assert {cell.setting("languages") for cell in study.cells if cell.kind == "probe"} == {("fa",)}
 
 
+def test_runs_are_on_sentences_that_all_languages_of_their_source_have(tmp_path: Path) -> None:
+    other = """
+[[job]]
+name = "other"
+kind = "finetune"
+model = "@base"
+source = ["a", "news-fox"]
+languages = [["hi"], ["fa"]]
+sentences = 40
+[[job]]
+name = "own"
+kind = "finetune"
+model = "@base"
+source = "a"
+languages = [["hi"], ["fa", "ko"]]
+parallel_with = [["none"], ["fa", "hi"], ["ko", "hi", "fa"]]
+sentences = 40
+[[job]]
+kind = "probe"
+model = ["@other", "@own"]
+"""
+    study = _read(tmp_path, BASE + TRAINED + other)
+    runs = [dict(cell.settings) for cell in study.cells if cell.kind == "finetune" and cell.setting("model") == "nano"]
+    assert [(run["source"], run["languages"], run["parallel_with"]) for run in runs] == [
+        ("a", ("fa",), ("fa", "hi", "ko")),
+        ("a", ("fa", "ko"), ("fa", "hi", "ko")),
+        ("a", ("hi",), ("fa", "hi", "ko")),
+        ("news-fox", ("hi",), ("none",)),
+        ("news-fox", ("fa",), ("none",)),
+        ("a", ("hi",), ("none",)),
+        ("a", ("hi",), ("fa", "hi")),
+        ("a", ("fa", "ko"), ("none",)),
+        ("a", ("fa", "ko"), ("fa", "hi")),
+    ]
+    place = {cell: number for number, cell in enumerate(study.cells)}
+    assert all(place[needed] < place[cell] for cell in study.cells for needed in cell.needs)
+    assert sum(cell.kind == "probe" for cell in study.cells) == 2 + len(runs) * 2
+
+
 def test_every_kind_can_stand_in_a_file(tmp_path: Path) -> None:
     settings = {
         "pretrain": 'name = "nano"',
@@ -114,17 +153,24 @@ def test_every_kind_can_stand_in_a_file(tmp_path: Path) -> None:
 def test_the_papers_study_has_as_many_cells_as_counted_by_hand() -> None:
     """Per model: FLORES 4 runs; PBC and Tanzil 4 languages x 2 sizes + 1 each; news 3; that is 25.
 
-    mT5-small has PBC's 9 with two more seeds, and all its runs are traced.
+    mT5-small has PBC's 9 with two more seeds, and all its runs are traced, as the paper does and by default.
     """
     found = read_study("echoes")
     counts = Counter(cell.kind for cell in found.cells)
-    assert counts == {"finetune": 3 * 25 + 2 * 9, "probe": 3 + 3 * 25 + 2 * 9, "influence": 25 + 2 * 9}
+    assert counts == {"finetune": 3 * 25 + 2 * 9, "probe": 3 + 3 * 25 + 2 * 9, "influence": 2 * (25 + 2 * 9)}
     assert found.models == ("google/mt5-small", "google/mt5-base", "google/mt5-large")
     paper = {"epochs": 5, "batch_size": 8, "learning_rate": 5e-5, "max_tokens": 256, "precision": "fp32"}
     for cell in found.cells:
         assert cell.kind != "finetune" or paper.items() <= dict(cell.settings).items()
+    together = {
+        (cell.setting("source"), cell.setting("parallel_with")) for cell in found.cells if cell.kind == "finetune"
+    }
+    alone = {(f"news-{outlet}", ("none",)) for outlet in ("new-yorker", "reuters", "fox")}
+    assert together == alone | {(source, ("fa", "hi", "ko", "ru")) for source in ("pbc", "tanzil", "flores")}
     traced = {cell.setting("model") for cell in found.cells if cell.kind == "influence"}
     assert traced == {"google/mt5-small"}
+    presets = Counter(cell.setting("preset") for cell in found.cells if cell.kind == "influence")
+    assert presets == {"echoes": 43, None: 43}
 
 
 def test_every_study_that_comes_with_mlv_can_be_read() -> None:

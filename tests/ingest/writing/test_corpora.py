@@ -268,3 +268,15 @@ def _check_parallel_keys(store: duckdb.DuckDBPyConnection) -> None:
     chosen = select_segments(store, "ebible", ["fa", "ko", "hi", "ru"], 10_000)
     assert chosen.group_by("parallel_key").len()["len"].to_list() == [4] * 2500
     assert chosen["parallel_key"][0] == "MAT 1:1"
+    _check_runs_in_one_language(store)
+
+
+def _check_runs_in_one_language(store: duckdb.DuckDBPyConnection) -> None:
+    """Runs in one language each are on the same verses; by themselves, the Hindi one would share none."""
+    study = ["fa", "hi", "ko", "ru"]
+    for source in ("ebible", "tanzil"):
+        shared = {tuple(select_segments(store, source, [code], 2000, None, study)["parallel_key"]) for code in study}
+        assert len(shared) == 1
+    alone = {code: set(select_segments(store, "ebible", [code], 2000)["parallel_key"]) for code in study}
+    assert alone["fa"].isdisjoint(alone["hi"])
+    assert alone["fa"] == alone["ko"] == alone["ru"]

@@ -32,6 +32,7 @@ TRAINING = FinetuneSpec(
     source="pbc",
     languages=("fa", "ko"),
     sentences=10,
+    parallel_with=("fa", "hi", "ko"),
     corpora=(CorpusRef(source="pbc", language="fa", edition="", sha256="s", segments=5),),
     inputs_digest="i",
 )
