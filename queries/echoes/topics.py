@@ -179,7 +179,7 @@ EXAMPLES = Section(
             figures.language_contribution,
             sentences.language_contribution,
             parameters={"direction": "positive"},
-            suffix="supporting",
+            suffix="highest",
         ),
         Topic(
             "language_contribution",
@@ -188,7 +188,7 @@ EXAMPLES = Section(
             figures.language_contribution,
             sentences.language_contribution,
             parameters={"direction": "negative"},
-            suffix="contradicting",
+            suffix="lowest",
         ),
         Topic(
             "seed_robustness",

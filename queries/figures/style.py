@@ -92,7 +92,7 @@ def words(column: str, value: Any) -> str:
     if column in {"sentences", "seed", "epoch"}:
         return {"sentences": f"{value:,} sentences"}.get(column, f"{column} {value}")
     if column == "direction":
-        return {"positive": "supporting examples", "negative": "contradicting examples"}[value]
+        return {"positive": "highest scores", "negative": "lowest scores"}[value]
     if column in {"ft_languages", "mixture"}:
         return "pretrained" if value is None else ", ".join(_listed(value))
     if column == "quantity":

@@ -50,8 +50,8 @@ def test_intervals_are_asked_for_unless_told_not_to(
     entries = {entry.topic.key: entry for entry in built[0].entries}
     assert entries["unchanged"].result.parameters["ci"] is asked
     assert "ci" not in entries["coverage"].result.parameters
-    supporting = entries["language_contribution-supporting"]
-    command = built[0].commands.query(supporting.result, supporting.topic)
+    highest = entries["language_contribution-highest"]
+    command = built[0].commands.query(highest.result, highest.topic)
     assert command == f"mlv query run language_contribution@1 --param direction=positive{' --ci' if asked else ''}"
 
 

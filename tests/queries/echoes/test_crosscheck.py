@@ -221,7 +221,7 @@ def test_ground_truth_similarity(study: Study, connection: duckdb.DuckDBPyConnec
     )
 
 
-def _correlations(study: Study) -> dict[tuple[str, str, str], tuple[float | None, int, float | None]]:
+def _correlations(study: Study) -> dict[tuple[str, str, str], tuple[float | None, int]]:
     """rho and n by checkpoint, language and country."""
     people, found = _people(study), {}
     frame = study["model_profiles"].filter(pl.col("score") == "mean", pl.col("question").is_in(IN_SET))

@@ -31,7 +31,7 @@ from mlv.schema.papers import echoes
 from mlv.schema.store.opening import open_store
 
 BY_KEY = {topic.key: topic for study in STUDIES for topic in study.topics}
-TOPICS = tuple(BY_KEY[key] for key in ("unchanged", "language_contribution-supporting", "profile_pca", "coverage"))
+TOPICS = tuple(BY_KEY[key] for key in ("unchanged", "language_contribution-highest", "profile_pca", "coverage"))
 """Enough for a page of every kind: with figure, with a parameter, without rows, without figure."""
 
 SMALL = Study("small", "A small study", "Its paper", (Section("First", TOPICS[:2]), Section("Second", TOPICS[2:])))
