@@ -127,6 +127,27 @@ CREATE OR REPLACE TEMP MACRO signed_rank_z(difference, twice_rank, tied) AS
     (2 * sum(CASE WHEN difference > 0 THEN twice_rank ELSE 0 END) - count(*) * (count(*) + 1))::DOUBLE
     / sqrt((2 * count(*) * (count(*) + 1) * (2 * count(*) + 1) - sum(tied * tied - 1)) / 3);
 
+-- The exact two-sided p-value of the same test: of all ways to give the differences signs, those whose sum of the ranks of
+-- the positive ones is as far out. Ranks are twice the average ranks, positive their sum over the positive differences.
+-- by_sum counts the ways by sum, from 0, one rank after the other.
+CREATE OR REPLACE TEMP MACRO signed_rank_exact_p(twice_ranks, positive) AS
+    list_transform(
+        [
+            list_reduce(
+                list_transform(twice_ranks, lambda rank: [rank::DOUBLE]),
+                lambda by_sum, rank: list_transform(
+                    range(1, list_sum(twice_ranks)::BIGINT + 2),
+                    lambda place: by_sum[place] + CASE WHEN place > rank[1] THEN by_sum[place - rank[1]::BIGINT] ELSE 0 END
+                ),
+                list_transform(range(0, list_sum(twice_ranks)::BIGINT + 1), lambda total: (total = 0)::INTEGER::DOUBLE)
+            )
+        ],
+        lambda ways: least(
+            1,
+            2 * least(list_sum(ways[:positive::BIGINT + 1]), list_sum(ways[positive::BIGINT + 1:])) / list_sum(ways)
+        )
+    )[1];
+
 -- p-values of rows that are tested together, by the step-down maximum over draws of a null distribution that they share
 -- (Romano and Wolf 2005): what each row's statistic is beside the largest that chance gives any of the rows not yet
 -- stepped over. A row is a struct of a key, the family that it is tested with, its statistic, and its statistics by

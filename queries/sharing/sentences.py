@@ -25,8 +25,11 @@ def influence_quality(rows: pl.DataFrame) -> str:
 def influence_by_epoch(rows: pl.DataFrame) -> str:
     """The span of the shares, and how many steps between epochs are told from none."""
     tested = rows.drop_nulls("wilcoxon_p")
+    shares = f"The shares go {span(rows, 'contribution')}"
+    if tested.is_empty():
+        return f"{shares}; no step between epochs changes enough probes for a test."
     significant = tested.filter(pl.col("wilcoxon_p") < 0.05).height
     return (
-        f"The shares go {span(rows, 'contribution')}; {significant:,} of {tested.height:,} steps between epochs have "
-        "p < 0.05 before any correction for their number."
+        f"{shares}; {significant:,} of {tested.height:,} steps between epochs have p < 0.05 before any correction for "
+        "their number."
     )

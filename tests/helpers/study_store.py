@@ -256,9 +256,8 @@ JOIN profile f ON f.checkpoint_id = k.checkpoint_id AND f.language_id = l.langua
 def fill(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
     """Write a study into an empty store."""
     for name, frame in {**UNTRACED, **UNPROJECTED, **study, "categories": CATEGORIES}.items():
-        if name == "probe_sets" and "battery" not in frame.columns:
-            frame = frame.with_columns(battery="question")
-        connection.register(name, frame)
+        alone = name == "probe_sets" and "battery" not in frame.columns
+        connection.register(name, frame.with_columns(battery="question") if alone else frame)
     with transaction(connection):
         connection.execute(FILL)
         sum_rankings(connection)

@@ -23,9 +23,9 @@ ft_language = "Fine-tuning language."
 contribution = "Percentage of the most influential examples that are in it: mean over the probes."
 changed = "Probes whose percentage differs from that of the traced epoch before; NULL for the first."
 wilcoxon_p = """\
-Two-sided p-value of Wilcoxon's signed-rank test of the probes' percentages against those of the traced epoch before: \
-normal approximation, corrected for ties, probes without a change left out; not corrected for the number of rows. \
-NULL for the first epoch and where no probe changed."""
+Two-sided p-value of Wilcoxon's signed-rank test of the probes' percentages against those of the traced epoch before, \
+probes without a change left out: exact up to 25 changes, above by the normal approximation corrected for ties; not \
+corrected for the number of rows. NULL for the first epoch, and below 6 changes, which cannot have a p below 0.05."""
 */
 WITH chosen AS (
     FROM selected_influence_runs($run, $model, $source, $method, $sentences, $seed)
@@ -75,7 +75,13 @@ tests AS (
     SELECT
         run, epoch, direction, language, ft_language,
         count(*) AS changed,
-        signed_rank_z(difference, twice_rank, tied) AS z
+        CASE
+            WHEN count(*) BETWEEN 6 AND 25
+            THEN signed_rank_exact_p(
+                list_sort(list(twice_rank)), sum(CASE WHEN difference > 0 THEN twice_rank ELSE 0 END)
+            )
+            WHEN count(*) > 25 THEN normal_p(signed_rank_z(difference, twice_rank, tied))
+        END AS wilcoxon_p
     FROM ranked
     GROUP BY ALL
 )
@@ -98,7 +104,7 @@ SELECT
     contribution_high,
     targets,
     CASE WHEN before IS NOT NULL THEN coalesce(changed, 0) END AS changed,
-    normal_p(z) AS wilcoxon_p
+    wilcoxon_p
 FROM cells
 JOIN chosen c USING (run)
 JOIN epochs USING (run, epoch)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import duckdb
@@ -169,6 +170,41 @@ def test_signed_ranks_with_ties_and_zeros_are_scipys(connection: duckdb.DuckDBPy
     values = np.append(values, 1)
     expected = stats.wilcoxon(values, zero_method="wilcox", correction=False, method="approx").pvalue
     assert _wilcoxon(connection, values.tolist()) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_exact_signed_ranks_are_those_of_all_signs(connection: duckdb.DuckDBPyConnection, seed: int) -> None:
+    """Of up to 12 differences, with ties in every second draw; scipy's where there are none."""
+    rng = np.random.default_rng(seed)
+    size = int(rng.integers(6, 13))
+    sizes = rng.integers(1, 6, size) if seed % 2 else rng.permutation(size) + 1
+    difference = sizes * rng.choice([-1, 1], size)
+    twice = 2 * stats.rankdata(np.abs(difference))
+    positive = twice[difference > 0].sum()
+    signs = np.array(list(product([0, 1], repeat=size)))
+    sums = signs @ twice
+    expected = min(1.0, 2 * min(np.mean(sums <= positive), np.mean(sums >= positive)))
+    got = _one(
+        connection,
+        "SELECT signed_rank_exact_p($ranks, $positive)",
+        ranks=twice.astype(int).tolist(),
+        positive=int(positive),
+    )
+    assert got == pytest.approx(expected, rel=1e-12)
+    if not seed % 2:
+        assert got == pytest.approx(stats.wilcoxon(difference, method="exact").pvalue)
+
+
+def test_exact_signed_ranks_of_25_are_scipys(connection: duckdb.DuckDBPyConnection) -> None:
+    difference = np.arange(1, 26) * np.where(np.arange(25) % 3, 1, -1)
+    positive = int(2 * difference[difference > 0].sum())
+    got = _one(
+        connection,
+        "SELECT signed_rank_exact_p($ranks, $positive)",
+        ranks=(2 * np.arange(1, 26)).tolist(),
+        positive=positive,
+    )
+    assert got == pytest.approx(stats.wilcoxon(difference, method="exact").pvalue, rel=1e-9)
 
 
 def test_signed_ranks_by_hand(connection: duckdb.DuckDBPyConnection) -> None:
