@@ -10,8 +10,8 @@ from mlv.ingest.jobs import finetune, request
 from mlv.ingest.jobs.attributions import named_all
 from mlv.ingest.jobs.cost import Cost
 from mlv.ingest.jobs.loading import load, scored_examples, traced_run_id
-from mlv.ingest.jobs.planning import Context, Plan
-from mlv.ingest.jobs.request import Count, Languages, Names, Option, ProbeSet
+from mlv.ingest.jobs.planning import Context, NothingToDoError, Plan
+from mlv.ingest.jobs.request import Count, Names, Option, ProbeSet, TestLanguages
 from mlv.ingest.jobs.runs import NewRun
 from mlv.ingest.jobs.tracing import (
     Traced,
@@ -19,10 +19,10 @@ from mlv.ingest.jobs.tracing import (
     find_probes,
     find_traced,
     in_languages,
+    in_turn,
     probe_fields,
     reference_probes,
     shifted_probes,
-    shuffled,
     tracing_inputs,
 )
 from mlv.schema.errors import NotFoundError
@@ -31,8 +31,8 @@ from mlv.schema.jobs.validate import REMOVAL_DRAWS, ValidateSpec
 from mlv.schema.papers import echoes
 from mlv.schema.store.rows import append
 
-PROBES = 40
-"""Probes of a validation unless another number is given."""
+PROBES = 104
+"""Probes of a validation unless another number is given: eight in each of the papers' 13 languages."""
 
 
 class Request(request.Request):
@@ -48,14 +48,12 @@ class Request(request.Request):
         "trak-exact, tracin-cosine-principal-16; repeatable. The removal test takes the first.",
     )
     targets: Literal["random", "shifted", "all"] = Field(
-        "random", description="random: drawn without looking at any answer; shifted; or all that were answered."
+        "random",
+        description="random: drawn without looking at any answer, of all test languages alike; shifted; or all. Probes "
+        "that principal directions are learnt from are never among them.",
     )
     probes: Count | None = Field(None, description=f"How many random probes; {PROBES} if not given.")
-    languages: Languages = Field(
-        (),
-        description="Test languages, comma-separated; if not given the fine-tuning languages, or all if those were not "
-        "probed.",
-    )
+    languages: TestLanguages = ()
     halves: int = Field(
         16, ge=0, lt=2**31, description="Models trained on random halves of the examples, with the run's seed."
     )
@@ -107,7 +105,7 @@ def plan(context: Context, request: Request) -> Plan:
     probes = find_probes(context, traced, request.probe_set, request.languages)
     answered = answered_probes(traced, request.languages, probes)
     reference = reference_probes(answered)
-    targets = _drawn(answered, request, traced)
+    targets = _drawn(answered.join(reference, on=["language", "question"], how="anti"), request, traced)
     _check_start(context, traced)
     spec = ValidateSpec(
         model=traced.last_checkpoint,
@@ -124,12 +122,19 @@ def plan(context: Context, request: Request) -> Plan:
     return Plan(spec, lambda: tracing_inputs(context, traced, spec, targets, reference))
 
 
-def _drawn(answered: pl.DataFrame, request: Request, traced: Traced) -> pl.DataFrame:
-    """The probes of a validation, in an order that does not depend on any result."""
-    own = in_languages(traced.spec.languages, answered)
-    offered = own if own.height and not request.languages else in_languages(request.languages, answered)
+def _drawn(held_out: pl.DataFrame, request: Request, traced: Traced) -> pl.DataFrame:
+    """The probes of a validation, in an order that does not depend on any result.
+
+    ``held_out`` are those that no directions are learnt from. Raises NothingToDoError if there is none.
+    """
+    offered = in_languages(request.languages, held_out)
+    if offered.is_empty():
+        raise NothingToDoError(
+            f"{traced.name} answered too few probes to learn directions from some and validate with others.",
+            "Probe more questions or languages: mlv compute probe",
+        )
     kept = shifted_probes(offered, traced) if request.targets == "shifted" else offered
-    drawn = shuffled(kept, str(request.seed))
+    drawn = in_turn(kept, str(request.seed))
     return drawn.head(request.probes or PROBES) if request.targets == "random" else drawn
 
 

@@ -454,8 +454,9 @@ def test_scores_do_not_depend_on_the_batch(study: Study, tmp_path: Path, choices
     job = study.done(**choices)
     alone = apart(job, tmp_path / "alone")
     run(alone, batch_tokens=1)
-    # directions are eigenvectors, which sums in another order turn a little where eigenvalues are close
-    tolerance = 1e-4 if choices else 1e-2
+    # directions are eigenvectors, which sums in another order turn a little where eigenvalues are close, and
+    # those of the 24 probes that a study of 48 learns from are
+    tolerance = 1e-4 if choices else 5e-2
     assert_near(matrix(alone), matrix(job), tolerance)
     together = apart(job, tmp_path / "together")
     run(together, batch_tokens=10**6)

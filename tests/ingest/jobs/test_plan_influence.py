@@ -84,6 +84,11 @@ def _targets(job: JobDirectory) -> pl.DataFrame:
     return pl.read_parquet(job.inputs / "targets.parquet")
 
 
+def _by_language(probes: pl.DataFrame) -> dict[str, int]:
+    """How many probes are in each language."""
+    return dict(probes.group_by("language").len().sort("language").iter_rows())
+
+
 def _asked(study: Study) -> pl.DataFrame:
     """The probes in the order by which the hand-written answers number them."""
     return study.connection.execute("SELECT language, question FROM v_probe ORDER BY language, number, question").pl()
@@ -246,8 +251,7 @@ def test_directions_are_learnt_from_probes_of_all_languages_whatever_is_traced(
     samples = [pl.read_parquet(job.inputs / "reference.parquet") for job in jobs]
     assert samples[0].equals(samples[1]) and samples[0].equals(samples[2])
     assert samples[0].columns == ["language", "question", "template", "answer_first", "answer_second"]
-    assert samples[0].height == 30
-    assert set(samples[0]["language"]) == {"fa", "hi", "ko"}
+    assert _by_language(samples[0]) == {"fa": 10, "hi": 10, "ko": 10}
     assert {_spec(jobs[0]).reference_digest, _validation_spec(jobs[2]).reference_digest} == {content_digest(samples[0])}
 
 
@@ -518,32 +522,59 @@ def test_checkpoints_and_examples_that_are_gone_or_changed_are_named(study: Stud
 # Validation ------------------------------------------------------------------------------------------------------
 
 
-def test_validation_draws_probes_of_the_fine_tuning_languages_without_looking_at_answers(study: Study) -> None:
+HALF = QUESTIONS_A_LANGUAGE // 2
+"""Probes of a language that no directions are learnt from, if all questions fit into the reference."""
+
+
+def test_validation_draws_from_all_test_languages_alike_without_looking_at_answers(study: Study) -> None:
     drawn = _targets(study.validation()).drop("target", "answer", "shift_sign")
-    assert drawn.height == 40
-    assert set(drawn["language"]) == {"fa", "ko"}
-    # not in the order of the probe set, whose first questions are of one kind
-    assert drawn["language"].to_list() != sorted(drawn["language"])
+    assert _by_language(drawn) == {"fa": HALF, "hi": HALF, "ko": HALF}
     fewer = _targets(study.validation(probes=7)).drop("target", "answer", "shift_sign")
     assert fewer.rows() == drawn.rows()[:7]
+    assert sorted(_by_language(fewer).values()) == [2, 2, 3]
+    # not in the order of the probe set, whose first questions are of one kind
+    farsi = drawn.filter(language="fa")["question"].to_list()
+    assert farsi != [question for question in _asked(study).filter(language="fa")["question"] if question in farsi]
     assert _targets(study.validation(seed=1)).drop("target", "answer", "shift_sign").rows() != drawn.rows()
     # other answers, the same draw
     study.connection.execute("UPDATE probe_answer SET answer = 3 - answer, margin = -margin")
     assert _targets(study.validation()).drop("target", "answer", "shift_sign").rows() == drawn.rows()
 
 
-def test_validation_takes_other_languages_where_the_fine_tuning_ones_were_not_probed(study: Study) -> None:
+@pytest.mark.parametrize("targets", ["random", "shifted", "all"])
+def test_no_directions_are_learnt_from_probes_that_are_validated(study: Study, targets: str) -> None:
+    job = study.validation(targets=targets)
+    reference, probes = pl.read_parquet(job.inputs / "reference.parquet"), _targets(job)
+    assert _by_language(reference) == {"fa": HALF, "hi": HALF, "ko": HALF}
+    both = reference.join(probes, on=["language", "question"])
+    assert both.is_empty()
+
+
+def test_a_validation_without_probes_that_are_held_out_is_refused(study: Study) -> None:
+    study.connection.execute(
+        "DELETE FROM probe_answer WHERE probe_id NOT IN "
+        "(SELECT min(probe_id) FROM v_probe WHERE language IN ('fa', 'ko') GROUP BY language)"
+    )
+    with pytest.raises(NotFoundError, match="too few probes to learn directions from some") as caught:
+        study.validation()
+    assert "mlv compute probe" in caught.value.hint
+
+
+def test_validation_takes_the_languages_that_were_probed(study: Study) -> None:
     study.connection.execute(
         "DELETE FROM probe_answer WHERE probe_id IN (SELECT probe_id FROM v_probe WHERE language IN ('fa', 'ko'))"
     )
-    assert set(_targets(study.validation())["language"]) == {"hi"}
+    assert _by_language(_targets(study.validation())) == {"hi": HALF}
 
 
 def test_validation_of_shifted_or_all_values(study: Study) -> None:
-    shifted = _targets(study.validation(targets="shifted", languages=["hi"]))
+    job = study.validation(targets="shifted", languages=["hi"])
+    learnt_from = set(pl.read_parquet(job.inputs / "reference.parquet").filter(language="hi")["question"])
     # rows 26, 31, 36, 41, 46 of the 24 from row 24 on
-    assert sorted(shifted["question"]) == sorted(_asked(study)["question"][row] for row in (26, 31, 36, 41, 46))
-    assert _targets(study.validation(targets="all")).height == 2 * QUESTIONS_A_LANGUAGE
+    shifted = {_asked(study)["question"][row] for row in (26, 31, 36, 41, 46)}
+    assert set(_targets(job)["question"]) == shifted - learnt_from
+    assert 0 < len(shifted - learnt_from) < 5
+    assert _targets(study.validation(targets="all")).height == 3 * HALF
 
 
 def test_a_validation_job_has_all_checkpoints_and_the_start(study: Study) -> None:
