@@ -57,18 +57,19 @@ def _code(name: str) -> str:
         raise ValueError(error.line) from error
 
 
-def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The values of a field that are told apart. Raises ValueError if one is there twice."""
     if len(set(values)) < len(values):
         raise ValueError("Something is listed twice: leave it out once.")
     return values
 
 
 Name = Annotated[str, Field(min_length=1)]
-Names = Annotated[tuple[Name, ...], AfterValidator(_each_once)]
+Names = Annotated[tuple[Name, ...], AfterValidator(each_once)]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Languages = Annotated[
     tuple[Annotated[str, AfterValidator(_code)], ...],
-    AfterValidator(_each_once),
+    AfterValidator(each_once),
     AfterValidator(lambda codes: tuple(sorted(codes))),
     Option(flag="language"),
 ]

@@ -441,7 +441,7 @@ def test_a_score_matrix_is_what_a_job_keeps(study: Study, tmp_path: Path) -> Non
     spec = spec_of(job, InfluenceSpec)
     targets = pl.read_parquet(job.inputs / "targets.parquet")
     found = influence.score_matrix(
-        apart(job, tmp_path), spec, spec.checkpoints, spec.attribution, targets, ExecuteOptions("cpu", 1)
+        apart(job, tmp_path), spec, spec.checkpoints, spec.attribution, spec.quantity, targets, ExecuteOptions("cpu", 1)
     )
     assert_near(found, matrix(job), 1e-6)
 

@@ -582,12 +582,20 @@ def test_a_validation_job_has_all_checkpoints_and_the_start(study: Study) -> Non
     spec, paths = _validation_spec(job), job.read_json("provenance.json")["model_paths"]
     assert [model.name for model in spec.checkpoints] == [f"{study.runs.traced}/epoch-{epoch}" for epoch in (1, 2)]
     assert [attribution_name(one) for one in spec.attributions] == ["trak-exact", "tracin-cosine-exact"]
-    assert (spec.removal_k, spec.halves, spec.other_seed_halves) == ((10, 20), 3, 8)
+    assert (spec.removal_k, spec.halves, spec.other_seed_halves) == ((10, 20), 3, 64)
+    assert spec.quantities == ("shift", "answer")
     assert paths[MODEL.name] == str(study.folder / "nano")
     examples = JobDirectory(study.jobs.folder / study.runs.traced).inputs / "examples.parquet"
     assert (job.inputs / "examples.parquet").read_bytes() == examples.read_bytes()
     assert isinstance(spec.training, FinetuneSpec)
     assert spec.training.model.name == MODEL.name
+
+
+def test_models_that_are_trained_are_counted() -> None:
+    """All examples once for every seed, halves, and for every k and seed two for a target and ten at random."""
+    counts = {"halves": 3, "other_seed_halves": 5, "removal_targets": 4, "removal_k": (1, 2), "removal_seeds": 2}
+    assert validate.Request(run="r", **counts).retrainings() == 2 + 3 + 5 + 2 * 2 * (2 * 4 + 10)
+    assert validate.Request(run="r", **counts | {"removal_targets": 0}).retrainings() == 1 + 3 + 5
 
 
 def test_a_validation_without_the_model_that_the_run_started_from_is_refused(study: Study) -> None:
@@ -609,6 +617,8 @@ def test_a_validation_without_the_model_that_the_run_started_from_is_refused(stu
         ({"targets": "all", "probes": 3}, "Probes is a number of random probes"),
         ({"halves": 1}, "--halves: A rank correlation needs 2"),
         ({"other_seed_halves": 1}, "--other-seed-halves: A rank"),
+        ({"quantities": ["truth"]}, "--trace: should be 'answer', 'margin' or 'shift', not 'truth'"),
+        ({"quantities": []}, "--trace: "),
         ({"removal_k": [0, 5]}, "--k: should be greater than or equal to 1, not 0"),
         ({"halves": 0, "other_seed_halves": 0, "removal_targets": 0}, "nothing to retrain"),
         ({"halves": 1, "targets": "some"}, "2 options do not fit"),
