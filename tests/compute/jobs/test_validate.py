@@ -144,6 +144,33 @@ def test_true_effects_predict_every_half_and_baselines_predict_none(tmp_path: Pa
     assert found.select(pl.col("direction", "k").is_null().all()).row(0) == (True, True)
 
 
+def test_scores_have_intervals_and_paired_differences_to_the_first(tmp_path: Path) -> None:
+    """Twelve halves and targets are enough for intervals, six halves with other seeds are not.
+
+    Scores that are the first's are no different from it in any resample; those of other targets are.
+    """
+    job, study = toy_job(tmp_path, removal_targets=0)
+    study, world = study._replace(targets=toy_targets(12)), Linear(targets=12)
+    noisy = world.margins() + np.random.default_rng(1).normal(size=(12, 41)) * 0.1
+    scores = {"noisy": noisy, "same": noisy * 2, "other": noisy[::-1]}
+    measured(job, study, scores, world)
+    means = pl.read_parquet(job.outputs / "lds.parquet")
+    assert dict(means.schema) == lds.LDS
+    rows = {row["scores"]: row for row in means.filter(seeds="same").iter_rows(named=True)}
+    first, same, other = (rows[name] for name in scores)
+    assert first["lds_low"] < first["lds"] < first["lds_high"] < 1
+    assert [first[name] for name in ("difference", "difference_low", "difference_high")] == [None] * 3
+    assert (same["difference"], same["difference_low"], same["difference_high"]) == pytest.approx((0, 0, 0), abs=1e-12)
+    assert other["difference"] == pytest.approx(other["lds"] - first["lds"])
+    assert other["difference_low"] < other["difference"] < other["difference_high"] < 0
+    assert abs(first["null_mean"]) < 0.1
+    few = means.filter(seeds="other").select("lds_low", "lds_high", "difference_low", "difference_high")
+    assert set(few.row(0)) == {None}
+    again, _ = toy_job(tmp_path / "again", removal_targets=0)
+    measured(again, study, scores, world)
+    assert_frame_equal(pl.read_parquet(again.outputs / "lds.parquet"), means, check_exact=True)
+
+
 def test_every_quantity_has_scores_of_its_own_and_the_same_models(tmp_path: Path) -> None:
     """Effects on the margin predict it in either direction, and not what becomes of an answer alone."""
     job, study = toy_job(tmp_path, quantities=("margin", "shift", "answer"), halves=40)
