@@ -216,7 +216,7 @@ def test_an_influence_run_tells_what_it_traced_and_how(study: Study) -> None:
     )
     assert study.rows(f"SELECT {columns} FROM v_influence_run") == [
         (
-            *(done.run_id, done.run, "influence", study.traced.path.name, "trak", "dot", "answer", "shifted"),
+            *(done.run_id, done.run, "influence", study.traced.path.name, "trak", "dot", "shift", "shifted"),
             *("principal", 16, "attention,feed_forward,embedding,output", 1.0, 2, 32, 3, 0),
             *("nano", "lines", "fa,ko", "multilingual", 40, 1),
         )
@@ -229,7 +229,7 @@ def test_an_influence_run_tells_what_it_traced_and_how(study: Study) -> None:
     )
     assert attribution == "trak-principal-16"
     assert tracing == (
-        "checkpoints=epoch-1,epoch-2 collection=demo probe_set=demo-all quantity=answer selection=shifted top_k=3"
+        "checkpoints=epoch-1,epoch-2 collection=demo probe_set=demo-all quantity=shift selection=shifted top_k=3"
     )
     assert violations(study.connection) == []
 

@@ -182,7 +182,7 @@ def test_the_same_request_is_the_same_job_however_it_is_put(study: Study) -> Non
 @pytest.mark.parametrize(
     "request_",
     [
-        {"quantity": "shift"},
+        {"quantity": "answer"},
         {"targets": "all"},
         {"languages": ["fa"]},
         {"top_k": 4},
@@ -241,6 +241,22 @@ def test_a_model_is_located_by_its_name(study: Study, tmp_path: Path) -> None:
     job.update_provenance(model_paths={last.name: folders[first.name]})
     with pytest.raises(MlvError, match="its content has changed"):
         files.locate(job, last)
+
+
+@pytest.mark.parametrize(
+    ("request_", "traced"),
+    [
+        ({}, "shift"),
+        ({"quantity": "answer"}, "answer"),
+        ({"preset": "echoes"}, "answer"),
+        ({"preset": "languages"}, "answer"),
+        ({"preset": "echoes", "quantity": "margin"}, "margin"),
+    ],
+)
+def test_the_shift_is_traced_unless_a_paper_or_a_request_says_otherwise(
+    study: Study, request_: dict[str, Any], traced: str
+) -> None:
+    assert _spec(study.influence(**request_)).quantity == traced
 
 
 def test_directions_are_learnt_from_probes_of_all_languages_whatever_is_traced(
