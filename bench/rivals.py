@@ -57,7 +57,7 @@ ANALYSES = {
     "influence_by_epoch": Analysis(["run", "epoch", "direction", "language", "ft_language"], ["contribution"]),
     "influence_consistency": Analysis(["run", "direction", "language_a", "language_b"], ["consistency"]),
     "influence_mean": Analysis(["run", "language", "train_language"], ["influence", "sd"]),
-    "influence_quality": Analysis(["run", "seeds", "scores"], ["rho"]),
+    "influence_quality": Analysis(["run", "quantity", "seeds", "scores"], ["lds"]),
     "language_contribution": Analysis(["run", "direction", "language", "ft_language"], ["contribution"]),
     "parallel_overlap": Analysis(["run_a", "run_b", "direction", "language"], ["overlap"]),
     "seed_robustness": Analysis(
@@ -93,7 +93,7 @@ FILES = {
     "targets": "SELECT influence_target_id, run, epoch, language, question FROM v_traced_probe",
     "summaries": "SELECT run, epoch, language, question, train_language, n, score_mean, score_sd "
     "FROM v_influence_summary",
-    "validations": "SELECT run, scores, seeds, draw, language, question, value FROM v_validation_result "
+    "validations": "SELECT run, quantity, scores, seeds, language, question, value FROM v_validation_result "
     "WHERE test = 'lds'",
     "examples": "SELECT training_example_id, run AS traced_run, language AS ft_language, parallel_key "
     "FROM v_training_example WHERE split = 'train'",

@@ -154,8 +154,13 @@ FROM (SELECT *, hash(influence_target_id, language_id) % 1000 / 1000.0 - 0.5 AS 
             WHERE split = 'train' GROUP BY ALL) USING (traced_run_id))
 ORDER BY ALL;
 INSERT INTO validation_result
-SELECT run_id, 'lds', scores, probe_id, 'same', NULL, NULL, 0, 16, hash(run_id, scores, probe_id) % 1000 / 1000.0
-FROM validation_run, probe, (VALUES ('trak-principal-16'), ('trak-exact'), ('permuted-examples')) t(scores);
+SELECT run_id, 'lds', 'answer', scores, probe_id, 'same', NULL, NULL, NULL, 0, 64,
+       hash(run_id, scores, probe_id) % 1000 / 1000.0
+FROM validation_run, probe, (VALUES ('trak-principal-16'), ('trak-exact'), ('gradient-dot')) t(scores);
+INSERT INTO validation_lds
+SELECT run_id, quantity, scores, seeds, count(*), 1, 64, avg(value ORDER BY probe_id), NULL, NULL, NULL, NULL, NULL,
+       0, 0.1
+FROM validation_result GROUP BY ALL;
 """
 
 # Rank r takes an example of one of 100 equal parts of the training, so that none comes twice; the first of a part are

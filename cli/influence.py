@@ -21,7 +21,8 @@ def list_runs(
     with open_store(db) as connection:
         result = execute_sql(
             connection,
-            "SELECT run, kind, traced_run, source, ft_languages, traced_seed, method, similarity, quantity, selection, "
+            "SELECT run, kind, traced_run, source, ft_languages, traced_seed, method, similarity, "
+            "coalesce(quantity, quantities) AS quantity, selection, "
             "projection, dimensions, checkpoints, examples, top_k "
             "FROM (FROM v_influence_run UNION ALL BY NAME FROM v_validation_run) ORDER BY run_id",
             sealed=True,

@@ -125,9 +125,8 @@ def _influence_mean(frames: Frames) -> pd.DataFrame:
 
 
 def _influence_quality(frames: Frames) -> pd.DataFrame:
-    """The score alone: not beside permuted examples and exact gradients."""
-    draws = mean(frames["validations"], ["run", "seeds", "scores", "draw"], "value")
-    return mean(draws, ["run", "seeds", "scores"], "value").rename(columns={"value": "rho"})
+    """The score alone, from every probe's: intervals and nulls are a worker's."""
+    return mean(frames["validations"], ["run", "quantity", "seeds", "scores"], "value").rename(columns={"value": "lds"})
 
 
 _RANKINGS = {
@@ -149,7 +148,7 @@ ANALYSES: Analyses = {
         _influence_mean,
         {"summaries": ["run", "epoch", "language", "train_language", "n", "score_mean", "score_sd"]},
     ),
-    "influence_quality": (_influence_quality, {"validations": ["run", "scores", "seeds", "draw", "value"]}),
+    "influence_quality": (_influence_quality, {"validations": ["run", "quantity", "scores", "seeds", "value"]}),
     "language_contribution": (_language_contribution, _LANGUAGES),
     "parallel_overlap": (_parallel_overlap, _RANKINGS | _TEXTS_OF_EXAMPLES | _INFLUENCE_RUNS),
     "seed_robustness": (_seed_robustness, ANSWERS | _LANGUAGES | _INFLUENCE_RUNS),

@@ -42,7 +42,9 @@ CREATE TABLE summaries (
     run TEXT, epoch INTEGER, language TEXT, question TEXT, train_language TEXT, n INTEGER, score_mean REAL,
     score_sd REAL
 );
-CREATE TABLE validations (run TEXT, seeds TEXT, scores TEXT, draw INTEGER, language TEXT, question TEXT, value REAL);
+CREATE TABLE validations (
+    run TEXT, quantity TEXT, seeds TEXT, scores TEXT, language TEXT, question TEXT, value REAL
+);
 CREATE TABLE examples (
     training_example_id INTEGER PRIMARY KEY, traced_run TEXT, ft_language TEXT, parallel_key TEXT
 );
@@ -56,7 +58,7 @@ INDEXES = """
 CREATE INDEX profile_values ON profiles (score, checkpoint_id, language, p_first);
 CREATE INDEX probes ON targets (run, question, language, epoch);
 CREATE INDEX summaries_of ON summaries (epoch, run, language, train_language, n, score_mean, score_sd);
-CREATE INDEX validations_of ON validations (run, seeds, scores, draw, value);
+CREATE INDEX validations_of ON validations (run, quantity, seeds, scores, value);
 CREATE INDEX texts ON examples (traced_run, parallel_key, ft_language);
 PRAGMA analysis_limit = 10000;
 ANALYZE;

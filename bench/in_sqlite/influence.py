@@ -56,11 +56,9 @@ QUERIES = {
             GROUP BY 1, 2, 3
         )
     """,
-    # not beside permuted examples and exact gradients
+    # from every probe's: intervals and nulls are a worker's
     "influence_quality": """
-        SELECT run, seeds, scores, avg(rho) AS rho
-        FROM (SELECT run, seeds, scores, draw, avg(value) AS rho FROM validations GROUP BY 1, 2, 3, 4)
-        GROUP BY 1, 2, 3
+        SELECT run, quantity, seeds, scores, avg(value) AS lds FROM validations GROUP BY 1, 2, 3, 4
     """,
     "language_contribution": f"""
         SELECT run, {_DIRECTION}, language, ft_language, contribution FROM ({_CONTRIBUTIONS.format(epoch="NULL")})

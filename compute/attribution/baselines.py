@@ -1,7 +1,8 @@
 """Baselines that influence scores have to beat: without gradients, or with those of other examples or targets.
 
-``random``: normal numbers. ``permuted-examples`` and ``shuffled-probes``: an attribution's own scores, given to other
-training examples or taken from another target. ``character-ngrams``: similarity in spelling of target and example.
+``random``: normal numbers. ``shuffled-probes``: an attribution's own scores, taken from another target.
+``character-ngrams``: similarity in spelling of target and example. Scores that are dealt to other training examples are
+no baseline but the null of each, in :mod:`mlv.compute.validation.correlation`.
 """
 
 from collections import Counter
@@ -21,20 +22,18 @@ LONGEST_NGRAM: Final = 3
 """Characters."""
 
 
-def random_baselines(scores: FloatArray, seed: int) -> Iterator[tuple[str, int, FloatArray]]:
-    """Name, number of the draw, and scores [targets, examples]; ``scores`` are those to permute, of the same shape.
+def random_baselines(scores: FloatArray, seed: int) -> Iterator[tuple[str, FloatArray]]:
+    """Name and scores [targets, examples] of every draw; ``scores`` are those to shuffle, of the same shape.
 
     With a single target there are no ``shuffled-probes``.
     """
-    targets, examples = scores.shape
     for draw in range(DRAWS):
-        normal, permuted, shuffled = (Stream(seed, Purpose.BASELINES, draw, kind) for kind in range(3))
+        normal, shuffled = (Stream(seed, Purpose.BASELINES, draw, kind) for kind in (0, 2))
         # the middle of each interval, so that none is at 0
         quantiles: FloatArray = ndtri(normal.uniform(scores.size) + 2.0**-54)
-        yield "random", draw, quantiles.reshape(scores.shape)
-        yield "permuted-examples", draw, scores[:, permuted.permutation(examples)]
-        if targets > 1:
-            yield "shuffled-probes", draw, scores[_derangement(shuffled, targets)]
+        yield "random", quantiles.reshape(scores.shape)
+        if len(scores) > 1:
+            yield "shuffled-probes", scores[_derangement(shuffled, len(scores))]
 
 
 def character_ngrams(queries: Sequence[str], texts: Sequence[str]) -> FloatArray:

@@ -68,7 +68,8 @@ def run(job: JobDirectory, spec: InfluenceSpec, options: ExecuteOptions, progres
     device = runtime.prepare(options.device, options.threads, spec.seed)
     check_examples(job, spec.training)
     traced = read_traced(job)
-    scorers = list(_scorers(job, spec, spec.checkpoints, spec.attribution, traced.targets, options, progress))
+    how = spec.attribution, spec.quantity
+    scorers = list(_scorers(job, spec, spec.checkpoints, *how, traced.targets, options, progress))
     _write_parts(job, spec, traced, scorers, progress)
     loaded = loading.load(files.locate(job, spec.model), SPAN, device=device)
     _write_outputs(job, spec, traced, scorers, _values(loaded, traced.targets, spec.quantity, options))
@@ -96,12 +97,13 @@ def score_matrix(
     spec: TracingSpec,
     checkpoints: tuple[ModelRef, ...],
     attribution: Attribution,
+    quantity: Quantity,
     targets: pl.DataFrame,
     options: ExecuteOptions,
     progress: Progress = SILENT,
 ) -> npt.NDArray[np.float64]:
     """Scores of all training examples, [targets, examples in the order of their positions], for a few targets."""
-    scorers = list(_scorers(job, spec, checkpoints, attribution, targets, options, progress))
+    scorers = list(_scorers(job, spec, checkpoints, attribution, quantity, targets, options, progress))
     scores: npt.NDArray[np.float64] = _combined(scorers, 0, targets.height).double().numpy()
     return scores
 
@@ -123,6 +125,7 @@ def _scorers(
     spec: TracingSpec,
     checkpoints: Sequence[ModelRef],
     attribution: Attribution,
+    quantity: Quantity,
     targets: pl.DataFrame,
     options: ExecuteOptions,
     progress: Progress,
@@ -136,7 +139,7 @@ def _scorers(
         indexer = _Indexer(job, spec, reference, attribution.gradients, options.batch_tokens, device)
         label = f"checkpoint {number + 1} of {len(checkpoints)}: "
         examples = indexer.examples(progress, f"{label}gradients of examples")
-        found = indexer.targets(targets, progress, f"{label}gradients of targets")
+        found = indexer.targets(targets, quantity, progress, f"{label}gradients of targets")
         scorer = scoring.Scorer(scoring.Side(examples, found, weight), attribution)
         yield Checkpoint(indexer.own_epoch, weight, scorer, found.logprob.double().numpy())
 
@@ -175,17 +178,17 @@ class _Indexer:
         self._home = index.folder_of(self._job.path.parent, identity)
         return self._build(self._home, identity, rows, self._reference_rows(), progress, label)
 
-    def targets(self, targets: pl.DataFrame, progress: Progress, label: str) -> "GradientIndex":
+    def targets(self, targets: pl.DataFrame, quantity: Quantity, progress: Progress, label: str) -> "GradientIndex":
         """The index of the targets, on the directions of the examples; it lives as long as the job is unfinished."""
         from mlv.compute.attribution import index
 
         directions = index.directions_digest(self._home)
         identity = self._identity() | {
             "targets": self._spec.inputs_digest,
-            "quantity": self._spec.quantity,
+            "quantity": quantity,
             "directions": directions,
         }
-        rows = target_rows(targets, self._tokenizer, self._spec.quantity)
+        rows = target_rows(targets, self._tokenizer, quantity)
         folder = index.folder_of(self._job.work, identity)
         return self._build(folder, identity, rows, self._home, progress, label)
 

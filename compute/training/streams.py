@@ -26,6 +26,7 @@ class Purpose(IntEnum):
     BASELINES = 6
     REMOVALS = 7
     DIRECTIONS = 8
+    RESAMPLES = 9
 
 
 class Stream:

@@ -52,10 +52,10 @@ class Request(Choices):
         (), description="A question, e.g. 45a, whether it shifted or not; may be given repeatedly."
     )
     languages: TestLanguages = ()
-    quantity: Annotated[Quantity, Option("trace")] = Field(
-        "answer",
+    quantity: Annotated[Quantity | None, Option("trace")] = Field(
+        None,
         description="answer: probability of the answer given; margin: first answer over second; shift: the margin, in "
-        "the direction in which it moved.",
+        "the direction in which it moved (if not given; with a preset answer, as in the papers).",
     )
     top_k: Count = Field(
         echoes.INFLUENCE_TOP_K,
@@ -84,6 +84,10 @@ class Request(Choices):
             )
         return self
 
+    def traced_quantity(self) -> Quantity:
+        """What is traced: what predicts shifts, unless a paper's setting is asked for."""
+        return self.quantity or ("answer" if self.preset else "shift")
+
 
 def plan(context: Context, request: Request) -> Plan:
     """Plan the tracing of a run's predictions to its training examples.
@@ -111,7 +115,7 @@ def plan(context: Context, request: Request) -> Plan:
         attribution=attribution,
         **probe_fields(targets, reference),
         selection="chosen" if request.questions else request.targets or "shifted",
-        quantity=request.quantity,
+        quantity=request.traced_quantity(),
         top_k=request.top_k,
         keep_scores=request.keep_scores,
         seed=request.seed,

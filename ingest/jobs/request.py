@@ -59,7 +59,7 @@ def language_code(name: str) -> str:
 
 
 def each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The values. Raises ValueError if there are two alike."""
+    """The values of a field that are told apart. Raises ValueError if one is there twice."""
     if len(set(values)) < len(values):
         raise ValueError("Something is listed twice: leave it out once.")
     return values

@@ -23,7 +23,7 @@ from mlv.schema.jobs.spec import ModelRef
 from mlv.schema.jobs.tracing import TracingSpec
 
 REFERENCE_PROBES = 512
-"""Probes that principal directions are learnt from: some dozens in each of the papers' 13 languages."""
+"""Most probes that principal directions are learnt from: some dozens in each of the papers' 13 languages."""
 
 _PROBE_COLUMNS = ("language", "question", "template", "answer_first", "answer_second")
 
@@ -157,21 +157,28 @@ def shifted_probes(answered: pl.DataFrame, traced: Traced) -> pl.DataFrame:
     return shifted
 
 
-def shuffled(probes: pl.DataFrame, salt: str) -> pl.DataFrame:
-    """Probes in the order of hashes: it is the same with every version of every library."""
+def in_turn(probes: pl.DataFrame, salt: str) -> pl.DataFrame:
+    """Probes of one language after another in turn, within a language in the order of hashes.
+
+    Hashes order them alike with every version of every library; any number of the first has languages equally often.
+    """
     places = [
         hashlib.sha256(f"{salt} {language} {question}".encode()).hexdigest()
         for language, question in probes.select("language", "question").iter_rows()
     ]
-    return probes.with_columns(place=pl.Series(places)).sort("place").drop("place")
+    hashed = probes.with_columns(place=pl.Series(places, dtype=pl.String)).sort("place")
+    turn = pl.int_range(pl.len()).over("language")
+    return hashed.with_columns(turn=turn).sort("turn", "place").drop("turn", "place")
 
 
 def reference_probes(answered: pl.DataFrame) -> pl.DataFrame:
-    """The sample of probes that principal directions are learnt from: whatever is traced, and in all languages.
+    """The sample of probes that principal directions are learnt from: whatever is traced, and of all languages alike.
 
-    Those that were answered, since a tokenizer may not be able to tell the answers of others apart.
+    Of those that were answered, since a tokenizer may not be able to tell the answers of others apart; at most half of
+    a language's, so that there are others to validate with.
     """
-    return shuffled(answered, "reference").head(REFERENCE_PROBES).select(_PROBE_COLUMNS)
+    half = pl.int_range(pl.len()).over("language") < (pl.len().over("language") + 1) // 2
+    return in_turn(answered, "reference").filter(half).head(REFERENCE_PROBES).select(_PROBE_COLUMNS)
 
 
 def probe_fields(targets: pl.DataFrame, reference: pl.DataFrame) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import polars as pl
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from mlv.ingest.jobs import finetune, request
 from mlv.ingest.jobs.attributions import named_all
 from mlv.ingest.jobs.cost import Cost
 from mlv.ingest.jobs.loading import load, scored_examples, traced_run_id
-from mlv.ingest.jobs.planning import Context, Plan
-from mlv.ingest.jobs.request import Count, Languages, Names, Option, ProbeSet
+from mlv.ingest.jobs.planning import Context, NothingToDoError, Plan
+from mlv.ingest.jobs.request import Count, Names, Option, ProbeSet, TestLanguages, each_once
 from mlv.ingest.jobs.runs import NewRun
 from mlv.ingest.jobs.tracing import (
     Traced,
@@ -19,20 +19,20 @@ from mlv.ingest.jobs.tracing import (
     find_probes,
     find_traced,
     in_languages,
+    in_turn,
     probe_fields,
     reference_probes,
     shifted_probes,
-    shuffled,
     tracing_inputs,
 )
 from mlv.schema.errors import NotFoundError
 from mlv.schema.jobs.spec import Seed
-from mlv.schema.jobs.validate import REMOVAL_DRAWS, ValidateSpec
-from mlv.schema.papers import echoes
+from mlv.schema.jobs.tracing import Quantity
+from mlv.schema.jobs.validate import REMOVAL_DRAWS, REMOVAL_K, SMOKE_TEST, ValidateSpec
 from mlv.schema.store.rows import append
 
-PROBES = 40
-"""Probes of a validation unless another number is given."""
+PROBES = 104
+"""Probes of a validation unless another number is given: eight in each of the papers' 13 languages."""
 
 
 class Request(request.Request):
@@ -48,23 +48,34 @@ class Request(request.Request):
         "trak-exact, tracin-cosine-principal-16; repeatable. The removal test takes the first.",
     )
     targets: Literal["random", "shifted", "all"] = Field(
-        "random", description="random: drawn without looking at any answer; shifted; or all that were answered."
+        "random",
+        description="random: drawn without looking at any answer, of all test languages alike; shifted; or all. Probes "
+        "that principal directions are learnt from are never among them.",
     )
     probes: Count | None = Field(None, description=f"How many random probes; {PROBES} if not given.")
-    languages: Languages = Field(
-        (),
-        description="Test languages, comma-separated; if not given the fine-tuning languages, or all if those were not "
-        "probed.",
+    languages: TestLanguages = ()
+    quantities: Annotated[tuple[Quantity, ...], AfterValidator(each_once), Option("trace")] = Field(
+        ("shift", "answer"),
+        min_length=1,
+        description="What is traced, comma-separated: answer, margin, shift, as compute influence has them. The same "
+        "retrained models serve all; the removal test takes the first.",
     )
     halves: int = Field(
-        16, ge=0, lt=2**31, description="Models trained on random halves of the examples, with the run's seed."
+        64,
+        ge=0,
+        lt=2**31,
+        description="Models trained on random halves of the examples, with the run's seed; "
+        f"{SMOKE_TEST} or fewer are a smoke test.",
     )
-    other_seed_halves: int = Field(8, ge=0, lt=2**31, description="The same, each with a seed of its own.")
+    other_seed_halves: int = Field(
+        64, ge=0, lt=2**31, description="The same, each with a seed of its own: whether scores say what data do."
+    )
     removal_targets: int = Field(
-        5, ge=0, lt=2**31, description="Probes of the removal test; each takes two models for every k."
+        30, ge=0, lt=2**31, description="Probes of the removal test; each takes two models for every k and seed."
     )
+    removal_seeds: Count = Field(1, description="Seeds of the removal test's models, the run's own first.")
     removal_k: Annotated[tuple[Count, ...], Option("k")] = Field(
-        echoes.REMOVAL_K, description="How many of the most influential examples are left out, comma-separated."
+        REMOVAL_K, description="How many of the most influential examples are left out, comma-separated."
     )
     probe_set: ProbeSet = None
     seed: Seed = Field(0, description="Seed of everything random.")
@@ -92,10 +103,10 @@ class Request(request.Request):
 
     def retrainings(self) -> int:
         """Models that are trained, the run's own among them."""
-        removals = len(set(self.removal_k)) * (
-            2 * self.removal_targets + (REMOVAL_DRAWS if self.removal_targets else 0)
-        )
-        return 1 + self.halves + self.other_seed_halves + removals
+        removals = 1
+        if self.removal_targets:
+            removals = self.removal_seeds * (1 + len(set(self.removal_k)) * (2 * self.removal_targets + REMOVAL_DRAWS))
+        return self.halves + self.other_seed_halves + removals
 
 
 def plan(context: Context, request: Request) -> Plan:
@@ -107,7 +118,7 @@ def plan(context: Context, request: Request) -> Plan:
     probes = find_probes(context, traced, request.probe_set, request.languages)
     answered = answered_probes(traced, request.languages, probes)
     reference = reference_probes(answered)
-    targets = _drawn(answered, request, traced)
+    targets = _drawn(answered.join(reference, on=["language", "question"], how="anti"), request, traced)
     _check_start(context, traced)
     spec = ValidateSpec(
         model=traced.last_checkpoint,
@@ -115,21 +126,30 @@ def plan(context: Context, request: Request) -> Plan:
         checkpoints=tuple(traced.checkpoints.values()),
         attributions=named_all(request.attributions, request.seed),
         **probe_fields(targets, reference),
+        quantities=request.quantities,
         halves=request.halves,
         other_seed_halves=request.other_seed_halves,
         removal_targets=request.removal_targets,
+        removal_seeds=request.removal_seeds,
         removal_k=tuple(sorted(set(request.removal_k))),
         seed=request.seed,
     )
     return Plan(spec, lambda: tracing_inputs(context, traced, spec, targets, reference))
 
 
-def _drawn(answered: pl.DataFrame, request: Request, traced: Traced) -> pl.DataFrame:
-    """The probes of a validation, in an order that does not depend on any result."""
-    own = in_languages(traced.spec.languages, answered)
-    offered = own if own.height and not request.languages else in_languages(request.languages, answered)
+def _drawn(held_out: pl.DataFrame, request: Request, traced: Traced) -> pl.DataFrame:
+    """The probes of a validation, in an order that does not depend on any result.
+
+    ``held_out`` are those that no directions are learnt from. Raises NothingToDoError if there is none.
+    """
+    offered = in_languages(request.languages, held_out)
+    if offered.is_empty():
+        raise NothingToDoError(
+            f"{traced.name} answered too few probes to learn directions from some and validate with others.",
+            "Probe more questions or languages: mlv compute probe",
+        )
     kept = shifted_probes(offered, traced) if request.targets == "shifted" else offered
-    drawn = shuffled(kept, str(request.seed))
+    drawn = in_turn(kept, str(request.seed))
     return drawn.head(request.probes or PROBES) if request.targets == "random" else drawn
 
 
@@ -145,9 +165,16 @@ def _check_start(context: Context, traced: Traced) -> None:
 
 _RESULTS = """
         INSERT INTO validation_result
-        SELECT $run, o.test, o.scores, p.probe_id, o.seeds, o.direction, o.k, o.draw, o.n, o.value
+        SELECT $run, o.test, o.quantity, o.scores, p.probe_id, o.seeds, o.seed, o.direction, o.k, o.draw, o.n, o.value
         FROM read_parquet($path) o
         JOIN v_probe p ON p.collection = $collection AND p.language = o.language AND p.question = o.question
+    """
+
+_LDS = """
+        INSERT INTO validation_lds
+        SELECT $run, o.quantity, o.scores, o.seeds, o.targets, o.draws, o.n, o.lds, o.lds_low, o.lds_high, o.difference,
+               o.difference_low, o.difference_high, o.null_mean, o.null_sd
+        FROM read_parquet($path) o
     """
 
 
@@ -156,13 +183,14 @@ def commit(run: NewRun, spec: ValidateSpec) -> dict[str, int]:
     row = {
         "run_id": run.run_id,
         "traced_run_id": traced_run_id(run, spec),
-        "quantity": spec.quantity,
+        "quantities": ",".join(spec.quantities),
         "checkpoints": len(spec.checkpoints),
         "examples": scored_examples(run),
     }
     values: dict[str, int | str] = {"run": run.run_id, "collection": spec.collection}
     return {
         "validation_run": append(run.connection, "validation_run", pl.DataFrame([row])),
+        "validation_lds": load(run, "lds", _LDS, {"run": run.run_id}),
         "validation_result": load(run, "validation", _RESULTS, values),
     }
 

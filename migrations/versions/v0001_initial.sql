@@ -543,12 +543,50 @@ COMMENT ON COLUMN training_example.position IS 'Number of the example in the run
 COMMENT ON COLUMN training_example.split IS 'train, development or test.';
 COMMENT ON COLUMN training_example.segment_id IS 'The segment that it is made of; NULL for an example that is made of something else.';
 
+CREATE TABLE validation_lds (
+    run_id INTEGER NOT NULL,
+    quantity VARCHAR NOT NULL,
+    scores VARCHAR NOT NULL,
+    seeds VARCHAR NOT NULL,
+    targets INTEGER NOT NULL,
+    draws INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    lds DOUBLE PRECISION NOT NULL,
+    lds_low DOUBLE PRECISION,
+    lds_high DOUBLE PRECISION,
+    difference DOUBLE PRECISION,
+    difference_low DOUBLE PRECISION,
+    difference_high DOUBLE PRECISION,
+    null_mean DOUBLE PRECISION,
+    null_sd DOUBLE PRECISION,
+    CHECK (seeds IN ('same', 'other')),
+    CHECK (quantity IN ('answer', 'margin', 'shift'))
+);
+COMMENT ON TABLE validation_lds IS 'Linear datamodeling scores (LDS; Park et al. 2023, section 3): Spearman''s rho between predicted and true values over random halves of the training examples, mean over the probes. Intervals, of 95 percent, are from resamples of halves and probes that all scores of a run share; its specification has their number and seed.';
+COMMENT ON COLUMN validation_lds.run_id IS 'The validation run.';
+COMMENT ON COLUMN validation_lds.quantity IS 'What is predicted, and what the scores are of: answer, margin or shift.';
+COMMENT ON COLUMN validation_lds.scores IS 'The scores: an attribution such as trak-principal-32, or a baseline such as random.';
+COMMENT ON COLUMN validation_lds.seeds IS 'Seeds of the retrained models: other, each its own; or same as the traced run''s, so that order and corruption are the run''s, too.';
+COMMENT ON COLUMN validation_lds.targets IS 'Probes whose rho is defined.';
+COMMENT ON COLUMN validation_lds.draws IS 'Draws of a random baseline; 1 for scores that are not random.';
+COMMENT ON COLUMN validation_lds.n IS 'Retrained models behind each rho; 16 or fewer are a smoke test.';
+COMMENT ON COLUMN validation_lds.lds IS 'Mean of rho over the probes, then over the draws.';
+COMMENT ON COLUMN validation_lds.lds_low IS 'Lower end of its interval; NULL for random baselines, and of fewer than 10 models or probes.';
+COMMENT ON COLUMN validation_lds.lds_high IS 'Upper end.';
+COMMENT ON COLUMN validation_lds.difference IS 'lds minus that of the run''s first attribution; NULL for it and for random baselines.';
+COMMENT ON COLUMN validation_lds.difference_low IS 'Lower end of its interval, from the same resamples of both; NULL as lds_low is.';
+COMMENT ON COLUMN validation_lds.difference_high IS 'Upper end.';
+COMMENT ON COLUMN validation_lds.null_mean IS 'The same of these scores dealt to the examples at random, mean of 200 draws; NULL for random baselines.';
+COMMENT ON COLUMN validation_lds.null_sd IS 'Its standard deviation over the draws.';
+
 CREATE TABLE validation_result (
     run_id INTEGER NOT NULL,
     test VARCHAR NOT NULL,
+    quantity VARCHAR NOT NULL,
     scores VARCHAR NOT NULL,
     probe_id INTEGER,
     seeds VARCHAR NOT NULL,
+    seed INTEGER,
     direction VARCHAR,
     k INTEGER,
     draw INTEGER NOT NULL,
@@ -556,24 +594,27 @@ CREATE TABLE validation_result (
     value DOUBLE PRECISION NOT NULL,
     CHECK (test IN ('lds', 'removal')),
     CHECK (seeds IN ('same', 'other')),
-    CHECK (direction IS NULL OR direction IN ('positive', 'negative'))
+    CHECK (direction IS NULL OR direction IN ('positive', 'negative')),
+    CHECK (quantity IN ('answer', 'margin', 'shift'))
 );
 COMMENT ON TABLE validation_result IS 'How well influence scores predict what retraining on a part of the examples shows, per probe.';
 COMMENT ON COLUMN validation_result.run_id IS 'The validation run.';
 COMMENT ON COLUMN validation_result.test IS 'lds: linear datamodeling score, Spearman''s rho between predicted and true values over random halves (Park et al. 2023, section 3); removal: change in the probability of the traced answer when the top k are left out (H section 6).';
-COMMENT ON COLUMN validation_result.scores IS 'The scores: an attribution such as trak-principal-32, or a baseline such as random.';
+COMMENT ON COLUMN validation_result.quantity IS 'What is predicted, and what the scores are of: answer, margin or shift.';
+COMMENT ON COLUMN validation_result.scores IS 'The scores: an attribution such as trak-principal-32, or a baseline such as gradient-dot; of a removal the first attribution, or random.';
 COMMENT ON COLUMN validation_result.probe_id IS 'The probe; NULL for a target that is something else.';
 COMMENT ON COLUMN validation_result.seeds IS 'Seeds of the retrained models: same as the traced run''s, or other.';
+COMMENT ON COLUMN validation_result.seed IS 'Seed of the retrained model; NULL for lds.';
 COMMENT ON COLUMN validation_result.direction IS 'Which examples were left out, positive or negative; NULL for lds and for random ones.';
 COMMENT ON COLUMN validation_result.k IS 'How many examples were left out; NULL for lds.';
-COMMENT ON COLUMN validation_result.draw IS 'Number of the draw of a random baseline; 0 for scores that are not random.';
+COMMENT ON COLUMN validation_result.draw IS 'Number of the draw of random examples; 0 for scores that are not random.';
 COMMENT ON COLUMN validation_result.n IS 'Retrained models behind the value.';
 COMMENT ON COLUMN validation_result.value IS 'lds: rho; removal: probability after minus probability before.';
 
 CREATE TABLE validation_run (
     run_id INTEGER NOT NULL,
     traced_run_id INTEGER NOT NULL,
-    quantity VARCHAR NOT NULL,
+    quantities VARCHAR NOT NULL,
     checkpoints INTEGER NOT NULL,
     examples INTEGER NOT NULL,
     PRIMARY KEY (run_id)
@@ -581,7 +622,7 @@ CREATE TABLE validation_run (
 COMMENT ON TABLE validation_run IS 'A comparison of attributions and baselines, by retraining a run without parts of its examples.';
 COMMENT ON COLUMN validation_run.run_id IS 'The validation run.';
 COMMENT ON COLUMN validation_run.traced_run_id IS 'The fine-tuning run that is retrained.';
-COMMENT ON COLUMN validation_run.quantity IS 'What is predicted, as in influence_run: answer, margin or shift.';
+COMMENT ON COLUMN validation_run.quantities IS 'What is predicted, comma-separated: answer, margin, shift, as in influence_run.';
 COMMENT ON COLUMN validation_run.checkpoints IS 'Model states of that run that scores are averaged (TRAK) or summed (TracIn) over.';
 COMMENT ON COLUMN validation_run.examples IS 'Training examples that were scored.';
 

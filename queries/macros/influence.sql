@@ -31,7 +31,7 @@ CREATE OR REPLACE TEMP MACRO selected_influence_runs(
 CREATE OR REPLACE TEMP MACRO selected_validation_runs(
     wanted_run, wanted_model, wanted_source, wanted_sentences, wanted_seed
 ) AS TABLE
-    SELECT run, traced_run, model, source, ft_languages, sentences, traced_seed AS seed, quantity
+    SELECT run, traced_run, model, source, ft_languages, sentences, traced_seed AS seed
     FROM v_validation_run
     WHERE matches(wanted_run, run)
       AND matches(wanted_model, model)

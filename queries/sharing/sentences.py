@@ -13,12 +13,15 @@ def influence_mean(rows: pl.DataFrame) -> str:
 
 
 def influence_quality(rows: pl.DataFrame) -> str:
-    """The best prediction of retraining."""
-    best = rows.drop_nulls("rho").sort("rho", maintain_order=True).row(-1, named=True)
-    z = "" if best["z"] is None else f", {number(best['z'], '', 1)} null standard deviations above chance"
+    """The best prediction of retraining, by models with seeds of their own if there are any, and how sure it is."""
+    headline = rows.filter(pl.col("reading") == "headline")
+    best = (headline if headline.height else rows).sort("lds", maintain_order=True).row(-1, named=True)
+    ends = [best["lds_low"], best["lds_high"]]
+    interval = "" if None in ends else f" ({' to '.join(number(end, '', 2) for end in ends)})"
+    label = {"headline": "seeds of their own", "given the seed": "the run's seed"}.get(best["reading"], "a smoke test")
     return (
-        f"The best prediction of retraining has rho {cell(best, rows, 'rho', '', 2)}{z}, over {best['targets']} "
-        f"probes and {best['n']} retrained models."
+        f"The best prediction of retraining has an LDS of {cell(best, rows, 'lds', '', 2)}{interval}, over "
+        f"{best['targets']} probes and {best['n']} retrained models ({label})."
     )
 
 

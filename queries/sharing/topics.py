@@ -39,7 +39,14 @@ STUDY = Study(
                     "Figures 1, 6, 7 and 8",
                     RETRAINING,
                     sentence=spanning(
-                        "The probability of the traced answer changes", "change", "targets", "probes", "", 3, "+"
+                        "Without influential examples the probability of the traced answer changes, beyond what random "
+                        "ones do,",
+                        "difference",
+                        "targets",
+                        "probes",
+                        "",
+                        3,
+                        "+",
                     ),
                 ),
             ),

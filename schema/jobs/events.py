@@ -102,6 +102,8 @@ class ScoresMade(Event):
     name: str
     """What the attribution is called in tables."""
 
+    quantity: str
+
 
 class Retrained(Event):
     """A validation trained the run again on a part of its examples."""
@@ -118,6 +120,7 @@ class UndefinedCorrelations(Event):
     """Rank correlations that are not defined, since a side is constant, have no row in the results."""
 
     event: Literal["undefined"] = "undefined"
+    quantity: str
     scores: str
     seeds: str
     rows: int

@@ -26,7 +26,7 @@ class InfluenceSpec(TracingSpec):
     selection: TargetSelection = "shifted"
     """Which probes are traced."""
 
-    quantity: Quantity = "answer"
+    quantity: Quantity = "shift"
     top_k: int = echoes.INFLUENCE_TOP_K
     keep_scores: bool = False
     """Whether all scores are kept, in ``outputs/scores.parquet``."""

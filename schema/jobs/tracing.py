@@ -49,7 +49,6 @@ class TracingSpec(Spec):
     languages: tuple[str, ...]
     """Test languages."""
 
-    quantity: Quantity
     reference_digest: str = ""
     """SHA-256 of ``inputs/reference.parquet`` by content."""
 

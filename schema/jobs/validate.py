@@ -6,34 +6,51 @@ from mlv.schema.jobs.attribution import Attribution
 from mlv.schema.jobs.tracing import Quantity, TracingSpec
 from mlv.schema.papers import echoes
 
-REMOVAL_DRAWS: Final = 3
-"""Draws of k random examples in the removal test: each costs a retraining for every k."""
+SMOKE_TEST: Final = 16
+"""Retrained models up to which an LDS is a smoke test: over 16 halves its standard deviation is 0.07, over 64 0.04."""
+
+REMOVAL_DRAWS: Final = 10
+"""Draws of k random examples in the removal test: each costs a retraining for every k and seed."""
+
+REMOVAL_K: Final = echoes.REMOVAL_K[:1]
+"""How many examples the removal test leaves out if nothing is said: H's smallest number, since each costs as much as
+the test of another 30 targets does."""
 
 
 class ValidateSpec(TracingSpec):
     """Retrain a run without parts of its examples, to see whether attributions predict what happens.
 
-    TracIn's scores are taken at all checkpoints, TRAK's at the last. The seed is that of the halves and of the random
-    baselines.
+    TracIn's scores are taken at all checkpoints, TRAK's at the last. The seed is that of the halves, of the random
+    baselines and of the resamples.
     """
 
-    OUTPUTS: ClassVar = ("model.json", "run.json", "validation.parquet")
+    OUTPUTS: ClassVar = ("model.json", "run.json", "lds.parquet", "validation.parquet")
 
     kind: Literal["validate"] = "validate"
     attributions: tuple[Attribution, ...]
     """What is validated, beside the baselines."""
 
-    quantity: Quantity = "margin"
-    halves: int = 16
+    quantities: tuple[Quantity, ...] = ("shift", "answer")
+    """What is traced, each by scores of its own and all by the same retrained models. The removal test takes the first.
+
+    Of a gradient's scores margin and shift have the same LDS, since they differ in sign alone."""
+
+    halves: int = 64
     """Retrainings on random halves with the run's own seed."""
 
-    other_seed_halves: int = 8
+    other_seed_halves: int = 64
     """Retrainings on random halves, each with a seed of its own."""
 
-    removal_targets: int = 5
-    """Targets of the removal test (H section 6): each costs two retrainings for every k."""
+    resamples: int = 2_000
+    """Of halves and targets, for intervals."""
 
-    removal_k: tuple[int, ...] = echoes.REMOVAL_K
+    removal_targets: int = 30
+    """Targets of the removal test (H section 6): each costs two retrainings for every k and seed."""
+
+    removal_seeds: int = 1
+    """Seeds of the removal test's models, the run's own among them."""
+
+    removal_k: tuple[int, ...] = REMOVAL_K
 
     def plain_gradients(self) -> dict[str, Attribution]:
         """Baselines by name: gradients of the loss, those of the first attribution otherwise, compared plainly."""

@@ -17,9 +17,53 @@ class ValidationRun(Row, table=True):
 
     run_id: int = column("The validation run.", key=True, refers="run.run_id")
     traced_run_id: int = column("The fine-tuning run that is retrained.", refers="run.run_id")
-    quantity: str = column("What is predicted, as in influence_run: answer, margin or shift.")
+    quantities: str = column("What is predicted, comma-separated: answer, margin, shift, as in influence_run.")
     checkpoints: int = column("Model states of that run that scores are averaged (TRAK) or summed (TracIn) over.")
     examples: int = column("Training examples that were scored.")
+
+
+class ValidationLds(Row, table=True):
+    """How well one set of scores predicts what models trained on random halves of the examples show."""
+
+    __tablename__ = "validation_lds"
+    __table_args__ = table(
+        "Linear datamodeling scores (LDS; Park et al. 2023, section 3): Spearman's rho between predicted and true "
+        "values over random halves of the training examples, mean over the probes. Intervals, of 95 percent, are from "
+        "resamples of halves and probes that all scores of a run share; its specification has their number and seed.",
+        check("seeds IN ('same', 'other')"),
+        check("quantity IN ('answer', 'margin', 'shift')"),
+        identity=("run_id", "quantity", "scores", "seeds"),
+        owner="run_id",
+    )
+
+    run_id: int = column("The validation run.", refers="validation_run.run_id")
+    quantity: str = column("What is predicted, and what the scores are of: answer, margin or shift.")
+    scores: str = column("The scores: an attribution such as trak-principal-32, or a baseline such as random.")
+    seeds: str = column(
+        "Seeds of the retrained models: other, each its own; or same as the traced run's, so that order and corruption "
+        "are the run's, too."
+    )
+    targets: int = column("Probes whose rho is defined.")
+    draws: int = column("Draws of a random baseline; 1 for scores that are not random.")
+    n: int = column("Retrained models behind each rho; 16 or fewer are a smoke test.")
+    lds: float = column("Mean of rho over the probes, then over the draws.", sql_type=sa.Double)
+    lds_low: float | None = column(
+        "Lower end of its interval; NULL for random baselines, and of fewer than 10 models or probes.",
+        sql_type=sa.Double,
+    )
+    lds_high: float | None = column("Upper end.", sql_type=sa.Double)
+    difference: float | None = column(
+        "lds minus that of the run's first attribution; NULL for it and for random baselines.", sql_type=sa.Double
+    )
+    difference_low: float | None = column(
+        "Lower end of its interval, from the same resamples of both; NULL as lds_low is.", sql_type=sa.Double
+    )
+    difference_high: float | None = column("Upper end.", sql_type=sa.Double)
+    null_mean: float | None = column(
+        "The same of these scores dealt to the examples at random, mean of 200 draws; NULL for random baselines.",
+        sql_type=sa.Double,
+    )
+    null_sd: float | None = column("Its standard deviation over the draws.", sql_type=sa.Double)
 
 
 class ValidationResult(Row, table=True):
@@ -31,7 +75,8 @@ class ValidationResult(Row, table=True):
         check("test IN ('lds', 'removal')"),
         check("seeds IN ('same', 'other')"),
         check("direction IS NULL OR direction IN ('positive', 'negative')"),
-        identity=("run_id", "test", "scores", "probe_id", "seeds", "direction", "k", "draw"),
+        check("quantity IN ('answer', 'margin', 'shift')"),
+        identity=("run_id", "test", "quantity", "scores", "probe_id", "seeds", "seed", "direction", "k", "draw"),
         owner="run_id",
     )
 
@@ -41,13 +86,18 @@ class ValidationResult(Row, table=True):
         "al. 2023, section 3); removal: change in the probability of the traced answer when the top k are left out "
         "(H section 6)."
     )
-    scores: str = column("The scores: an attribution such as trak-principal-32, or a baseline such as random.")
+    quantity: str = column("What is predicted, and what the scores are of: answer, margin or shift.")
+    scores: str = column(
+        "The scores: an attribution such as trak-principal-32, or a baseline such as gradient-dot; of a removal the "
+        "first attribution, or random."
+    )
     probe_id: int | None = column("The probe; NULL for a target that is something else.", refers="probe.probe_id")
     seeds: str = column("Seeds of the retrained models: same as the traced run's, or other.")
+    seed: int | None = column("Seed of the retrained model; NULL for lds.")
     direction: str | None = column(
         "Which examples were left out, positive or negative; NULL for lds and for random ones."
     )
     k: int | None = column("How many examples were left out; NULL for lds.")
-    draw: int = column("Number of the draw of a random baseline; 0 for scores that are not random.")
+    draw: int = column("Number of the draw of random examples; 0 for scores that are not random.")
     n: int = column("Retrained models behind the value.")
     value: float = column("lds: rho; removal: probability after minus probability before.", sql_type=sa.Double)

@@ -13,7 +13,7 @@ VALIDATION = (
             "run": "Its name.",
             "kind": "Its kind of job.",
             "traced_run": "Name of the fine-tuning run that is retrained.",
-            "quantity": "What is predicted: answer, margin or shift.",
+            "quantities": "What is predicted, comma-separated: answer, margin, shift.",
             "checkpoints": "Model states that scores are averaged (TRAK) or summed (TracIn) over.",
             "examples": "Training examples that were scored.",
             "seed": "Seed of the validation run.",
@@ -24,15 +24,44 @@ VALIDATION = (
             "sentences": "Sentences it was given, training and development together.",
             "traced_seed": "Its seed.",
             "settings": "How it was trained, e.g. epochs=5 batch_size=8.",
-            "tracing": "What else the results depend on, e.g. probe_set=echoes-2024 quantity=margin.",
+            "tracing": "What else the results depend on, e.g. probe_set=echoes-2024 quantities=shift,answer.",
         },
         f"""
-        SELECT r.run_id, r.name AS run, r.kind, k.run AS traced_run, v.quantity, v.checkpoints, v.examples, r.seed,
+        SELECT r.run_id, r.name AS run, r.kind, k.run AS traced_run, v.quantities, v.checkpoints, v.examples, r.seed,
                k.model, k.source, k.ft_languages, k.strategy, k.sentences, k.seed AS traced_seed, k.settings,
                {alike.tracing("r.spec")} AS tracing
         FROM validation_run v
         JOIN run r ON r.run_id = v.run_id AND r.status = 'committed'
         JOIN v_checkpoint k ON k.checkpoint_id = r.start_checkpoint_id
+        """,
+    ),
+    View(
+        "v_validation_lds",
+        "How well scores predict what models trained on random halves of the examples show, mean over probes.",
+        {
+            "run": "Name of the validation run.",
+            "traced_run": "Name of the fine-tuning run whose examples are left out.",
+            "quantity": "What is predicted, and what the scores are of: answer, margin or shift.",
+            "scores": "An attribution such as trak-principal-32, or a baseline such as random.",
+            "seeds": "Seeds of the retrained models: other, each its own; or same as the traced run's.",
+            "targets": "Probes whose rho is defined.",
+            "draws": "Draws of a random baseline; 1 for scores that are not random.",
+            "n": "Retrained models; 16 or fewer are a smoke test.",
+            "lds": "Spearman's rho, mean over the probes, then over the draws.",
+            "lds_low": "Lower end of its 95% interval, from resamples of halves and probes.",
+            "lds_high": "Upper end.",
+            "difference": "lds minus that of the run's first attribution.",
+            "difference_low": "Lower end of its 95% interval, from the same resamples of both.",
+            "difference_high": "Upper end.",
+            "null_mean": "lds of these scores dealt to the examples at random, mean of the draws.",
+            "null_sd": "Its standard deviation over the draws.",
+        },
+        """
+        SELECT r.name AS run, f.name AS traced_run, l.* EXCLUDE (run_id)
+        FROM validation_lds l
+        JOIN run r ON r.run_id = l.run_id AND r.status = 'committed'
+        JOIN validation_run v ON v.run_id = l.run_id
+        JOIN run f ON f.run_id = v.traced_run_id
         """,
     ),
     View(
@@ -42,20 +71,22 @@ VALIDATION = (
             "run": "Name of the validation run.",
             "traced_run": "Name of the fine-tuning run whose examples are left out.",
             "test": "lds: linear datamodeling score over random halves; removal: of the most influential examples.",
-            "scores": "An attribution such as trak-principal-32, or a baseline such as random.",
+            "quantity": "What is predicted, and what the scores are of: answer, margin or shift.",
+            "scores": "An attribution such as trak-principal-32, or a baseline such as gradient-dot.",
             "collection": "Where the probe is from.",
             "language": "Test language.",
             "question": "Identifier of the question.",
             "seeds": "Seeds of the retrained models: same as the traced run's, or other.",
+            "seed": "Seed of the retrained model; NULL for lds.",
             "direction": "Which examples were left out, positive or negative; NULL for lds and for random ones.",
             "k": "How many examples were left out; NULL for lds.",
-            "draw": "Number of the draw of a random baseline; 0 for scores that are not random.",
+            "draw": "Number of the draw of random examples; 0 for scores that are not random.",
             "n": "Retrained models behind the value.",
             "value": "lds: Spearman's rho; removal: probability of the traced answer after minus before.",
         },
         f"""
-        SELECT r.name AS run, f.name AS traced_run, t.test, t.scores, t.collection, t.language, t.question, t.seeds,
-               t.direction, t.k, t.draw, t.n, t.value
+        SELECT r.name AS run, f.name AS traced_run, t.test, t.quantity, t.scores, t.collection, t.language,
+               t.question, t.seeds, t.seed, t.direction, t.k, t.draw, t.n, t.value
         FROM ({of_targets("validation_result")}) t
         JOIN run r ON r.run_id = t.run_id AND r.status = 'committed'
         JOIN validation_run v ON v.run_id = t.run_id

@@ -43,7 +43,9 @@ EMPTY = {
     "'positive', 3 FROM influence_target",
     "reject": "INSERT INTO reject VALUES (1, 0, 7, '', 'a reason', '')",
     "validation_result": f"{VALIDATION}; INSERT INTO validation_result "
-    "SELECT run_id, 'lds', 'trak', 1, 'same', NULL, NULL, 0, 8, 1 FROM influence_run",
+    "SELECT run_id, 'lds', 'margin', 'trak', 1, 'same', NULL, NULL, NULL, 0, 8, 1 FROM influence_run",
+    "validation_lds": f"{VALIDATION}; INSERT INTO validation_lds SELECT run_id, 'margin', 'trak', 'same', 1, 1, 8, 1, "
+    "NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM influence_run",
     "validation_run": VALIDATION,
 }
 """Tables of which the study has no rows, and how they get one."""
@@ -175,6 +177,9 @@ BREAKING = {
     "validation-run-examples": VALIDATION,
     "validation-value-range": f"{EMPTY['validation_result']}; UPDATE validation_result SET value = 1.1",
     "validation-fits-its-test": f"{EMPTY['validation_result']}; UPDATE validation_result SET k = 50",
+    "validation-seed-fits-its-test": f"{EMPTY['validation_result']}; UPDATE validation_result SET seed = 1",
+    "validation-lds-range": f"{EMPTY['validation_lds']}; UPDATE validation_lds SET lds_low = 0.5, lds_high = 0.25",
+    "validation-lds-of-its-probes": EMPTY["validation_lds"],
     "logit-answer": "UPDATE probe_logit SET answer = 3 WHERE answer = 2",
     "logit-logprob-range": "UPDATE probe_logit SET logprob_first = 0.5 WHERE probe_id = 1",
     "answer-follows-from-logits": "UPDATE probe_logit SET logprob_sum = -9.9 WHERE answer = 1",

@@ -12,6 +12,8 @@ from finished_jobs import write
 from traced_study import Runs, add_runs
 
 from mlv.cli import edge
+from mlv.compute.validation.lds import LDS
+from mlv.compute.validation.study import RESULTS
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.influence import InfluenceSpec
 from mlv.schema.jobs.validate import ValidateSpec
@@ -104,36 +106,26 @@ def _influence_done(job: JobDirectory) -> JobDirectory:
 
 
 def _validation_done(job: JobDirectory) -> JobDirectory:
-    """Play the worker: rho is 0.5 for the first attribution, 0.1 and -0.1 in two draws of the null."""
+    """Play the worker: rho is 0.5 for the first attribution, and 0.25 for a baseline whose null is as wide."""
     spec = job.spec()
     assert isinstance(spec, ValidateSpec)
     targets = pl.read_parquet(job.inputs / "targets.parquet")
     rows = [
-        ("lds", scores, language, question, "same", None, None, draw, 3, value)
-        for scores, draw, value in (
-            ("trak-exact", 0, 0.5),
-            ("permuted-examples", 0, 0.1),
-            ("permuted-examples", 1, -0.1),
-        )
+        ("lds", "shift", scores, language, question, "same", None, None, None, 0, 3, value)
+        for scores, value in (("trak-exact", 0.5), ("gradient-dot", 0.25))
         for language, question in targets.select("language", "question").rows()
     ]
-    schema = {
-        "test": pl.String,
-        "scores": pl.String,
-        "language": pl.String,
-        "question": pl.String,
-        "seeds": pl.String,
-        "direction": pl.String,
-        "k": pl.Int32,
-        "draw": pl.Int32,
-        "n": pl.Int32,
-        "value": pl.Float64,
-    }
+    shared = ("same", targets.height, 1, 3)
+    correlations = [
+        ("shift", "trak-exact", *shared, 0.5, None, None, None, None, None, 0.0, 0.125),
+        ("shift", "gradient-dot", *shared, 0.25, None, None, -0.25, None, None, 0.125, 0.125),
+    ]
     examples = pl.read_parquet(job.inputs / "examples.parquet").filter(split="train").height
     job.outputs.mkdir(exist_ok=True)
     (job.outputs / "run.json").write_text(json.dumps({"examples": examples}))
-    found = pl.DataFrame(rows, schema=schema, orient="row")
-    return write(job, validation=found, retrainings=found, halves=found, removals=found)
+    found = pl.DataFrame(rows, schema=RESULTS, orient="row")
+    lds = pl.DataFrame(correlations, schema=LDS, orient="row")
+    return write(job, validation=found, lds=lds, retrainings=found, halves=found, removals=found)
 
 
 def _trace(mlv: Mlv, run: str, *more: str) -> str:
@@ -215,20 +207,24 @@ def test_options_reach_the_specification(mlv: Mlv, runs: Runs) -> None:
 
 
 def test_validating_commits_and_prints_how_well_scores_predict(mlv: Mlv, runs: Runs) -> None:
-    command = ("compute", "validate-influence", runs.traced, "--halves", "3", "--attribution", "exact", "--k", "5,10")
+    options = "--halves 3 --attribution exact --k 5,10 --trace shift,margin --removal-seeds 2"
+    command = ("compute", "validate-influence", runs.traced, *options.split())
     assert mlv(*command, "--plan-only").code == 0
     job = _planned(mlv, "validate")
     spec = job.spec()
     assert isinstance(spec, ValidateSpec)
-    assert (spec.halves, spec.other_seed_halves, spec.removal_targets, spec.removal_k) == (3, 8, 5, (5, 10))
+    assert (spec.halves, spec.other_seed_halves, spec.removal_targets, spec.removal_k) == (3, 64, 30, (5, 10))
+    assert (spec.quantities, spec.removal_seeds) == (("shift", "margin"), 2)
     _validation_done(job)
     done = mlv(*command)
     assert done.code == 0, done.err
-    # the null has mean 0 and the standard deviation of 0.1 and -0.1: 0.5 lies 3.536 of them above
-    assert [row[:4] + row[6:7] for row in _table(done.out)] == [
-        ["same", "permuted-examples", "0.000", "40", "0.000"],
-        ["same", "trak-exact", "0.500", "40", "3.536"],
+    # each has a null of its own: 0.5 lies 4 standard deviations of 0.125 above 0, 0.25 one above 0.125
+    assert [row[:4] + row[-1:] for row in _table(done.out)] == [
+        ["shift", "same", "gradient-dot", "0.250", "1.000"],
+        ["shift", "same", "trak-exact", "0.500", "4.000"],
     ]
+    assert "A smoke test: the LDS of 3 models" in done.err and "--halves 64" in done.err
+    assert "--other-seed-halves" not in done.err
 
 
 def test_influence_runs_are_listed(mlv: Mlv, runs: Runs) -> None:
@@ -319,6 +315,12 @@ def test_runs_that_show_nothing_are_explained(mlv: Mlv, runs: Runs) -> None:
         (["compute", "influence", "TRACED", "--probe", "1", "--probe", "x", "--top-k", "4"], 2, "has no question x"),
         (["compute", "influence", "TRACED", "--with-run", "FARSI", "--top-k", "4"], 2, "differ in languages"),
         (["compute", "validate-influence", "TRACED", "--k", "5,many"], 2, "--k: should be a valid integer"),
+        (
+            ["compute", "validate-influence", "TRACED", "--trace", "shift,truth"],
+            2,
+            "--trace: should be 'answer', 'margin' or 'shift', not 'truth'",
+        ),
+        (["compute", "validate-influence", "TRACED", "--trace", "shift,shift"], 2, "listed twice"),
         (
             ["compute", "validate-influence", "TRACED", "--attribution", "best"],
             2,

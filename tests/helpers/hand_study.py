@@ -102,7 +102,7 @@ def _traced() -> Study:
             ("trace-ko", "finetune-ko", trak),
             ("trace-mult", "finetune-mult", trak),
             ("trace-mult3", "finetune-mult3", trak),
-            ("validate-mult", "finetune-mult", '{"kind":"validate","quantity":"margin"}'),
+            ("validate-mult", "finetune-mult", '{"kind":"validate","quantities":["margin"]}'),
         ),
         "training_examples": _frame(
             "training_examples",
@@ -144,31 +144,49 @@ def _traced() -> Study:
             ("steps-mult", "de", "131", 1, "fa", 9.0, 0.0),
         ),
         "validations": _validations(),
+        "correlations": _correlations(),
     }
 
 
 def _validations() -> pl.DataFrame:
     """Two probes in German; a number for each of them, or for the first alone."""
 
-    def rows(test: str, scores: str, *values: float, seeds: str = "same", **at: Any) -> list[tuple[Any, ...]]:
-        left_out = (at.get("direction"), at.get("k"), at.get("draw", 0), at.get("n", 1))
+    def rows(test: str, scores: str, *values: float, **at: Any) -> list[tuple[Any, ...]]:
+        seed = at.get("seed", 1) if test == "removal" else None
+        models = (at.get("seeds", "same"), seed, *(at.get(name) for name in ("direction", "k")))
         return [
-            ("validate-mult", "de", question, test, scores, seeds, *left_out, value)
+            ("validate-mult", "de", question, test, "margin", scores, *models, at.get("draw", 0), at.get("n", 1), value)
             for question, value in zip(("131", "132"), values, strict=False)
         ]
 
     return _frame(
         "validations",
-        *rows("lds", "trak-principal-32", 0.5, 0.25, n=16),
-        *rows("lds", "trak-exact", 0.75, 0.75, n=16),
-        *rows("lds", "permuted-examples", 0.25, -0.25, n=16),
-        *rows("lds", "permuted-examples", 0.25, 0.25, n=16, draw=1),
-        *rows("lds", "trak-principal-32", 0.25, n=8, seeds="other"),
+        *rows("lds", "trak-principal-32", 0.5, 0.25, n=64),
+        *rows("lds", "trak-exact", 0.75, 0.75, n=64),
+        *rows("lds", "trak-principal-32", 0.25, n=32, seeds="other"),
+        *rows("lds", "trak-exact", 0.125, n=16, seeds="other"),
         *rows("removal", "trak-principal-32", -0.25, -0.5, direction="positive", k=50),
         *rows("removal", "trak-principal-32", 0.25, direction="negative", k=50),
         *rows("removal", "trak-principal-32", -0.5, -0.5, direction="positive", k=100),
         *rows("removal", "random", -0.25, 0.0, k=50),
         *rows("removal", "random", 0.0, 0.0, k=50, draw=1),
+        *rows("removal", "trak-principal-32", -0.25, 0.0, direction="positive", k=50, seeds="other", seed=2),
+        *rows("removal", "random", 0.25, 0.25, k=50, seeds="other", seed=2),
+        *rows("removal", "random", 0.25, 0.25, k=50, draw=1, seeds="other", seed=2),
+    )
+
+
+def _correlations() -> pl.DataFrame:
+    """What a worker says of the same: intervals and nulls are its own, and here any numbers."""
+    validation = ("validate-mult", "margin")
+    nothing = [None] * 5
+    return _frame(
+        "correlations",
+        (*validation, "trak-principal-32", "same", 2, 1, 64, 0.375, 0.125, 0.5, None, None, None, 0.125, 0.125),
+        (*validation, "trak-exact", "same", 2, 1, 64, 0.75, 0.5, 0.875, 0.375, -0.125, 0.5, 0.0, 0.25),
+        (*validation, "random", "same", 2, 20, 64, 0.03125, None, None, *nothing),
+        (*validation, "trak-principal-32", "other", 1, 1, 32, 0.25, None, None, None, None, None, 0.0, 0.0625),
+        (*validation, "trak-exact", "other", 1, 1, 16, 0.125, None, None, -0.125, None, None, 0.25, 0.0),
     )
 
 

@@ -17,7 +17,9 @@ and, where examples are traced,
     training_examples  run, language, examples
     rankings           influence, language, question, epoch, direction, rank, train_language, key
     summaries          influence, language, question, epoch, train_language, mean, sd
-    validations        influence, test, scores, language, question, seeds, direction, k, draw, n, value
+    validations        influence, test, quantity, scores, language, question, seeds, seed, direction, k, draw, n, value
+    correlations       influence, quantity, scores, seeds, targets, draws, n, lds, lds_low, lds_high, difference,
+                       difference_low, difference_high, null_mean, null_sd
 
 and, where profiles are projected,
 
@@ -48,7 +50,13 @@ _RANKED: _Schema = {
     "key": pl.Int64,
 }
 _SUMMED: _Schema = {"epoch": pl.Int64, "train_language": pl.String, "mean": pl.Float64, "sd": pl.Float64}
-_TESTED: _Schema = {"test": pl.String, "scores": pl.String, "seeds": pl.String, "direction": pl.String, "k": pl.Int64}
+_SCORED: _Schema = {"quantity": pl.String, "scores": pl.String, "seeds": pl.String}
+_TESTED: _Schema = {"test": pl.String, **_SCORED, "seed": pl.Int64, "direction": pl.String, "k": pl.Int64}
+_CORRELATED: _Schema = {
+    **dict.fromkeys(("targets", "draws", "n"), pl.Int64),
+    **dict.fromkeys(("lds", "lds_low", "lds_high"), pl.Float64),
+    **dict.fromkeys(("difference", "difference_low", "difference_high", "null_mean", "null_sd"), pl.Float64),
+}
 _VALUES: _Schema = {"draw": pl.Int64, "n": pl.Int64, "value": pl.Float64}
 
 UNTRACED: Study = {
@@ -57,6 +65,7 @@ UNTRACED: Study = {
     "rankings": pl.DataFrame(schema=_TARGET | _RANKED),
     "summaries": pl.DataFrame(schema=_TARGET | _SUMMED),
     "validations": pl.DataFrame(schema=_TARGET | _TESTED | _VALUES),
+    "correlations": pl.DataFrame(schema={"influence": pl.String} | _SCORED | _CORRELATED),
 }
 """The frames of a study that traces nothing."""
 
@@ -202,7 +211,7 @@ SELECT run_id, parent_run_id, spec ->> '$.attribution.method', spec ->> '$.attri
        (SELECT count(*) FROM training_example e WHERE e.run_id = r.parent_run_id), (spec ->> 'top_k')::INTEGER
 FROM run r WHERE kind = 'influence';
 INSERT INTO validation_run
-SELECT run_id, parent_run_id, spec ->> 'quantity', 1,
+SELECT run_id, parent_run_id, array_to_string((spec ->> '$.quantities[*]'), ','), 1,
        (SELECT count(*) FROM training_example e WHERE e.run_id = r.parent_run_id)
 FROM run r WHERE kind = 'validate';
 INSERT INTO influence_target
@@ -230,8 +239,10 @@ JOIN "language" l ON l.code = s.train_language
 JOIN run r ON r.run_id = t.parent_run_id
 JOIN training_examples x ON x.run = r.name AND x.language = s.train_language;
 INSERT INTO validation_result
-SELECT run_id, test, scores, probe_id, seeds, direction, k, draw, n, value
+SELECT run_id, test, quantity, scores, probe_id, seeds, v.seed, direction, k, draw, n, value
 FROM validations v JOIN run r ON r.name = v.influence JOIN v_probe USING (language, question);
+INSERT INTO validation_lds
+SELECT run_id, c.* EXCLUDE (influence) FROM correlations c JOIN run r ON r.name = c.influence;
 
 INSERT INTO run
 SELECT 2000 + row_number() OVER (ORDER BY projection), 'pca', projection, projection, '{}', NULL, NULL, 0,

@@ -22,6 +22,7 @@ from comparing import expect_rows, mean
 from numpy.typing import NDArray
 from polars.testing import assert_frame_equal
 from scipy import stats
+from study_store import UNTRACED
 
 from mlv.queries import Query, catalogue, render, run
 from mlv.schema.derived.ranking_sums import PARTS, SUMS, sum_rankings
@@ -74,7 +75,7 @@ def _checkpoints() -> list[Row]:
 
 def _spec(how: Attribution | None, quantity: str, **_: Any) -> str:
     if how is None:
-        return json.dumps({"kind": "validate", "quantity": quantity})
+        return json.dumps({"kind": "validate", "quantities": [quantity]})
     fields = {"kind": "influence", "probe_set": "echoes-2024", "quantity": quantity, "selection": "all", "top_k": TOP}
     return json.dumps({**fields, "attribution": how.model_dump()})
 
@@ -126,22 +127,35 @@ def _summaries(rng: np.random.Generator, rankings: list[Row], languages: dict[st
 
 
 def _validations(rng: np.random.Generator, influence: str) -> list[Row]:
-    """Scores with one draw and with several, in both tests; some probes and one of the runs' exact scores missing."""
-    draws = {"trak-principal-32": 1, "trak-principal-8": 1, "tracin-cosine-random-16": 1, "gradient-dot": 1}
-    draws |= {"tracin-cosine-exact": 1, "random": 3, "permuted-examples": 4}
-    draws |= {"trak-random-4 weights=equal": 1, "trak-exact weights=equal": 1, "trak-random-4 corruptions=epoch": 1}
-    draws |= {"trak-exact": 1} if influence < "run-10" else {}
-    cells: list[tuple[Any, ...]] = [("lds", s, seeds, None, None) for s in draws for seeds in ("same", "other")]
-    cells += [("removal", s, "same", d, k) for s in draws for d in ("positive", "negative") for k in (50, 100)]
-    cells += [("removal", "random", "same", None, 150), ("removal", "trak-principal-32", "same", "negative", 150)]
-    columns = ("test", "scores", "seeds", "direction", "k")
+    """Removals with several seeds and draws, some probes missing."""
+    cells: list[tuple[str, str | None, int]] = [
+        ("trak-principal-32", direction, k) for direction in ("positive", "negative") for k in (50, 100)
+    ]
+    cells += [("random", None, 50), ("random", None, 150), ("trak-principal-32", "negative", 150)]
     return [
-        {"influence": influence, **dict(zip(columns, cell, strict=True)), "language": language, "question": question}
-        | {"draw": draw, "n": 16 if cell[2] == "same" else 8, "value": float(rng.integers(-9, 10)) / 11}
-        for cell in cells
-        for draw in range(draws[cell[1]])
-        for language, question in product(LANGUAGES[:2], QUESTIONS[:5])
+        {"influence": influence, "test": "removal", "quantity": quantity, "scores": scores, "seeds": seeds}
+        | {"seed": seed, "direction": direction, "k": k, "language": language, "question": question}
+        | {"draw": draw, "n": 1, "value": float(rng.integers(-9, 10)) / 11}
+        for quantity in ("shift", "answer")
+        for scores, direction, k in cells
+        for language, question in product(LANGUAGES, QUESTIONS[:6])
         if rng.random() < 0.8
+        for seeds, seed in (("same", 1), ("other", 2))
+        for draw in range(6 if scores == "random" else 1)
+    ]
+
+
+def _correlations(rng: np.random.Generator, influence: str) -> list[Row]:
+    """Scores with and without intervals and nulls, of few models and of many."""
+    known = ("lds_low", "lds_high", "difference", "difference_low", "difference_high", "null_mean")
+    return [
+        {"influence": influence, "quantity": quantity, "scores": scores, "seeds": seeds, "targets": 5, "draws": 1}
+        | {"n": int(rng.choice([8, 16, 17, 64])), "lds": float(rng.normal())}
+        | {name: float(rng.normal()) if scores != "random" else None for name in known}
+        | {"null_sd": None if scores == "random" else float(rng.integers(0, 3))}
+        for quantity in ("shift", "answer")
+        for scores in ("trak-principal-32", "gradient-dot", "random")
+        for seeds in ("same", "other")
     ]
 
 
@@ -193,6 +207,11 @@ def study() -> Study:
             [r for row in influence if row["how"] is None for r in _validations(rng, row["influence"])],
             infer_schema_length=None,
         ),
+        "correlations": pl.DataFrame(
+            [r for row in influence if row["how"] is None for r in _correlations(rng, row["influence"])],
+            schema=UNTRACED["correlations"].schema,
+            orient="row",
+        ),
     }
 
 
@@ -217,6 +236,7 @@ class World:
         self.answers = {row[:3]: row[4] for row in study["answers"].rows()}
         self.summaries = study["summaries"].to_dicts()
         self.validations = study["validations"].to_dicts()
+        self.correlations = study["correlations"].to_dicts()
         self.lists: dict[Ranking, list[Example]] = defaultdict(list)
         for row in study["rankings"].sort("rank").iter_rows(named=True):
             self.lists[Ranking(*(row[name] for name in Ranking._fields))].append((row["train_language"], row["key"]))
@@ -225,7 +245,7 @@ class World:
         spec = json.loads(row["spec"])
         how = Attribution.model_validate(spec["attribution"]) if "attribution" in spec else None
         name = attribution_name(how) if how else None
-        return {**self.runs[row["run"]], "attribution": name, "quantity": spec["quantity"]}
+        return {**self.runs[row["run"]], "attribution": name, "quantity": spec.get("quantity")}
 
     def examples(self, influence: str) -> int:
         """Training examples of the traced run."""
@@ -301,7 +321,7 @@ def _wilcoxon(changes: list[float]) -> float | None:
         ways = longer
     positive = ranks[there > 0].sum()
     tails = [sum(n for total, n in ways.items() if (total - positive) * side <= 0) for side in (1, -1)]
-    return min(1.0, 2 * min(tails) / 2 ** len(there))
+    return float(min(1.0, 2 * min(tails) / 2 ** len(there)))
 
 
 @pytest.mark.parametrize("given", [{}, {"k": 4, "shifted": True}])
@@ -516,42 +536,58 @@ def test_seed_robustness(world: World, connection: duckdb.DuckDBPyConnection) ->
 
 
 def test_influence_quality(world: World, connection: duckdb.DuckDBPyConnection) -> None:
-    draws = _grouped(
-        ((row["influence"], row["seeds"], row["scores"], row["draw"]), row["value"])
-        for row in world.validations
-        if row["test"] == "lds"
-    )
-    means = _grouped((key[:3], mean(values)) for key, values in draws.items())
-    exact = {"trak-principal-32": "trak-exact", "trak-principal-8": "trak-exact", "trak-exact": "trak-exact"}
-    exact |= dict.fromkeys(["tracin-cosine-random-16", "tracin-cosine-exact"], "tracin-cosine-exact")
-    exact |= dict.fromkeys(["trak-random-4 weights=equal", "trak-exact weights=equal"], "trak-exact weights=equal")
     expected = []
-    for (name, seeds, scores), rho in means.items():
-        null, best = means[name, seeds, "permuted-examples"], means.get((name, seeds, exact.get(scores)), [0.0])
-        sd = statistics.stdev(null)
-        row = {"run": name, "seeds": seeds, "scores": scores, "rho": mean(rho), "draws": len(rho)}
-        row |= {"null_mean": mean(null), "null_sd": sd, "z": (mean(rho) - mean(null)) / sd}
-        row |= {"share_of_exact": 100 * mean(rho) / best[0] if best[0] > 0 else None}
-        row |= {"targets": max(len(draws[name, seeds, scores, d]) for d in range(len(rho)))}
-        expected.append({**row, "n": 16 if seeds == "same" else 8})
-    expect_rows(run(connection, "influence_quality").frame, ["run", "seeds", "scores"], expected)
+    for row in world.correlations:
+        many = "headline" if row["seeds"] == "other" else "given the seed"
+        z = (row["lds"] - row["null_mean"]) / row["null_sd"] if row["null_sd"] else None
+        found = {name: value for name, value in row.items() if name != "influence"}
+        expected.append(found | {"run": row["influence"], "reading": many if row["n"] > 16 else "smoke test", "z": z})
+    frame = run(connection, "influence_quality").frame
+    expect_rows(frame, ["run", "quantity", "seeds", "scores"], expected)
+    for _, some in frame.group_by("run", "quantity"):
+        assert some["seeds"].to_list() == ["other"] * 3 + ["same"] * 3
 
 
 def test_removal_effect(world: World, connection: duckdb.DuckDBPyConnection) -> None:
+    """The interval is Welch's of two means: over probes, and over draws, each with its degrees of freedom."""
+    keys = ("influence", "quantity", "scores", "direction", "k")
     probes = _grouped(
-        ((*(row[c] for c in ("influence", "scores", "direction", "k")), row["language"], row["question"]), row["value"])
-        for row in world.validations
-        if row["test"] == "removal"
+        ((tuple(row[c] for c in keys), row["language"], row["question"]), row["value"]) for row in world.validations
     )
-    changes = _grouped((key[:4], mean(values)) for key, values in probes.items())
-    expected = []
-    for (name, scores, direction, k), some in changes.items():
-        random = changes.get((name, "random", direction, k), changes.get((name, "random", None, k)))
-        row = {"run": name, "scores": scores, "direction": direction, "k": k, "targets": len(some)}
-        row |= {"change": mean(some), "sd": statistics.stdev(some)}
-        row["random_change"] = mean(random) if random and direction else None
-        expected.append(row)
-    expect_rows(run(connection, "removal_effect").frame, ["run", "scores", "direction", "k"], expected)
+    changes: dict[Any, dict[Any, float]] = {}
+    for (cell, *probe), values in probes.items():
+        changes.setdefault(cell, {})[tuple(probe)] = mean(values)
+    drawn = _grouped(
+        ((*(row[c] for c in ("influence", "quantity", "k")), row["draw"]), row["value"])
+        for row in world.validations
+        if row["scores"] == "random"
+    )
+    frame = run(connection, "removal_effect").frame
+    found = {tuple(row[c] for c in ("run", *keys[1:])): row for row in frame.iter_rows(named=True)}
+    expected, intervals = [], 0
+    for cell, some in changes.items():
+        influence, quantity, scores, _, k = cell
+        random = changes.get((influence, quantity, "random", None, k), {}) if scores != "random" else {}
+        pairs = [value - random[probe] for probe, value in some.items() if probe in random]
+        paired = [random[probe] for probe in some if probe in random]
+        row = dict(zip(("run", *keys[1:]), cell, strict=True))
+        row |= {"targets": len(some), "change": mean(list(some.values())), "sd": statistics.stdev(some.values())}
+        row |= {"random_change": mean(paired) if paired else None, "difference": mean(pairs) if pairs else None}
+        expected.append(row | {"draws": 6 if scores == "random" else 1, "seeds": 2})
+        ends = found[cell]["difference_low"], found[cell]["difference_high"]
+        if len(pairs) < 10:
+            assert ends == (None, None)
+            continue
+        intervals += 1
+        means = [mean(drawn[influence, quantity, k, draw]) for draw in range(6)]
+        parts = [(statistics.variance(pairs) / len(pairs), len(pairs)), (statistics.variance(means) / 6, 6)]
+        total = sum(part for part, _ in parts)
+        df = total**2 / sum(part**2 / (n - 1) for part, n in parts)
+        half = float(stats.t.ppf(0.975, df)) * total**0.5
+        # four terms of a series are within 2 in 1,000 of the quantile at 5 degrees of freedom
+        assert ends == pytest.approx((mean(pairs) - half, mean(pairs) + half), abs=2e-3 * half)
+    assert intervals
+    expect_rows(frame, ["run", *keys[1:]], expected)
 
 
 @pytest.mark.parametrize("query", [q for q in INFLUENCE if q.name != "seed_robustness"], ids=lambda query: query.name)

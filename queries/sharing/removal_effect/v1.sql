@@ -1,15 +1,17 @@
 /*
 question = "Do answers change when the most influential examples are left out of the training?"
 grain = """\
-A validation run, scores (an attribution or a baseline), seeds of the retrained models, direction and number k of \
-examples left out: the change in the probability of the traced answer, mean over the draws, then over the probes."""
+A validation run, scores (an attribution, or random examples), direction and number k of examples left out: the change in \
+the probability of the traced answer, mean over the seeds and draws, then over the probes. What tells is the difference \
+to leaving out as many random examples, by the same probes and seeds: any other training changes answers."""
 paper = "How do languages influence each other? Figures 1, 6, 7 and 8"
-reason = "First version."
+reason = """\
+The paired difference to random examples, with an interval; several seeds."""
 parameters = ["retrained.run", "retrained.model", "retrained.source", "retrained.sentences", "retrained.seed"]
 columns = [
     "retrained.run", "retrained.traced_run", "checkpoint.model", "source", "traced.ft_languages", "traced.sentences",
-    "traced.seed", "quantity", "retrained.seeds", "retrained.scores", "direction", "k", "change", "sd", "targets",
-    "draws", "random_change",
+    "traced.seed", "retrained.quantity", "retrained.scores", "direction", "k", "change", "sd", "random_change",
+    "difference", "difference_low", "difference_high", "targets", "draws", "seeds",
 ]
 
 [column]
@@ -17,51 +19,98 @@ direction = "Examples left out: positive ones support the traced answer, negativ
 k = "How many of the most influential examples were left out."
 change = "Probability of the traced answer without them, minus that with them: mean over the probes."
 sd = "Its standard deviation over the probes; NULL of fewer than two."
-draws = "Most draws of a probe; 1 for scores that are not random."
 random_change = "Change when as many random examples are left out; NULL where that was not tried, and for random."
+difference = "Change minus random change, mean over the probes that have both."
+difference_low = """\
+Lower end of its 95% interval, by Student's t (Welch and Satterthwaite): over the probes, and over the random draws, \
+which all probes share. NULL of fewer than 10 probes or 5 draws."""
+difference_high = "Upper end."
+draws = "Most draws of a probe; 1 for scores that are not random."
+seeds = "Seeds of the retrained models, the run's own among them."
 */
 WITH chosen AS (
     FROM selected_validation_runs($run, $model, $source, $sentences, $seed)
 ),
-probes AS (
-    SELECT run, seeds, scores, direction, k, language, question, mean(value, draw) AS change, count(*) AS draws
+changes AS (
+    SELECT run, quantity, scores, direction, k, language, question, seed, draw, value
     FROM v_validation_result
     WHERE test = 'removal' AND run IN (SELECT run FROM chosen)
+),
+probes AS (
+    SELECT
+        run, quantity, scores, direction, k, language, question,
+        mean(value, [seed, draw]) AS change,
+        count(DISTINCT draw) AS draws,
+        count(DISTINCT seed) AS seeds
+    FROM changes
     GROUP BY ALL
 ),
 effects AS (
     SELECT
-        run, seeds, scores, direction, k,
-        mean(change, [language, question]) AS change,
-        stddev_samp(change ORDER BY language, question) AS sd,
+        p.run, p.quantity, p.scores, p.direction, p.k,
+        mean(p.change, [p.language, p.question]) AS change,
+        stddev_samp(p.change ORDER BY p.language, p.question) AS sd,
+        mean(r.change, [p.language, p.question]) AS random_change,
+        mean(p.change - r.change, [p.language, p.question]) AS difference,
+        var_samp(p.change - r.change ORDER BY p.language, p.question) / count(r.change) AS of_probes,
+        count(r.change) AS pairs,
         count(*) AS targets,
-        max(draws) AS draws
-    FROM probes
+        max(p.draws) AS draws,
+        max(p.seeds) AS seeds
+    FROM probes p
+    LEFT JOIN (FROM probes WHERE scores = 'random') r
+        ON r.run = p.run AND r.quantity = p.quantity AND r.k = p.k AND r.language = p.language
+        AND r.question = p.question AND p.scores <> 'random'
     GROUP BY ALL
+),
+-- random examples are the same for every probe, so that their number, not that of probes, makes them sure
+random_draws AS (
+    SELECT run, quantity, k, var_samp(change ORDER BY draw) / count(*) AS of_draws, count(*) AS draws
+    FROM (
+        SELECT run, quantity, k, draw, mean(value, [language, question, seed::VARCHAR]) AS change
+        FROM changes
+        WHERE scores = 'random'
+        GROUP BY ALL
+    )
+    GROUP BY ALL
+),
+errors AS (
+    SELECT
+        e.*,
+        sqrt(of_probes + of_draws) AS se,
+        (of_probes + of_draws) ** 2
+            / nullif(of_probes ** 2 / (e.pairs - 1) + of_draws ** 2 / (d.draws - 1), 0) AS df
+    FROM effects e
+    LEFT JOIN random_draws d
+        ON d.run = e.run AND d.quantity = e.quantity AND d.k = e.k AND e.pairs >= 10 AND d.draws >= 5
+),
+-- the quantile of Student's t by that of the normal distribution and powers of 1 / df (Cornish and Fisher)
+margins AS (
+    SELECT *, se * (1.959963984540054 + 2.3722712 / df + 2.8224986 / df ** 2 + 2.5558497 / df ** 3) AS margin
+    FROM errors
 )
 SELECT
-    e.run,
+    m.run,
     c.traced_run,
     c.model,
     c.source,
     c.ft_languages,
     c.sentences,
     c.seed,
-    c.quantity,
-    e.seeds,
-    e.scores,
-    e.direction,
-    e.k,
-    e.change,
-    e.sd,
-    e.targets,
-    e.draws,
-    r.change AS random_change
-FROM effects e
-JOIN chosen c ON c.run = e.run
--- random examples serve either direction
-LEFT JOIN (FROM effects WHERE scores = 'random') r
-    ON r.run = e.run AND r.seeds = e.seeds AND r.k = e.k AND coalesce(r.direction, e.direction) = e.direction
+    m.quantity,
+    m.scores,
+    m.direction,
+    m.k,
+    m.change,
+    m.sd,
+    m.random_change,
+    m.difference,
+    m.difference - m.margin AS difference_low,
+    m.difference + m.margin AS difference_high,
+    m.targets,
+    m.draws,
+    m.seeds
+FROM margins m
+JOIN chosen c ON c.run = m.run
 ORDER BY
-    c.model, c.source, c.ft_languages, c.sentences, c.seed, c.quantity, e.run, e.seeds DESC, e.scores,
-    e.direction DESC NULLS LAST, e.k
+    c.model, c.source, c.ft_languages, c.sentences, c.seed, m.run, m.quantity, m.scores, m.direction DESC NULLS LAST, m.k

@@ -8,30 +8,32 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from scipy.stats import spearmanr
 from workers import run_job, spec_of
 
 from mlv.compute.attribution import baselines
 from mlv.compute.jobs import validate
-from mlv.compute.jobs.validate import Study
 from mlv.compute.machine.options import SILENT, ExecuteOptions
 from mlv.compute.models import files, loading, scoring
 from mlv.compute.models.families import SPAN
 from mlv.compute.training import retraining
 from mlv.compute.training.retraining import Retraining
 from mlv.compute.training.streams import FloatArray
+from mlv.compute.validation import lds
+from mlv.compute.validation import study as studies
+from mlv.compute.validation.study import Study
 from mlv.schema.errors import JobError, MlvError
 from mlv.schema.jobs.attribution import Attribution, Gradients
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.events import Reproduced, SkippedRemoval, UndefinedCorrelations
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.spec import ModelRef
+from mlv.schema.jobs.tracing import Quantity
 from mlv.schema.jobs.validate import ValidateSpec
 
 Plan = Callable[..., JobDirectory]
 TRAK = Attribution(gradients=Gradients(projection="random", dimensions=4, output="log_odds"))
 TRACIN = Attribution(method="tracin", damping=0.0, gradients=Gradients(projection="none", dimensions=0))
-TABLES = ("validation", "retrainings", "halves", "removals")
+TABLES = ("validation", "lds", "retrainings", "halves", "removals")
 
 
 def refer(name: str, digest: str = "0") -> ModelRef:
@@ -43,7 +45,8 @@ def toy_spec(**settings: Any) -> ValidateSpec:
     training = FinetuneSpec(
         model=refer("start"), source="made-up", languages=("en",), sentences=50, corpora=(), inputs_digest="0", seed=5
     )
-    chosen = {"halves": 12, "other_seed_halves": 6, "removal_targets": 2, "removal_k": (3, 10), **settings}
+    chosen = {"halves": 12, "other_seed_halves": 6, "removal_targets": 2, "removal_k": (3, 10), "resamples": 50}
+    chosen |= {"quantities": ("margin",), **settings}
     return ValidateSpec(
         model=refer("epoch-2"),
         training=training,
@@ -80,7 +83,7 @@ def toy_job(folder: Path, **settings: Any) -> tuple[JobDirectory, Study]:
     job = JobDirectory.create(folder, toy_spec(**settings), {})
     toy_targets().sample(fraction=1.0, shuffle=True, seed=1).write_parquet(job.inputs / "targets.parquet")
     toy_examples().write_parquet(job.inputs / "examples.parquet")
-    return job, validate.read_study(job, toy_spec(**settings))
+    return job, studies.read_study(job, toy_spec(**settings))
 
 
 class Linear:
@@ -103,14 +106,14 @@ class Linear:
 
 
 def measured(job: JobDirectory, study: Study, scores: Mapping[str, FloatArray], world: Linear) -> pl.DataFrame:
-    """``outputs/validation.parquet``."""
-    validate.measure(job, study, scores, world)
+    """``outputs/validation.parquet``; the scores are those of every quantity."""
+    validate.measure(job, study, dict.fromkeys(study.spec.quantities, scores), world)
     return pl.read_parquet(job.outputs / "validation.parquet")
 
 
 @pytest.mark.parametrize("quantity", ["margin", "shift", "answer"])
 def test_true_effects_predict_every_half_and_baselines_predict_none(tmp_path: Path, quantity: str) -> None:
-    job, study = toy_job(tmp_path, quantity=quantity, halves=40, removal_targets=0)
+    job, study = toy_job(tmp_path, quantities=(quantity,), halves=40, removal_targets=0)
     world = Linear()
     moved, answer = study.targets["shift_sign"].to_numpy(), study.targets["answer"].to_numpy()
     effects = {
@@ -127,19 +130,74 @@ def test_true_effects_predict_every_half_and_baselines_predict_none(tmp_path: Pa
     ]
     assert oracle["value"].to_list() == pytest.approx([1.0] * 8)
     assert found.filter(pl.col("scores") == "opposite")["value"].to_list() == pytest.approx([-1.0] * 8)
-    for baseline in ("random", "permuted-examples", "shuffled-probes"):
-        rows = found.filter((pl.col("scores") == baseline) & (pl.col("seeds") == "same"))
-        assert sorted(rows["draw"].unique()) == list(range(20))
-        assert rows.height == 80
+    means = pl.read_parquet(job.outputs / "lds.parquet")
+    assert means.filter(pl.col("scores") == "oracle")["lds"].to_list() == pytest.approx([1.0, 1.0])
+    for baseline in ("random", "shuffled-probes"):
+        row = means.filter(scores=baseline, seeds="same").row(0, named=True)
+        assert (row["draws"], row["targets"], row["n"]) == (20, 4, 40)
         # a rho of 40 models has a standard deviation of 0.16 by chance, a mean of 20 draws and 4 targets about 0.04;
         # other probes have effects of their own, each of which is met about 7 times
-        assert abs(rows["value"].to_numpy().mean()) < 0.2
+        assert abs(row["lds"]) < 0.2
+        assert [row[name] for name in lds.LDS if name.startswith(("lds_", "difference", "null"))] == [None] * 7
+    assert set(found["scores"]) == {"oracle", "opposite"}
     assert set(found["test"]) == {"lds"}
     assert found.select(pl.col("direction", "k").is_null().all()).row(0) == (True, True)
 
 
+def test_scores_have_intervals_and_paired_differences_to_the_first(tmp_path: Path) -> None:
+    """Twelve halves and targets are enough for intervals, six halves with other seeds are not.
+
+    Scores that are the first's are no different from it in any resample; those of other targets are.
+    """
+    job, study = toy_job(tmp_path, removal_targets=0)
+    study, world = study._replace(targets=toy_targets(12)), Linear(targets=12)
+    noisy = world.margins() + np.random.default_rng(1).normal(size=(12, 41)) * 0.1
+    scores = {"noisy": noisy, "same": noisy * 2, "other": noisy[::-1]}
+    measured(job, study, scores, world)
+    means = pl.read_parquet(job.outputs / "lds.parquet")
+    assert dict(means.schema) == lds.LDS
+    rows = {row["scores"]: row for row in means.filter(seeds="same").iter_rows(named=True)}
+    first, same, other = (rows[name] for name in scores)
+    assert first["lds_low"] < first["lds"] < first["lds_high"] < 1
+    assert [first[name] for name in ("difference", "difference_low", "difference_high")] == [None] * 3
+    assert (same["difference"], same["difference_low"], same["difference_high"]) == pytest.approx((0, 0, 0), abs=1e-12)
+    assert other["difference"] == pytest.approx(other["lds"] - first["lds"])
+    assert other["difference_low"] < other["difference"] < other["difference_high"] < 0
+    assert abs(first["null_mean"]) < 0.1
+    few = means.filter(seeds="other").select("lds_low", "lds_high", "difference_low", "difference_high")
+    assert set(few.row(0)) == {None}
+    again, _ = toy_job(tmp_path / "again", removal_targets=0)
+    measured(again, study, scores, world)
+    assert_frame_equal(pl.read_parquet(again.outputs / "lds.parquet"), means, check_exact=True)
+
+
+def test_every_quantity_has_scores_of_its_own_and_the_same_models(tmp_path: Path) -> None:
+    """Effects on the margin predict it in either direction, and not what becomes of an answer alone."""
+    job, study = toy_job(tmp_path, quantities=("margin", "shift", "answer"), halves=40)
+    world = Linear()
+    moved, answer = study.targets["shift_sign"].to_numpy(), study.targets["answer"].to_numpy()
+    margins, answers = world.margins(), world.effects[np.arange(4), answer - 1]
+    scores: validate.Scores = {
+        "margin": {"first": margins},
+        "shift": {"first": margins * moved[:, None]},
+        "answer": {"first": answers},
+    }
+    validate.measure(job, study, scores, world)
+    means = pl.read_parquet(job.outputs / "lds.parquet").filter(scores="first", seeds="same")
+    assert means["quantity"].to_list() == ["margin", "shift", "answer"]
+    assert means["lds"].to_list() == pytest.approx([1.0] * 3)
+    trained = len(world.trained)
+    assert trained == len(set(world.trained)) == 1 + 40 + 6 + 2 * (2 * 2 + 10)
+    removed = pl.read_parquet(job.outputs / "validation.parquet").filter(test="removal")
+    assert set(removed["quantity"]) == {"margin"}
+    other, other_study = toy_job(tmp_path / "other", quantities=("answer",), halves=40)
+    validate.measure(other, other_study, {"answer": {"first": margins}}, world)
+    wrong = pl.read_parquet(other.outputs / "lds.parquet").filter(scores="first", seeds="same")
+    assert wrong["lds"].item() < 0.9
+
+
 def test_the_removal_test_leaves_out_the_strongest_and_compares_probabilities(tmp_path: Path) -> None:
-    job, study = toy_job(tmp_path, quantity="shift")
+    job, study = toy_job(tmp_path, quantities=("shift",))
     world = Linear()
     scores = np.random.default_rng(8).normal(size=(4, 41))
     found = measured(job, study, {"first": scores, "second": -scores}, world).filter(pl.col("test") == "removal")
@@ -158,7 +216,7 @@ def test_the_removal_test_leaves_out_the_strongest_and_compares_probabilities(tm
             for sums in (world.effects[target].sum(axis=1), world.effects[target][:, ranked[k:]].sum(axis=1))
         )
         assert row["value"] == pytest.approx(after - before)
-        assert (row["seeds"], row["draw"]) == ("same", 0)
+        assert (row["seeds"], row["seed"], row["draw"]) == ("same", 5, 0)
     keys = ["question", "direction", "k"]
     assert found.filter(pl.col("scores") == "first").select(keys).sort(keys).rows() == [
         (f"q{target}", direction, k) for target in (0, 1) for direction in ("negative", "positive") for k in (3, 10)
@@ -171,19 +229,50 @@ def test_random_removals_are_shared_by_the_targets(tmp_path: Path) -> None:
     found = measured(job, study, {"first": world.margins()}, world)
     random = found.filter((pl.col("scores") == "random") & (pl.col("test") == "removal"))
     assert random.select("draw", "k", "question").rows() == [
-        (draw, k, question) for draw in range(3) for k in (3, 10) for question in ("q0", "q1")
+        (draw, k, question) for draw in range(10) for k in (3, 10) for question in ("q0", "q1")
     ]
     assert random["direction"].is_null().all()
     left_out = pl.read_parquet(job.outputs / "removals.parquet").group_by("id").agg("position")
     by_id = {row["id"]: set(row["position"]) for row in left_out.iter_rows(named=True)}
-    drawn = [by_id[f"removal-random-{draw}-10"] for draw in range(3)]
+    drawn = [by_id[f"removal-random-{draw}-10"] for draw in range(10)]
     assert all(len(some) == 10 and all(position % 2 == 0 for position in some) for some in drawn)
-    assert len({frozenset(some) for some in drawn}) == 3
+    assert len({frozenset(some) for some in drawn}) == 10
     for row in random.iter_rows(named=True):
         target = int(row["question"][1:])
         gone = sorted(position // 2 for position in by_id[f"removal-random-{row['draw']}-{row['k']}"])
         margin, lost = world.margins()[target].sum(), world.margins()[target][gone].sum()
         assert row["value"] == pytest.approx(1 / (1 + np.exp(lost - margin)) - 1 / (1 + np.exp(-margin)))
+
+
+def test_removals_are_compared_within_their_seed(tmp_path: Path) -> None:
+    """A model with another seed is off by a number of its own, on all examples and without some alike."""
+    job, study = toy_job(tmp_path, removal_seeds=3, halves=0, other_seed_halves=0)
+    world = Linear()
+
+    def moody(plan: Retraining, label: str) -> FloatArray:
+        means = world(plan, label)
+        means[:, 0] += plan.seed
+        return means
+
+    validate.measure(job, study, {"margin": {"first": world.margins()}}, moody)
+    found = pl.read_parquet(job.outputs / "validation.parquet")
+    models = pl.read_parquet(job.outputs / "retrainings.parquet").unique("id", maintain_order=True)
+    assert models.filter(kind="full").select("id", "seed").rows() == [
+        ("full", 5),
+        ("full-seed-1", 6),
+        ("full-seed-2", 7),
+    ]
+    assert models.height == 3 * (1 + 2 * (2 * 2 + 10))
+    assert found.select("seeds", "seed").unique().sort("seed").rows() == [("same", 5), ("other", 6), ("other", 7)]
+    row = found.filter(question="q0", direction="positive", k=10, seed=7).row(0, named=True)
+    gone = np.argsort(-world.margins()[0], kind="stable")[:10]
+    margin = world.margins()[0].sum() + 7
+    assert row["value"] == pytest.approx(
+        1 / (1 + np.exp(world.margins()[0][gone].sum() - margin)) - 1 / (1 + np.exp(-margin))
+    )
+    left_out = pl.read_parquet(job.outputs / "removals.parquet")
+    one, other = (left_out.filter(id=f"removal-random-0-10{end}")["position"] for end in ("", "-seed-2"))
+    assert one.to_list() == other.to_list()
 
 
 def test_removals_that_leave_nothing_are_skipped_and_logged(tmp_path: Path) -> None:
@@ -222,15 +311,6 @@ def test_halves_are_halves_with_the_runs_seed_or_others(tmp_path: Path) -> None:
     assert not changed.equals(pl.read_parquet(job.outputs / "halves.parquet"))
 
 
-def test_spearman_takes_ties_at_their_mean_rank_and_says_nothing_of_constants() -> None:
-    random = np.random.default_rng(0)
-    one, other = random.integers(0, 5, size=(2, 30, 9)).astype(float)
-    expected = [spearmanr(a, b).statistic for a, b in zip(one, other, strict=True)]
-    np.testing.assert_allclose(validate.spearman(one, other), expected, atol=1e-12)
-    constant = validate.spearman(np.array([[1.0, 2, 3], [2, 2, 2]]), np.array([[4.0, 4, 4], [1, 2, 3]]))
-    assert np.isnan(constant).all()
-
-
 def test_undefined_correlations_have_no_row_and_are_counted(tmp_path: Path) -> None:
     job, study = toy_job(tmp_path, removal_targets=0)
     world = Linear()
@@ -240,8 +320,10 @@ def test_undefined_correlations_have_no_row_and_are_counted(tmp_path: Path) -> N
     assert found.filter(pl.col("scores") == "silent")["question"].to_list() == ["q0", "q3"] * 2
     assert found["value"].is_finite().all()
     assert job.logged(UndefinedCorrelations) == [
-        UndefinedCorrelations(scores="silent", seeds=seeds, rows=2) for seeds in ("same", "other")
+        UndefinedCorrelations(quantity="margin", scores="silent", seeds=seeds, rows=2) for seeds in ("same", "other")
     ]
+    means = pl.read_parquet(job.outputs / "lds.parquet").filter(seeds="same")
+    assert dict(means.select("scores", "targets").iter_rows())["silent"] == 2
 
 
 @pytest.mark.parametrize(
@@ -255,9 +337,9 @@ def test_undefined_correlations_have_no_row_and_are_counted(tmp_path: Path) -> N
 )
 def test_what_is_traced_by_hand(quantity: Any, answers: list[int], values: list[float]) -> None:
     targets = toy_targets()
-    assert validate.traced_answers(targets, quantity).tolist() == answers
+    assert studies.traced_answers(targets, quantity).tolist() == answers
     means = np.tile([-1.0, -3.0], (5, 4, 1))
-    found = validate.traced_values(means, targets, quantity)
+    found = studies.traced_values(means, targets, quantity)
     assert found.tolist() == [values] * 5
 
 
@@ -269,10 +351,11 @@ def recording(calls: list[tuple[Any, ...]]) -> validate.Scorer:
         spec: ValidateSpec,
         checkpoints: tuple[ModelRef, ...],
         attribution: Attribution,
+        quantity: Quantity,
         targets: pl.DataFrame,
         options: ExecuteOptions,
     ) -> FloatArray:
-        calls.append(([checkpoint.name for checkpoint in checkpoints], attribution))
+        calls.append(([checkpoint.name for checkpoint in checkpoints], attribution, quantity))
         positions = pl.read_parquet(job.inputs / "examples.parquet").filter(pl.col("split") == "train").height
         return np.random.default_rng(len(attribution.method + attribution.similarity)).normal(
             size=(targets.height, positions)
@@ -282,26 +365,30 @@ def recording(calls: list[tuple[Any, ...]]) -> validate.Scorer:
 
 
 def test_each_attribution_is_given_its_checkpoints(tmp_path: Path, options: ExecuteOptions) -> None:
-    job, study = toy_job(tmp_path, quantity="shift")
+    job, study = toy_job(tmp_path, quantities=("shift", "answer"))
     calls: list[tuple[Any, ...]] = []
     scores = validate.score_all(job, study, recording(calls), options)
     plain = TRAK.gradients.model_copy(update={"output": "loss"})
     assert calls == [
-        (["epoch-2"], TRAK),
-        (["epoch-1", "epoch-2"], TRACIN),
-        (["epoch-2"], Attribution(method="tracin", similarity="dot", gradients=plain)),
-        (["epoch-2"], Attribution(method="tracin", similarity="cosine", gradients=plain)),
+        (*call, quantity)
+        for quantity in ("shift", "answer")
+        for call in (
+            (["epoch-2"], TRAK),
+            (["epoch-1", "epoch-2"], TRACIN),
+            (["epoch-2"], Attribution(method="tracin", similarity="dot", gradients=plain)),
+            (["epoch-2"], Attribution(method="tracin", similarity="cosine", gradients=plain)),
+        )
     ]
     names = ["trak-random-4 output=log_odds", "tracin-exact", "gradient-dot", "gradient-cosine", "character-ngrams"]
-    assert list(scores) == names
+    assert {quantity: list(some) for quantity, some in scores.items()} == dict.fromkeys(("shift", "answer"), names)
     # the traced answer is in the mask's place: the second where the margin moved down
     filled = ["so yes 0", "so no 1", "so yes 2", "so no 3"]
     texts = [f"text {n}" for n in range(0, 82, 2)]
-    np.testing.assert_array_equal(scores["character-ngrams"], baselines.character_ngrams(filled, texts))
+    np.testing.assert_array_equal(scores["shift"]["character-ngrams"], baselines.character_ngrams(filled, texts))
     again = validate.score_all(job, study, recording(calls), options)
-    assert len(calls) == 4
+    assert len(calls) == 8
     for name in names:
-        np.testing.assert_array_equal(again[name], scores[name])
+        np.testing.assert_array_equal(again["answer"][name], scores["answer"][name])
 
 
 @pytest.mark.parametrize("attributions", [(TRAK, TRAK), ()])
@@ -315,13 +402,13 @@ def test_an_attribution_that_is_there_twice_is_refused(
 
 def test_attributions_that_differ_in_anything_are_told_apart(tmp_path: Path, options: ExecuteOptions) -> None:
     job, study = toy_job(tmp_path, attributions=(TRAK, TRAK.model_copy(update={"damping": 0.1})))
-    names = list(validate.score_all(job, study, recording([]), options))
+    names = list(validate.score_all(job, study, recording([]), options)["margin"])
     assert names[:2] == ["trak-random-4 output=log_odds", "trak-random-4 damping=0.1 output=log_odds"]
 
 
 def test_scores_that_are_no_numbers_are_refused_and_not_kept(tmp_path: Path, options: ExecuteOptions) -> None:
     job, study = toy_job(tmp_path)
-    with pytest.raises(JobError, match=r"trak-random-4 output=log_odds of validate-.* are NaN or infinite"):
+    with pytest.raises(JobError, match=r"trak-random-4 output=log_odds of margin of validate-.* are NaN or infinite"):
         validate.score_all(job, study, lambda *_: np.full((4, 41), np.nan), options)
     assert not job.work.exists()
 
@@ -341,7 +428,7 @@ def test_damaged_targets_are_told_apart(tmp_path: Path, damage: dict[str, pl.Exp
     path = job.inputs / "targets.parquet"
     pl.read_parquet(path).with_columns(**damage).write_parquet(path)
     with pytest.raises(JobError, match=rf"targets\.parquet has .*{fault}"):
-        validate.read_study(job, study.spec)
+        studies.read_study(job, study.spec)
 
 
 def test_inputs_that_cannot_be_used_are_errors_that_name_the_file(tmp_path: Path, options: ExecuteOptions) -> None:
@@ -349,10 +436,10 @@ def test_inputs_that_cannot_be_used_are_errors_that_name_the_file(tmp_path: Path
     examples = job.inputs / "examples.parquet"
     toy_examples(1).write_parquet(examples)
     with pytest.raises(JobError, match="too few training examples"):
-        validate.read_study(job, study.spec)
+        studies.read_study(job, study.spec)
     examples.write_bytes(b"PAR1 no parquet")
     with pytest.raises(JobError, match=r"examples\.parquet is not a readable parquet"):
-        validate.read_study(job, study.spec)
+        studies.read_study(job, study.spec)
     (job.inputs / "targets.parquet").unlink()
     with pytest.raises(JobError, match=r"targets\.parquet is missing"):
         validate.validate(job, study.spec, options, SILENT, recording([]))
@@ -418,7 +505,7 @@ def test_a_broken_off_job_goes_on_with_the_next_model(
         validate.validate(broken, spec, options, SILENT, recording(calls))
     assert not broken.outputs.exists()
     validate.validate(broken, spec, options, SILENT, recording(calls))
-    random = [f"removal-random-{draw}-4" for draw in range(3)]
+    random = [f"removal-random-{draw}-4" for draw in range(10)]
     removals = ["removal-0-positive-4", "removal-0-negative-4", *random]
     assert trained == ["full", "same-0", "same-1", "other-0", "other-0", *removals]
     assert len(calls) == 3
@@ -438,7 +525,7 @@ def test_real_models_are_compared_with_the_runs_last_checkpoint(
     means = (scores["logprob_sum"] / scores["tokens"]).to_numpy().reshape(-1, 2)
     answers = pl.read_parquet(unbroken.outputs / "retrainings.parquet")
     assert answers.columns == list(retraining.ANSWERS)
-    assert answers.height == 9 * 4
+    assert answers.height == 16 * 4
     full = answers.filter(pl.col("id") == "full")
     np.testing.assert_array_equal(full.select("mean_first", "mean_second").to_numpy(), means)
     (reproduced,) = unbroken.logged(Reproduced)
@@ -446,7 +533,7 @@ def test_real_models_are_compared_with_the_runs_last_checkpoint(
     halved = answers.filter((pl.col("id") == "same-0") | (pl.col("id") == "other-0"))
     assert halved["margin"].n_unique() == 8
     found = pl.read_parquet(unbroken.outputs / "validation.parquet")
-    assert dict(found.schema) == validate.RESULTS
+    assert dict(found.schema) == studies.RESULTS
     removed = answers.filter(pl.col("id") == "removal-0-negative-4").row(0, named=True)
     value = found.filter(pl.col("direction") == "negative").row(0, named=True)
     before = 1 / (1 + np.exp(means[0, 1] - means[0, 0]))

@@ -34,7 +34,7 @@ TABLES = {
     "finetune": ("checkpoints", "metrics"),
     "probe": ("probe_logits",),
     "influence": ("targets", "rankings", "summaries"),
-    "validate": ("validation",),
+    "validate": ("lds", "validation"),
     "pca": ("points",),
 }
 JSON_FILES = (("probe", "model.json"), ("influence", "run.json"), ("validate", "run.json"), ("pca", "run.json"))
@@ -43,15 +43,35 @@ FILES = (*((kind, f"{name}.parquet") for kind, names in TABLES.items() for name 
 VALIDATED = pl.DataFrame(
     {
         "test": ["lds", "lds", "removal"],
-        "scores": ["trak-principal-16", "random", "trak-principal-16"],
+        "quantity": ["shift", "shift", "shift"],
+        "scores": ["trak-principal-16", "gradient-dot", "trak-principal-16"],
         "language": ["fa", "fa", "ko"],
         "question": ["1", "1", "2"],
         "seeds": ["same", "other", "same"],
+        "seed": [None, None, 1],
         "direction": [None, None, "negative"],
         "k": [None, None, 50],
-        "draw": [0, 1, 0],
+        "draw": [0, 0, 0],
         "n": [16, 8, 2],
         "value": [0.25, -1.0, 0.125],
+    }
+)
+CORRELATED = pl.DataFrame(
+    {
+        "quantity": ["shift", "shift"],
+        "scores": ["trak-principal-16", "gradient-dot"],
+        "seeds": ["same", "other"],
+        "targets": [1, 1],
+        "draws": [1, 1],
+        "n": [16, 8],
+        "lds": [0.25, -1.0],
+        "lds_low": [0.125, -1.0],
+        "lds_high": [0.5, -0.5],
+        "difference": [None, -0.5],
+        "difference_low": [None, -0.75],
+        "difference_high": [None, 0.25],
+        "null_mean": [0.0, 0.0],
+        "null_sd": [0.25, 0.5],
     }
 )
 
@@ -66,7 +86,8 @@ def _finish_jobs(store: Path, connection: duckdb.DuckDBPyConnection, traced: str
     stranger = ModelRef(name="stranger", digest="digest-9", path=str(start))
     probed(plan_probe(connection, jobs, stranger, probe_set="demo-all", languages=["ko"]))
     play(plan_influence(connection, jobs, traced, languages=["fa", "ko"], top_k=4))
-    validation = write(plan_validation(connection, jobs, traced, languages=["fa"]), validation=VALIDATED)
+    planned = plan_validation(connection, jobs, traced, languages=["fa"])
+    validation = write(planned, validation=VALIDATED, lds=CORRELATED)
     (validation.outputs / "run.json").write_text('{"examples": 32}')
     plane = plan_pca(connection, jobs, languages=("fa", "ko"))
     execute(plane.path, ExecuteOptions("cpu", 1))

@@ -21,6 +21,9 @@ from finished_jobs import MODEL, dump, finetuned, probed, write
 from planned import Jobs, plan_probe
 
 from mlv.compute.jobs import validate
+from mlv.compute.validation import study as study_of
+from mlv.compute.validation.lds import LDS
+from mlv.compute.validation.study import RESULTS
 from mlv.ingest.jobs.committing import Committed, commit_job
 from mlv.ingest.rules.evaluation import evaluate
 from mlv.ingest.rules.rulebook import packaged
@@ -43,7 +46,10 @@ Spoil = Callable[[Frames], pl.DataFrame]
 BY_KEY = ("influence_ranking", "influence_language", "influence_overlap")
 """Tables whose views have keys alone."""
 
-TABLES = (*BY_KEY, "influence_run", "influence_target", "influence_summary", "validation_run", "validation_result")
+TABLES = (
+    *(*BY_KEY, "influence_run", "influence_target", "influence_summary", "validation_run", "validation_lds"),
+    "validation_result",
+)
 
 
 def _last(run: str) -> ModelRef:
@@ -100,7 +106,8 @@ class Study:
             "targets": pl.DataFrame(TARGETS, TARGET_SCHEMA, orient="row"),
             "rankings": pl.DataFrame(ranked, RANKING_SCHEMA, orient="row"),
             "summaries": pl.DataFrame(sums, SUMMARY_SCHEMA, orient="row"),
-            "validation": pl.DataFrame(VALIDATION, VALIDATION_SCHEMA, orient="row"),
+            "validation": pl.DataFrame(VALIDATION, RESULTS, orient="row"),
+            "lds": pl.DataFrame(CORRELATIONS, LDS, orient="row"),
         }
 
     def job(
@@ -119,7 +126,7 @@ class Study:
         }
         own = {"attribution": Attribution(), "top_k": 3} if kind is InfluenceSpec else {"attributions": ()}
         job = JobDirectory.create(self.folder / "jobs", kind.model_validate(fields | own | changes), {})
-        names = ("targets", "rankings", "summaries") if kind is InfluenceSpec else ("validation",)
+        names = ("targets", "rankings", "summaries") if kind is InfluenceSpec else ("validation", "lds")
         frames = frames or self.frames()
         write(job, **{name: frames[name] for name in names})
         (job.outputs / "run.json").write_text(json.dumps({"examples": len(self.train)}))
@@ -171,23 +178,16 @@ SUMMARY_SCHEMA = {
 SUMS = [("fa", 16, 8.0, 20.0, -1.0, 3.0), ("ko", 16, -8.0, 4.0, -0.5, -0.5)]
 """Means are 1/2 and -1/2; variances 20/16 - 1/4 = 1, and 4/16 - 1/4 = 0: all scores are alike."""
 
-VALIDATION_SCHEMA = {
-    "test": pl.String,
-    "scores": pl.String,
-    "language": pl.String,
-    "question": pl.String,
-    "seeds": pl.String,
-    "direction": pl.String,
-    "k": pl.Int32,
-    "draw": pl.Int32,
-    "n": pl.Int32,
-    "value": pl.Float64,
-}
 VALIDATION = [
-    ("lds", "trak-principal-32", "fa", "1", "same", None, None, 0, 16, 0.25),
-    ("lds", "random", "fa", "1", "other", None, None, 1, 8, -1.0),
-    ("removal", "trak-principal-32", "ko", "2", "same", "negative", 50, 0, 2, 0.125),
-    ("removal", "random", "ko", "2", "same", None, 50, 2, 1, 0.0),
+    ("lds", "shift", "trak-principal-32", "fa", "1", "same", None, None, None, 0, 16, 0.25),
+    ("lds", "shift", "gradient-dot", "fa", "1", "other", None, None, None, 0, 8, -1.0),
+    ("removal", "shift", "trak-principal-32", "ko", "2", "same", 1, "negative", 50, 0, 2, 0.125),
+    ("removal", "shift", "random", "ko", "2", "same", 1, None, 50, 2, 1, 0.0),
+]
+CORRELATIONS = [
+    ("shift", "trak-principal-32", "same", 1, 1, 16, 0.25, 0.125, 0.5, None, None, None, 0.0, 0.25),
+    ("shift", "random", "same", 1, 20, 16, 0.125, None, None, None, None, None, None, None),
+    ("shift", "gradient-dot", "other", 1, 1, 8, -1.0, -1.0, -0.5, -1.25, -1.5, -0.25, 0.0, 0.5),
 ]
 
 
@@ -216,7 +216,7 @@ def test_an_influence_run_tells_what_it_traced_and_how(study: Study) -> None:
     )
     assert study.rows(f"SELECT {columns} FROM v_influence_run") == [
         (
-            *(done.run_id, done.run, "influence", study.traced.path.name, "trak", "dot", "answer", "shifted"),
+            *(done.run_id, done.run, "influence", study.traced.path.name, "trak", "dot", "shift", "shifted"),
             *("principal", 16, "attention,feed_forward,embedding,output", 1.0, 2, 32, 3, 0),
             *("nano", "lines", "fa,ko", "multilingual", 40, 1),
         )
@@ -229,7 +229,7 @@ def test_an_influence_run_tells_what_it_traced_and_how(study: Study) -> None:
     )
     assert attribution == "trak-principal-16"
     assert tracing == (
-        "checkpoints=epoch-1,epoch-2 collection=demo probe_set=demo-all quantity=answer selection=shifted top_k=3"
+        "checkpoints=epoch-1,epoch-2 collection=demo probe_set=demo-all quantity=shift selection=shifted top_k=3"
     )
     assert violations(study.connection) == []
 
@@ -335,15 +335,16 @@ def test_summaries_are_means_and_standard_deviations(study: Study) -> None:
 
 def test_a_validation_run_compares_attributions(study: Study) -> None:
     done = study.commit(study.job(kind=ValidateSpec))
-    assert done.rows == {"run_event": 2, "validation_run": 1, "validation_result": 4}
-    assert study.rows("SELECT kind, quantity, checkpoints, examples, ft_languages FROM v_validation_run") == [
-        ("validate", "margin", 2, 32, "fa,ko")
+    assert done.rows == {"run_event": 2, "validation_run": 1, "validation_lds": 3, "validation_result": 4}
+    assert study.rows("SELECT kind, quantities, checkpoints, examples, ft_languages FROM v_validation_run") == [
+        ("validate", "shift,answer", 2, 32, "fa,ko")
     ]
     assert study.rows("FROM v_influence_run") == []
     shared = (done.run, study.traced.path.name)
     assert study.rows("SELECT * FROM v_validation_result ORDER BY n DESC") == [
-        (*shared, *row[:2], "demo", *row[2:]) for row in VALIDATION
+        (*shared, *row[:3], "demo", *row[3:]) for row in VALIDATION
     ]
+    assert study.rows("SELECT * FROM v_validation_lds ORDER BY lds DESC") == [(*shared, *row) for row in CORRELATIONS]
     assert violations(study.connection) == []
 
 
@@ -356,8 +357,8 @@ def test_a_checkpoint_can_be_asked_after_a_validation_that_left_removals_out(stu
     assert isinstance(spec, ValidateSpec)
     targets = pl.DataFrame({"target": 0, "language": "fa", "question": "1", "answer": 1, "shift_sign": 1})
     examples = pl.DataFrame({"position": study.train}).with_columns(text=pl.lit(""))
-    scores = {"trak-exact": np.zeros((1, examples.height))}
-    validate.measure(job, validate.Study(spec, targets, examples), scores, lambda *_: np.zeros((1, 2)))
+    scores = {quantity: {"trak-exact": np.zeros((1, examples.height))} for quantity in spec.quantities}
+    validate.measure(job, study_of.Study(spec, targets, examples), scores, lambda *_: np.zeros((1, 2)))
     study.commit(job)
     jobs = Jobs(study.folder / "jobs")
     asked = plan_probe(study.connection, jobs, _last(study.traced.path.name), probe_set="demo-all", languages=["hi"])
@@ -499,23 +500,27 @@ def test_what_was_not_trained_on_cannot_be_ranked(study: Study) -> None:
         study.commit(study.job(frames))
 
 
-LDS = (pl.col("test") == "lds") & (pl.col("scores") == "random")
+RHO = (pl.col("test") == "lds") & (pl.col("scores") == "gradient-dot")
 ATTRIBUTED = (pl.col("test") == "removal") & (pl.col("scores") != "random")
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (_changed("validation", LDS, question="999"), UNKNOWN),
-        (_changed("validation", LDS, value=1.5), r"1 validation values outside \[-1, 1\]"),
-        (_changed("validation", LDS, value=nan), r"1 validation values outside \[-1, 1\]"),
-        (_changed("validation", LDS, k=50), "1 validation values whose direction or k does not fit"),
-        (_changed("validation", LDS, direction="positive"), "1 validation values whose direction or k does not fit"),
+        (_changed("validation", RHO, question="999"), UNKNOWN),
+        (_changed("validation", RHO, value=1.5), r"1 validation values outside \[-1, 1\]"),
+        (_changed("validation", RHO, value=nan), r"1 validation values outside \[-1, 1\]"),
+        (_changed("validation", RHO, k=50), "1 validation values whose direction or k does not fit"),
+        (_changed("validation", RHO, direction="positive"), "1 validation values whose direction or k does not fit"),
+        (_changed("validation", RHO, seed=1), "1 removals without the seed of their models"),
+        (_changed("validation", ATTRIBUTED, seed=None), "1 removals without the seed of their models"),
+        (_changed("validation", RHO, value=0.5), "1 linear datamodeling scores that are not the mean"),
+        (_changed("validation", RHO, quantity="sum"), "cannot be committed: Constraint Error"),
         (_changed("validation", ATTRIBUTED, k=None), "1 validation values whose direction or k does not fit"),
-        (_changed("validation", LDS, seeds="none"), "cannot be committed: Constraint Error"),
+        (_changed("validation", RHO, seeds="none"), "cannot be committed: Constraint Error"),
         (_changed("validation", ATTRIBUTED, test="other"), "cannot be committed: Constraint Error"),
         (
-            _changed("validation", LDS, scores="trak-principal-32", seeds="same", draw=0),
+            _changed("validation", RHO, scores="trak-principal-32", seeds="same"),
             "2 rows whose .* occur more than once in validation_result",
         ),
     ],
@@ -557,6 +562,7 @@ def test_a_job_scores_the_examples_of_the_traced_run(
     [
         *((InfluenceSpec, f"{name}.parquet") for name in ("targets", "rankings", "summaries")),
         (ValidateSpec, "validation.parquet"),
+        (ValidateSpec, "lds.parquet"),
         (InfluenceSpec, "run.json"),
     ],
 )
@@ -629,7 +635,7 @@ def test_a_run_that_is_being_deleted_is_not_shown(study: Study) -> None:
         ("INSERT INTO influence_target FROM influence_target LIMIT 1", "2 rows whose (influence_target_id) occur more"),
         (
             "INSERT INTO validation_result FROM validation_result LIMIT 1",
-            "2 rows whose (run_id, test, scores,",
+            "2 rows whose (run_id, test, quantity, scores,",
         ),
         ("UPDATE influence_ranking SET training_example_id = 999", "24 rows of influence_ranking have a training"),
         ("UPDATE influence_run SET examples = 31", "1 influence runs that scored other training examples"),

@@ -84,6 +84,11 @@ def _targets(job: JobDirectory) -> pl.DataFrame:
     return pl.read_parquet(job.inputs / "targets.parquet")
 
 
+def _by_language(probes: pl.DataFrame) -> dict[str, int]:
+    """How many probes are in each language."""
+    return dict(probes.group_by("language").len().sort("language").iter_rows())
+
+
 def _asked(study: Study) -> pl.DataFrame:
     """The probes in the order by which the hand-written answers number them."""
     return study.connection.execute("SELECT language, question FROM v_probe ORDER BY language, number, question").pl()
@@ -177,7 +182,7 @@ def test_the_same_request_is_the_same_job_however_it_is_put(study: Study) -> Non
 @pytest.mark.parametrize(
     "request_",
     [
-        {"quantity": "shift"},
+        {"quantity": "answer"},
         {"targets": "all"},
         {"languages": ["fa"]},
         {"top_k": 4},
@@ -238,6 +243,22 @@ def test_a_model_is_located_by_its_name(study: Study, tmp_path: Path) -> None:
         files.locate(job, last)
 
 
+@pytest.mark.parametrize(
+    ("request_", "traced"),
+    [
+        ({}, "shift"),
+        ({"quantity": "answer"}, "answer"),
+        ({"preset": "echoes"}, "answer"),
+        ({"preset": "languages"}, "answer"),
+        ({"preset": "echoes", "quantity": "margin"}, "margin"),
+    ],
+)
+def test_the_shift_is_traced_unless_a_paper_or_a_request_says_otherwise(
+    study: Study, request_: dict[str, Any], traced: str
+) -> None:
+    assert _spec(study.influence(**request_)).quantity == traced
+
+
 def test_directions_are_learnt_from_probes_of_all_languages_whatever_is_traced(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,8 +267,7 @@ def test_directions_are_learnt_from_probes_of_all_languages_whatever_is_traced(
     samples = [pl.read_parquet(job.inputs / "reference.parquet") for job in jobs]
     assert samples[0].equals(samples[1]) and samples[0].equals(samples[2])
     assert samples[0].columns == ["language", "question", "template", "answer_first", "answer_second"]
-    assert samples[0].height == 30
-    assert set(samples[0]["language"]) == {"fa", "hi", "ko"}
+    assert _by_language(samples[0]) == {"fa": 10, "hi": 10, "ko": 10}
     assert {_spec(jobs[0]).reference_digest, _validation_spec(jobs[2]).reference_digest} == {content_digest(samples[0])}
 
 
@@ -526,32 +546,59 @@ def test_checkpoints_and_examples_that_are_gone_or_changed_are_named(study: Stud
 # Validation ------------------------------------------------------------------------------------------------------
 
 
-def test_validation_draws_probes_of_the_fine_tuning_languages_without_looking_at_answers(study: Study) -> None:
+HALF = QUESTIONS_A_LANGUAGE // 2
+"""Probes of a language that no directions are learnt from, if all questions fit into the reference."""
+
+
+def test_validation_draws_from_all_test_languages_alike_without_looking_at_answers(study: Study) -> None:
     drawn = _targets(study.validation()).drop("target", "answer", "shift_sign")
-    assert drawn.height == 40
-    assert set(drawn["language"]) == {"fa", "ko"}
-    # not in the order of the probe set, whose first questions are of one kind
-    assert drawn["language"].to_list() != sorted(drawn["language"])
+    assert _by_language(drawn) == {"fa": HALF, "hi": HALF, "ko": HALF}
     fewer = _targets(study.validation(probes=7)).drop("target", "answer", "shift_sign")
     assert fewer.rows() == drawn.rows()[:7]
+    assert sorted(_by_language(fewer).values()) == [2, 2, 3]
+    # not in the order of the probe set, whose first questions are of one kind
+    farsi = drawn.filter(language="fa")["question"].to_list()
+    assert farsi != [question for question in _asked(study).filter(language="fa")["question"] if question in farsi]
     assert _targets(study.validation(seed=1)).drop("target", "answer", "shift_sign").rows() != drawn.rows()
     # other answers, the same draw
     study.connection.execute("UPDATE probe_answer SET answer = 3 - answer, margin = -margin")
     assert _targets(study.validation()).drop("target", "answer", "shift_sign").rows() == drawn.rows()
 
 
-def test_validation_takes_other_languages_where_the_fine_tuning_ones_were_not_probed(study: Study) -> None:
+@pytest.mark.parametrize("targets", ["random", "shifted", "all"])
+def test_no_directions_are_learnt_from_probes_that_are_validated(study: Study, targets: str) -> None:
+    job = study.validation(targets=targets)
+    reference, probes = pl.read_parquet(job.inputs / "reference.parquet"), _targets(job)
+    assert _by_language(reference) == {"fa": HALF, "hi": HALF, "ko": HALF}
+    both = reference.join(probes, on=["language", "question"])
+    assert both.is_empty()
+
+
+def test_a_validation_without_probes_that_are_held_out_is_refused(study: Study) -> None:
+    study.connection.execute(
+        "DELETE FROM probe_answer WHERE probe_id NOT IN "
+        "(SELECT min(probe_id) FROM v_probe WHERE language IN ('fa', 'ko') GROUP BY language)"
+    )
+    with pytest.raises(NotFoundError, match="too few probes to learn directions from some") as caught:
+        study.validation()
+    assert "mlv compute probe" in caught.value.hint
+
+
+def test_validation_takes_the_languages_that_were_probed(study: Study) -> None:
     study.connection.execute(
         "DELETE FROM probe_answer WHERE probe_id IN (SELECT probe_id FROM v_probe WHERE language IN ('fa', 'ko'))"
     )
-    assert set(_targets(study.validation())["language"]) == {"hi"}
+    assert _by_language(_targets(study.validation())) == {"hi": HALF}
 
 
 def test_validation_of_shifted_or_all_values(study: Study) -> None:
-    shifted = _targets(study.validation(targets="shifted", languages=["hi"]))
+    job = study.validation(targets="shifted", languages=["hi"])
+    learnt_from = set(pl.read_parquet(job.inputs / "reference.parquet").filter(language="hi")["question"])
     # rows 26, 31, 36, 41, 46 of the 24 from row 24 on
-    assert sorted(shifted["question"]) == sorted(_asked(study)["question"][row] for row in (26, 31, 36, 41, 46))
-    assert _targets(study.validation(targets="all")).height == 2 * QUESTIONS_A_LANGUAGE
+    shifted = {_asked(study)["question"][row] for row in (26, 31, 36, 41, 46)}
+    assert set(_targets(job)["question"]) == shifted - learnt_from
+    assert 0 < len(shifted - learnt_from) < 5
+    assert _targets(study.validation(targets="all")).height == 3 * HALF
 
 
 def test_a_validation_job_has_all_checkpoints_and_the_start(study: Study) -> None:
@@ -559,12 +606,20 @@ def test_a_validation_job_has_all_checkpoints_and_the_start(study: Study) -> Non
     spec, paths = _validation_spec(job), job.read_json("provenance.json")["model_paths"]
     assert [model.name for model in spec.checkpoints] == [f"{study.runs.traced}/epoch-{epoch}" for epoch in (1, 2)]
     assert [attribution_name(one) for one in spec.attributions] == ["trak-exact", "tracin-cosine-exact"]
-    assert (spec.removal_k, spec.halves, spec.other_seed_halves) == ((10, 20), 3, 8)
+    assert (spec.removal_k, spec.halves, spec.other_seed_halves) == ((10, 20), 3, 64)
+    assert spec.quantities == ("shift", "answer")
     assert paths[MODEL.name] == str(study.folder / "nano")
     examples = JobDirectory(study.jobs.folder / study.runs.traced).inputs / "examples.parquet"
     assert (job.inputs / "examples.parquet").read_bytes() == examples.read_bytes()
     assert isinstance(spec.training, FinetuneSpec)
     assert spec.training.model.name == MODEL.name
+
+
+def test_models_that_are_trained_are_counted() -> None:
+    """All examples once for every seed, halves, and for every k and seed two for a target and ten at random."""
+    counts = {"halves": 3, "other_seed_halves": 5, "removal_targets": 4, "removal_k": (1, 2), "removal_seeds": 2}
+    assert validate.Request(run="r", **counts).retrainings() == 2 + 3 + 5 + 2 * 2 * (2 * 4 + 10)
+    assert validate.Request(run="r", **counts | {"removal_targets": 0}).retrainings() == 1 + 3 + 5
 
 
 def test_a_validation_without_the_model_that_the_run_started_from_is_refused(study: Study) -> None:
@@ -586,6 +641,8 @@ def test_a_validation_without_the_model_that_the_run_started_from_is_refused(stu
         ({"targets": "all", "probes": 3}, "Probes is a number of random probes"),
         ({"halves": 1}, "--halves: A rank correlation needs 2"),
         ({"other_seed_halves": 1}, "--other-seed-halves: A rank"),
+        ({"quantities": ["truth"]}, "--trace: should be 'answer', 'margin' or 'shift', not 'truth'"),
+        ({"quantities": []}, "--trace: "),
         ({"removal_k": [0, 5]}, "--k: should be greater than or equal to 1, not 0"),
         ({"halves": 0, "other_seed_halves": 0, "removal_targets": 0}, "nothing to retrain"),
         ({"halves": 1, "targets": "some"}, "2 options do not fit"),

@@ -1,0 +1,1 @@
+"""Whether influence scores predict what retraining shows: what a validation job measures."""

@@ -1,0 +1,175 @@
+"""The first test: linear datamodeling scores (LDS), with intervals and each with a null of its own.
+
+Which models are trained is :func:`plan_halves`; what they say of scores is :func:`measure`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, get_args
+
+import numpy as np
+import polars as pl
+
+from mlv.compute.attribution.baselines import random_baselines
+from mlv.compute.training.retraining import Retraining
+from mlv.compute.training.streams import FloatArray, Purpose, Stream
+from mlv.compute.validation import correlation
+from mlv.compute.validation.study import RESULTS, Seeds, Study, mask, results, traced_values
+from mlv.schema.jobs.tracing import Quantity
+
+LDS: Final = {
+    "quantity": pl.String,
+    "scores": pl.String,
+    "seeds": pl.String,
+    "targets": pl.Int32,
+    "draws": pl.Int32,
+    "n": pl.Int32,
+    "lds": pl.Float64,
+    "lds_low": pl.Float64,
+    "lds_high": pl.Float64,
+    "difference": pl.Float64,
+    "difference_low": pl.Float64,
+    "difference_high": pl.Float64,
+    "null_mean": pl.Float64,
+    "null_sd": pl.Float64,
+}
+"""Columns of ``outputs/lds.parquet``; scores whose every rho is undefined have no row."""
+
+Halves = Mapping[Seeds, Sequence[Retraining]]
+
+
+class Truth(NamedTuple):
+    """What models that were trained on halves of the examples show."""
+
+    quantity: Quantity
+    seeds: Seeds
+    kept: FloatArray
+    """1 where a half has an example, [halves, examples]."""
+
+    values: FloatArray
+    """The traced quantity, [targets, halves]."""
+
+
+class Tables(NamedTuple):
+    """What is found: rows of :data:`LDS`, and of each target."""
+
+    lds: pl.DataFrame
+    targets: pl.DataFrame
+
+
+def plan_halves(study: Study) -> dict[Seeds, list[Retraining]]:
+    """Retrainings on exactly half of the examples, rounded down, with the run's seed and with others."""
+    return {seeds: _halves(study, seeds) for seeds in get_args(Seeds)}
+
+
+def measure(
+    study: Study, scores: Mapping[Quantity, Mapping[str, FloatArray]], halves: Halves, means: Mapping[str, FloatArray]
+) -> Tables:
+    """Compare scores [targets, examples], by quantity and name, the first attribution's first, with models.
+
+    ``means`` [targets, 2] by retraining.
+    """
+    truths = [
+        _truth(study, quantity, seeds, retrainings, means)
+        for quantity in scores
+        for seeds, retrainings in halves.items()
+        if retrainings
+    ]
+    found = [_compare(study, scores[truth.quantity], truth) for truth in truths]
+    return Tables(
+        pl.concat([pl.DataFrame(schema=LDS), *(each.lds for each in found)]),
+        pl.concat([pl.DataFrame(schema=RESULTS), *(each.targets for each in found)]),
+    )
+
+
+def _halves(study: Study, seeds: Seeds) -> list[Retraining]:
+    spec, examples = study.spec, study.examples.height
+    other = seeds == "other"
+    halves = []
+    for number in range(spec.other_seed_halves if other else spec.halves):
+        order = Stream(spec.seed, Purpose.HALVES, number, int(other)).permutation(examples)
+        seed = (spec.training.seed + 1 + number) % 2**31 if other else spec.training.seed
+        halves.append(Retraining(f"{seeds}-{number}", "half", seed, mask(order[: examples // 2], examples)))
+    return halves
+
+
+def _truth(
+    study: Study, quantity: Quantity, seeds: Seeds, retrainings: Sequence[Retraining], means: Mapping[str, FloatArray]
+) -> Truth:
+    kept = np.stack([retraining.kept for retraining in retrainings]).astype(np.float64)
+    answers = np.stack([means[retraining.id] for retraining in retrainings])
+    return Truth(quantity, seeds, kept, traced_values(answers, study.targets, quantity).T)
+
+
+def _compare(study: Study, scores: Mapping[str, FloatArray], truth: Truth) -> Tables:
+    """What one set of halves says of one quantity's scores."""
+    predicted = {name: matrix @ truth.kept.T for name, matrix in scores.items()}
+    rho = {name: correlation.spearman(rows, truth.values) for name, rows in predicted.items()}
+    resampled = _resampled(study, predicted, truth)
+    first = next(iter(scores))
+    rows = [
+        _described(truth, name, [rho[name]])
+        | _interval("lds", resampled.get(name))
+        | ({} if name == first else _difference(rho, resampled, name, first))
+        | _null(study, matrix, truth)
+        for name, matrix in scores.items()
+    ]
+    rows += [_described(truth, name, drawn) for name, drawn in _drawn(study, scores[first], truth).items()]
+    fixed = {"test": "lds", "quantity": truth.quantity, "seeds": truth.seeds, "n": len(truth.kept)}
+    return Tables(
+        pl.DataFrame(rows, schema=LDS).filter(pl.col("lds").is_not_nan()).fill_nan(None),
+        pl.concat([results(study.targets, values, scores=name, **fixed) for name, values in rho.items()]),
+    )
+
+
+def _resampled(study: Study, predicted: Mapping[str, FloatArray], truth: Truth) -> dict[str, FloatArray]:
+    """Mean rho by name in every resample; nothing where there is too little to draw from."""
+    targets, halves = truth.values.shape
+    if min(targets, halves) < correlation.FEWEST:
+        return {}
+    kind = get_args(Seeds).index(truth.seeds)
+    drawn = correlation.draw_resamples(study.spec.seed, study.spec.resamples, halves, targets, kind)
+    return correlation.resampled_scores(predicted, truth.values, drawn)
+
+
+def _described(truth: Truth, name: str, rho: Sequence[FloatArray]) -> dict[str, object]:
+    """A row without what resamples say; ``rho`` [targets] of every draw."""
+    return {
+        "quantity": truth.quantity,
+        "scores": name,
+        "seeds": truth.seeds,
+        "targets": max(int(np.isfinite(values).sum()) for values in rho),
+        "draws": len(rho),
+        "n": len(truth.kept),
+        "lds": float(np.mean([correlation.mean_rho(values) for values in rho])),
+    }
+
+
+def _interval(name: str, means: FloatArray | None) -> dict[str, object]:
+    if means is None or np.isnan(means).all():
+        return {}
+    return dict(zip((f"{name}_low", f"{name}_high"), correlation.interval(means), strict=True))
+
+
+def _difference(
+    rho: Mapping[str, FloatArray], resampled: Mapping[str, FloatArray], name: str, first: str
+) -> dict[str, object]:
+    """By how much the mean rho of a set of scores differs from the first's."""
+    between = correlation.mean_rho(rho[name]) - correlation.mean_rho(rho[first])
+    if np.isnan(between):
+        return {}
+    together = resampled[name] - resampled[first] if resampled else None
+    return {"difference": between} | _interval("difference", together)
+
+
+def _null(study: Study, scores: FloatArray, truth: Truth) -> dict[str, object]:
+    """What the mean rho of scores [targets, examples] would be if they had nothing to do with the examples."""
+    means = correlation.null(scores, truth.kept, truth.values, study.spec.seed)
+    return {"null_mean": float(means.mean()), "null_sd": float(means.std(ddof=1))}
+
+
+def _drawn(study: Study, first: FloatArray, truth: Truth) -> dict[str, list[FloatArray]]:
+    """rho [targets] of every draw of the random baselines, by name."""
+    found: dict[str, list[FloatArray]] = {}
+    for name, matrix in random_baselines(first, study.spec.seed):
+        found.setdefault(name, []).append(correlation.spearman(matrix @ truth.kept.T, truth.values))
+    return found
