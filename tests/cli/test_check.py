@@ -136,7 +136,7 @@ BREAKING = {
     "probe-polarity": None,
     "probe-answers-differ": "UPDATE probe SET answer_second = answer_first",
     "probe-set-question-has-a-probe": "INSERT INTO probe_set_member SELECT 1, max(question_id), 'new' FROM question",
-    "resample-battery-in-set": "DELETE FROM probe_set_member WHERE question_id = 1",
+    "resample-battery-in-set": "UPDATE bootstrap_draw SET battery = 'none' WHERE resample = 7",
     "probe-set-has-resamples": "DELETE FROM bootstrap_draw WHERE resample = 7",
     "resample-has-all-draws": "UPDATE bootstrap_draw SET times = times + 1 WHERE resample = 7",
     "segment-key-there": None,
