@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 def reproduce(
     paper: Annotated[str, typer.Option("--paper", help="The study whose paper's tables are compared.")] = "echoes",
+    score: Annotated[
+        str | None, typer.Option("--score", help="How answers are scored: mean, sum or first; mean if not given.")
+    ] = None,
+    survey: Annotated[
+        str | None, typer.Option("--survey", help="Survey of the countries; the last by name if not given.")
+    ] = None,
     output_format: Format = None,
     output: Output = None,
     limit: Limit = None,
@@ -27,7 +33,7 @@ def reproduce(
 
     found = find_study(paper)
     with open_store(db) as connection:
-        made = reproduction.reproduce(connection, found)
+        made = reproduction.reproduce(connection, found, {"score": score, "survey": survey})
     put(made.result, output_format, output, limit, provenance)
     for line in (*reproduction.summary(made.result, found), *_steps(paper, made.missing)):
         say(line)

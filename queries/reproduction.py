@@ -11,8 +11,9 @@ is
 and one that is not yet run comes with what the store lacks for it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 import duckdb
@@ -82,10 +83,19 @@ class Reproduction:
     """Of every cell that is not yet run and lacks something."""
 
 
-def reproduce(connection: duckdb.DuckDBPyConnection, study: Study) -> Reproduction:
+def reproduce(
+    connection: duckdb.DuckDBPyConnection, study: Study, parameters: Mapping[str, str | None] = MappingProxyType({})
+) -> Reproduction:
     """Compare every published cell of a study with the store's number.
 
-    Raises UsageError if none of the study's published tables are here.
+    Args:
+        connection: A store.
+        study: Its published tables are compared.
+        parameters: Of the tables' queries, e.g. the score; a query that has none of the name, or a value of None, is
+            asked as it is. What was taken is in the result's parameters.
+
+    Raises:
+        UsageError: None of the study's published tables are here, or the store lacks a value.
     """
     if not study.tables:
         raise UsageError(
@@ -94,7 +104,9 @@ def reproduce(connection: duckdb.DuckDBPyConnection, study: Study) -> Reproducti
     published_cells, inventory = published.cells(study.code, study.tables), _Inventory(connection, study)
     results, rows, missing = [], [], []
     for table in study.tables:
-        results.append(run_query(connection, find(table.query), {}))
+        query = find(table.query)
+        given = {name: value for name, value in parameters.items() if value is not None and name in query.parameters}
+        results.append(run_query(connection, query, given))
         found = list(table.find(results[-1].frame))
         cells = published_cells.filter(pl.col("table") == table.number)
         languages = set(cells["column"]) - {AVERAGE}

@@ -299,6 +299,17 @@ def test_an_empty_store_lacks_every_setup_once(empty_store: Path) -> None:
     assert {language for lacking in missing for language in lacking.unprobed} == set(echoes.TEST_LANGUAGES)
 
 
+@pytest.mark.parametrize(("given", "number"), [({}, 3), ({"score": "mean"}, 3), ({"score": "sum", "survey": None}, 0)])
+def test_tables_are_asked_with_another_score(paper_store: Path, given: dict[str, str | None], number: int) -> None:
+    """The store has no answers by sum, so that no cell has a number then; other queries are asked as they are."""
+    with open_store(paper_store) as connection:
+        made = reproduce(connection, STUDY, given)
+    tables = made.result.frame.drop_nulls("store")["table"].unique()
+    assert len(tables) == number
+    score = given.get("score") or "mean"
+    assert all(f"score={score}" in str(made.result.parameters[name]) for name in ("agreement", "alignment_change"))
+
+
 def test_a_study_without_published_tables_is_refused(empty_store: Path) -> None:
     with open_store(empty_store) as connection, pytest.raises(UsageError, match="No published tables of sharing"):
         reproduce(connection, OTHER)

@@ -9,7 +9,7 @@ reason = "Intervals and p-values by battery of questions; before, questions were
 parameters = ["score", "probe_set", "strategies", "model", "source", "sentences", "seed", "epoch", "ci"]
 columns = [
     "model", "source", "ft_languages", "strategy", "sentences", "epoch", "settings", "compared.language_a",
-    "compared.language_b", "jaccard", "shared", "either", "runs",
+    "compared.language_b", "jaccard", "chance", "shared", "either", "runs",
 ]
 intervals = ["jaccard_low", "jaccard_high"]
 
@@ -17,6 +17,9 @@ intervals = ["jaccard_low", "jaccard_high"]
 jaccard = """\
 Jaccard index of the two sets of shifted questions: questions that shift in both languages by those that shift in \
 either, mean over the runs; NULL where none shifts."""
+chance = """\
+What the index would be of two sets of the same sizes that are drawn at random from the questions asked in both: their \
+expected intersection by their expected union; the same mean."""
 shared = "Questions that shift in both, all runs together; for avg., of all pairs."
 either = "Questions that shift in either, likewise."
 runs = "Runs that were probed in both languages; for avg., the most of any pair."
@@ -53,7 +56,9 @@ counts AS (
         a.language AS language_a,
         b.language AS language_b,
         sum(bit_count(a.shifted & b.shifted))::BIGINT AS shared,
-        sum(bit_count((a.shifted | b.shifted) & a.answered & b.answered))::BIGINT AS either
+        sum(bit_count((a.shifted | b.shifted) & a.answered & b.answered))::BIGINT AS either,
+        sum(bit_count(a.shifted & b.answered)) * sum(bit_count(b.shifted & a.answered))
+            / sum(bit_count(a.answered & b.answered)) AS expected
     FROM blocks a
     JOIN blocks b USING (checkpoint_id, block)
     WHERE a.language < b.language
@@ -65,6 +70,7 @@ pairs AS MATERIALIZED (
         setup, language_a, language_b,
         row_number() OVER () AS pair,
         mean(shared / nullif(either, 0), run) AS jaccard,
+        mean(expected / nullif(shared + either - expected, 0), run) AS chance,
         sum(shared)::BIGINT AS shared,
         sum(either)::BIGINT AS either,
         count(*) AS runs
@@ -103,6 +109,7 @@ cells AS (
     SELECT
         -setup, setup, 'avg.', 'avg.',
         mean(jaccard, [language_a, language_b]),
+        mean(chance, [language_a, language_b]),
         sum(shared)::BIGINT,
         sum(either)::BIGINT,
         max(runs)
@@ -131,6 +138,7 @@ SELECT
     jaccard,
     share_low(percentages) / 100 AS jaccard_low,
     share_high(percentages) / 100 AS jaccard_high,
+    chance,
     shared,
     either,
     runs

@@ -8,8 +8,8 @@ paper = "Echoes section 5.2.1"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = ["score", "probe_set", "model", "source", "sentences", "seed", "epoch", "ci"]
 columns = [
-    "model", "source", "sentences", "epoch", "settings", "language", "uniqueness", "shifted", "ft_languages", "seeds",
-    "questions",
+    "model", "source", "sentences", "epoch", "settings", "language", "uniqueness", "uniqueness_chance", "unique_shifts",
+    "unique_shifts_chance", "shifted", "ft_languages", "seeds", "questions",
 ]
 intervals = ["uniqueness_low", "uniqueness_high", "seed_sd"]
 
@@ -18,6 +18,12 @@ language = "Test language; avg. for the mean of the rows above it."
 uniqueness = """\
 Of the questions that shift under at least one fine-tuning language, percentage that shift under exactly one: mean \
 over the seeds; NULL where none shifts."""
+uniqueness_chance = """\
+What it would be if each fine-tuning language shifted as many questions as it does, at random: near 100 where few shift."""
+unique_shifts = """\
+Of the shifts under all fine-tuning languages, a question counting under each, percentage that no other language shares: the \
+other reading of the paper's 14%; mean over the seeds."""
+unique_shifts_chance = "What that would be, likewise."
 shifted = "Questions that shift under at least one fine-tuning language, all seeds together; for avg., of all rows."
 ft_languages = "Fine-tuning languages that are compared, comma-separated."
 seeds = "Seeds; for avg., the most of any row."
@@ -59,7 +65,7 @@ compared AS (
     GROUP BY ALL
 ),
 questions AS MATERIALIZED (
-    SELECT cell, question, bit_count(shifted) AS shifting
+    SELECT cell, question, shifted, bit_count(shifted) AS shifting
     FROM probes
     JOIN v_probe USING (probe_id)
     JOIN cells USING (setup, language)
@@ -70,22 +76,53 @@ counts AS (
         cell, left_out,
         count(*) FILTER (WHERE shifting = 1) AS once,
         count(*) FILTER (WHERE shifting > 0) AS shifted,
+        sum(shifting)::BIGINT AS shifts,
         count(*) AS questions
     FROM questions
     JOIN kept_questions($probe_set, $ci) USING (question)
     GROUP BY cell, left_out
 ),
+-- per fine-tuning language the share of questions that shift, and of these what chance makes of them
+rates AS (
+    SELECT cell, in_order(rate, bit) AS rates
+    FROM (
+        SELECT cell, bit, avg((shifted >> bit::HUGEINT & 1)::DOUBLE) AS rate
+        FROM questions
+        JOIN cells USING (cell)
+        JOIN (SELECT DISTINCT setup, bit FROM runs) USING (setup)
+        WHERE bits >> bit::HUGEINT & 1 = 1
+        GROUP BY ALL
+    )
+    GROUP BY cell
+),
+chances AS (
+    SELECT
+        cell,
+        list_sum(list_transform(
+            range(1, len(rates) + 1),
+            lambda one: rates[one] * list_product(list_transform(
+                range(1, len(rates) + 1), lambda other: CASE WHEN other = one THEN 1 ELSE 1 - rates[other] END
+            ))
+        )) AS once,
+        100 * once / nullif(1 - list_product(list_transform(rates, lambda rate: 1 - rate)), 0) AS by_questions,
+        100 * once / nullif(list_sum(rates), 0) AS by_shifts
+    FROM rates
+),
 means AS (
     SELECT
         model, source, sentences, epoch, settings, language, left_out,
-        kept_mean(100.0 * once / nullif(shifted, 0), seed, left_out) AS uniqueness,
-        stddev_samp(100.0 * once / nullif(shifted, 0) ORDER BY seed) FILTER (WHERE left_out = 0) AS seed_sd,
+        mean(by_questions, seed) AS uniqueness_chance,
+        mean(100.0 * counts.once / nullif(shifts, 0), seed) AS unique_shifts,
+        mean(by_shifts, seed) AS unique_shifts_chance,
+        kept_mean(100.0 * counts.once / nullif(shifted, 0), seed, left_out) AS uniqueness,
+        stddev_samp(100.0 * counts.once / nullif(shifted, 0) ORDER BY seed) FILTER (WHERE left_out = 0) AS seed_sd,
         sum(shifted)::BIGINT AS shifted,
         list_sort(list_distinct(flatten(list(ft_languages)))) AS ft_languages,
         count(*) AS seeds,
         sum(questions)::BIGINT AS questions
     FROM counts
     JOIN compared USING (cell)
+    JOIN chances USING (cell)
     GROUP BY ALL
 ),
 rows AS (
@@ -93,6 +130,9 @@ rows AS (
     UNION ALL
     SELECT
         model, source, sentences, epoch, settings, 'avg.', left_out,
+        mean(uniqueness_chance, language),
+        mean(unique_shifts, language),
+        mean(unique_shifts_chance, language),
         kept_mean(uniqueness, language, left_out),
         NULL,
         sum(shifted)::BIGINT,
@@ -112,6 +152,9 @@ SELECT
     observed(uniqueness, left_out) AS uniqueness,
     share_low(replicates(uniqueness, shifted, left_out)) AS uniqueness_low,
     share_high(replicates(uniqueness, shifted, left_out)) AS uniqueness_high,
+    observed(uniqueness_chance, left_out) AS uniqueness_chance,
+    observed(unique_shifts, left_out) AS unique_shifts,
+    observed(unique_shifts_chance, left_out) AS unique_shifts_chance,
     observed(seed_sd, left_out) AS seed_sd,
     observed(shifted, left_out) AS shifted,
     array_to_string(observed(ft_languages, left_out), ',') AS ft_languages,

@@ -6,8 +6,9 @@ permutations of the Mantel test are drawn by the same hash once, and otherwise o
 
 import hashlib
 import json
+import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations, permutations, product
 from pathlib import Path
 from typing import Any
@@ -265,6 +266,7 @@ def test_shift_uniqueness(runs: list[Row], connection: duckdb.DuckDBPyConnection
         if cells:
             expected[*setup, "avg."] = {
                 "uniqueness": mean(defined) if defined else None,
+                **{name: _mean_of_defined(cell[name] for cell in cells.values()) for name in CHANCES},
                 "shifted": sum(cell["shifted"] for cell in cells.values()),
                 "questions": sum(cell["questions"] for cell in cells.values()),
             }
@@ -276,6 +278,7 @@ def _uniqueness(alone: list[Row], language: str) -> Row:
     values: list[float] = []
     counts: list[int] = []
     compared: set[str] = set()
+    others: list[Row] = []
     seeds = 0
     for seed in (1, 2):
         shifting: Shifts = defaultdict(dict)
@@ -289,11 +292,14 @@ def _uniqueness(alone: list[Row], language: str) -> Row:
         if everywhere:
             of_seed = [sum(found[question] for found in shifting.values()) for question in sorted(everywhere)]
             values += [100 * of_seed.count(1) / sum(map(bool, of_seed))] if any(of_seed) else []
+            if any(of_seed):
+                others.append(_chances([[found[q] for q in sorted(everywhere)] for found in shifting.values()]))
             counts, compared, seeds = counts + of_seed, compared | set(shifting), seeds + 1
     if not seeds:
         return {}
     return {
         "uniqueness": mean(values) if values else None,
+        **{name: _mean_of_defined(other[name] for other in others) for name in CHANCES},
         "shifted": sum(map(bool, counts)),
         "ft_languages": ",".join(sorted(compared)),
         "seeds": seeds,
@@ -301,8 +307,33 @@ def _uniqueness(alone: list[Row], language: str) -> Row:
     }
 
 
+CHANCES = ("uniqueness_chance", "unique_shifts", "unique_shifts_chance")
+
+
+def _mean_of_defined(values: Iterable[float | None]) -> float | None:
+    defined = [value for value in values if value is not None]
+    return mean(defined) if defined else None
+
+
+def _chances(shifting: list[list[bool]]) -> Row:
+    """Of shifts by fine-tuning language and question; by chance over all patterns of languages that shift one."""
+    rates = [mean(map(float, some)) for some in shifting]
+    once = shifted = 0.0
+    for pattern in product((False, True), repeat=len(rates)):
+        probability = math.prod(rate if there else 1 - rate for rate, there in zip(rates, pattern, strict=True))
+        once += probability * (sum(pattern) == 1)
+        shifted += probability * any(pattern)
+    counts = [sum(some) for some in zip(*shifting, strict=True)]
+    return {
+        "uniqueness_chance": 100 * once / shifted,
+        "unique_shifts": 100 * counts.count(1) / sum(counts),
+        "unique_shifts_chance": 100 * once / sum(rates),
+    }
+
+
 def test_shift_overlap_test_languages(runs: list[Row], connection: duckdb.DuckDBPyConnection) -> None:
     indices: dict[Key, dict[Key, list[float | None]]] = defaultdict(lambda: defaultdict(list))
+    chances: dict[Key, dict[Key, list[float | None]]] = defaultdict(lambda: defaultdict(list))
     for row, (a, b) in product(runs, combinations(LANGUAGES, 2)):
         in_a, in_b = row["shifts"].get(a, {}), row["shifts"].get(b, {})
         asked = in_a.keys() & in_b.keys()
@@ -311,13 +342,17 @@ def test_shift_overlap_test_languages(runs: list[Row], connection: duckdb.DuckDB
             either = sets[0] | sets[1]
             index = len(sets[0] & sets[1]) / len(either) if either else None
             indices[*_setup(row), row["ft_languages"]][a, b].append(index)
+            both = len(sets[0]) * len(sets[1]) / len(asked)
+            chance = both / (len(sets[0]) + len(sets[1]) - both) if either else None
+            chances[*_setup(row), row["ft_languages"]][a, b].append(chance)
     expected: dict[Key, Row] = {}
     for key, pairs in indices.items():
         means = {}
         for pair, found in pairs.items():
             defined = [index for index in found if index is not None]
             means[pair] = mean(defined) if defined else None
-            expected[*key, *pair] = {"jaccard": means[pair], "runs": len(found)}
+            chance = _mean_of_defined(chances[key][pair])
+            expected[*key, *pair] = {"jaccard": means[pair], "chance": chance, "runs": len(found)}
         known = [mean for mean in means.values() if mean is not None]
         expected[*key, "avg.", "avg."] = {"jaccard": mean(known) if known else None}
     keys = [*SETUP, "ft_languages", "language_a", "language_b"]
