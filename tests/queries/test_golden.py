@@ -97,6 +97,16 @@ def test_unweighted_profiles_are_others(connection: duckdb.DuckDBPyConnection) -
     assert frame["cosine"].to_list() == pytest.approx([1.0, 1.0, 1.0])
 
 
+def test_a_language_is_aligned_with_its_own_countries(connection: duckdb.DuckDBPyConnection) -> None:
+    """Whatever countries are named."""
+    given = {"own_country": True, "strategies": "pretrained", "countries": "KR"}
+    frame = run(connection, "alignment", parameters=given).frame
+    assert frame.select("language", "country").rows() == [("de", "DE"), ("fa", "IR")]
+    assert frame["own_country"].all()
+    some = run(connection, "alignment", parameters={**given, "own_country": False, "countries": "DE,KR"}).frame
+    assert some.filter(language="de").select("country", "own_country").rows() == [("DE", True), ("KR", False)]
+
+
 def test_rho_of_a_constant_profile_is_null_not_nan(connection: duckdb.DuckDBPyConnection) -> None:
     frame = run(connection, "alignment", parameters={"model": "alpha", "strategies": "pretrained"}).frame
     constant = frame.filter(pl.col("language") == "fa")

@@ -7,12 +7,12 @@ paper = "Echoes sections 5.1 and 6"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "score", "probe_set", "survey", "weighting", "countries", "compared.strategies", "model", "source", "sentences",
-    "seed", "epoch", "ci",
+    "seed", "epoch", "own_country", "ci",
 ]
 columns = [
     "checkpoint.checkpoint_id", "checkpoint.checkpoint", "checkpoint.model", "checkpoint.source",
     "checkpoint.ft_languages", "checkpoint.strategy", "checkpoint.sentences", "checkpoint.seed", "checkpoint.epoch",
-    "language", "country", "rho", "n",
+    "language", "country", "own_country", "rho", "n",
 ]
 intervals = ["rho_low", "rho_high", "p_value", "p_family", "design_effect"]
 
@@ -20,7 +20,12 @@ intervals = ["rho_low", "rho_high", "p_value", "p_family", "design_effect"]
 about = "Only checkpoints made in one of these ways."
 default = ["pretrained", "monolingual", "multilingual", "continued"]
 
+[parameter.own_country]
+type = "boolean"
+about = "true: of each test language the countries where it is spoken, whatever countries says; no unless given."
+
 [column]
+own_country = "Whether the test language is spoken there, as the probes' languages are assigned to countries."
 rho = "Spearman's correlation of the two profiles, ties sharing their average rank; NULL where one profile is constant."
 n = "Questions that both have."
 p_value = """\
@@ -33,8 +38,11 @@ WITH chosen AS (
 ),
 correlations AS MATERIALIZED (
     FROM profile_correlations(
-        (SELECT list(checkpoint_id) FROM chosen), $score, $probe_set, $survey, $weighting, $countries, $ci
+        (SELECT list(checkpoint_id) FROM chosen), $score, $probe_set, $survey, $weighting,
+        CASE WHEN $own_country THEN probed_countries() ELSE $countries END, $ci
     )
+    WHERE $own_country IS DISTINCT FROM TRUE
+       OR (language, country) IN (SELECT (l.language, l.country) FROM v_language_country l)
 ),
 cells AS MATERIALIZED (
     SELECT
@@ -73,6 +81,7 @@ SELECT
     k.epoch,
     c.language,
     c.country,
+    (c.language, c.country) IN (SELECT (l.language, l.country) FROM v_language_country l) AS own_country,
     c.rho,
     rho_low(c.rhos) AS rho_low,
     rho_high(c.rhos) AS rho_high,
