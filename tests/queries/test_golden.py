@@ -99,11 +99,11 @@ def test_unweighted_profiles_are_others(connection: duckdb.DuckDBPyConnection) -
 
 def test_a_language_is_aligned_with_its_own_countries(connection: duckdb.DuckDBPyConnection) -> None:
     """Whatever countries are named."""
-    given = {"own_country": True, "strategies": "pretrained", "countries": "KR"}
-    frame = run(connection, "alignment", parameters=given).frame
+    pretrained = {"strategies": "pretrained"}
+    frame = run(connection, "alignment", parameters={**pretrained, "countries": "KR", "own_country": True}).frame
     assert frame.select("language", "country").rows() == [("de", "DE"), ("fa", "IR")]
     assert frame["own_country"].all()
-    some = run(connection, "alignment", parameters={**given, "own_country": False, "countries": "DE,KR"}).frame
+    some = run(connection, "alignment", parameters={**pretrained, "countries": "DE,KR", "own_country": False}).frame
     assert some.filter(language="de").select("country", "own_country").rows() == [("DE", True), ("KR", False)]
 
 
