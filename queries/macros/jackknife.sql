@@ -215,15 +215,18 @@ CREATE OR REPLACE TEMP MACRO battery_draws(wanted_probe_set, wanted) AS TABLE
     LEFT JOIN (FROM v_resample WHERE probe_set = wanted_probe_set AND wanted) USING (resample, battery)
     GROUP BY resample;
 
--- The same p-values of values that would be 0 by chance: the statistic is the value over its standard error, and by chance
--- what a resample of the batteries makes of the effects of these, over the standard error in the resample. A cell is a
--- struct of a key, its family and the value's replicates.
+-- The same p-values of values that would be 0 by chance: the statistic is the value over its standard error, less what one
+-- effective battery is worth, and by chance what a resample of the batteries makes of the effects of these, over the
+-- standard error in the resample. A cell is a struct of a key, its family and the value's replicates.
 CREATE OR REPLACE TEMP MACRO family_p(cells, wanted_probe_set) AS TABLE
     WITH effects AS (
         SELECT
             cell.key AS key,
             cell.family AS family,
-            abs(cell.rows[1].value) / battery_se(cell.rows) AS statistic,
+            list_transform(
+                [jackknifed(cell.rows)],
+                lambda known: abs(known.value) / jackknifed_se(known) * (known.effective - 1) / known.effective
+            )[1] AS statistic,
             battery_effects(cell.rows) AS effects,
             list_transform(effects, lambda effect: effect * effect) AS squares
         FROM (SELECT unnest(cells) AS cell)

@@ -245,7 +245,9 @@ def test_a_paired_difference(
 
 
 def _family(tests: list[Jackknife], times: Numbers) -> list[float]:
-    statistics = np.array([abs(test.value) / (test.se or np.nan) for test in tests])
+    statistics = np.array(
+        [abs(test.value) / (test.se or np.nan) * (test.effective - 1) / test.effective for test in tests]
+    )
     p: list[float] = step_down(statistics, resampled_statistics(tests, times)).tolist()
     return p
 
