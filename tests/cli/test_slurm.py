@@ -24,7 +24,7 @@ from mlv.schema.jobs.events import Continued, Stopped
 
 SETTINGS = "cpus = 1\npoll = 0.3\ntime = 10\n"
 INFLUENCE = '[[job]]\nkind = "influence"'
-ONLY_FARSI = STUDY.replace('[["fa"], ["ko"]]', '["fa"]')
+ONLY_FARSI = STUDY.replace('languages = [["fa"], ["ko"]]', 'languages = ["fa"]\nparallel_with = ["fa", "ko"]')
 TRAINED = ONLY_FARSI.partition(INFLUENCE)[0]
 """3 cells: the model is asked, a Farsi run is trained and asked."""
 
