@@ -7,7 +7,7 @@ paper = "Echoes sections 5.1 and 6"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "score", "probe_set", "survey", "weighting", "countries", "compared.strategies", "model", "source", "sentences",
-    "seed", "epoch", "own_country", "ci",
+    "seed", "epoch", "own_country_only", "ci",
 ]
 columns = [
     "checkpoint.checkpoint_id", "checkpoint.checkpoint", "checkpoint.model", "checkpoint.source",
@@ -20,7 +20,7 @@ intervals = ["rho_low", "rho_high", "p_value", "p_family", "design_effect"]
 about = "Only checkpoints made in one of these ways."
 default = ["pretrained", "monolingual", "multilingual", "continued"]
 
-[parameter.own_country]
+[parameter.own_country_only]
 type = "boolean"
 about = "true: of each test language the countries where it is spoken, whatever countries says; no unless given."
 
@@ -39,9 +39,9 @@ WITH chosen AS (
 correlations AS MATERIALIZED (
     FROM profile_correlations(
         (SELECT list(checkpoint_id) FROM chosen), $score, $probe_set, $survey, $weighting,
-        CASE WHEN $own_country THEN probed_countries() ELSE $countries END, $ci
+        CASE WHEN $own_country_only THEN probed_countries() ELSE $countries END, $ci
     )
-    WHERE $own_country IS DISTINCT FROM TRUE
+    WHERE $own_country_only IS DISTINCT FROM TRUE
        OR (language, country) IN (SELECT (l.language, l.country) FROM v_language_country l)
 ),
 cells AS MATERIALIZED (

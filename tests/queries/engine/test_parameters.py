@@ -135,6 +135,7 @@ def test_defaults_come_from_the_store(connection: duckdb.DuckDBPyConnection) -> 
         "sentences": None,
         "seed": None,
         "epoch": None,
+        "own_country_only": None,
         "ci": None,
     }
 
