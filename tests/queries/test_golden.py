@@ -103,7 +103,9 @@ def test_a_language_is_aligned_with_its_own_countries(connection: duckdb.DuckDBP
     frame = run(connection, "alignment", parameters={**pretrained, "countries": "KR", "own_country_only": True}).frame
     assert frame.select("language", "country").rows() == [("de", "DE"), ("fa", "IR")]
     assert frame["own_country"].all()
-    some = run(connection, "alignment", parameters={**pretrained, "countries": "DE,KR", "own_country_only": False}).frame
+    some = run(
+        connection, "alignment", parameters={**pretrained, "countries": "DE,KR", "own_country_only": False}
+    ).frame
     assert some.filter(language="de").select("country", "own_country").rows() == [("DE", True), ("KR", False)]
 
 
