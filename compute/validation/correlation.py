@@ -13,11 +13,10 @@ import numpy as np
 from scipy.stats import rankdata
 
 from mlv.compute.training.streams import FloatArray, IntArray, Purpose, Stream
+from mlv.schema.papers.echoes import CONFIDENCE
 
 FEWEST: Final = 10
 """Halves, and targets, below which resamples say too little for an interval."""
-
-LEVEL: Final = 0.95
 
 NULL_DRAWS: Final = 200
 """Permutations of the examples that the null of a set of scores is made of."""
@@ -77,7 +76,7 @@ def resampled_scores(
 
 def interval(means: FloatArray) -> Interval:
     """The percentile interval of resamples, [resamples]; of those in which something is defined."""
-    tail = (1 - LEVEL) / 2
+    tail = (1 - CONFIDENCE) / 2
     low, high = np.nanquantile(means, [tail, 1 - tail])
     return Interval(float(low), float(high))
 

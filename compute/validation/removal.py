@@ -1,7 +1,7 @@
 """The second test: what becomes of answers when the most influential examples are left out (H section 6, appendix A).
 
-For the first targets the k examples that speak most for the traced answer, or most against it, by the first
-attribution's scores of the first quantity, are left out; the value is the change of the answer's probability among the
+For the first targets the k examples with the highest scores, or with the lowest, by the first attribution
+and of the first quantity, are left out; the value is the change of the answer's probability among the
 two, against the run's own examples trained again with the same seed. ``random`` leaves out k random examples, the same
 for every target and seed: what the change of a target has to be compared with, since training on fewer examples, and
 with them in other places, changes answers too.

@@ -2,8 +2,8 @@
 
 A file has one language, is tab-separated whatever its ending, and has one probe a row: row index, question identifier,
 sentence with ``[MASK]``, first answer, second answer, and if the header says so the battery that the question is of.
-Rows are repaired and counted if they can be, else rejected with
-line and reason; a file that is not what it claims to be raises. No store is needed.
+Rows are repaired and counted if they can be, else rejected with line and reason; a file that is not what it claims to
+be raises. No store is needed.
 
 Repaired are HTML entities, Unicode normalisation (NFC), control characters and whatever else is not text, white space
 around a field, and clause marks around a label (``unangenehm,``, ``~ 아니다``) if only one of the two labels has them

@@ -96,10 +96,13 @@ CREATE OR REPLACE TEMP MACRO student_p(t, df) AS
         ELSE 1 - regularised_beta(0.5::DOUBLE, df / 2, t * t / (df + t * t))
     END;
 
+-- 97.5% point of the standard normal distribution, beyond which the two tails have 5%.
+CREATE OR REPLACE TEMP MACRO normal_quantile() AS 1.959963984540054;
+
 -- 97.5% point of Student's t by the expansion in 1 / df around the normal's (Abramowitz and Stegun 26.7.5): to 1e-4 from
 -- 9 degrees of freedom.
 CREATE OR REPLACE TEMP MACRO t_quantile(df) AS
-    1.959963984540054
+    normal_quantile()
     + 2.372271230298562 / df
     + 2.822498615739611 / df ** 2
     + 2.555849679507722 / df ** 3
