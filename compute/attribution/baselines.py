@@ -1,8 +1,9 @@
 """Baselines that influence scores have to beat: without gradients, or with those of other examples or targets.
 
 ``random``: normal numbers. ``shuffled-probes``: an attribution's own scores, taken from another target.
-``character-ngrams``: similarity in spelling of target and example. Scores that are dealt to other training examples are
-no baseline but the null of each, in :mod:`mlv.compute.validation.correlation`.
+``character-ngrams``: similarity in spelling of target and example. ``bm25``: the same by words' rarity (Robertson and
+Zaragoza 2009), with the model's tokens for words. Scores that are dealt to other training examples are no baseline but
+the null of each, in :mod:`mlv.compute.validation.correlation`.
 """
 
 from collections import Counter
@@ -20,6 +21,10 @@ DRAWS: Final = 20
 
 LONGEST_NGRAM: Final = 3
 """Characters."""
+
+BM25_SATURATION: Final = 1.2
+BM25_LENGTH: Final = 0.75
+"""BM25's k1 and b, at their usual values."""
 
 
 def random_baselines(scores: FloatArray, seed: int) -> Iterator[tuple[str, FloatArray]]:
@@ -43,6 +48,29 @@ def character_ngrams(queries: Sequence[str], texts: Sequence[str]) -> FloatArray
     left, right = (_unit_rows(rows, len(vocabulary)) for rows in counts)
     cosines: FloatArray = (left @ right.T).toarray()
     return cosines
+
+
+def bm25(queries: Sequence[Sequence[int]], texts: Sequence[Sequence[int]]) -> FloatArray:
+    """Okapi BM25 of texts for queries, each as token ids, [queries, texts]: how many of a query's tokens a text has,
+    rare ones more and those of long texts less."""
+    size = max((token for ids in (*queries, *texts) for token in ids), default=0) + 1
+    asked, counts = (_token_counts(rows, size) for rows in (queries, texts))
+    found = np.bincount(counts.indices, minlength=size)
+    rarity = np.log1p((len(texts) - found + 0.5) / (found + 0.5))
+    lengths = counts.sum(axis=1)
+    usual = BM25_SATURATION * (1 - BM25_LENGTH + BM25_LENGTH * lengths / max(lengths.mean(), 1e-300))
+    per_entry = np.repeat(usual, np.diff(counts.indptr))
+    counts.data *= (BM25_SATURATION + 1) / (counts.data + per_entry)
+    scores: FloatArray = (asked @ (counts * rarity[None]).T).toarray()
+    return scores
+
+
+def _token_counts(rows: Sequence[Sequence[int]], size: int) -> csr_array:
+    """How often each token is in each row, [rows, size]."""
+    places = np.repeat(np.arange(len(rows)), [len(ids) for ids in rows])
+    tokens = np.array([token for ids in rows for token in ids], dtype=np.int64)
+    # as coordinates, entries that are there twice add up
+    return csr_array((np.ones(len(tokens)), (places, tokens)), shape=(len(rows), size))
 
 
 def _derangement(stream: Stream, count: int) -> IntArray:

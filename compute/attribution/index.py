@@ -1,7 +1,7 @@
 """An index of projected gradients on disk: one row of features per example, in shards that are written whole.
 
     index.json               the identity of the index; its hash names the folder
-    sizes.json               features of an example, and examples of a shard
+    sizes.json               examples of a shard, and features of an example by matrix of the model
     directions.safetensors   principal directions
     shard-00000.safetensors  features [examples, size], scaled to length 1, of projected gradients in 16 bits; and per
                              example its number, the squared norm of its features, and log-probability and number of
@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import safetensors
 import safetensors.torch
@@ -42,7 +42,7 @@ from mlv.schema.jobs.attribution import Gradients
 SHARD_BYTES: Final = 3 * 2**23
 """Approximate size of a shard's features in memory; 64 times that for exact gradients and dense projections."""
 
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 """Version of the files' layout: part of an index's identity, so that an index of another layout is not read."""
 
 BATCH_BYTES: Final = 2**30
@@ -77,7 +77,11 @@ class GradientIndex:
             with safetensors.safe_open(path, "pt") as shard:
                 for name in ("examples", "squared_norms", "logprob", "tokens"):
                     small.setdefault(name, []).append(shard.get_tensor(name))
-                self.size: int = shard.get_slice("features").get_shape()[1]
+        ends = torch.tensor([0, *_sizes(folder)["features"]]).cumsum(0).tolist()
+        self.size: int = ends[-1]
+        self.parts: list[tuple[int, int]] = list(zip(ends[:-1], ends[1:], strict=True))
+        """First feature of each of the model's matrices, and the one after its last."""
+
         self._order = torch.cat(small["examples"]).argsort()
         self._norms = torch.cat(small["squared_norms"]).sqrt().float()
         self.squared_norms, self.logprob, self.tokens = (
@@ -120,7 +124,7 @@ def build(folder: Path, recipe: Recipe, load: Callable[[], Tracer], progress: Pr
     if missing is None or missing:
         builder = _Builder(folder, recipe, load())
         if missing is None:
-            write_json(folder / "sizes.json", {"shard": builder.shard, "size": builder.size})
+            write_json(folder / "sizes.json", {"shard": builder.shard, "features": builder.sizes})
             missing = _missing(folder, order) or {}
         left = sum(map(len, missing.values()))
         builder.check_disk(left)
@@ -152,12 +156,17 @@ def _missing(folder: Path, order: Sequence[int]) -> dict[Path, Sequence[int]] | 
     """Missing shards and their examples; None as long as the size of shards has not been chosen."""
     if not (folder / "sizes.json").exists():
         return None
-    size = json.loads((folder / "sizes.json").read_text(encoding="utf-8"))["shard"]
+    size = _sizes(folder)["shard"]
     shards = {
         folder / f"shard-{start // size:05}.safetensors": order[start : start + size]
         for start in range(0, len(order), size)
     }
     return {path: examples for path, examples in shards.items() if not path.exists()}
+
+
+def _sizes(folder: Path) -> dict[str, Any]:
+    sizes: dict[str, Any] = json.loads((folder / "sizes.json").read_text(encoding="utf-8"))
+    return sizes
 
 
 def _prepare_folder(folder: Path, identity: Mapping[str, object]) -> None:
@@ -187,14 +196,16 @@ class _Builder:
         self._device = str(tracer.model.device)
         self._sink = FeatureSink(tracer.parameters, self._directions(), self._device)
         dense = recipe.gradients.projection == "dense"
-        self.size = recipe.gradients.dimensions if dense else self._sink.size
+        self.sizes = [recipe.gradients.dimensions] if dense else self._sink.sizes
+        """Features of an example, by matrix of the model; a dense projection mixes them."""
+
         whole = dense or recipe.gradients.projection == "none"
         self.shard = max(1, (64 if whole else 1) * SHARD_BYTES // (4 * self._sink.size))
         self._dtype = torch.float32 if recipe.gradients.projection == "none" else torch.float16
 
     def check_disk(self, examples: int) -> None:
         """Raise UsageError if the disk has no room for the features of so many examples."""
-        needed, free = self._dtype.itemsize * self.size * examples, shutil.disk_usage(self._folder).free
+        needed, free = self._dtype.itemsize * sum(self.sizes) * examples, shutil.disk_usage(self._folder).free
         if needed > free:
             raise UsageError(
                 f"The gradients of {examples:,} examples take {needed / 1e9:,.1f} GB; the disk of {self._folder} has "

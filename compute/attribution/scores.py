@@ -3,18 +3,17 @@
 With ``phi`` the features of a training example, ``x`` those of a target, both gradients of log-likelihoods, so that a
 positive score supports the traced quantity:
 
-- TRAK (Park et al. 2023, equation 16): ``x (PhiᵀPhi + lambda I)⁻¹ phi Q``, here in its dual form, which needs no
-  inverse of the features' size: ``x Phiᵀ (Phi Phiᵀ + lambda I)⁻¹ Q``. Lambda is given in units of the mean squared norm
-  of ``phi``. ``Q = 1 - p``, p the probability per token of the example. Averaged over checkpoints.
+- TRAK (Park et al. 2023, equation 16): ``x (PhiᵀPhi + lambda I)⁻¹ phi Q``; ``PhiᵀPhi`` by
+  :mod:`mlv.compute.attribution.kernels`. Lambda is given in units of the mean squared norm of ``phi``. ``Q = 1 - p``, p
+  the probability per token of the example. Averaged over checkpoints.
 - TracIn (Pruthi et al. 2020; H equation 2): ``x phi``, or its cosine (H section 4.2). Summed over checkpoints.
 
-Only the kernel of the examples with themselves is in memory as a whole, [examples, examples]; scores are made for one
-block of targets at a time. Features are read in blocks of columns.
+Scores are made for one block of targets at a time.
 
 Imports torch at its top: import this module inside functions.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import polars as pl
@@ -22,14 +21,12 @@ import torch
 from torch import Tensor
 
 from mlv.compute.attribution.index import GradientIndex
+from mlv.compute.attribution.kernels import Inverse, Part, Vectors, products, whitening
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.attribution import Attribution
 
 TARGETS_AT_ONCE: Final = 512
 """Targets of a block."""
-
-COLUMN_BYTES: Final = 2**28
-"""Memory for the features of a block of columns."""
 
 DIRECTIONS: Final = ("positive", "negative")
 
@@ -56,66 +53,39 @@ class Scorer:
     """Scores of all examples for some targets at one checkpoint."""
 
     def __init__(self, side: Side, attribution: Attribution) -> None:
-        self._side = side
-        self._cosine = attribution.similarity == "cosine"
-        self._factor = _factored(side.examples, attribution) if attribution.method == "trak" else None
+        trak = attribution.method == "trak"
+        diagonal = trak and attribution.kernel == "diagonal"
+        scale = whitening(side.examples, attribution.damping) if diagonal else None
+        cosine = attribution.similarity == "cosine"
+        self._examples, self._targets = (Vectors(index, scale, cosine) for index in (side.examples, side.targets))
+        self._inverses = _inverses(self._examples, side.examples.parts, attribution) if trak and not diagonal else None
         self._confidence = _confidence(side.examples) if attribution.confidence else None
 
     def scores(self, start: int, stop: int) -> Tensor:
         """Scores for the targets from ``start`` to ``stop``, [targets, examples], unweighted."""
-        examples, targets = self._side.examples, self._side.targets
-        products = torch.zeros(stop - start, len(examples))
-        for first, last in _column_blocks(examples):
-            products.addmm_(targets.columns(first, last)[start:stop], examples.columns(first, last).T)
-        if self._cosine:
-            products /= _norms(targets)[start:stop, None]
-            products /= _norms(examples)
-        if self._factor is not None:
-            products = torch.cholesky_solve(products.T.to(self._factor.dtype), self._factor).T.float()
-        return products if self._confidence is None else products * self._confidence
+        if self._inverses is None:
+            scores = products(self._targets, self._examples, self._examples.whole, slice(start, stop))
+        else:
+            scores = torch.zeros(stop - start, self._examples.count)
+            for inverse in self._inverses:
+                scores += inverse.scores(self._targets, start, stop)
+        return scores if self._confidence is None else scores * self._confidence
 
 
-def _column_blocks(index: GradientIndex) -> Iterator[tuple[int, int]]:
-    width = max(1, COLUMN_BYTES // (4 * len(index)))
-    for start in range(0, index.size, width):
-        yield start, min(start + width, index.size)
+def _inverses(examples: Vectors, matrices: Sequence[Part], attribution: Attribution) -> list[Inverse]:
+    """Inverses for all features together, or for those of every matrix of the model.
 
-
-def _norms(index: GradientIndex) -> Tensor:
-    """Norms of the features, [examples]; 1 for features that are all 0."""
-    norms = index.squared_norms.sqrt().float()
-    return torch.where(norms > 0, norms, 1)
-
-
-def kernel(index: GradientIndex, cosine: bool) -> Tensor:
-    """Inner products of the examples with each other, [examples, examples]."""
-    products = torch.zeros(len(index), len(index))
-    for first, last in _column_blocks(index):
-        columns = index.columns(first, last)
-        products.addmm_(columns, columns.T)
-    if cosine:
-        norms = _norms(index)
-        products /= norms
-        products /= norms[:, None]
-    return products
-
-
-def _factored(index: GradientIndex, attribution: Attribution) -> Tensor:
-    """Cholesky factor of the kernel and lambda times the identity, lower triangle, [examples, examples], 64 bits.
-
-    Raises JobError if that is singular.
+    Raises JobError if one is singular, or there is no gradient.
     """
-    products = kernel(index, attribution.similarity == "cosine").double()
-    products.diagonal().add_(attribution.damping * products.diagonal().mean())
-    factor: Tensor
-    factor, failed = torch.linalg.cholesky_ex(products)
-    if failed or not torch.isfinite(factor.diagonal()).all():
+    parts = matrices if attribution.kernel == "module" else [examples.whole]
+    inverses = [Inverse(examples, part, attribution.damping) for part in parts]
+    found = [inverse for inverse in inverses if not inverse.is_zero]
+    if not found:
         raise JobError(
-            f"The gradients of {len(index):,} examples are not independent: lambda {attribution.damping:g} leaves "
-            "their kernel singular",
-            "Use a larger `--lambda`; it is in units of the gradients' mean squared norm, and 1 is the default.",
+            f"The gradients of all {examples.count:,} examples are 0",
+            "Look at the losses of the run; trace other modules (`--modules`).",
         )
-    return factor
+    return found
 
 
 def _confidence(index: GradientIndex) -> Tensor:

@@ -66,6 +66,11 @@ class FeatureSink:
         self._parts: dict[str, Tensor] = {}
 
     @property
+    def sizes(self) -> list[int]:
+        """Features of each parameter."""
+        return [rows * columns for _, rows, columns in self.places.values()]
+
+    @property
     def features(self) -> Tensor:
         """The features of the batch, [examples, size]."""
         unused = torch.zeros((), device=self._device)

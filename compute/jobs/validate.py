@@ -2,21 +2,21 @@
 
 Reads ``inputs/targets.parquet`` and ``inputs/examples.parquet``; leaves ``outputs/validation.parquet``
 (:data:`study.RESULTS`), ``outputs/lds.parquet`` (:data:`lds.LDS`), ``outputs/retrainings.parquet``
-(:data:`retraining.ANSWERS`), ``outputs/halves.parquet`` (the training examples that each model of the first test kept),
+(:data:`retraining.ANSWERS`), ``outputs/subsets.parquet`` (the training examples that each model of the first test kept),
 ``outputs/removals.parquet`` (those that each model of the second did without), ``outputs/model.json`` and
 ``outputs/run.json``.
 
 Two tests:
 
 - *lds*, the linear datamodeling score (Park et al. 2023, definition 2.3): models are trained on random halves of the
-  training examples; per target, Spearman's rho over the models between the sum of the scores of the examples kept and
-  the traced quantity of the model. Halves that are trained with the run's seed are reported apart from halves that have
-  a seed each, whose models also differ in corruption, order and dropout.
+  training examples, or without one of their languages; per target, Spearman's rho over the models between the sum of
+  the scores of the examples kept and the traced quantity of the model. Halves that are trained with the run's seed are
+  reported apart from halves that have a seed each, whose models also differ in corruption, order and dropout.
 - *removal* (:mod:`mlv.compute.validation.removal`): the most influential examples are left out.
 
 Each traced quantity has scores of its own; the models, and what they answer, are the same for all. Beside attributions
 stand the baselines of :mod:`mlv.compute.attribution.baselines`, the shuffled ones made of the first attribution's
-scores, and ``gradient-dot`` and ``gradient-cosine``: gradients of the loss at the last checkpoint, compared plainly.
+scores, and the attributions' gradients at the last checkpoint, compared plainly: ``gradient-cosine-principal-16``.
 """
 
 import hashlib
@@ -25,11 +25,12 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from mlv.compute.attribution.baselines import character_ngrams
+from mlv.compute.attribution.baselines import bm25, character_ngrams
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.models import files, loading
 from mlv.compute.models.families import SPAN
+from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.models.scoring import MASK
 from mlv.compute.training import spans
 from mlv.compute.training.retraining import Retrain, Retrainer, Retraining, mean_logprobs, retrain_all, tokenise_targets
@@ -78,7 +79,7 @@ def validate(
     tokenizer = loading.load_tokenizer(folder)
     probes = tokenise_targets(study.targets, tokenizer)
     splits = spans.read_splits(job, spec.training, tokenizer)
-    scores = score_all(job, study, scorer, options)
+    scores = score_all(job, study, scorer, options, tokenizer)
     start = loading.load(folder, SPAN, device=device)
     measure(job, study, scores, Retrainer(job, spec.training, start, splits, probes, options, progress))
     _log_reproduction(job, mean_logprobs(loading.load(last, SPAN, device=device), probes, options.batch_tokens))
@@ -86,7 +87,7 @@ def validate(
 
 
 def score_all(
-    job: JobDirectory, study: Study, scorer: Scorer, options: ExecuteOptions
+    job: JobDirectory, study: Study, scorer: Scorer, options: ExecuteOptions, tokenizer: Tokenizer
 ) -> dict[Quantity, dict[str, FloatArray]]:
     """Scores that are not random, by quantity and name; those in ``work/`` are not made again.
 
@@ -99,7 +100,7 @@ def score_all(
             name: _scores(job, study, scorer, options, (name, attribution, checkpoints, quantity))
             for name, (attribution, checkpoints) in attributions.items()
         }
-        found[quantity]["character-ngrams"] = _spelling(study, quantity)
+        found[quantity] |= _alike_texts(study, quantity, tokenizer)
     return found
 
 
@@ -128,20 +129,20 @@ def _scores(
 
 def measure(job: JobDirectory, study: Study, scores: Scores, retrain: Retrain) -> None:
     """Retrain, compare with ``scores``, and write all that is found."""
-    full, halves = removal.plan_full(study), lds.plan_halves(study)
+    full, subsets = removal.plan_full(study), lds.plan_subsets(study)
     first = next(iter(scores[study.spec.quantities[0]].items()))
     removals = removal.plan_removals(job, study, *first)
-    halved, removed = [*halves["same"], *halves["other"]], [each.retraining for each in removals]
-    retrainings = [*full, *halved, *removed]
+    kept, removed = [each for some in subsets.values() for each in some], [each.retraining for each in removals]
+    retrainings = [*full, *kept, *removed]
     answers = retrain_all(job, retrainings, study.targets, retrain)
     means = answers.select("mean_first", "mean_second").to_numpy().reshape(len(retrainings), -1, 2)
     by_id = {retraining.id: model for retraining, model in zip(retrainings, means, strict=True)}
-    correlations = lds.measure(study, scores, halves, by_id)
+    correlations = lds.measure(study, scores, subsets, by_id)
     changes = removal.measure(study, removals, by_id)
     write_table(job.outputs / "validation.parquet", _defined(job, [correlations.targets, *changes]))
     write_table(job.outputs / "lds.parquet", correlations.lds)
     write_table(job.outputs / "retrainings.parquet", answers)
-    write_table(job.outputs / "halves.parquet", _positions(study, halved, kept=True))
+    write_table(job.outputs / "subsets.parquet", _positions(study, kept, kept=True))
     write_table(job.outputs / "removals.parquet", _positions(study, removed, kept=False))
     write_json(job.outputs / "run.json", {"examples": study.examples.height})
 
@@ -158,14 +159,16 @@ def _attributions(spec: ValidateSpec) -> dict[str, tuple[Attribution, tuple[Mode
     return chosen | {name: (attribution, last) for name, attribution in spec.plain_gradients().items()}
 
 
-def _spelling(study: Study, quantity: Quantity) -> FloatArray:
-    """``character-ngrams`` of the templates with the traced answer in the mask's place, and the examples."""
+def _alike_texts(study: Study, quantity: Quantity, tokenizer: Tokenizer) -> dict[str, FloatArray]:
+    """How alike the templates with the traced answer in the mask's place and the examples are, without a model."""
     answers = traced_answers(study.targets, quantity)
     filled = [
         row["template"].replace(MASK, row["answer_first"] if answer == 1 else row["answer_second"])
         for row, answer in zip(study.targets.iter_rows(named=True), answers, strict=True)
     ]
-    return character_ngrams(filled, study.examples["text"].to_list())
+    texts = study.examples["text"].to_list()
+    tokens = [tokenizer(some, add_special_tokens=False)["input_ids"] for some in (filled, texts)]
+    return {"character-ngrams": character_ngrams(filled, texts), "bm25": bm25(*tokens)}
 
 
 def _defined(job: JobDirectory, results: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -48,7 +48,7 @@ class Retraining(NamedTuple):
     id: str
     """Unique in the job."""
 
-    kind: Literal["full", "half", "removal"]
+    kind: Literal["full", "half", "language", "removal"]
     seed: int
     """Of corruption, order and dropout; the run's own, or another."""
 

@@ -1,10 +1,11 @@
 """The first test: linear datamodeling scores (LDS), with intervals and each with a null of its own.
 
-Which models are trained is :func:`plan_halves`; what they say of scores is :func:`measure`.
+Which models are trained is :func:`plan_subsets`; what they say of scores is :func:`measure`. Models without one of the
+run's languages test what is said of languages, also by which examples are ranked highest, as E Figure 6 counts them.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 import numpy as np
 import polars as pl
@@ -15,8 +16,10 @@ from mlv.compute.training.streams import FloatArray, Purpose, Stream
 from mlv.compute.validation import correlation
 from mlv.compute.validation.study import RESULTS, Seeds, Study, mask, results, traced_values
 from mlv.schema.jobs.tracing import Quantity
+from mlv.schema.papers.echoes import INFLUENCE_TOP_K
 
 LDS: Final = {
+    "test": pl.String,
     "quantity": pl.String,
     "scores": pl.String,
     "seeds": pl.String,
@@ -34,19 +37,23 @@ LDS: Final = {
 }
 """Columns of ``outputs/lds.parquet``; scores whose every rho is undefined have no row."""
 
-Halves = Mapping[Seeds, Sequence[Retraining]]
+Test = Literal["lds", "language"]
+"""Whether random halves of the examples are left out, or all examples in one language."""
+
+Subsets = Mapping[tuple[Test, Seeds], Sequence[Retraining]]
 
 
 class Truth(NamedTuple):
-    """What models that were trained on halves of the examples show."""
+    """What models that were trained on subsets of the examples show."""
 
+    test: Test
     quantity: Quantity
     seeds: Seeds
     kept: FloatArray
-    """1 where a half has an example, [halves, examples]."""
+    """1 where a subset has an example, [subsets, examples]."""
 
     values: FloatArray
-    """The traced quantity, [targets, halves]."""
+    """The traced quantity, [targets, subsets]."""
 
 
 class Tables(NamedTuple):
@@ -56,25 +63,29 @@ class Tables(NamedTuple):
     targets: pl.DataFrame
 
 
-def plan_halves(study: Study) -> dict[Seeds, list[Retraining]]:
-    """Retrainings on exactly half of the examples, rounded down, with the run's seed and with others."""
-    return {seeds: _halves(study, seeds) for seeds in get_args(Seeds)}
+def plan_subsets(study: Study) -> dict[tuple[Test, Seeds], list[Retraining]]:
+    """Retrainings on exactly half of the examples, rounded down, with the run's seed and with others; and without each
+    language of a run in several."""
+    halves: dict[tuple[Test, Seeds], list[Retraining]] = {
+        ("lds", seeds): _halves(study, seeds) for seeds in get_args(Seeds)
+    }
+    return halves | {("language", "other"): _without_languages(study)}
 
 
 def measure(
-    study: Study, scores: Mapping[Quantity, Mapping[str, FloatArray]], halves: Halves, means: Mapping[str, FloatArray]
+    study: Study, scores: Mapping[Quantity, Mapping[str, FloatArray]], subsets: Subsets, means: Mapping[str, FloatArray]
 ) -> Tables:
     """Compare scores [targets, examples], by quantity and name, the first attribution's first, with models.
 
     ``means`` [targets, 2] by retraining.
     """
     truths = [
-        _truth(study, quantity, seeds, retrainings, means)
+        _truth(study, quantity, *of, retrainings, means)
         for quantity in scores
-        for seeds, retrainings in halves.items()
+        for of, retrainings in subsets.items()
         if retrainings
     ]
-    found = [_compare(study, scores[truth.quantity], truth) for truth in truths]
+    found = [_compare(study, _tested(scores[truth.quantity], truth), truth) for truth in truths]
     return Tables(
         pl.concat([pl.DataFrame(schema=LDS), *(each.lds for each in found)]),
         pl.concat([pl.DataFrame(schema=RESULTS), *(each.targets for each in found)]),
@@ -87,21 +98,52 @@ def _halves(study: Study, seeds: Seeds) -> list[Retraining]:
     halves = []
     for number in range(spec.other_seed_halves if other else spec.halves):
         order = Stream(spec.seed, Purpose.HALVES, number, int(other)).permutation(examples)
-        seed = (spec.training.seed + 1 + number) % 2**31 if other else spec.training.seed
+        seed = _other_seed(study, number) if other else spec.training.seed
         halves.append(Retraining(f"{seeds}-{number}", "half", seed, mask(order[: examples // 2], examples)))
     return halves
 
 
+def _without_languages(study: Study) -> list[Retraining]:
+    languages = study.examples["language"].unique().sort()
+    left = [(study.examples["language"] != language).to_numpy() for language in languages]
+    return [
+        Retraining(f"without-{language}-{draw}", "language", _other_seed(study, draw * len(left) + place), kept)
+        for draw in range(study.spec.without_language if len(left) > 1 else 0)
+        for place, (language, kept) in enumerate(zip(languages, left, strict=True))
+    ]
+
+
+def _other_seed(study: Study, number: int) -> int:
+    return (study.spec.training.seed + 1 + number) % 2**31
+
+
+def _tested(scores: Mapping[str, FloatArray], truth: Truth) -> Mapping[str, FloatArray]:
+    """The scores [targets, examples] that are compared, by name; of languages also whether an example is ranked."""
+    if truth.test == "lds":
+        return scores
+    ranked = {}
+    for name, matrix in scores.items():
+        k = min(INFLUENCE_TOP_K, matrix.shape[1] // 2)
+        bounds = np.partition(matrix, -k, axis=1)[:, [-k]]
+        ranked[f"{name} top {k}"] = (matrix >= bounds).astype(np.float64)
+    return {**scores, **ranked}
+
+
 def _truth(
-    study: Study, quantity: Quantity, seeds: Seeds, retrainings: Sequence[Retraining], means: Mapping[str, FloatArray]
+    study: Study,
+    quantity: Quantity,
+    test: Test,
+    seeds: Seeds,
+    retrainings: Sequence[Retraining],
+    means: Mapping[str, FloatArray],
 ) -> Truth:
     kept = np.stack([retraining.kept for retraining in retrainings]).astype(np.float64)
     answers = np.stack([means[retraining.id] for retraining in retrainings])
-    return Truth(quantity, seeds, kept, traced_values(answers, study.targets, quantity).T)
+    return Truth(test, quantity, seeds, kept, traced_values(answers, study.targets, quantity).T)
 
 
 def _compare(study: Study, scores: Mapping[str, FloatArray], truth: Truth) -> Tables:
-    """What one set of halves says of one quantity's scores."""
+    """What one set of models says of one quantity's scores."""
     predicted = {name: matrix @ truth.kept.T for name, matrix in scores.items()}
     rho = {name: correlation.spearman(rows, truth.values) for name, rows in predicted.items()}
     resampled = _resampled(study, predicted, truth)
@@ -114,7 +156,7 @@ def _compare(study: Study, scores: Mapping[str, FloatArray], truth: Truth) -> Ta
         for name, matrix in scores.items()
     ]
     rows += [_described(truth, name, drawn) for name, drawn in _drawn(study, scores[first], truth).items()]
-    fixed = {"test": "lds", "quantity": truth.quantity, "seeds": truth.seeds, "n": len(truth.kept)}
+    fixed = {"test": truth.test, "quantity": truth.quantity, "seeds": truth.seeds, "n": len(truth.kept)}
     return Tables(
         pl.DataFrame(rows, schema=LDS).filter(pl.col("lds").is_not_nan()).fill_nan(None),
         pl.concat([results(study.targets, values, scores=name, **fixed) for name, values in rho.items()]),
@@ -126,7 +168,7 @@ def _resampled(study: Study, predicted: Mapping[str, FloatArray], truth: Truth) 
     targets, halves = truth.values.shape
     if min(targets, halves) < correlation.FEWEST:
         return {}
-    kind = get_args(Seeds).index(truth.seeds)
+    kind = get_args(Seeds).index(truth.seeds) + (len(get_args(Seeds)) if truth.test == "language" else 0)
     drawn = correlation.draw_resamples(study.spec.seed, study.spec.resamples, halves, targets, kind)
     return correlation.resampled_scores(predicted, truth.values, drawn)
 
@@ -134,6 +176,7 @@ def _resampled(study: Study, predicted: Mapping[str, FloatArray], truth: Truth) 
 def _described(truth: Truth, name: str, rho: Sequence[FloatArray]) -> dict[str, object]:
     """A row without what resamples say; ``rho`` [targets] of every draw."""
     return {
+        "test": truth.test,
         "quantity": truth.quantity,
         "scores": name,
         "seeds": truth.seeds,

@@ -43,13 +43,13 @@ class Study(NamedTuple):
     """In the order of their numbers."""
 
     examples: pl.DataFrame
-    """position and text of the training examples, in the order of their positions."""
+    """position, language and text of the training examples, in the order of their positions."""
 
 
 def read_study(job: JobDirectory, spec: ValidateSpec) -> Study:
     """The inputs of a job. Raises JobError where they are damaged."""
     targets = read_table(job.inputs / "targets.parquet", ["target", *COLUMNS, "answer", "shift_sign"]).sort("target")
-    examples = read_table(job.inputs / "examples.parquet", ["position", "split", "text"])
+    examples = read_table(job.inputs / "examples.parquet", ["position", "split", "language", "text"])
     wrong = [
         fault
         for fault, found in (
@@ -62,7 +62,7 @@ def read_study(job: JobDirectory, spec: ValidateSpec) -> Study:
     ]
     if wrong:
         raise JobError(f"{job.inputs / 'targets.parquet'} has {' and '.join(wrong)}", PLAN_AGAIN)
-    training = examples.filter(pl.col("split") == "train").sort("position").select("position", "text")
+    training = examples.filter(pl.col("split") == "train").sort("position").drop("split")
     if training.height < 2:
         raise JobError(f"{job.path.name} has too few training examples to take half of them", PLAN_AGAIN)
     return Study(spec, targets, training)

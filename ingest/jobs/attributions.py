@@ -4,9 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from mlv.ingest.jobs.request import Count, Option, Request
+from mlv.schema.errors import format_validation_errors
 from mlv.schema.jobs.attribution import TRACIN_DAMPING, Attribution, Gradients, ModuleGroup, Stack
 from mlv.schema.jobs.spec import Seed
 from mlv.schema.papers import echoes
@@ -47,7 +48,9 @@ PRESETS: Final = {
 """The papers' attributions: Echoes section 7, otherwise the TRAK library's defaults; and 'How do languages influence
 each other?' section 4.2, whose equation 2 has no learning rate. A preset's checkpoints are those of its method."""
 
-_NAME = re.compile(r"(trak|tracin)(-cosine)?-(?:exact|(principal|random|dense)-([0-9]+))")
+_SHORT: Final[dict[str, dict[str, Any]]] = {"default": {}, "exact": {"projection": "none"}}
+
+_NAME: Final = re.compile(r"(trak|tracin)(-cosine)?-(?:exact|(principal|random|dense)-([0-9]+))")
 
 
 class Choices(Request):
@@ -61,6 +64,11 @@ class Choices(Request):
     method: Literal["trak", "tracin"] | None = Field(None, description="trak (if not given) or tracin.")
     similarity: Literal["dot", "cosine"] | None = Field(
         None, description="dot or cosine of gradients; dot for TRAK and cosine for TracIn if not given."
+    )
+    kernel: Literal["joint", "module", "diagonal"] | None = Field(
+        None,
+        description="TRAK's second moments of training gradients: joint (if not given), of all features; module, of "
+        "those of each matrix by itself; diagonal, of each feature by itself.",
     )
     damping: Annotated[float | None, Option("lambda")] = Field(
         None, gt=0, description="TRAK's damping, in units of the features' mean squared norm; 1 if not given."
@@ -92,12 +100,12 @@ class Choices(Request):
     )
     seed: Seed = Field(0, description="Seed of everything random.")
 
-    @field_validator("damping")
+    @field_validator("kernel", "damping")
     @classmethod
-    def _is_of_trak(cls, damping: float | None, info: ValidationInfo) -> float | None:
-        if damping is not None and _base(info.data.get("preset"), info.data.get("method")).method == "tracin":
+    def _is_of_trak(cls, value: object, info: ValidationInfo) -> object:
+        if value is not None and _base(info.data.get("preset"), info.data.get("method")).method == "tracin":
             raise ValueError("It belongs to TRAK; TracIn has none. Leave it out.")
-        return damping
+        return value
 
     @field_validator("dimensions")
     @classmethod
@@ -110,7 +118,13 @@ class Choices(Request):
     def attribution(self) -> Attribution:
         """The attribution that is asked for."""
         base = _base(self.preset, self.method)
-        own = {"method": self.method, "similarity": self.similarity, "damping": self.damping, "weights": self.weights}
+        own = {
+            "method": self.method,
+            "similarity": self.similarity,
+            "kernel": self.kernel,
+            "damping": self.damping,
+            "weights": self.weights,
+        }
         gradients = {
             "output": self.output,
             "corruptions": self.corruptions,
@@ -154,31 +168,41 @@ def _given(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def named(name: str, seed: int) -> Attribution:
-    """The attribution of a name: ``default``, ``exact``, a preset, or the beginning of one, e.g. ``trak-random-32``.
+    """The attribution of a name: ``default``, ``exact``, a preset, or one such as ``trak-random-32``; after each may
+    follow settings, as tables have them: ``trak-principal-16 kernel=module damping=0.1``.
 
     Raises ValueError if it means none.
     """
-    if name == "default":
-        return Choices(seed=seed).attribution()
-    if name == "exact":
-        return Choices(projection="none", seed=seed).attribution()
+    beginning, *settings = name.split() or [""]
+    given = dict(_setting(word) for word in settings)
+    try:
+        return Choices.model_validate({"seed": seed} | _begun(beginning) | given).attribution()
+    except ValidationError as error:
+        raise ValueError(f"{name}: {' '.join(format_validation_errors(error, Choices))}") from error
+
+
+def _setting(word: str) -> tuple[str, str | list[str]]:
+    """A setting and its value, of those that are several a list."""
+    name, _, value = word.partition("=")
+    return name, value.split(",") if name in ("modules", "stacks") else value
+
+
+def _begun(name: str) -> dict[str, Any]:
+    """The choices that the beginning of a name stands for. Raises ValueError if it means none."""
     if name in PRESETS:
-        return Choices.model_validate({"preset": name, "seed": seed}).attribution()
+        return {"preset": name}
+    if name in _SHORT:
+        return _SHORT[name]
     found = _NAME.fullmatch(name)
     if found is None:
-        known = ", ".join(("default", "exact", *PRESETS))
+        known = ", ".join((*_SHORT, *PRESETS))
         raise ValueError(
             f"There is no attribution {name}: use {known}, or METHOD-PROJECTION-DIMENSIONS, e.g. trak-random-32."
         )
     method, cosine, projection, dimensions = found.groups()
-    chosen = {
-        "method": method,
-        "similarity": "cosine" if cosine else "dot",
-        "projection": projection or "none",
-        "dimensions": dimensions,
-        "seed": seed,
-    }
-    return Choices.model_validate(_given(chosen)).attribution()
+    similarity = "cosine" if cosine else "dot"
+    chosen = {"method": method, "similarity": similarity, "projection": projection or "none", "dimensions": dimensions}
+    return _given(chosen)
 
 
 def named_all(names: Sequence[str], seed: int) -> tuple[Attribution, ...]:

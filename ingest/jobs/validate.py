@@ -45,7 +45,8 @@ class Request(request.Request):
         ("default",),
         min_length=1,
         description="default, exact, echoes, languages, or METHOD-PROJECTION-DIMENSIONS, e.g. trak-random-32, "
-        "trak-exact, tracin-cosine-principal-16; repeatable. The removal test takes the first.",
+        "trak-exact, tracin-cosine-principal-16; settings may follow, as in 'trak-principal-16 kernel=module "
+        "damping=0.1'; repeatable. The removal test takes the first.",
     )
     targets: Literal["random", "shifted", "all"] = Field(
         "random",
@@ -69,6 +70,13 @@ class Request(request.Request):
     )
     other_seed_halves: int = Field(
         64, ge=0, lt=2**31, description="The same, each with a seed of its own: whether scores say what data do."
+    )
+    without_language: int = Field(
+        8,
+        ge=0,
+        lt=2**31,
+        description="Models trained without each of the run's languages, if it has several: whether what is said of "
+        "languages is so.",
     )
     removal_targets: int = Field(
         30, ge=0, lt=2**31, description="Probes of the removal test; each takes two models for every k and seed."
@@ -97,16 +105,20 @@ class Request(request.Request):
     def _fits(self) -> Self:
         if self.targets != "random" and self.probes is not None:
             raise ValueError(f"Probes is a number of random probes, and targets is {self.targets}: leave one out.")
-        if not (self.halves or self.other_seed_halves or self.removal_targets):
-            raise ValueError("There is nothing to retrain: give halves, other-seed halves or removal targets.")
+        if not (self.halves or self.other_seed_halves or self.without_language or self.removal_targets):
+            raise ValueError(
+                "There is nothing to retrain: give halves, other-seed halves, models without a language or removal "
+                "targets."
+            )
         return self
 
-    def retrainings(self) -> int:
-        """Models that are trained, the run's own among them."""
+    def retrainings(self, languages: int) -> int:
+        """Models that are trained of a run in so many languages, its own among them."""
         removals = 1
         if self.removal_targets:
             removals = self.removal_seeds * (1 + len(set(self.removal_k)) * (2 * self.removal_targets + REMOVAL_DRAWS))
-        return self.halves + self.other_seed_halves + removals
+        without = languages * self.without_language if languages > 1 else 0
+        return self.halves + self.other_seed_halves + without + removals
 
 
 def plan(context: Context, request: Request) -> Plan:
@@ -129,6 +141,7 @@ def plan(context: Context, request: Request) -> Plan:
         quantities=request.quantities,
         halves=request.halves,
         other_seed_halves=request.other_seed_halves,
+        without_language=request.without_language if len(traced.spec.languages) > 1 else 0,
         removal_targets=request.removal_targets,
         removal_seeds=request.removal_seeds,
         removal_k=tuple(sorted(set(request.removal_k))),
@@ -172,7 +185,7 @@ _RESULTS = """
 
 _LDS = """
         INSERT INTO validation_lds
-        SELECT $run, o.quantity, o.scores, o.seeds, o.targets, o.draws, o.n, o.lds, o.lds_low, o.lds_high, o.difference,
+        SELECT $run, o.test, o.quantity, o.scores, o.seeds, o.targets, o.draws, o.n, o.lds, o.lds_low, o.lds_high, o.difference,
                o.difference_low, o.difference_high, o.null_mean, o.null_sd
         FROM read_parquet($path) o
     """
@@ -198,10 +211,10 @@ def commit(run: NewRun, spec: ValidateSpec) -> dict[str, int]:
 def _units(context: Context, request: Request, training: object) -> int:
     if isinstance(training, finetune.Request):
         once = finetune.training_examples(training) * training.epochs
-    else:
-        spec = find_traced(context, request.run).spec
-        once = round(spec.sentences * (1 - spec.development_share)) * spec.epochs
-    return once * request.retrainings()
+        return once * request.retrainings(len(training.languages))
+    spec = find_traced(context, request.run).spec
+    once = round(spec.sentences * (1 - spec.development_share)) * spec.epochs
+    return once * request.retrainings(len(spec.languages))
 
 
 COST = Cost(

@@ -545,6 +545,7 @@ COMMENT ON COLUMN training_example.segment_id IS 'The segment that it is made of
 
 CREATE TABLE validation_lds (
     run_id INTEGER NOT NULL,
+    test VARCHAR NOT NULL,
     quantity VARCHAR NOT NULL,
     scores VARCHAR NOT NULL,
     seeds VARCHAR NOT NULL,
@@ -559,13 +560,15 @@ CREATE TABLE validation_lds (
     difference_high DOUBLE PRECISION,
     null_mean DOUBLE PRECISION,
     null_sd DOUBLE PRECISION,
+    CHECK (test IN ('lds', 'language')),
     CHECK (seeds IN ('same', 'other')),
     CHECK (quantity IN ('answer', 'margin', 'shift'))
 );
-COMMENT ON TABLE validation_lds IS 'Linear datamodeling scores (LDS; Park et al. 2023, section 3): Spearman''s rho between predicted and true values over random halves of the training examples, mean over the probes. Intervals, of 95 percent, are from resamples of halves and probes that all scores of a run share; its specification has their number and seed.';
+COMMENT ON TABLE validation_lds IS 'Linear datamodeling scores (LDS; Park et al. 2023, section 3): Spearman''s rho between predicted and true values over models trained on subsets of the examples, mean over the probes. Intervals, of 95 percent, are from resamples of models and probes that all scores of a run share; its specification has their number and seed.';
 COMMENT ON COLUMN validation_lds.run_id IS 'The validation run.';
+COMMENT ON COLUMN validation_lds.test IS 'lds: models are trained on random halves; language: without one of the run''s languages.';
 COMMENT ON COLUMN validation_lds.quantity IS 'What is predicted, and what the scores are of: answer, margin or shift.';
-COMMENT ON COLUMN validation_lds.scores IS 'The scores: an attribution such as trak-principal-32, or a baseline such as random.';
+COMMENT ON COLUMN validation_lds.scores IS 'The scores: an attribution such as trak-principal-32, or a baseline such as random; of languages also whether an example is among the highest of these, as in trak-principal-32 top 100.';
 COMMENT ON COLUMN validation_lds.seeds IS 'Seeds of the retrained models: other, each its own; or same as the traced run''s, so that order and corruption are the run''s, too.';
 COMMENT ON COLUMN validation_lds.targets IS 'Probes whose rho is defined.';
 COMMENT ON COLUMN validation_lds.draws IS 'Draws of a random baseline; 1 for scores that are not random.';
@@ -592,24 +595,24 @@ CREATE TABLE validation_result (
     draw INTEGER NOT NULL,
     n INTEGER NOT NULL,
     value DOUBLE PRECISION NOT NULL,
-    CHECK (test IN ('lds', 'removal')),
+    CHECK (test IN ('lds', 'language', 'removal')),
     CHECK (seeds IN ('same', 'other')),
     CHECK (direction IS NULL OR direction IN ('positive', 'negative')),
     CHECK (quantity IN ('answer', 'margin', 'shift'))
 );
 COMMENT ON TABLE validation_result IS 'How well influence scores predict what retraining on a part of the examples shows, per probe.';
 COMMENT ON COLUMN validation_result.run_id IS 'The validation run.';
-COMMENT ON COLUMN validation_result.test IS 'lds: linear datamodeling score, Spearman''s rho between predicted and true values over random halves (Park et al. 2023, section 3); removal: change in the probability of the traced answer when the top k are left out (H section 6).';
+COMMENT ON COLUMN validation_result.test IS 'lds: linear datamodeling score, Spearman''s rho between predicted and true values over random halves (Park et al. 2023, section 3); language: the same over models without one of the run''s languages; removal: change in the probability of the traced answer when the top k are left out (H section 6).';
 COMMENT ON COLUMN validation_result.quantity IS 'What is predicted, and what the scores are of: answer, margin or shift.';
-COMMENT ON COLUMN validation_result.scores IS 'The scores: an attribution such as trak-principal-32, or a baseline such as gradient-dot; of a removal the first attribution, or random.';
+COMMENT ON COLUMN validation_result.scores IS 'The scores: an attribution such as trak-principal-32, or a baseline such as bm25; of a removal the first attribution, or random.';
 COMMENT ON COLUMN validation_result.probe_id IS 'The probe; NULL for a target that is something else.';
 COMMENT ON COLUMN validation_result.seeds IS 'Seeds of the retrained models: same as the traced run''s, or other.';
-COMMENT ON COLUMN validation_result.seed IS 'Seed of the retrained model; NULL for lds.';
-COMMENT ON COLUMN validation_result.direction IS 'Which examples were left out, positive or negative; NULL for lds and for random ones.';
-COMMENT ON COLUMN validation_result.k IS 'How many examples were left out; NULL for lds.';
+COMMENT ON COLUMN validation_result.seed IS 'Seed of the retrained model; NULL where there are several.';
+COMMENT ON COLUMN validation_result.direction IS 'Which examples were left out, positive or negative; NULL but for a removal of these.';
+COMMENT ON COLUMN validation_result.k IS 'How many examples were left out; NULL but for a removal.';
 COMMENT ON COLUMN validation_result.draw IS 'Number of the draw of random examples; 0 for scores that are not random.';
 COMMENT ON COLUMN validation_result.n IS 'Retrained models behind the value.';
-COMMENT ON COLUMN validation_result.value IS 'lds: rho; removal: probability after minus probability before.';
+COMMENT ON COLUMN validation_result.value IS 'lds, language: rho; removal: probability after minus before.';
 
 CREATE TABLE validation_run (
     run_id INTEGER NOT NULL,

@@ -56,8 +56,13 @@ class Attribution(SpecPart):
     similarity: Literal["dot", "cosine"] = "dot"
     """cosine: gradients are normalised first."""
 
+    kernel: Literal["joint", "module", "diagonal"] = "joint"
+    """TRAK's second moments of the training gradients: of all features jointly; of those of each matrix by itself, whose
+    scores add up; or of each feature by itself, as Adam's and EK-FAC's. TracIn has none."""
+
     damping: float = DAMPING
-    """TRAK's lambda, in units of the mean squared norm of the features; TracIn has none."""
+    """TRAK's lambda, in units of the mean squared norm of the features, of a matrix if the kernel is by module; of a
+    diagonal kernel, of the mean second moment of a matrix's features. TracIn has none."""
 
     confidence: bool = False
     """Whether scores are multiplied by Q = 1 - p of the training example, p per token (TRAK)."""

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Final, Literal
 
-from mlv.schema.jobs.attribution import Attribution
+from mlv.schema.jobs.attribution import TRACIN_DAMPING, Attribution, attribution_name
 from mlv.schema.jobs.tracing import Quantity, TracingSpec
 from mlv.schema.papers import echoes
 
@@ -41,6 +41,10 @@ class ValidateSpec(TracingSpec):
     other_seed_halves: int = 64
     """Retrainings on random halves, each with a seed of its own."""
 
+    without_language: int = 8
+    """Retrainings without each of the run's languages, if it has several, each with a seed of its own: whether what is
+    said of languages (E Figure 6) is so."""
+
     resamples: int = 2_000
     """Of halves and targets, for intervals."""
 
@@ -53,11 +57,19 @@ class ValidateSpec(TracingSpec):
     removal_k: tuple[int, ...] = REMOVAL_K
 
     def plain_gradients(self) -> dict[str, Attribution]:
-        """Baselines by name: gradients of the loss, those of the first attribution otherwise, compared plainly."""
-        gradients = self.attributions[0].gradients.model_copy(update={"output": "loss"})
+        """Baselines by name, as ``gradient-cosine-exact``: the gradients of the attributions, compared plainly."""
+        gradients = dict.fromkeys(attribution.gradients for attribution in self.attributions)
+        similarities: tuple[Literal["dot", "cosine"], ...] = ("dot", "cosine")
+        plain = (
+            Attribution(method="tracin", similarity=similarity, damping=TRACIN_DAMPING, gradients=one)
+            for one in gradients
+            for similarity in similarities
+        )
         return {
-            "gradient-dot": Attribution(method="tracin", similarity="dot", gradients=gradients),
-            "gradient-cosine": Attribution(method="tracin", similarity="cosine", gradients=gradients),
+            attribution_name(each.model_copy(update={"similarity": "dot"})).replace(
+                "tracin", f"gradient-{each.similarity}"
+            ): each
+            for each in plain
         }
 
     def methods(self) -> tuple[Attribution, ...]:

@@ -23,22 +23,27 @@ class ValidationRun(Row, table=True):
 
 
 class ValidationLds(Row, table=True):
-    """How well one set of scores predicts what models trained on random halves of the examples show."""
+    """How well one set of scores predicts what models trained on subsets of the examples show."""
 
     __tablename__ = "validation_lds"
     __table_args__ = table(
         "Linear datamodeling scores (LDS; Park et al. 2023, section 3): Spearman's rho between predicted and true "
-        "values over random halves of the training examples, mean over the probes. Intervals, of 95 percent, are from "
-        "resamples of halves and probes that all scores of a run share; its specification has their number and seed.",
+        "values over models trained on subsets of the examples, mean over the probes. Intervals, of 95 percent, are from "
+        "resamples of models and probes that all scores of a run share; its specification has their number and seed.",
+        check("test IN ('lds', 'language')"),
         check("seeds IN ('same', 'other')"),
         check("quantity IN ('answer', 'margin', 'shift')"),
-        identity=("run_id", "quantity", "scores", "seeds"),
+        identity=("run_id", "test", "quantity", "scores", "seeds"),
         owner="run_id",
     )
 
     run_id: int = column("The validation run.", refers="validation_run.run_id")
+    test: str = column("lds: models are trained on random halves; language: without one of the run's languages.")
     quantity: str = column("What is predicted, and what the scores are of: answer, margin or shift.")
-    scores: str = column("The scores: an attribution such as trak-principal-32, or a baseline such as random.")
+    scores: str = column(
+        "The scores: an attribution such as trak-principal-32, or a baseline such as random; of languages also whether "
+        "an example is among the highest of these, as in trak-principal-32 top 100."
+    )
     seeds: str = column(
         "Seeds of the retrained models: other, each its own; or same as the traced run's, so that order and corruption "
         "are the run's, too."
@@ -72,7 +77,7 @@ class ValidationResult(Row, table=True):
     __tablename__ = "validation_result"
     __table_args__ = table(
         "How well influence scores predict what retraining on a part of the examples shows, per probe.",
-        check("test IN ('lds', 'removal')"),
+        check("test IN ('lds', 'language', 'removal')"),
         check("seeds IN ('same', 'other')"),
         check("direction IS NULL OR direction IN ('positive', 'negative')"),
         check("quantity IN ('answer', 'margin', 'shift')"),
@@ -83,21 +88,21 @@ class ValidationResult(Row, table=True):
     run_id: int = column("The validation run.", refers="validation_run.run_id")
     test: str = column(
         "lds: linear datamodeling score, Spearman's rho between predicted and true values over random halves (Park et "
-        "al. 2023, section 3); removal: change in the probability of the traced answer when the top k are left out "
-        "(H section 6)."
+        "al. 2023, section 3); language: the same over models without one of the run's languages; removal: change in "
+        "the probability of the traced answer when the top k are left out (H section 6)."
     )
     quantity: str = column("What is predicted, and what the scores are of: answer, margin or shift.")
     scores: str = column(
-        "The scores: an attribution such as trak-principal-32, or a baseline such as gradient-dot; of a removal the "
+        "The scores: an attribution such as trak-principal-32, or a baseline such as bm25; of a removal the "
         "first attribution, or random."
     )
     probe_id: int | None = column("The probe; NULL for a target that is something else.", refers="probe.probe_id")
     seeds: str = column("Seeds of the retrained models: same as the traced run's, or other.")
-    seed: int | None = column("Seed of the retrained model; NULL for lds.")
+    seed: int | None = column("Seed of the retrained model; NULL where there are several.")
     direction: str | None = column(
-        "Which examples were left out, positive or negative; NULL for lds and for random ones."
+        "Which examples were left out, positive or negative; NULL but for a removal of these."
     )
-    k: int | None = column("How many examples were left out; NULL for lds.")
+    k: int | None = column("How many examples were left out; NULL but for a removal.")
     draw: int = column("Number of the draw of random examples; 0 for scores that are not random.")
     n: int = column("Retrained models behind the value.")
-    value: float = column("lds: rho; removal: probability after minus probability before.", sql_type=sa.Double)
+    value: float = column("lds, language: rho; removal: probability after minus before.", sql_type=sa.Double)

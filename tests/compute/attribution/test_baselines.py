@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlv.compute.attribution.baselines import character_ngrams, random_baselines
+from mlv.compute.attribution.baselines import bm25, character_ngrams, random_baselines
 from mlv.compute.training.streams import FloatArray
 
 SCORES = np.random.default_rng(1).normal(size=(4, 41))
@@ -60,3 +60,19 @@ def test_cosines_of_characters_by_hand() -> None:
     found = character_ngrams(["ab", "a"], ["abc", "aa", "xyz", ""])
     expected = [[3 / np.sqrt(3 * 6), 2 / np.sqrt(3 * 5), 0, 0], [1 / np.sqrt(6), 2 / np.sqrt(5), 0, 0]]
     np.testing.assert_allclose(found, expected, atol=1e-15)
+
+
+def test_bm25_is_its_formula() -> None:
+    queries, texts = [[1, 2, 2], [9], []], [[1, 1, 3], [2], [], [1, 2, 3, 4, 4, 5]]
+    mean = np.mean([len(text) for text in texts])
+    expected = np.zeros((3, 4))
+    for row, query in enumerate(queries):
+        for column, text in enumerate(texts):
+            for token in query:
+                within = sum(token in other for other in texts)
+                rarity = np.log(1 + (len(texts) - within + 0.5) / (within + 0.5))
+                times = text.count(token)
+                expected[row, column] += rarity * times * 2.2 / (times + 1.2 * (0.25 + 0.75 * len(text) / mean))
+    np.testing.assert_allclose(bm25(queries, texts), expected, rtol=1e-12)
+    assert expected.astype(bool).sum() == 3
+    assert bm25([[]], [[], []]).tolist() == [[0, 0]]

@@ -1,6 +1,6 @@
 """Scores against closed forms: ridge regression, exact leave-one-out, numpy in 64 bits; rankings against a sort."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ import torch
 from polars.testing import assert_frame_equal
 from safetensors.torch import save_file
 
-from mlv.compute.attribution import scores as scoring
+from mlv.compute.attribution import kernels
 from mlv.compute.attribution.index import GradientIndex
 from mlv.compute.attribution.scores import Scorer, Side, ranked, ranking_table, score_table, summary_table
 from mlv.schema.errors import JobError
+from mlv.schema.files import write_json
 from mlv.schema.jobs.attribution import Attribution
 
 Array = npt.NDArray[np.float64]
@@ -30,9 +31,12 @@ def write(tmp_path: Path) -> Write:
     """Writes an index of given features, in shards of 5 and in an order of its own."""
     folders = iter(range(100))
 
-    def make(features: Array, logprob: Array | None = None, tokens: Array | None = None) -> GradientIndex:
+    def make(
+        features: Array, logprob: Array | None = None, tokens: Array | None = None, sizes: Sequence[int] | None = None
+    ) -> GradientIndex:
         folder = tmp_path / f"index-{next(folders)}"
         folder.mkdir()
+        write_json(folder / "sizes.json", {"shard": 5, "features": sizes or [features.shape[1]]})
         count, norms = len(features), np.linalg.norm(features, axis=1)
         order = np.random.default_rng(count).permutation(count)
         for number, start in enumerate(range(0, count, 5)):
@@ -166,7 +170,8 @@ def test_blocks_of_columns_and_targets_change_nothing(
     features, targets = write(single(12, 20)), write(single(8, 20, seed=1))
     expected = scores(features, targets, attribution)
     # 3 columns at a time
-    monkeypatch.setattr(scoring, "COLUMN_BYTES", 3 * 4 * 12)
+    monkeypatch.setattr(kernels, "COLUMN_BYTES", 3 * 4 * 12)
+    monkeypatch.setattr(kernels, "ROWS_AT_ONCE", 5)
     assert_near(scores(features, targets, attribution), expected, 1e-6)
     scorer = Scorer(Side(features, targets, 1.0), attribution)
     parts = [scorer.scores(start, stop).numpy() for start, stop in ((0, 1), (1, 6), (6, 8))]
@@ -192,9 +197,58 @@ def test_a_singular_kernel_is_refused(write: Write) -> None:
     assert_near(scores(index, targets, Attribution(damping=0.1)), dual(features, single(4, 20, seed=1), 0.1))
 
 
-def test_gradients_that_all_vanish_have_a_singular_kernel(write: Write) -> None:
-    with pytest.raises(JobError, match="not independent"):
-        scores(write(np.zeros((4, 3))), write(single(2, 3)), TRAK)
+@pytest.mark.parametrize("kernel", ["joint", "module"])
+def test_gradients_that_all_vanish_are_refused(write: Write, kernel: Any) -> None:
+    with pytest.raises(JobError, match="gradients of all 4 examples are 0"):
+        scores(write(np.zeros((4, 3)), sizes=[1, 2]), write(single(2, 3)), Attribution(kernel=kernel))
+
+
+# Kernels ---------------------------------------------------------------------------------------------------------
+
+# of three matrices, the first with more features than there are examples
+SIZES = [30, 4, 9]
+
+
+def by_matrix(features: Array) -> list[Array]:
+    """The features of each matrix."""
+    return np.split(features, np.cumsum(SIZES)[:-1], axis=1)
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+@pytest.mark.parametrize("damping", [0.1, 2.0])
+def test_a_kernel_by_module_adds_up_the_scores_of_the_matrices(write: Write, cosine: bool, damping: float) -> None:
+    features, targets = single(12, 43) * np.arange(1, 13)[:, None], single(4, 43, seed=1)
+    attribution = Attribution(kernel="module", damping=damping, similarity="cosine" if cosine else "dot")
+    found = scores(write(features, sizes=SIZES), write(targets, sizes=SIZES), attribution)
+    if cosine:
+        features, targets = (some / np.linalg.norm(some, axis=1, keepdims=True) for some in (features, targets))
+    parts = zip(by_matrix(features), by_matrix(targets), strict=True)
+    assert_near(found, np.sum([dual(one, other, damping) for one, other in parts], axis=0))
+
+
+def test_a_matrix_without_gradients_adds_nothing_by_module(write: Write) -> None:
+    features, targets = single(12, 43), single(4, 43, seed=1)
+    features[:, 30:34] = 0
+    found = scores(write(features, sizes=SIZES), write(targets, sizes=SIZES), Attribution(kernel="module"))
+    first, _, last = zip(by_matrix(features), by_matrix(targets), strict=True)
+    assert_near(found, dual(*first, 1.0) + dual(*last, 1.0))
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+@pytest.mark.parametrize("damping", [1e-6, 0.5])
+def test_a_diagonal_kernel_divides_features_by_their_second_moments(
+    write: Write, cosine: bool, damping: float
+) -> None:
+    features, targets = single(12, 43) * np.geomspace(0.1, 10, 43), single(4, 43, seed=1)
+    # what no example has says nothing of a target
+    features[:, 40] = 0
+    attribution = Attribution(kernel="diagonal", damping=damping, similarity="cosine" if cosine else "dot")
+    found = scores(write(features, sizes=SIZES), write(targets, sizes=SIZES), attribution)
+    moments = np.concatenate([some + damping * some.mean() for some in by_matrix(np.square(features).mean(0)[None])], 1)
+    white, others = (np.delete(some / np.sqrt(moments), 40, axis=1) for some in (features, targets))
+    if cosine:
+        white, others = (some / np.linalg.norm(some, axis=1, keepdims=True) for some in (white, others))
+    assert_near(found, others @ white.T)
 
 
 # Rankings and tables ---------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from mlv.compute.jobs import validate
 from mlv.compute.machine.options import SILENT, ExecuteOptions
 from mlv.compute.models import files, loading, scoring
 from mlv.compute.models.families import SPAN
+from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.training import retraining
 from mlv.compute.training.retraining import Retraining
 from mlv.compute.training.streams import FloatArray
@@ -33,7 +34,7 @@ from mlv.schema.jobs.validate import ValidateSpec
 Plan = Callable[..., JobDirectory]
 TRAK = Attribution(gradients=Gradients(projection="random", dimensions=4, output="log_odds"))
 TRACIN = Attribution(method="tracin", damping=0.0, gradients=Gradients(projection="none", dimensions=0))
-TABLES = ("validation", "lds", "retrainings", "halves", "removals")
+TABLES = ("validation", "lds", "retrainings", "subsets", "removals")
 
 
 def refer(name: str, digest: str = "0") -> ModelRef:
@@ -46,6 +47,7 @@ def toy_spec(**settings: Any) -> ValidateSpec:
         model=refer("start"), source="made-up", languages=("en",), sentences=50, corpora=(), inputs_digest="0", seed=5
     )
     chosen = {"halves": 12, "other_seed_halves": 6, "removal_targets": 2, "removal_k": (3, 10), "resamples": 50}
+    chosen |= {"without_language": 0}
     chosen |= {"quantities": ("margin",), **settings}
     return ValidateSpec(
         model=refer("epoch-2"),
@@ -72,8 +74,8 @@ def toy_targets(count: int = 4) -> pl.DataFrame:
 
 def toy_examples(count: int = 41) -> pl.DataFrame:
     """Training examples at every other position, and development examples between them, in no order."""
-    rows = [(n, "development" if n % 2 else "train", f"text {n}") for n in range(2 * count)]
-    return pl.DataFrame(rows, schema=["position", "split", "text"], orient="row").sample(
+    rows = [(n, "development" if n % 2 else "train", "ko" if n % 6 else "fa", f"text {n}") for n in range(2 * count)]
+    return pl.DataFrame(rows, schema=["position", "split", "language", "text"], orient="row").sample(
         fraction=1.0, shuffle=True, seed=2
     )
 
@@ -287,7 +289,7 @@ def test_halves_are_halves_with_the_runs_seed_or_others(tmp_path: Path) -> None:
     job, study = toy_job(tmp_path, removal_targets=0)
     world = Linear()
     measured(job, study, {"first": world.margins()}, world)
-    halves = pl.read_parquet(job.outputs / "halves.parquet").group_by("id", maintain_order=True).agg("position")
+    halves = pl.read_parquet(job.outputs / "subsets.parquet").group_by("id", maintain_order=True).agg("position")
     # 41 examples at even positions
     assert halves["id"].to_list() == [f"same-{n}" for n in range(12)] + [f"other-{n}" for n in range(6)]
     assert all(len(set(some)) == 20 and set(some) <= set(range(0, 82, 2)) for some in halves["position"])
@@ -303,12 +305,50 @@ def test_halves_are_halves_with_the_runs_seed_or_others(tmp_path: Path) -> None:
     again, _ = toy_job(tmp_path / "again", removal_targets=0)
     measured(again, study, {"first": world.margins()}, world)
     assert_frame_equal(
-        pl.read_parquet(again.outputs / "halves.parquet"), pl.read_parquet(job.outputs / "halves.parquet")
+        pl.read_parquet(again.outputs / "subsets.parquet"), pl.read_parquet(job.outputs / "subsets.parquet")
     )
     other, other_study = toy_job(tmp_path / "other", removal_targets=0, seed=1)
     measured(other, other_study, {"first": world.margins()}, world)
-    changed = pl.read_parquet(other.outputs / "halves.parquet")
-    assert not changed.equals(pl.read_parquet(job.outputs / "halves.parquet"))
+    changed = pl.read_parquet(other.outputs / "subsets.parquet")
+    assert not changed.equals(pl.read_parquet(job.outputs / "subsets.parquet"))
+
+
+def test_models_without_a_language_test_what_is_said_of_languages(tmp_path: Path) -> None:
+    job, study = toy_job(tmp_path, without_language=10, halves=0, other_seed_halves=0, removal_targets=0)
+    world = Linear()
+    scores = {"oracle": world.margins(), "opposite": -world.margins()}
+    found = measured(job, study, scores, world)
+    kept = pl.read_parquet(job.outputs / "subsets.parquet").group_by("id", maintain_order=True).agg("position")
+    positions = {language: [n for n in range(0, 82, 2) if ("ko" if n % 6 else "fa") != language] for language in ("fa", "ko")}
+    assert dict(kept.iter_rows()) == {
+        f"without-{language}-{draw}": positions[language] for draw in range(10) for language in ("fa", "ko")
+    }
+    models = pl.read_parquet(job.outputs / "retrainings.parquet").unique("id", maintain_order=True)
+    assert models["kind"].to_list() == ["full"] + ["language"] * 20
+    assert models["seed"].to_list() == [5, *range(6, 26)]
+    ranked = {f"{name} top 20" for name in scores}
+    assert found.select("test", "seeds", "n").unique().rows() == [("language", "other", 20)]
+    assert set(found["scores"]) == {*scores, *ranked}
+    values = {name: found.filter(scores=name).sort("question")["value"].to_list() for name in found["scores"].unique()}
+    assert values["oracle"] == pytest.approx([1.0] * 4)
+    assert values["opposite"] == pytest.approx([-1.0] * 4)
+    # which language has more of the 20 highest scores, against which one's loss lowers the margin more
+    fa = np.array([n % 6 == 0 for n in range(0, 82, 2)])
+    for target, value in enumerate(values["oracle top 20"]):
+        effects = world.margins()[target]
+        top = np.zeros(41, dtype=bool)
+        top[np.argsort(-effects)[:20]] = True
+        assert value == pytest.approx(np.sign(top[fa].sum() - top[~fa].sum()) * np.sign(effects[fa].sum() - effects[~fa].sum()))
+    means = pl.read_parquet(job.outputs / "lds.parquet")
+    assert set(means["test"]) == {"language"}
+    assert means.filter(scores="oracle").select("lds", "n", "targets").row(0) == (pytest.approx(1.0), 20, 4)
+
+
+def test_a_run_in_one_language_has_no_models_without_it(tmp_path: Path) -> None:
+    _, study = toy_job(tmp_path, without_language=3)
+    alone = study._replace(examples=study.examples.with_columns(language=pl.lit("ko")))
+    assert len(lds.plan_subsets(study)["language", "other"]) == 6
+    assert lds.plan_subsets(alone)["language", "other"] == []
 
 
 def test_undefined_correlations_have_no_row_and_are_counted(tmp_path: Path) -> None:
@@ -364,52 +404,64 @@ def recording(calls: list[tuple[Any, ...]]) -> validate.Scorer:
     return scorer
 
 
-def test_each_attribution_is_given_its_checkpoints(tmp_path: Path, options: ExecuteOptions) -> None:
+def test_each_attribution_is_given_its_checkpoints(
+    tmp_path: Path, options: ExecuteOptions, tokenizer: Tokenizer
+) -> None:
     job, study = toy_job(tmp_path, quantities=("shift", "answer"))
     calls: list[tuple[Any, ...]] = []
-    scores = validate.score_all(job, study, recording(calls), options)
-    plain = TRAK.gradients.model_copy(update={"output": "loss"})
+    scores = validate.score_all(job, study, recording(calls), options, tokenizer)
     assert calls == [
         (*call, quantity)
         for quantity in ("shift", "answer")
         for call in (
             (["epoch-2"], TRAK),
             (["epoch-1", "epoch-2"], TRACIN),
-            (["epoch-2"], Attribution(method="tracin", similarity="dot", gradients=plain)),
-            (["epoch-2"], Attribution(method="tracin", similarity="cosine", gradients=plain)),
+            *(
+                (["epoch-2"], TRACIN.model_copy(update={"similarity": similarity, "gradients": gradients}))
+                for gradients in (TRAK.gradients, TRACIN.gradients)
+                for similarity in ("dot", "cosine")
+            ),
         )
     ]
-    names = ["trak-random-4 output=log_odds", "tracin-exact", "gradient-dot", "gradient-cosine", "character-ngrams"]
+    names = [
+        *("trak-random-4 output=log_odds", "tracin-exact"),
+        *("gradient-dot-random-4 output=log_odds", "gradient-cosine-random-4 output=log_odds"),
+        *("gradient-dot-exact", "gradient-cosine-exact", "character-ngrams", "bm25"),
+    ]
     assert {quantity: list(some) for quantity, some in scores.items()} == dict.fromkeys(("shift", "answer"), names)
     # the traced answer is in the mask's place: the second where the margin moved down
     filled = ["so yes 0", "so no 1", "so yes 2", "so no 3"]
     texts = [f"text {n}" for n in range(0, 82, 2)]
     np.testing.assert_array_equal(scores["shift"]["character-ngrams"], baselines.character_ngrams(filled, texts))
-    again = validate.score_all(job, study, recording(calls), options)
-    assert len(calls) == 8
+    again = validate.score_all(job, study, recording(calls), options, tokenizer)
+    assert len(calls) == 12
     for name in names:
         np.testing.assert_array_equal(again["answer"][name], scores["answer"][name])
 
 
 @pytest.mark.parametrize("attributions", [(TRAK, TRAK), ()])
 def test_an_attribution_that_is_there_twice_is_refused(
-    tmp_path: Path, options: ExecuteOptions, attributions: tuple[Attribution, ...]
+    tmp_path: Path, options: ExecuteOptions, tokenizer: Tokenizer, attributions: tuple[Attribution, ...]
 ) -> None:
     job, study = toy_job(tmp_path, attributions=attributions)
     with pytest.raises(JobError, match="each once"):
-        validate.score_all(job, study, recording([]), options)
+        validate.score_all(job, study, recording([]), options, tokenizer)
 
 
-def test_attributions_that_differ_in_anything_are_told_apart(tmp_path: Path, options: ExecuteOptions) -> None:
+def test_attributions_that_differ_in_anything_are_told_apart(
+    tmp_path: Path, options: ExecuteOptions, tokenizer: Tokenizer
+) -> None:
     job, study = toy_job(tmp_path, attributions=(TRAK, TRAK.model_copy(update={"damping": 0.1})))
-    names = list(validate.score_all(job, study, recording([]), options)["margin"])
+    names = list(validate.score_all(job, study, recording([]), options, tokenizer)["margin"])
     assert names[:2] == ["trak-random-4 output=log_odds", "trak-random-4 damping=0.1 output=log_odds"]
 
 
-def test_scores_that_are_no_numbers_are_refused_and_not_kept(tmp_path: Path, options: ExecuteOptions) -> None:
+def test_scores_that_are_no_numbers_are_refused_and_not_kept(
+    tmp_path: Path, options: ExecuteOptions, tokenizer: Tokenizer
+) -> None:
     job, study = toy_job(tmp_path)
     with pytest.raises(JobError, match=r"trak-random-4 output=log_odds of margin of validate-.* are NaN or infinite"):
-        validate.score_all(job, study, lambda *_: np.full((4, 41), np.nan), options)
+        validate.score_all(job, study, lambda *_: np.full((4, 41), np.nan), options, tokenizer)
     assert not job.work.exists()
 
 
