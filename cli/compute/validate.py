@@ -7,7 +7,7 @@ from mlv.cli.work import Work
 from mlv.ingest.jobs.validate import Request
 from mlv.schema.jobs.validate import SMOKE_TEST
 
-QUALITY = ("quantity", "seeds", "scores", "lds", "lds_low", "lds_high", "difference", "n", "z")
+QUALITY = ("test", "quantity", "seeds", "scores", "lds", "lds_low", "lds_high", "difference", "n", "z")
 """Columns of the query ``influence_quality`` that fit a screen."""
 
 

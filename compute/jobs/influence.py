@@ -174,7 +174,7 @@ class _Indexer:
         weights = epoch_weights(self._training, self._gradients, epoch_of(self._training, self._reference))
         training = spec_hash(self._training)
         identity = self._identity() | {"training": training, "epochs": {str(key): weights[key] for key in weights}}
-        rows = _example_rows(self._job, self._training, self._tokenizer, weights)
+        rows = example_rows(self._job, self._training, self._tokenizer, weights)
         self._home = index.folder_of(self._job.path.parent, identity)
         return self._build(self._home, identity, rows, self._reference_rows(), progress, label)
 
@@ -229,7 +229,7 @@ class _Indexer:
         return self._tracer
 
 
-def _example_rows(
+def example_rows(
     job: JobDirectory, training: FinetuneSpec, tokenizer: Tokenizer, weights: dict[int, float]
 ) -> "list[list[WeightedInput]]":
     """The training examples as they were corrupted in some epochs, by position."""

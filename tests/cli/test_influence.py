@@ -112,20 +112,20 @@ def _validation_done(job: JobDirectory) -> JobDirectory:
     targets = pl.read_parquet(job.inputs / "targets.parquet")
     rows = [
         ("lds", "shift", scores, language, question, "same", None, None, None, 0, 3, value)
-        for scores, value in (("trak-exact", 0.5), ("gradient-dot", 0.25))
+        for scores, value in (("trak-exact", 0.5), ("bm25", 0.25))
         for language, question in targets.select("language", "question").rows()
     ]
     shared = ("same", targets.height, 1, 3)
     correlations = [
-        ("shift", "trak-exact", *shared, 0.5, None, None, None, None, None, 0.0, 0.125),
-        ("shift", "gradient-dot", *shared, 0.25, None, None, -0.25, None, None, 0.125, 0.125),
+        ("lds", "shift", "trak-exact", *shared, 0.5, None, None, None, None, None, 0.0, 0.125),
+        ("lds", "shift", "bm25", *shared, 0.25, None, None, -0.25, None, None, 0.125, 0.125),
     ]
     examples = pl.read_parquet(job.inputs / "examples.parquet").filter(split="train").height
     job.outputs.mkdir(exist_ok=True)
     (job.outputs / "run.json").write_text(json.dumps({"examples": examples}))
     found = pl.DataFrame(rows, schema=RESULTS, orient="row")
     lds = pl.DataFrame(correlations, schema=LDS, orient="row")
-    return write(job, validation=found, lds=lds, retrainings=found, halves=found, removals=found)
+    return write(job, validation=found, lds=lds, retrainings=found, subsets=found, removals=found)
 
 
 def _trace(mlv: Mlv, run: str, *more: str) -> str:
@@ -220,7 +220,7 @@ def test_validating_commits_and_prints_how_well_scores_predict(mlv: Mlv, runs: R
     assert done.code == 0, done.err
     # each has a null of its own: 0.5 lies 4 standard deviations of 0.125 above 0, 0.25 one above 0.125
     assert [row[:4] + row[-1:] for row in _table(done.out)] == [
-        ["shift", "same", "gradient-dot", "0.250", "1.000"],
+        ["shift", "same", "bm25", "0.250", "1.000"],
         ["shift", "same", "trak-exact", "0.500", "4.000"],
     ]
     assert "A smoke test: the LDS of 3 models" in done.err and "--halves 64" in done.err

@@ -165,6 +165,7 @@ def _validations() -> pl.DataFrame:
         *rows("lds", "trak-exact", 0.75, 0.75, n=64),
         *rows("lds", "trak-principal-32", 0.25, n=32, seeds="other"),
         *rows("lds", "trak-exact", 0.125, n=16, seeds="other"),
+        *rows("language", "trak-exact top 4", -0.25, -0.75, n=32, seeds="other"),
         *rows("removal", "trak-principal-32", -0.25, -0.5, direction="positive", k=50),
         *rows("removal", "trak-principal-32", 0.25, direction="negative", k=50),
         *rows("removal", "trak-principal-32", -0.5, -0.5, direction="positive", k=100),
@@ -178,7 +179,7 @@ def _validations() -> pl.DataFrame:
 
 def _correlations() -> pl.DataFrame:
     """What a worker says of the same: intervals and nulls are its own, and here any numbers."""
-    validation = ("validate-mult", "margin")
+    validation = ("validate-mult", "lds", "margin")
     nothing = [None] * 5
     return _frame(
         "correlations",
@@ -187,6 +188,7 @@ def _correlations() -> pl.DataFrame:
         (*validation, "random", "same", 2, 20, 64, 0.03125, None, None, *nothing),
         (*validation, "trak-principal-32", "other", 1, 1, 32, 0.25, None, None, None, None, None, 0.0, 0.0625),
         (*validation, "trak-exact", "other", 1, 1, 16, 0.125, None, None, -0.125, None, None, 0.25, 0.0),
+        ("validate-mult", "language", "margin", "trak-exact top 4", "other", 2, 1, 32, -0.5, *nothing, 0.0, 0.25),
     )
 
 

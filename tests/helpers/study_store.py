@@ -18,7 +18,7 @@ and, where examples are traced,
     rankings           influence, language, question, epoch, direction, rank, train_language, key
     summaries          influence, language, question, epoch, train_language, mean, sd
     validations        influence, test, quantity, scores, language, question, seeds, seed, direction, k, draw, n, value
-    correlations       influence, quantity, scores, seeds, targets, draws, n, lds, lds_low, lds_high, difference,
+    correlations       influence, test, quantity, scores, seeds, targets, draws, n, lds, lds_low, lds_high, difference,
                        difference_low, difference_high, null_mean, null_sd
 
 and, where profiles are projected,
@@ -50,8 +50,8 @@ _RANKED: _Schema = {
     "key": pl.Int64,
 }
 _SUMMED: _Schema = {"epoch": pl.Int64, "train_language": pl.String, "mean": pl.Float64, "sd": pl.Float64}
-_SCORED: _Schema = {"quantity": pl.String, "scores": pl.String, "seeds": pl.String}
-_TESTED: _Schema = {"test": pl.String, **_SCORED, "seed": pl.Int64, "direction": pl.String, "k": pl.Int64}
+_SCORED: _Schema = {"test": pl.String, "quantity": pl.String, "scores": pl.String, "seeds": pl.String}
+_TESTED: _Schema = {**_SCORED, "seed": pl.Int64, "direction": pl.String, "k": pl.Int64}
 _CORRELATED: _Schema = {
     **dict.fromkeys(("targets", "draws", "n"), pl.Int64),
     **dict.fromkeys(("lds", "lds_low", "lds_high"), pl.Float64),

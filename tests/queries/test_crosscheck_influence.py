@@ -149,13 +149,14 @@ def _correlations(rng: np.random.Generator, influence: str) -> list[Row]:
     """Scores with and without intervals and nulls, of few models and of many."""
     known = ("lds_low", "lds_high", "difference", "difference_low", "difference_high", "null_mean")
     return [
-        {"influence": influence, "quantity": quantity, "scores": scores, "seeds": seeds, "targets": 5, "draws": 1}
+        {"influence": influence, "test": test, "quantity": quantity, "scores": scores, "seeds": seeds}
+        | {"targets": 5, "draws": 1}
         | {"n": int(rng.choice([8, 16, 17, 64])), "lds": float(rng.normal())}
         | {name: float(rng.normal()) if scores != "random" else None for name in known}
         | {"null_sd": None if scores == "random" else float(rng.integers(0, 3))}
         for quantity in ("shift", "answer")
-        for scores in ("trak-principal-32", "gradient-dot", "random")
-        for seeds in ("same", "other")
+        for scores in ("trak-principal-32", "bm25", "random")
+        for test, seeds in (("lds", "same"), ("lds", "other"), ("language", "other"))
     ]
 
 
@@ -543,9 +544,11 @@ def test_influence_quality(world: World, connection: duckdb.DuckDBPyConnection) 
         found = {name: value for name, value in row.items() if name != "influence"}
         expected.append(found | {"run": row["influence"], "reading": many if row["n"] > 16 else "smoke test", "z": z})
     frame = run(connection, "influence_quality").frame
-    expect_rows(frame, ["run", "quantity", "seeds", "scores"], expected)
-    for _, some in frame.group_by("run", "quantity"):
-        assert some["seeds"].to_list() == ["other"] * 3 + ["same"] * 3
+    expect_rows(frame, ["run", "test", "quantity", "seeds", "scores"], expected)
+    for (_, test, _), some in frame.group_by("run", "test", "quantity"):
+        assert some["seeds"].to_list() == ["other"] * 3 + ["same"] * (3 if test == "lds" else 0)
+    for _, some in frame.group_by("run"):
+        assert some["test"].to_list() == ["lds"] * 12 + ["language"] * 6
 
 
 def test_removal_effect(world: World, connection: duckdb.DuckDBPyConnection) -> None:

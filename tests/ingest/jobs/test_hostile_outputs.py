@@ -44,7 +44,7 @@ VALIDATED = pl.DataFrame(
     {
         "test": ["lds", "lds", "removal"],
         "quantity": ["shift", "shift", "shift"],
-        "scores": ["trak-principal-16", "gradient-dot", "trak-principal-16"],
+        "scores": ["trak-principal-16", "bm25", "trak-principal-16"],
         "language": ["fa", "fa", "ko"],
         "question": ["1", "1", "2"],
         "seeds": ["same", "other", "same"],
@@ -58,8 +58,9 @@ VALIDATED = pl.DataFrame(
 )
 CORRELATED = pl.DataFrame(
     {
+        "test": ["lds", "lds"],
         "quantity": ["shift", "shift"],
-        "scores": ["trak-principal-16", "gradient-dot"],
+        "scores": ["trak-principal-16", "bm25"],
         "seeds": ["same", "other"],
         "targets": [1, 1],
         "draws": [1, 1],

@@ -180,14 +180,14 @@ SUMS = [("fa", 16, 8.0, 20.0, -1.0, 3.0), ("ko", 16, -8.0, 4.0, -0.5, -0.5)]
 
 VALIDATION = [
     ("lds", "shift", "trak-principal-32", "fa", "1", "same", None, None, None, 0, 16, 0.25),
-    ("lds", "shift", "gradient-dot", "fa", "1", "other", None, None, None, 0, 8, -1.0),
+    ("lds", "shift", "bm25", "fa", "1", "other", None, None, None, 0, 8, -1.0),
     ("removal", "shift", "trak-principal-32", "ko", "2", "same", 1, "negative", 50, 0, 2, 0.125),
     ("removal", "shift", "random", "ko", "2", "same", 1, None, 50, 2, 1, 0.0),
 ]
 CORRELATIONS = [
-    ("shift", "trak-principal-32", "same", 1, 1, 16, 0.25, 0.125, 0.5, None, None, None, 0.0, 0.25),
-    ("shift", "random", "same", 1, 20, 16, 0.125, None, None, None, None, None, None, None),
-    ("shift", "gradient-dot", "other", 1, 1, 8, -1.0, -1.0, -0.5, -1.25, -1.5, -0.25, 0.0, 0.5),
+    ("lds", "shift", "trak-principal-32", "same", 1, 1, 16, 0.25, 0.125, 0.5, None, None, None, 0.0, 0.25),
+    ("lds", "shift", "random", "same", 1, 20, 16, 0.125, None, None, None, None, None, None, None),
+    ("lds", "shift", "bm25", "other", 1, 1, 8, -1.0, -1.0, -0.5, -1.25, -1.5, -0.25, 0.0, 0.5),
 ]
 
 
@@ -356,7 +356,7 @@ def test_a_checkpoint_can_be_asked_after_a_validation_that_left_removals_out(stu
     spec = job.spec()
     assert isinstance(spec, ValidateSpec)
     targets = pl.DataFrame({"target": 0, "language": "fa", "question": "1", "answer": 1, "shift_sign": 1})
-    examples = pl.DataFrame({"position": study.train}).with_columns(text=pl.lit(""))
+    examples = pl.DataFrame({"position": study.train}).with_columns(language=pl.lit("fa"), text=pl.lit(""))
     scores = {quantity: {"trak-exact": np.zeros((1, examples.height))} for quantity in spec.quantities}
     validate.measure(job, study_of.Study(spec, targets, examples), scores, lambda *_: np.zeros((1, 2)))
     study.commit(job)
@@ -500,7 +500,7 @@ def test_what_was_not_trained_on_cannot_be_ranked(study: Study) -> None:
         study.commit(study.job(frames))
 
 
-RHO = (pl.col("test") == "lds") & (pl.col("scores") == "gradient-dot")
+RHO = (pl.col("test") == "lds") & (pl.col("scores") == "bm25")
 ATTRIBUTED = (pl.col("test") == "removal") & (pl.col("scores") != "random")
 
 

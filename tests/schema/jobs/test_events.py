@@ -44,7 +44,7 @@ EXAMPLES: tuple[Event, ...] = (
     SkippedRemoval(k=250, examples=160),
     ScoresMade(name="trak-principal-16 corruptions=epoch", quantity="shift"),
     Retrained(id="same-1", kind="half", seed=5, left_out=21),
-    UndefinedCorrelations(quantity="shift", scores="gradient-dot", seeds="same", rows=3),
+    UndefinedCorrelations(quantity="shift", scores="bm25", seeds="same", rows=3),
     Reproduced(largest_difference_of_margins=0.25),
     Stopped(reason="told to stop (SIGTERM)"),
     Failed(reason="no space"),
