@@ -116,6 +116,9 @@ class Covariances:
         test = self._tests.get(parameter.name)
         self._left[parameter.name] += _summed(gradient, tokens @ (gradient if test is None else gradient @ test))
 
+    def output_directions(self, parameter: Parameter) -> None:  # noqa: ARG002 others project on some
+        """None: the covariances are of the gradients themselves."""
+
     def per_token(self, parameter: Parameter, owners: Tensor, inputs: Tensor, gradient: Tensor) -> None:
         """Add the output matrix's part."""
         examples = int(owners.max()) + 1

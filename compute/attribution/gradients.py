@@ -83,8 +83,8 @@ class Tracer:
         inputs, attention = self._pad([row.inputs for row in rows])
         logits = self.model(input_ids=inputs, attention_mask=attention).logits
         labels, weights = self._tensor([row.scored for row in rows]), self._weights(rows)
-        logprobs, gradient = _score(logits.detach(), labels, weights, self._log_odds)
-        torch.autograd.backward(logits, gradient)
+        logprobs, expected = _score(logits.detach(), labels, self._log_odds)
+        torch.autograd.backward(logits, _gradient(expected, labels, weights))
         return logprobs
 
     def _generate(self, rows: Sequence[WeightedInput], sink: Sink) -> Tensor:
@@ -110,16 +110,22 @@ class Tracer:
         logits at a time."""
         head = self.model.get_output_embeddings()
         parameter = next((found["weight"] for _, module, found in self.traced.by_module if module is head), None)
+        directions = sink.output_directions(parameter) if parameter else None
+        # in one product: the vocabulary is as dear to read as the rest of a small model
+        matrix = head.weight if directions is None else torch.cat([head.weight, directions], 1)
         logprobs, gradients = [], []
         counts = _chunk_lengths(owners, max(1, LOGITS_AT_ONCE // head.out_features))
         for some, wanted, whose in zip(
             torch.split(states, counts), torch.split(labels, counts), torch.split(owners, counts), strict=True
         ):
-            logprob, gradient = _score(nn.functional.linear(some, head.weight), wanted, weights[whose], self._log_odds)
+            logprob, expected = _score(nn.functional.linear(some, head.weight), wanted, self._log_odds)
+            own = weights[whose]
+            found = (matrix[wanted] - expected @ matrix).mul_(own[:, None])
             if parameter:
-                sink.per_token(parameter, whose, some, gradient)
+                rows = _gradient(expected, wanted, own) if directions is None else found[:, head.in_features :]
+                sink.per_token(parameter, whose, some, rows)
             logprobs.append(logprob)
-            gradients.append(gradient @ head.weight)
+            gradients.append(found[:, : head.in_features])
         return torch.cat(logprobs), torch.cat(gradients)
 
     def _pad(self, sequences: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
@@ -143,18 +149,20 @@ def _chunk_lengths(owners: Tensor, most: int) -> list[int]:
     return lengths
 
 
-def _score(logits: Tensor, labels: Tensor, weights: Tensor, log_odds: bool) -> tuple[Tensor, Tensor]:
-    """Log-probability of each label [scored], and the gradient of the weighted objective by the logits.
+def _score(logits: Tensor, labels: Tensor, log_odds: bool) -> tuple[Tensor, Tensor]:
+    """Log-probability of each label [scored], and what the objective expects of each class [scored, classes].
 
-    ``logits`` and the gradient are [scored, classes]. With ``q`` the softmax, the gradient of ``log p`` is
-    ``onehot - q``, and that of ``log(p / (1 - p))`` is ``onehot`` minus the softmax over the other classes.
+    The gradient of the objective by the ``logits`` [scored, classes] is ``onehot`` minus that: of ``log p`` the softmax,
+    of ``log(p / (1 - p))`` the softmax over the other classes.
     """
     logits = logits.float()
-    normaliser = logits.logsumexp(1, keepdim=True)
-    logprobs = logits.gather(1, labels[:, None]) - normaliser
+    logprobs = logits.log_softmax(1)
+    found = logprobs.gather(1, labels[:, None])[:, 0]
     if log_odds:
-        logits = logits.scatter(1, labels[:, None], -torch.inf)
-        normaliser = logits.logsumexp(1, keepdim=True)
-    gradient = (logits - normaliser).exp_().mul_(-weights[:, None])
-    gradient.scatter_add_(1, labels[:, None], weights[:, None])
-    return logprobs[:, 0], gradient
+        logprobs = logits.scatter(1, labels[:, None], -torch.inf).log_softmax(1)
+    return found, logprobs.exp_()
+
+
+def _gradient(expected: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """The gradient of the weighted objective by the logits, [scored, classes], in the place of ``expected``."""
+    return expected.mul_(-weights[:, None]).scatter_add_(1, labels[:, None], weights[:, None])

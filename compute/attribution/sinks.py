@@ -37,9 +37,12 @@ class Sink(Protocol):
     def lookup(self, parameter: Parameter, ids: Tensor, gradient: Tensor) -> None:
         """An embedding's part: ids [examples, tokens] and the gradient of its output [examples, tokens, columns]."""
 
+    def output_directions(self, parameter: Parameter) -> Tensor | None:
+        """What the gradient of the output matrix's output is wanted on, [rows, p]; None for itself."""
+
     def per_token(self, parameter: Parameter, owners: Tensor, inputs: Tensor, gradient: Tensor) -> None:
         """The output matrix's part, at scored tokens alone: the example of each, ascending, [scored]; what the matrix
-        is given, [scored, columns]; the gradient of its output, [scored, rows]."""
+        is given, [scored, columns]; the gradient of its output on :meth:`output_directions`, [scored, rows or p]."""
 
     def full(self, parameter: Parameter, gradient: Tensor) -> None:
         """A small parameter's gradient itself, [examples, rows, columns]."""
@@ -114,10 +117,14 @@ class FeatureSink:
             part = left[ids].transpose(1, 2) @ columns
         self._add(parameter, part)
 
+    def output_directions(self, parameter: Parameter) -> Tensor | None:
+        """The left directions."""
+        return self._directions[parameter.name].left
+
     def per_token(self, parameter: Parameter, owners: Tensor, inputs: Tensor, gradient: Tensor) -> None:
         """Add the output matrix's part."""
-        left, right = self._directions[parameter.name]
-        sides = [gradient if left is None else gradient @ left, inputs if right is None else inputs @ right]
+        right = self._directions[parameter.name].right
+        sides = [gradient, inputs if right is None else inputs @ right]
         one, other = (by_example(owners, side, self._examples) for side in sides)
         self._add(parameter, one.transpose(1, 2) @ other)
 

@@ -169,7 +169,7 @@ def test_tracing_commits_and_prints_where_the_examples_come_from(mlv: Mlv, runs:
 
 def test_options_reach_the_specification(mlv: Mlv, runs: Runs) -> None:
     options = (
-        "--method trak --targets all --language ko --trace shift --top-k 7 --similarity cosine --lambda 0.5 "
+        "--method trak --targets all --language ko --trace shift --top-k 7 --similarity cosine --kernel module --lambda 0.5 "
         "--weights equal --output log_odds --corruptions epoch --projection random --dimensions 8 "
         "--modules output,attention --stacks decoder --checkpoints 1 --probe-set demo-all --keep-scores --seed 3 "
         f"--with-run {runs.other_seed}"
@@ -180,6 +180,7 @@ def test_options_reach_the_specification(mlv: Mlv, runs: Runs) -> None:
     assert spec["attribution"] == {
         "method": "trak",
         "similarity": "cosine",
+        "kernel": "module",
         "damping": 0.5,
         "confidence": False,
         "weights": "equal",
@@ -220,8 +221,8 @@ def test_validating_commits_and_prints_how_well_scores_predict(mlv: Mlv, runs: R
     assert done.code == 0, done.err
     # each has a null of its own: 0.5 lies 4 standard deviations of 0.125 above 0, 0.25 one above 0.125
     assert [row[:4] + row[-1:] for row in _table(done.out)] == [
-        ["shift", "same", "bm25", "0.250", "1.000"],
-        ["shift", "same", "trak-exact", "0.500", "4.000"],
+        ["lds", "shift", "same", "bm25", "1.000"],
+        ["lds", "shift", "same", "trak-exact", "4.000"],
     ]
     assert "A smoke test: the LDS of 3 models" in done.err and "--halves 64" in done.err
     assert "--other-seed-halves" not in done.err

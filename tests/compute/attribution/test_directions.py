@@ -261,7 +261,10 @@ class Batch:
             sink.lookup(parameter, self.ids, self.inputs)
         elif way == "packed":
             owners = self.scored.nonzero()[:, 0]
-            sink.per_token(parameter, owners, self.inputs[self.scored], self.gradient[self.scored])
+            left, gradient = sink.output_directions(parameter), self.gradient[self.scored]
+            sink.per_token(
+                parameter, owners, self.inputs[self.scored], gradient if left is None else gradient @ left
+            )
         else:
             sink.full(parameter, self.gradient.transpose(1, 2) @ self.inputs)
 
