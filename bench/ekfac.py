@@ -80,9 +80,7 @@ def _logprobs(model: Any, batch: Batch) -> Tensor:
     """Log-probabilities, [rows, tokens, vocabulary]."""
     start = torch.full_like(batch["labels"][:, :1], model.config.decoder_start_token_id)
     fed = torch.cat([start, batch["labels"][:, :-1]], 1)
-    out = model(
-        input_ids=batch["inputs"], attention_mask=batch["attention"], decoder_input_ids=fed, use_cache=False
-    )
+    out = model(input_ids=batch["inputs"], attention_mask=batch["attention"], decoder_input_ids=fed, use_cache=False)
     logprobs: Tensor = out.logits.float().log_softmax(-1)
     return logprobs
 
@@ -142,8 +140,7 @@ def _flat(rows: Sequence[Sequence[WeightedInput]]) -> list[WeightedInput]:
 def main() -> None:
     """Print the scores of the job that the command line names."""
     job = JobDirectory(Path(sys.argv[1]).resolve())
-    spec = job.spec()
-    assert isinstance(spec, ValidateSpec)
+    spec = ValidateSpec.model_validate(job.read_json("job.json"))
     study, first = read_study(job, spec), spec.attributions[0]
     answers = pl.read_parquet(job.outputs / "retrainings.parquet")
     means = {

@@ -158,8 +158,8 @@ SELECT run_id, 'lds', 'answer', scores, probe_id, 'same', NULL, NULL, NULL, 0, 6
        hash(run_id, scores, probe_id) % 1000 / 1000.0
 FROM validation_run, probe, (VALUES ('trak-principal-16'), ('trak-exact'), ('bm25')) t(scores);
 INSERT INTO validation_lds
-SELECT run_id, test, quantity, scores, seeds, count(*), 1, 64, avg(value ORDER BY probe_id), NULL, NULL, NULL, NULL, NULL,
-       0, 0.1
+SELECT run_id, test, quantity, scores, seeds, count(*), 1, 64, avg(value ORDER BY probe_id), NULL, NULL, NULL,
+       NULL, NULL, 0, 0.1
 FROM validation_result GROUP BY ALL;
 """
 

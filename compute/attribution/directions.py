@@ -116,7 +116,7 @@ class Covariances:
         test = self._tests.get(parameter.name)
         self._left[parameter.name] += _summed(gradient, tokens @ (gradient if test is None else gradient @ test))
 
-    def output_directions(self, parameter: Parameter) -> None:  # noqa: ARG002 others project on some
+    def output_directions(self, parameter: Parameter) -> None:
         """None: the covariances are of the gradients themselves."""
 
     def per_token(self, parameter: Parameter, owners: Tensor, inputs: Tensor, gradient: Tensor) -> None:

@@ -152,8 +152,8 @@ def _chunk_lengths(owners: Tensor, most: int) -> list[int]:
 def _score(logits: Tensor, labels: Tensor, log_odds: bool) -> tuple[Tensor, Tensor]:
     """Log-probability of each label [scored], and what the objective expects of each class [scored, classes].
 
-    The gradient of the objective by the ``logits`` [scored, classes] is ``onehot`` minus that: of ``log p`` the softmax,
-    of ``log(p / (1 - p))`` the softmax over the other classes.
+    The gradient of the objective by the ``logits`` [scored, classes] is ``onehot`` minus that: of ``log p`` the
+    softmax, of ``log(p / (1 - p))`` the softmax over the other classes.
     """
     logits = logits.float()
     logprobs = logits.log_softmax(1)

@@ -21,6 +21,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,7 +80,7 @@ class GradientIndex:
                     small.setdefault(name, []).append(shard.get_tensor(name))
         ends = torch.tensor([0, *_sizes(folder)["features"]]).cumsum(0).tolist()
         self.size: int = ends[-1]
-        self.parts: list[tuple[int, int]] = list(zip(ends[:-1], ends[1:], strict=True))
+        self.parts: list[tuple[int, int]] = list(pairwise(ends))
         """First feature of each of the model's matrices, and the one after its last."""
 
         self._order = torch.cat(small["examples"]).argsort()

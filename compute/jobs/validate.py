@@ -2,8 +2,8 @@
 
 Reads ``inputs/targets.parquet`` and ``inputs/examples.parquet``; leaves ``outputs/validation.parquet``
 (:data:`study.RESULTS`), ``outputs/lds.parquet`` (:data:`lds.LDS`), ``outputs/retrainings.parquet``
-(:data:`retraining.ANSWERS`), ``outputs/subsets.parquet`` (the training examples that each model of the first test kept),
-``outputs/removals.parquet`` (those that each model of the second did without), ``outputs/model.json`` and
+(:data:`retraining.ANSWERS`), ``outputs/subsets.parquet`` (the training examples that each model of the first test
+kept), ``outputs/removals.parquet`` (those that each model of the second did without), ``outputs/model.json`` and
 ``outputs/run.json``.
 
 Two tests:

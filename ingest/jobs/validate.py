@@ -25,7 +25,7 @@ from mlv.ingest.jobs.tracing import (
     shifted_probes,
     tracing_inputs,
 )
-from mlv.schema.errors import NotFoundError
+from mlv.schema.errors import NotFoundError, UsageError
 from mlv.schema.jobs.spec import Seed
 from mlv.schema.jobs.tracing import Quantity
 from mlv.schema.jobs.validate import REMOVAL_DRAWS, REMOVAL_K, SMOKE_TEST, ValidateSpec
@@ -105,11 +105,6 @@ class Request(request.Request):
     def _fits(self) -> Self:
         if self.targets != "random" and self.probes is not None:
             raise ValueError(f"Probes is a number of random probes, and targets is {self.targets}: leave one out.")
-        if not (self.halves or self.other_seed_halves or self.without_language or self.removal_targets):
-            raise ValueError(
-                "There is nothing to retrain: give halves, other-seed halves, models without a language or removal "
-                "targets."
-            )
         return self
 
     def retrainings(self, languages: int) -> int:
@@ -132,6 +127,11 @@ def plan(context: Context, request: Request) -> Plan:
     reference = reference_probes(answered)
     targets = _drawn(answered.join(reference, on=["language", "question"], how="anti"), request, traced)
     _check_start(context, traced)
+    if request.retrainings(len(traced.spec.languages)) == 1:
+        raise UsageError(
+            "There is nothing to retrain: give halves, other-seed halves or removal targets, or of a run in several "
+            "languages models without one."
+        )
     spec = ValidateSpec(
         model=traced.last_checkpoint,
         training=traced.spec,
@@ -185,8 +185,8 @@ _RESULTS = """
 
 _LDS = """
         INSERT INTO validation_lds
-        SELECT $run, o.test, o.quantity, o.scores, o.seeds, o.targets, o.draws, o.n, o.lds, o.lds_low, o.lds_high, o.difference,
-               o.difference_low, o.difference_high, o.null_mean, o.null_sd
+        SELECT $run, o.test, o.quantity, o.scores, o.seeds, o.targets, o.draws, o.n, o.lds, o.lds_low, o.lds_high,
+               o.difference, o.difference_low, o.difference_high, o.null_mean, o.null_sd
         FROM read_parquet($path) o
     """
 

@@ -57,8 +57,8 @@ class Attribution(SpecPart):
     """cosine: gradients are normalised first."""
 
     kernel: Literal["joint", "module", "diagonal"] = "joint"
-    """TRAK's second moments of the training gradients: of all features jointly; of those of each matrix by itself, whose
-    scores add up; or of each feature by itself, as Adam's and EK-FAC's. TracIn has none."""
+    """TRAK's second moments of the training gradients: of all features jointly; of those of each matrix by itself,
+    whose scores add up; or of each feature by itself, as Adam's and EK-FAC's. TracIn has none."""
 
     damping: float = DAMPING
     """TRAK's lambda, in units of the mean squared norm of the features, of a matrix if the kernel is by module; of a

@@ -28,8 +28,9 @@ class ValidationLds(Row, table=True):
     __tablename__ = "validation_lds"
     __table_args__ = table(
         "Linear datamodeling scores (LDS; Park et al. 2023, section 3): Spearman's rho between predicted and true "
-        "values over models trained on subsets of the examples, mean over the probes. Intervals, of 95 percent, are from "
-        "resamples of models and probes that all scores of a run share; its specification has their number and seed.",
+        "values over models trained on subsets of the examples, mean over the probes. Intervals, of 95 percent, are "
+        "from resamples of models and probes that all scores of a run share; its specification has their number and "
+        "seed.",
         check("test IN ('lds', 'language')"),
         check("seeds IN ('same', 'other')"),
         check("quantity IN ('answer', 'margin', 'shift')"),

@@ -44,8 +44,8 @@ EMPTY = {
     "reject": "INSERT INTO reject VALUES (1, 0, 7, '', 'a reason', '')",
     "validation_result": f"{VALIDATION}; INSERT INTO validation_result "
     "SELECT run_id, 'lds', 'margin', 'trak', 1, 'same', NULL, NULL, NULL, 0, 8, 1 FROM influence_run",
-    "validation_lds": f"{VALIDATION}; INSERT INTO validation_lds SELECT run_id, 'lds', 'margin', 'trak', 'same', 1, 1, 8, 1, "
-    "NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM influence_run",
+    "validation_lds": f"{VALIDATION}; INSERT INTO validation_lds SELECT run_id, 'lds', 'margin', 'trak', 'same', 1, "
+    "1, 8, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM influence_run",
     "validation_run": VALIDATION,
 }
 """Tables of which the study has no rows, and how they get one."""

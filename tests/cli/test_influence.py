@@ -169,8 +169,8 @@ def test_tracing_commits_and_prints_where_the_examples_come_from(mlv: Mlv, runs:
 
 def test_options_reach_the_specification(mlv: Mlv, runs: Runs) -> None:
     options = (
-        "--method trak --targets all --language ko --trace shift --top-k 7 --similarity cosine --kernel module --lambda 0.5 "
-        "--weights equal --output log_odds --corruptions epoch --projection random --dimensions 8 "
+        "--method trak --targets all --language ko --trace shift --top-k 7 --similarity cosine --kernel module "
+        "--lambda 0.5 --weights equal --output log_odds --corruptions epoch --projection random --dimensions 8 "
         "--modules output,attention --stacks decoder --checkpoints 1 --probe-set demo-all --keep-scores --seed 3 "
         f"--with-run {runs.other_seed}"
     )

@@ -262,9 +262,7 @@ class Batch:
         elif way == "packed":
             owners = self.scored.nonzero()[:, 0]
             left, gradient = sink.output_directions(parameter), self.gradient[self.scored]
-            sink.per_token(
-                parameter, owners, self.inputs[self.scored], gradient if left is None else gradient @ left
-            )
+            sink.per_token(parameter, owners, self.inputs[self.scored], gradient if left is None else gradient @ left)
         else:
             sink.full(parameter, self.gradient.transpose(1, 2) @ self.inputs)
 

@@ -236,9 +236,7 @@ def test_a_matrix_without_gradients_adds_nothing_by_module(write: Write) -> None
 
 @pytest.mark.parametrize("cosine", [False, True])
 @pytest.mark.parametrize("damping", [1e-6, 0.5])
-def test_a_diagonal_kernel_divides_features_by_their_second_moments(
-    write: Write, cosine: bool, damping: float
-) -> None:
+def test_a_diagonal_kernel_divides_features_by_their_second_moments(write: Write, cosine: bool, damping: float) -> None:
     features, targets = single(12, 43) * np.geomspace(0.1, 10, 43), single(4, 43, seed=1)
     # what no example has says nothing of a target
     features[:, 40] = 0

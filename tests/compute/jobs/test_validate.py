@@ -319,7 +319,9 @@ def test_models_without_a_language_test_what_is_said_of_languages(tmp_path: Path
     scores = {"oracle": world.margins(), "opposite": -world.margins()}
     found = measured(job, study, scores, world)
     kept = pl.read_parquet(job.outputs / "subsets.parquet").group_by("id", maintain_order=True).agg("position")
-    positions = {language: [n for n in range(0, 82, 2) if ("ko" if n % 6 else "fa") != language] for language in ("fa", "ko")}
+    positions = {
+        language: [n for n in range(0, 82, 2) if ("ko" if n % 6 else "fa") != language] for language in ("fa", "ko")
+    }
     assert dict(kept.iter_rows()) == {
         f"without-{language}-{draw}": positions[language] for draw in range(10) for language in ("fa", "ko")
     }
@@ -338,7 +340,9 @@ def test_models_without_a_language_test_what_is_said_of_languages(tmp_path: Path
         effects = world.margins()[target]
         top = np.zeros(41, dtype=bool)
         top[np.argsort(-effects)[:20]] = True
-        assert value == pytest.approx(np.sign(top[fa].sum() - top[~fa].sum()) * np.sign(effects[fa].sum() - effects[~fa].sum()))
+        assert value == pytest.approx(
+            np.sign(top[fa].sum() - top[~fa].sum()) * np.sign(effects[fa].sum() - effects[~fa].sum())
+        )
     means = pl.read_parquet(job.outputs / "lds.parquet")
     assert set(means["test"]) == {"language"}
     assert means.filter(scores="oracle").select("lds", "n", "targets").row(0) == (pytest.approx(1.0), 20, 4)

@@ -362,6 +362,8 @@ def test_an_option_wins_over_the_preset() -> None:
         "trak-cosine-exact",
         "tracin-exact",
         "tracin-cosine-principal-16",
+        "trak-principal-16 damping=0.1 kernel=module",
+        "trak-cosine-exact kernel=diagonal corruptions=epoch modules=attention,output",
     ],
 )
 def test_the_name_of_an_attribution_leads_back_to_it(name: str) -> None:
@@ -374,8 +376,23 @@ def test_attributions_are_told_apart_by_their_names() -> None:
     assert [attribution_name(one) for one in both] == [default, "trak-exact"]
     dense = named_all(["echoes", "trak-dense-4096"], 0)
     assert len({attribution_name(one) for one in dense}) == len(dense) == 2
-    with pytest.raises(ValueError, match="There is no attribution trak-wide-3"):
-        named_all(["trak-wide-3"], 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("trak-wide-3", "There is no attribution trak-wide-3"),
+        (" ", "There is no attribution : use default, exact, echoes, languages"),
+        ("exact kernel=square", "exact kernel=square: kernel: should be 'joint', 'module' or 'diagonal', not 'square'"),
+        ("exact kernels=joint", "kernels: there is no such key. Known here: preset, method"),
+        ("tracin-exact kernel=joint", "kernel: It belongs to TRAK"),
+        ("exact modules=brain", "modules.* not 'brain'"),
+        ("exact damping", "damping: should be a valid number"),
+    ],
+)
+def test_a_name_that_means_no_attribution_is_refused(name: str, fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        named_all([name], 0)
 
 
 # What is refused -------------------------------------------------------------------------------------------------
@@ -391,6 +408,8 @@ def test_attributions_are_told_apart_by_their_names() -> None:
         ({"damping": float("nan")}, "--lambda: should be a finite number, not nan"),
         ({"method": "tracin", "damping": 1.0}, "--lambda: It belongs to TRAK"),
         ({"preset": "languages", "damping": 1.0}, "--lambda: It belongs to TRAK"),
+        ({"method": "tracin", "kernel": "module"}, "--kernel: It belongs to TRAK"),
+        ({"kernel": "block"}, "--kernel: should be 'joint', 'module' or 'diagonal', not 'block'"),
         ({"modules": ["attention", "brain"]}, "--modules: should be 'attention'.* not 'brain'"),
         ({"stacks": ["tower"]}, "--stacks: should be 'encoder' or 'decoder', not 'tower'"),
         ({"weights": "heavy"}, "--weights: should be 'learning_rate' or 'equal', not 'heavy'"),
