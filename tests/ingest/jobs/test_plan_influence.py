@@ -635,10 +635,11 @@ def test_a_validation_job_has_all_checkpoints_and_the_start(study: Study) -> Non
 
 
 def test_models_that_are_trained_are_counted() -> None:
-    """All examples once for every seed, halves, and for every k and seed two for a target and ten at random."""
+    """All examples once for every seed, halves, eight without each of several languages, and for every k and seed two
+    for a target and ten at random."""
     counts = {"halves": 3, "other_seed_halves": 5, "removal_targets": 4, "removal_k": (1, 2), "removal_seeds": 2}
-    assert validate.Request(run="r", **counts).retrainings() == 2 + 3 + 5 + 2 * 2 * (2 * 4 + 10)
-    assert validate.Request(run="r", **counts | {"removal_targets": 0}).retrainings() == 1 + 3 + 5
+    assert validate.Request(run="r", **counts).retrainings(1) == 2 + 3 + 5 + 2 * 2 * (2 * 4 + 10)
+    assert validate.Request(run="r", **counts | {"removal_targets": 0}).retrainings(3) == 1 + 3 + 5 + 3 * 8
 
 
 def test_a_validation_without_the_model_that_the_run_started_from_is_refused(study: Study) -> None:
@@ -663,7 +664,7 @@ def test_a_validation_without_the_model_that_the_run_started_from_is_refused(stu
         ({"quantities": ["truth"]}, "--trace: should be 'answer', 'margin' or 'shift', not 'truth'"),
         ({"quantities": []}, "--trace: "),
         ({"removal_k": [0, 5]}, "--k: should be greater than or equal to 1, not 0"),
-        ({"halves": 0, "other_seed_halves": 0, "removal_targets": 0}, "nothing to retrain"),
+        ({"halves": 0, "other_seed_halves": 0, "without_language": 0, "removal_targets": 0}, "nothing to retrain"),
         ({"halves": 1, "targets": "some"}, "2 options do not fit"),
     ],
 )
