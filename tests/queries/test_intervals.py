@@ -195,7 +195,7 @@ def _near(row: dict[str, Any], column: str, ends: Ends) -> bool:
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any) -> list[dict[str, Any]]:
-    rows = run(connection, name, parameters={"ci": True, **parameters}).frame.to_dicts()
+    rows = run(connection, name, parameters={"ci": "questions", **parameters}).frame.to_dicts()
     assert rows
     return rows
 
@@ -424,9 +424,9 @@ def test_intervals_change_nothing_else(drawn_by_hand: dict[bool, Path], query: Q
     traced = "v_influence" in query.text or "influence_runs" in query.text
     with open_store(drawn_by_hand[traced]) as opened:
         plain = run(opened, query.name, query.version).frame
-        frame = run(opened, query.name, query.version, {"ci": True}).frame
+        frame = run(opened, query.name, query.version, {"ci": "questions"}).frame
         opened.execute("SET threads = 1")
-        assert run(opened, query.name, query.version, {"ci": True}).frame.equals(frame)
+        assert run(opened, query.name, query.version, {"ci": "questions"}).frame.equals(frame)
     assert plain.columns == list(query.columns)
     assert plain.height > 0
     assert set(frame.columns) == {*query.columns, *query.intervals}
@@ -436,14 +436,14 @@ def test_intervals_change_nothing_else(drawn_by_hand: dict[bool, Path], query: Q
 def test_intervals_do_not_depend_on_the_order_of_rows(store: Path, shuffled: Callable[[Path], Path]) -> None:
     with open_store(store) as first, open_store(shuffled(store)) as second:
         for name in ("alignment", "unchanged_by_category"):
-            expected = run(first, name, parameters={"ci": True}).frame
+            expected = run(first, name, parameters={"ci": "questions"}).frame
             assert expected.height > 0
-            assert run(second, name, parameters={"ci": True}).frame.equals(expected, null_equal=True), name
+            assert run(second, name, parameters={"ci": "questions"}).frame.equals(expected, null_equal=True), name
 
 
 @pytest.mark.parametrize("query", WITH_INTERVALS, ids=lambda query: query.reference)
 def test_intervals_are_declared_in_one_way(query: Query) -> None:
-    assert query.parameters[INTERVALS].type == "boolean"
+    assert query.varied in (("questions",), ("questions", "seeds", "both"))
     assert not set(query.intervals) & set(query.columns)
     ends = {name.removesuffix(end) for name in query.intervals for end in ("_low", "_high") if name.endswith(end)}
     assert ends
@@ -484,7 +484,7 @@ def test_tests_of_several_families_step_down_each(seed: int) -> None:
 
 
 def test_a_query_without_intervals_names_those_with(store: Path) -> None:
-    result = CliRunner().invoke(app, ["query", "run", "coverage", "--ci", "--db", str(store)])
+    result = CliRunner().invoke(app, ["query", "run", "coverage", "--ci", "questions", "--db", str(store)])
     assert isinstance(result.exception, UsageError)
     assert "coverage@1 has no intervals" in result.exception.message
     assert "unchanged" in result.exception.hint
@@ -492,7 +492,7 @@ def test_a_query_without_intervals_names_those_with(store: Path) -> None:
 
 def test_the_option_is_the_parameter(store: Path) -> None:
     runner, command = CliRunner(), ["query", "run", "unchanged", "--format", "csv", "--db", str(store)]
-    given = runner.invoke(app, [*command, "--param", "ci=true"])
+    given = runner.invoke(app, [*command, "--param", "ci=questions"])
     assert "unchanged_low" in given.stdout
-    assert runner.invoke(app, [*command, "--ci"]).stdout == given.stdout
+    assert runner.invoke(app, [*command, "--ci", "questions"]).stdout == given.stdout
     assert "unchanged_low" not in runner.invoke(app, command).stdout
