@@ -24,7 +24,7 @@ class Varied(StrEnum):
 
 Intervals = Annotated[
     Varied | None,
-    typer.Option("--ci", help="Add 95% intervals over questions (by battery), over seeds of fine-tuning, or over both."),
+    typer.Option("--ci", help="Add 95% intervals over questions (by battery), seeds of fine-tuning, or both."),
 ]
 Format = Annotated[
     str | None,

@@ -40,7 +40,8 @@ def report(
     options += ["--no-ci"] if no_ci else ["--ci", ci] if ci != Varied.QUESTIONS else []
     commands = Commands(shlex.join(["mlv", "report", "-o", str(output), *options]), _query_command)
     with open_store(db) as connection:
-        made = build(connection, studies or STUDIES, commands, None if no_ci else str(ci), keep_empty=bool(studies), say=say)
+        varied = None if no_ci else str(ci)
+        made = build(connection, studies or STUDIES, commands, varied, keep_empty=bool(studies), say=say)
     try:
         count = page.write(output, made)
     except OSError as error:
@@ -51,5 +52,5 @@ def report(
 def _query_command(result: "QueryResult", topic: "Topic") -> str:
     """What makes the rows of a topic again."""
     given = [word for name, value in topic.parameters.items() for word in ("--param", f"{name}={value}")]
-    intervals = [word for word in ("--ci", result.parameters.get("ci")) if result.parameters.get("ci")]
+    intervals = ["--ci", str(result.parameters["ci"])] if result.parameters.get("ci") else []
     return shlex.join(["mlv", "query", "run", f"{result.name}@{result.version}", *given, *intervals])

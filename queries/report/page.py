@@ -43,8 +43,8 @@ _INTERVALS = {
         "questions, none of a single seed; of other values, by battery of questions, none below 10 effective batteries."
     ),
     "both": (
-        "Brackets and error bars are 95% intervals by battery of questions, none below 10 effective batteries; of means "
-        "over seeds they are over other seeds of fine-tuning as well, none of a single seed."
+        "Brackets and error bars are 95% intervals by battery of questions, none below 10 effective batteries; of "
+        "means over seeds they are over other seeds of fine-tuning too, none of a single seed."
     ),
 }
 """What the page says of its intervals, by what they are over."""

@@ -65,7 +65,12 @@ def study_of(
             battery=pl.col("question").replace(BATTERIES)
         ),
         "segments": pl.DataFrame(
-            {"source": ["pbc", "pbc", "pbc", "tanzil"], "language": ["de", "fa", "ko", "fa"], "edition": "", "segments": 80}
+            {
+                "source": ["pbc", "pbc", "pbc", "tanzil"],
+                "language": ["de", "fa", "ko", "fa"],
+                "edition": "",
+                "segments": 80,
+            }
         ),
         "countries": pl.DataFrame({"language": LANGUAGES, "country": COUNTRIES}),
         "questions": pl.DataFrame({"question": list(questions), "category": list(questions.values())}),

@@ -1,4 +1,4 @@
-"""Standard errors, intervals and p-values by battery and seed, from the formulas of docs/statistics.md, not by mlv's SQL.
+"""Standard errors, intervals and p-values by battery and seed: the formulas of docs/statistics.md, not mlv's SQL.
 
 Values and the numbers of questions behind them are arrays: first as they are, then without each battery in turn.
 """

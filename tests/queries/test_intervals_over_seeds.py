@@ -1,4 +1,4 @@
-"""Intervals and p-values over other seeds, alone or with other questions: against numpy, on languages of unequal seeds."""
+"""Intervals and p-values over other seeds, alone or with other questions: against numpy, on a study."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -291,6 +291,15 @@ def test_spread_of_unequal_samples(connection: duckdb.DuckDBPyConnection, seed: 
     install_macros(connection)
     row = connection.execute("SELECT unnest(seed_spread($samples))", {"samples": samples}).fetchone()
     assert row == pytest.approx((expected.sd, expected.variance, expected.df))
+
+
+def test_spread_of_known_samples(connection: duckdb.DuckDBPyConnection) -> None:
+    """Of 1, 3 and 10, 10, 16: variances 2 and 12 with 1 and 2 degrees of freedom; a single value says nothing."""
+    install_macros(connection)
+    row = connection.execute("SELECT unnest(seed_spread([[1, 3], [10, 10, 16], [50]]))").fetchone()
+    welch = 26**2 / (2**2 / 3 + 24**2 / 4) - 2
+    assert row == pytest.approx((np.sqrt(26 / 3), 26 / 3 * (1 / 2 + 1 / 3 + 1) / 9, welch))
+    assert connection.execute("SELECT unnest(seed_spread([[1], [50]]))").fetchone() == (None, None, None)
 
 
 @pytest.mark.parametrize("query", [query for query in all_versions() if "seeds" not in query.varied], ids=str)
