@@ -3,7 +3,7 @@
 Values and the numbers of questions behind them are arrays: first as they are, then without each battery in turn.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -26,6 +26,8 @@ class Estimate:
     value: float
     se: float | None
     df: float
+    fewest: float = field(default=np.nan, kw_only=True)
+    """Degrees of freedom of the part of the standard error that has the fewest."""
 
     @property
     def quantile(self) -> float:
@@ -36,6 +38,11 @@ class Estimate:
     def p(self) -> float | None:
         """Two-sided, of a value that would be 0 by chance."""
         return None if self.se is None else float(2 * stats.t.sf(abs(self.value) / self.se, self.df))
+
+    @property
+    def cautious_p(self) -> float:
+        """By the fewest degrees of freedom, of a value with a standard error."""
+        return float(2 * stats.t.sf(abs(self.value) / (self.se or np.nan), self.fewest))
 
 
 @dataclass(frozen=True)
@@ -82,13 +89,15 @@ def varied(known: Jackknife, seeds: Seeds | None, slope: float = 1) -> Estimate:
     if all(len(sample) == 1 for sample in seeds.samples):
         return Estimate(known.value, None, np.nan)
     variance = slope**2 * seeds.variance
+    fewest = min(len(sample) for sample in seeds.samples if len(sample) > 1) - 1
     if seeds.over == "seeds":
-        return Estimate(known.value, np.sqrt(variance), seeds.df)
+        return Estimate(known.value, np.sqrt(variance), seeds.df, fewest=fewest)
     if known.se is None:
         return Estimate(known.value, None, np.nan)
     parts = [(variance, seeds.df), (known.se**2, known.df)]
     total = sum(part for part, _ in parts)
-    return Estimate(known.value, np.sqrt(total), total**2 / sum(part**2 / df for part, df in parts))
+    df = total**2 / sum(part**2 / df for part, df in parts)
+    return Estimate(known.value, np.sqrt(total), df, fewest=min(fewest, known.df))
 
 
 def jackknife(values: Numbers, items: Numbers) -> Jackknife:
