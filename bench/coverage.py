@@ -126,7 +126,7 @@ def connection() -> duckdb.DuckDBPyConnection:
     for name, frame in {"v_probe_set": questions, "v_resample": draws}.items():
         database.register("given", frame)
         database.execute(f"CREATE TABLE {name} AS FROM given")
-    for subject in ("statistics", "jackknife"):
+    for subject in ("statistics", "jackknife", "seeds"):
         database.execute(subject_sql(subject))
     return database
 
@@ -196,7 +196,7 @@ def _statistics(worlds: Worlds) -> list[tuple[str, Callable[[], Cell], tuple[str
     ]
 
 
-def _report(what: str, share: float, bound: float, number: int, *, least: bool) -> None:
+def report(what: str, share: float, bound: float, number: int, *, least: bool) -> None:
     """Print a share with its bound, twice the standard deviation that the number of draws leaves open allowed."""
     room = 2 * np.sqrt(bound * (1 - bound) / number)
     reached = share >= bound - room if least else share <= bound + room
@@ -211,14 +211,14 @@ def main() -> None:
         worlds, where = Worlds(correlation, 1), f"intraclass correlation {correlation}"
         for name, draw, ends, expected, p in _statistics(worlds):
             got = covered(database, [draw() for _ in range(number)], ends, expected)
-            _report(f"coverage, {name}, {where}", got, LEAST_COVERAGE, number, least=True)
+            report(f"coverage, {name}, {where}", got, LEAST_COVERAGE, number, least=True)
             if p:
                 what = f"true nulls rejected, {name}, {where}"
-                _report(what, rejected(database, p), MOST_REJECTIONS, number, least=False)
+                report(what, rejected(database, p), MOST_REJECTIONS, number, least=False)
         for rows in FAMILIES:
             families = max(20, 4 * number // rows)
             wrong = errors(database, worlds, rows, families)
-            _report(f"family-wise error, {rows} rows, {where}", wrong, MOST_ERRORS, families, least=False)
+            report(f"family-wise error, {rows} rows, {where}", wrong, MOST_ERRORS, families, least=False)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHES = ("startup", "gates", "coverage", "commit", "probing", "finetuning", "influence", "queries", "size")
+BENCHES = (
+    "startup",
+    "gates",
+    "coverage",
+    "coverage_seeds",
+    "commit",
+    "probing",
+    "finetuning",
+    "influence",
+    "queries",
+    "size",
+)
 
 
 def main() -> int:

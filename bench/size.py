@@ -2,7 +2,7 @@
 
     python bench/size.py --rows 600000 6000000 60000000     the figures of docs/performance.md
     python bench/size.py --rows 60000000 --rivals            the same analyses in pandas over CSV and in SQLite
-    python bench/size.py --rows 60000000 --intervals         queries with ci=true too, which have no bound
+    python bench/size.py --rows 60000000 --intervals         queries with intervals too, which have no bound
 
 Every query runs in a process of its own, with 2 threads and DuckDB's memory limited to 2 GB: the median of three runs,
 the processor's seconds behind one, which tell what a busy machine adds, and the most memory that the process ever held.
@@ -29,7 +29,7 @@ from simulated import RUNS, fill
 
 from mlv.migrations import upgrade
 from mlv.queries import catalogue, run
-from mlv.queries.engine.catalogue import INTERVALS
+from mlv.queries.engine.catalogue import INTERVALS, QUESTIONS
 from mlv.queries.engine.parameters import Given
 from mlv.schema.store.opening import connect
 from mlv.schema.store.rows import number
@@ -106,7 +106,7 @@ def queries(path: Path, names: list[str], intervals: bool) -> None:
         took = apart(path, query.name, {})
         line = "  {:<30} {seconds:7.2f} s {processor:7.2f} CPU s {gigabytes:6.2f} GB".format(query.name, **took)
         if intervals and INTERVALS in query.parameters:
-            wide = apart(path, query.name, {INTERVALS: True})
+            wide = apart(path, query.name, {INTERVALS: QUESTIONS})
             line += "   with ci {seconds:7.1f} s {processor:7.1f} CPU s {gigabytes:6.2f} GB".format(**wide)
         print(line, flush=True)
         slowest, largest = max(slowest, took["seconds"]), max(largest, took["gigabytes"])

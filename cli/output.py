@@ -1,6 +1,7 @@
 """Where results go: standard output or a file, in one of the formats, the same bytes either way."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,19 @@ from mlv.schema.errors import DataError, UsageError
 if TYPE_CHECKING:
     from mlv.queries import QueryResult
 
+
+class Varied(StrEnum):
+    """What an interval is over: what else could have been asked or drawn."""
+
+    QUESTIONS = "questions"
+    SEEDS = "seeds"
+    BOTH = "both"
+
+
+Intervals = Annotated[
+    Varied | None,
+    typer.Option("--ci", help="Add 95% intervals over questions (by battery), seeds of fine-tuning, or both."),
+]
 Format = Annotated[
     str | None,
     typer.Option(

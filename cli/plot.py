@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mlv.cli.edge import DEFAULT_STORE, Store, say
+from mlv.cli.output import Intervals
 from mlv.schema.errors import DataError, UsageError
 
 
@@ -15,7 +16,7 @@ def plot(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A file that ends in .png, .svg or .pdf.")
     ] = None,
-    ci: Annotated[bool, typer.Option("--ci", help="With 95% intervals, by battery of questions.")] = False,
+    ci: Intervals = None,
     list_: Annotated[bool, typer.Option("--list", help="Print the queries that have a figure, and stop.")] = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
@@ -37,7 +38,7 @@ def plot(
         )
     ending = _ending(output)
     with open_store(db) as connection:
-        assignments = [*(param or []), *(["ci=true"] if ci else [])]
+        assignments = [*(param or []), *([f"ci={ci}"] if ci else [])]
         result = run(connection, name, parameters=parse_assignments(assignments))
     drawn = write(draw(result), ending)
     try:

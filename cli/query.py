@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mlv.cli.edge import DEFAULT_STORE, ExitCode, Store, say, split_list
-from mlv.cli.output import Format, Limit, Output, Provenance, put
+from mlv.cli.output import Format, Intervals, Limit, Output, Provenance, put
 from mlv.schema.errors import UsageError
 
 app = typer.Typer(help="Run the versioned analyses of the catalogue.", no_args_is_help=True)
@@ -48,7 +48,7 @@ def show(name: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")]) -> 
 def run(
     name: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")],
     param: Annotated[list[str] | None, typer.Option("--param", "-p", help="k=v; see `mlv query show NAME`.")] = None,
-    ci: Annotated[bool, typer.Option("--ci", help="Add 95% intervals, by battery of questions.")] = False,
+    ci: Intervals = None,
     output_format: Format = None,
     output: Output = None,
     limit: Limit = None,
@@ -61,7 +61,7 @@ def run(
     from mlv.schema.store.opening import open_store
 
     with open_store(db) as connection:
-        assignments = [*(param or []), *(["ci=true"] if ci else [])]
+        assignments = [*(param or []), *([f"ci={ci}"] if ci else [])]
         result = run_query(connection, name, parameters=parse_assignments(assignments))
     put(result, output_format, output, limit, provenance)
 

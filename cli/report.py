@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlv.cli.edge import DEFAULT_STORE, Store, say
+from mlv.cli.output import Varied
 from mlv.schema.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ def report(
         list[str] | None,
         typer.Option("--study", help="Only this study; repeat it for several. All that have rows if not given."),
     ] = None,
-    ci: Annotated[bool, typer.Option("--ci/--no-ci", help="With 95% intervals, by battery of questions.")] = True,
+    ci: Annotated[
+        Varied,
+        typer.Option("--ci", help="What 95% intervals are over; where a query has none over seeds, over questions."),
+    ] = Varied.QUESTIONS,
+    no_ci: Annotated[bool, typer.Option("--no-ci", help="Without intervals.")] = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Write every table and figure as a page that needs no network, with CSV, LaTeX, SVG, PNG and PDF."""
@@ -31,10 +36,12 @@ def report(
 
     page.check_folder(output)
     studies = [find_study(code) for code in dict.fromkeys(study or [])]
-    options = [word for code in study or [] for word in ("--study", code)] + ([] if ci else ["--no-ci"])
+    options = [word for code in study or [] for word in ("--study", code)]
+    options += ["--no-ci"] if no_ci else ["--ci", ci] if ci != Varied.QUESTIONS else []
     commands = Commands(shlex.join(["mlv", "report", "-o", str(output), *options]), _query_command)
     with open_store(db) as connection:
-        made = build(connection, studies or STUDIES, commands, ci, keep_empty=bool(studies), say=say)
+        varied = None if no_ci else str(ci)
+        made = build(connection, studies or STUDIES, commands, varied, keep_empty=bool(studies), say=say)
     try:
         count = page.write(output, made)
     except OSError as error:
@@ -45,5 +52,5 @@ def report(
 def _query_command(result: "QueryResult", topic: "Topic") -> str:
     """What makes the rows of a topic again."""
     given = [word for name, value in topic.parameters.items() for word in ("--param", f"{name}={value}")]
-    intervals = ["--ci"] if result.parameters.get("ci") else []
+    intervals = ["--ci", str(result.parameters["ci"])] if result.parameters.get("ci") else []
     return shlex.join(["mlv", "query", "run", f"{result.name}@{result.version}", *given, *intervals])

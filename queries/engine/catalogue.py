@@ -25,7 +25,10 @@ Value = Scalar | list[str] | list[int] | None
 """What a parameter can be bound to; None is SQL's NULL."""
 
 INTERVALS = "ci"
-"""The parameter that has a query add its intervals."""
+"""The parameter that says what a query's intervals are over; it adds none if it is not given."""
+
+QUESTIONS = "questions"
+"""Its value that every query with intervals takes."""
 
 ParameterType = Literal["text", "integer", "real", "boolean", "text[]", "integer[]"]
 
@@ -79,6 +82,11 @@ class _Header(BaseModel):
 
     intervals: dict[str, str] = {}
     """Name and meaning of the columns that the parameter ``ci`` adds."""
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """What its intervals can be over; nothing where it has none."""
+        return self.parameters[INTERVALS].values if INTERVALS in self.parameters else ()
 
 
 class Query(_Header):

@@ -11,7 +11,7 @@ import duckdb
 
 from mlv.schema.errors import StoreError, joined
 
-SUBJECTS = ("statistics", "jackknife", "checkpoints", "influence", "profiles")
+SUBJECTS = ("statistics", "jackknife", "seeds", "checkpoints", "influence", "profiles")
 """Files of ``queries/macros`` in the order in which they are loaded: a macro may use those before it."""
 
 _INSTALLED = "mlv_macros"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import duckdb
 
-from mlv.queries.engine.catalogue import INTERVALS, Parameter, Query, Scalar, Value, catalogue, near
+from mlv.queries.engine.catalogue import INTERVALS, QUESTIONS, Parameter, Query, Scalar, Value, catalogue, near
 from mlv.schema.errors import UsageError, joined
 
 Given = Scalar | Sequence[Scalar] | None
@@ -38,6 +38,7 @@ def bind(connection: duckdb.DuckDBPyConnection, query: Query, given: Mapping[str
     for name in given:
         if name not in query.parameters:
             raise _unknown(query, name)
+    _check_varied(query, given.get(INTERVALS))
     values: dict[str, Value] = {}
     for name, parameter in query.parameters.items():
         value = given.get(name)
@@ -59,6 +60,16 @@ def _unknown(query: Query, name: str) -> UsageError:
     )
 
 
+def _check_varied(query: Query, varied: Given) -> None:
+    """Raise UsageError if the intervals are to be over what only other queries have intervals over."""
+    having = [other.name for other in catalogue() if varied in other.varied]
+    if having and query.name not in having:
+        raise UsageError(
+            f"Query {query.reference} has no intervals over {varied}: no value of it is a mean over seeds.",
+            f"Over {QUESTIONS} it has. Over {varied} these have: {', '.join(having)}.",
+        )
+
+
 def _default(connection: duckdb.DuckDBPyConnection, parameter: Parameter, before: Mapping[str, Value]) -> Value:
     """The default; an expression is evaluated with the values of earlier parameters."""
     if parameter.default_sql is None:
@@ -74,14 +85,14 @@ def _convert(name: str, parameter: Parameter, given: Given) -> Value:
     """A value of the parameter's type from a value or its text."""
     item_type = parameter.type.removesuffix("[]")
     if item_type == parameter.type:
-        return _scalar(name, item_type, given)
+        return _scalar(name, item_type, given, parameter.values)
     items = given.split(",") if isinstance(given, str) else given
     if not isinstance(items, Sequence):
         raise UsageError(f"{name} takes a list, not {given!r}.", f"Write --param {name}=A,B,C.")
-    return [_scalar(name, item_type, item) for item in items if item != ""]  # type: ignore[return-value]
+    return [_scalar(name, item_type, item, parameter.values) for item in items if item != ""]  # type: ignore[return-value]
 
 
-def _scalar(name: str, type_name: str, given: Given) -> Scalar:
+def _scalar(name: str, type_name: str, given: Given, values: Sequence[str]) -> Scalar:
     wanted = _TYPES[type_name]
     if type(given) is wanted:
         return wanted(given)
@@ -92,7 +103,7 @@ def _scalar(name: str, type_name: str, given: Given) -> Scalar:
             return float(given)
     except (ValueError, KeyError):
         pass
-    raise UsageError(f"{name} takes {type_name}, not {given!r}.", _example(name, type_name))
+    raise UsageError(f"{name} takes {type_name}, not {given!r}.", _example(name, type_name, values))
 
 
 def _number(wanted: type[Scalar], text: str) -> Scalar:
@@ -102,8 +113,8 @@ def _number(wanted: type[Scalar], text: str) -> Scalar:
     return value
 
 
-def _example(name: str, type_name: str) -> str:
-    example = {"integer": "1", "real": "0.5", "boolean": "true"}.get(type_name, "TEXT")
+def _example(name: str, type_name: str, values: Sequence[str]) -> str:
+    example = values[0] if values else {"integer": "1", "real": "0.5", "boolean": "true"}.get(type_name, "TEXT")
     return f"Write for example --param {name}={example}."
 
 

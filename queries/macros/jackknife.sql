@@ -124,53 +124,66 @@ CREATE OR REPLACE TEMP MACRO jackknifed_se(known) AS
 CREATE OR REPLACE TEMP MACRO battery_se(rows) AS
     list_transform([jackknifed(rows)], lambda known: jackknifed_se(known))[1];
 
--- Ends of the 95% interval, by Student's t with one degree of freedom less than there are effective batteries.
-CREATE OR REPLACE TEMP MACRO low_end(rows) AS
-    list_transform(
-        [jackknifed(rows)], lambda known: known.value - t_quantile(known.effective - 1) * jackknifed_se(known)
-    )[1];
-
-CREATE OR REPLACE TEMP MACRO high_end(rows) AS
-    list_transform(
-        [jackknifed(rows)], lambda known: known.value + t_quantile(known.effective - 1) * jackknifed_se(known)
-    )[1];
-
--- Two-sided p-value of a value that would be 0 by chance, by the same t.
-CREATE OR REPLACE TEMP MACRO battery_p(rows) AS
+-- What replicates make of their value: an estimate, a struct of value, standard error and degrees of freedom, one less than
+-- there are effective batteries.
+CREATE OR REPLACE TEMP MACRO by_batteries(rows) AS
     list_transform(
         [jackknifed(rows)],
-        lambda known: CASE
-            WHEN jackknifed_se(known) > 0 THEN student_p(known.value / jackknifed_se(known), known.effective - 1)
-            WHEN jackknifed_se(known) = 0 THEN (known.value = 0)::INTEGER::DOUBLE
-        END
+        lambda known: {'value': known.value, 'se': jackknifed_se(known), 'df': known.effective - 1}
     )[1];
 
--- What lies beyond Wilson's end of 0 or 100%, with as many draws as there are effective batteries: where no battery differs
--- from another, so that no interval has a width of 0.
-CREATE OR REPLACE TEMP MACRO beyond(known) AS
-    100 * t_quantile(known.effective - 1) ** 2 / (known.effective + t_quantile(known.effective - 1) ** 2);
+-- Of an estimate: ends of the 95% interval by Student's t, and the two-sided p-value of a value that would be 0 by chance.
+CREATE OR REPLACE TEMP MACRO t_low(estimate) AS estimate.value - t_quantile(estimate.df) * estimate.se;
 
--- Ends of a percentage: on the logit scale, but for 0 and 100%.
+CREATE OR REPLACE TEMP MACRO t_high(estimate) AS estimate.value + t_quantile(estimate.df) * estimate.se;
+
+CREATE OR REPLACE TEMP MACRO t_p(estimate) AS
+    CASE
+        WHEN estimate.se > 0 THEN student_p(estimate.value / estimate.se, estimate.df)
+        WHEN estimate.se = 0 THEN (estimate.value = 0)::INTEGER::DOUBLE
+    END;
+
+CREATE OR REPLACE TEMP MACRO low_end(rows) AS
+    list_transform([by_batteries(rows)], lambda estimate: t_low(estimate))[1];
+
+CREATE OR REPLACE TEMP MACRO high_end(rows) AS
+    list_transform([by_batteries(rows)], lambda estimate: t_high(estimate))[1];
+
+CREATE OR REPLACE TEMP MACRO battery_p(rows) AS
+    list_transform([by_batteries(rows)], lambda estimate: t_p(estimate))[1];
+
+-- What lies beyond Wilson's end of 0 or 100%, with one draw more than there are degrees of freedom, that is as many as
+-- effective batteries: where no battery differs from another, so that no interval has a width of 0.
+CREATE OR REPLACE TEMP MACRO beyond(estimate) AS
+    100 * t_quantile(estimate.df) ** 2 / (estimate.df + 1 + t_quantile(estimate.df) ** 2);
+
+-- Ends of a percentage, from its estimate as it is and that on the logit scale: by the latter, but for 0 and 100%.
+CREATE OR REPLACE TEMP MACRO percentage_low(as_it_is, scaled) AS
+    CASE
+        WHEN as_it_is.se IS NULL THEN NULL
+        WHEN as_it_is.value <= 0 THEN 0
+        WHEN as_it_is.value >= 100 THEN 100 - beyond(as_it_is)
+        ELSE 100 / (1 + exp(-t_low(scaled)))
+    END;
+
+CREATE OR REPLACE TEMP MACRO percentage_high(as_it_is, scaled) AS
+    CASE
+        WHEN as_it_is.se IS NULL THEN NULL
+        WHEN as_it_is.value >= 100 THEN 100
+        WHEN as_it_is.value <= 0 THEN beyond(as_it_is)
+        ELSE 100 / (1 + exp(-t_high(scaled)))
+    END;
+
 CREATE OR REPLACE TEMP MACRO share_low(rows) AS
     list_transform(
-        [{'as_it_is': jackknifed(rows), 'scaled': on_logit_scale(rows)}],
-        lambda share: CASE
-            WHEN jackknifed_se(share.as_it_is) IS NULL THEN NULL
-            WHEN share.as_it_is.value <= 0 THEN 0
-            WHEN share.as_it_is.value >= 100 THEN 100 - beyond(share.as_it_is)
-            ELSE 100 / (1 + exp(-low_end(share.scaled)))
-        END
+        [{'as_it_is': by_batteries(rows), 'scaled': by_batteries(on_logit_scale(rows))}],
+        lambda share: percentage_low(share.as_it_is, share.scaled)
     )[1];
 
 CREATE OR REPLACE TEMP MACRO share_high(rows) AS
     list_transform(
-        [{'as_it_is': jackknifed(rows), 'scaled': on_logit_scale(rows)}],
-        lambda share: CASE
-            WHEN jackknifed_se(share.as_it_is) IS NULL THEN NULL
-            WHEN share.as_it_is.value >= 100 THEN 100
-            WHEN share.as_it_is.value <= 0 THEN beyond(share.as_it_is)
-            ELSE 100 / (1 + exp(-high_end(share.scaled)))
-        END
+        [{'as_it_is': by_batteries(rows), 'scaled': by_batteries(on_logit_scale(rows))}],
+        lambda share: percentage_high(share.as_it_is, share.scaled)
     )[1];
 
 -- Ends and p-value of a correlation or cosine, on the scale of Fisher's z.

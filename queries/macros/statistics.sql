@@ -12,13 +12,6 @@ CREATE OR REPLACE TEMP MACRO in_place(value, place) AS
 -- Mean in a fixed order, so that the last digit does not depend on how rows are stored (aggregate).
 CREATE OR REPLACE TEMP MACRO mean(value, place) AS list_avg(in_order(value, place));
 
--- Standard deviation within groups, of samples that are lists, pooled over these; NULL where all have one value.
-CREATE OR REPLACE TEMP MACRO pooled_sd(samples) AS
-    sqrt(
-        list_sum(list_transform(list_sort(samples), lambda values: len(values) * list_var_pop(values)))
-        / nullif(list_sum(list_transform(samples, lambda values: len(values) - 1)), 0)
-    );
-
 -- Pearson's correlation in a fixed order; NULL where one side is constant up to rounding (aggregate).
 CREATE OR REPLACE TEMP MACRO pearson(x, y, place) AS
     CASE WHEN max(x) - min(x) > 1e-9 AND max(y) - min(y) > 1e-9 THEN corr(x, y ORDER BY place) END;
@@ -99,14 +92,30 @@ CREATE OR REPLACE TEMP MACRO student_p(t, df) AS
 -- 97.5% point of the standard normal distribution, beyond which the two tails have 5%.
 CREATE OR REPLACE TEMP MACRO normal_quantile() AS 1.959963984540054;
 
--- 97.5% point of Student's t by the expansion in 1 / df around the normal's (Abramowitz and Stegun 26.7.5): to 1e-4 from
+-- Density of Student's t.
+CREATE OR REPLACE TEMP MACRO student_density(t, df) AS
+    exp(lgamma((df + 1) / 2) - lgamma(df / 2)) / sqrt(df * pi()) * (1 + t * t / df) ** (-(df + 1) / 2);
+
+-- 97.5% point of Student's t by the expansion in 1 / df around the normal's (Abramowitz and Stegun 26.7.5): to 2e-5 from
 -- 9 degrees of freedom.
-CREATE OR REPLACE TEMP MACRO t_quantile(df) AS
+CREATE OR REPLACE TEMP MACRO t_expansion(df) AS
     normal_quantile()
     + 2.372271230298562 / df
     + 2.822498615739611 / df ** 2
     + 2.555849679507722 / df ** 3
     + 1.589534053393823 / df ** 4;
+
+-- The same point for any degrees of freedom from 1: below 9, where the expansion is short, by Newton's steps from it.
+CREATE OR REPLACE TEMP MACRO t_quantile(df) AS
+    CASE
+        WHEN df >= 9 THEN t_expansion(df)
+        WHEN df > 0
+        THEN list_reduce(
+            [df, df, df, df],
+            lambda t, same: t + (student_p(t, same) - 0.05) / (2 * student_density(t, same)),
+            t_expansion(df)
+        )
+    END;
 
 -- Two-sided tail of the standard normal distribution beyond z: by the series of the error function where z is small
 -- (Abramowitz and Stegun 26.2.11), else by the continued fraction of the tail (26.2.14), each from its last term

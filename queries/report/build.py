@@ -12,7 +12,7 @@ import duckdb
 import polars as pl
 from matplotlib.figure import Figure
 
-from mlv.queries.engine.catalogue import INTERVALS, Query, find
+from mlv.queries.engine.catalogue import INTERVALS, QUESTIONS, Query, find
 from mlv.queries.engine.execution import run_query
 from mlv.queries.engine.parameters import Given
 from mlv.queries.engine.result import QueryResult
@@ -100,15 +100,15 @@ def build(
     connection: duckdb.DuckDBPyConnection,
     studies: Sequence[Study],
     commands: Commands,
-    ci: bool,
+    ci: str | None,
     *,
     keep_empty: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Ask every query of an open store and draw the figures.
 
-    A study without rows has a chapter only if no study has any, or with ``keep_empty``. With ``ci`` every query that
-    has intervals adds them.
+    A study without rows has a chapter only if no study has any, or with ``keep_empty``. ``ci`` says what
+    intervals are over: of a query that has none over this, over questions.
     """
     chapters = []
     for study in studies:
@@ -124,11 +124,11 @@ def build(
     return Report(tuple(kept), left_out, str(store_state(connection)), commands)
 
 
-def _entry(connection: duckdb.DuckDBPyConnection, topic: Topic, ci: bool) -> Entry:
+def _entry(connection: duckdb.DuckDBPyConnection, topic: Topic, ci: str | None) -> Entry:
     query = find(topic.query)
     parameters: dict[str, Given] = {**topic.parameters}
-    if ci and INTERVALS in query.parameters:
-        parameters[INTERVALS] = True
+    if ci and query.varied:
+        parameters[INTERVALS] = ci if ci in query.varied else QUESTIONS
     result = run_query(connection, query, parameters)
     if result.frame.is_empty() or topic.figure is None:
         return Entry(topic, query, result)

@@ -14,7 +14,7 @@ from typing import Any, Final
 import jinja2
 import polars as pl
 
-from mlv.queries.engine.catalogue import INTERVALS
+from mlv.queries.engine.catalogue import INTERVALS, QUESTIONS
 from mlv.queries.engine.provenance import provenance
 from mlv.queries.engine.rendering import cells, render
 from mlv.queries.engine.result import QueryResult
@@ -32,11 +32,22 @@ MANIFEST: Final = "report.json"
 _PIXELS = 125
 """Of a figure's inch on the page: the smallest print is then 10 pixels high."""
 
-_WITH_INTERVALS = (
-    "Brackets and error bars are 95% intervals by battery of questions; they say nothing about other seeds. Values "
-    "that rest on fewer than 10 effective batteries have none."
-)
-_WITHOUT_INTERVALS = "Numbers are without intervals; mlv report --ci adds them."
+_INTERVALS = {
+    "": "Numbers are without intervals; mlv report --ci questions adds them.",
+    "questions": (
+        "Brackets and error bars are 95% intervals by battery of questions; they say nothing about other seeds. Values "
+        "that rest on fewer than 10 effective batteries have none."
+    ),
+    "seeds": (
+        "Brackets and error bars are 95% intervals: of means over seeds, over other seeds of fine-tuning with these "
+        "questions, none of a single seed; of other values, by battery of questions, none below 10 effective batteries."
+    ),
+    "both": (
+        "Brackets and error bars are 95% intervals by battery of questions, none below 10 effective batteries; of "
+        "means over seeds they are over other seeds of fine-tuning too, none of a single seed."
+    ),
+}
+"""What the page says of its intervals, by what they are over."""
 
 
 def files(report: Report) -> Iterator[tuple[str, bytes]]:
@@ -64,14 +75,14 @@ def _render(template: str, context: Mapping[str, Any]) -> bytes:
 
 
 def _context(report: Report) -> dict[str, Any]:
-    ci = any(entry.result.parameters.get(INTERVALS) for entry in report.entries)
+    varied = {str(entry.result.parameters.get(INTERVALS) or "") for entry in report.entries} - {""}
     titles = [chapter.study.title for chapter in report.chapters]
     return {
         "title": "; ".join(titles),
         "store": report.store,
         "mlv": version("mlv"),
         "command": report.commands.report,
-        "intervals": _WITH_INTERVALS if ci else _WITHOUT_INTERVALS,
+        "intervals": _INTERVALS[next(iter(varied - {QUESTIONS}), QUESTIONS if varied else "")],
         "left_out": report.left_out,
         "chapters": [_chapter(chapter, report.commands) for chapter in report.chapters],
     }

@@ -41,18 +41,33 @@ def _kept(monkeypatch: pytest.MonkeyPatch) -> list[Report]:
     return built
 
 
-@pytest.mark.parametrize(("options", "asked"), [([], True), (["--ci"], True), (["--no-ci"], None)])
+@pytest.mark.parametrize(
+    ("options", "asked", "of_means"),
+    [([], "questions", "questions"), (["--ci", "both"], "questions", "both"), (["--no-ci"], None, None)],
+)
 def test_intervals_are_asked_for_unless_told_not_to(
-    on_empty: Mlv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], asked: bool | None
+    on_empty: Mlv,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    asked: str | None,
+    of_means: str | None,
 ) -> None:
+    """Over seeds where a query has them, else over questions."""
     built = _kept(monkeypatch)
     assert on_empty("report", "-o", str(tmp_path / "new"), "--study", "echoes", *options).code == 0
     entries = {entry.topic.key: entry for entry in built[0].entries}
-    assert entries["unchanged"].result.parameters["ci"] is asked
+    assert entries["unchanged"].result.parameters["ci"] == asked
+    assert entries["unchanged_by_category"].result.parameters["ci"] == of_means
     assert "ci" not in entries["coverage"].result.parameters
     highest = entries["language_contribution-highest"]
     command = built[0].commands.query(highest.result, highest.topic)
-    assert command == f"mlv query run language_contribution@1 --param direction=positive{' --ci' if asked else ''}"
+    assert (
+        command
+        == f"mlv query run language_contribution@1 --param direction=positive{' --ci questions' if asked else ''}"
+    )
+    given = built[0].commands.report.partition(" --study echoes ")[2]
+    assert given == " ".join(options)
 
 
 def test_a_report_has_the_studies_that_are_asked_for_and_says_so(

@@ -463,7 +463,7 @@ def test_intervals_of_a_mean_over_questions(world: World, connection: duckdb.Duc
         dict(zip(keys, key, strict=True)) | _with_ends(*_without(dict(some)), "contribution")
         for key, some in cells.items()
     ]
-    frame = run(connection, "language_contribution", parameters={"ci": True, "k": 3}).frame
+    frame = run(connection, "language_contribution", parameters={"ci": "questions", "k": 3}).frame
     _expect_ends(frame, keys, "contribution", expected)
 
 
@@ -479,7 +479,7 @@ def test_intervals_of_a_mean_over_pairs_of_languages(world: World, connection: d
         cells[*key, "avg.", "avg."] = means, np.sum([items for _, items in some], axis=0)
     keys = ["run", "direction", "language_a", "language_b"]
     expected = [dict(zip(keys, key, strict=True)) | _with_ends(*cell, "consistency") for key, cell in cells.items()]
-    frame = run(connection, "influence_consistency", parameters={"ci": True}).frame
+    frame = run(connection, "influence_consistency", parameters={"ci": "questions"}).frame
     _expect_ends(frame, keys, "consistency", expected)
 
 

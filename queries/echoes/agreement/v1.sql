@@ -22,7 +22,7 @@ WITH languages AS (
         place_a, place_b, checkpoint_id_a, checkpoint_a, checkpoint_id_b, checkpoint_b, language, left_out,
         100.0 * sum(alike) / sum(probes) AS agreement,
         sum(probes)::BIGINT AS probes
-    FROM agreement_cells($score, $probe_set, $strategies, $model, $source, $sentences, $seed, $epoch, $ci)
+    FROM agreement_cells($score, $probe_set, $strategies, $model, $source, $sentences, $seed, $epoch, $ci IS NOT NULL)
     GROUP BY ALL
 ),
 pairs AS (

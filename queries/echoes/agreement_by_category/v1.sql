@@ -23,7 +23,7 @@ WITH means AS (
         kept_mean(100.0 * alike / probes, language, left_out) AS agreement,
         count(*) AS languages,
         sum(probes)::BIGINT AS probes
-    FROM agreement_cells($score, $probe_set, $strategies, $model, $source, $sentences, $seed, $epoch, $ci)
+    FROM agreement_cells($score, $probe_set, $strategies, $model, $source, $sentences, $seed, $epoch, $ci IS NOT NULL)
     GROUP BY ALL
 )
 SELECT

@@ -39,7 +39,7 @@ WITH chosen AS (
 correlations AS MATERIALIZED (
     FROM profile_correlations(
         (SELECT list(checkpoint_id) FROM chosen), $score, $probe_set, $survey, $weighting,
-        CASE WHEN $own_country_only THEN probed_countries() ELSE $countries END, $ci
+        CASE WHEN $own_country_only THEN probed_countries() ELSE $countries END, $ci IS NOT NULL
     )
     WHERE $own_country_only IS DISTINCT FROM TRUE
        OR (language, country) IN (SELECT (l.language, l.country) FROM v_language_country l)
@@ -64,7 +64,7 @@ families AS (
             })
             FROM cells
             JOIN chosen USING (checkpoint_id)
-            WHERE $ci
+            WHERE $ci IS NOT NULL
         ),
         $probe_set
     )

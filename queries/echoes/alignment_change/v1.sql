@@ -8,7 +8,7 @@ paper = "Echoes Table 3"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "score", "probe_set", "survey", "weighting", "countries", "strategies", "model", "source", "sentences", "seed",
-    "epoch", "ci",
+    "epoch", "averaged.ci",
 ]
 columns = [
     "model", "base", "source", "sentences", "run.strategy", "epoch", "settings", "language", "country", "change",
@@ -30,7 +30,7 @@ rho_after = "Rho of the fine-tuned checkpoints, the same mean."
 ft_languages = "Fine-tuning languages of the runs in the mean, separated by semicolons."
 runs = "Runs in the mean: those where both rho are defined."
 n = "Fewest questions behind any rho in the mean."
-p = "Two-sided p-value of change by its standard error over batteries of questions; NULL below 10 effective batteries."
+p = "Two-sided p-value of change by the standard error of its interval; NULL where there is none."
 */
 WITH chosen AS (
     FROM selected_checkpoints($strategies, $model, $source, $sentences, $seed, $epoch)
@@ -42,7 +42,7 @@ involved AS (
 ),
 correlations AS MATERIALIZED (
     FROM profile_correlations(
-        (SELECT list(checkpoint_id) FROM involved), $score, $probe_set, $survey, $weighting, $countries, $ci
+        (SELECT list(checkpoint_id) FROM involved), $score, $probe_set, $survey, $weighting, $countries, $ci IS NOT NULL
     )
 ),
 runs AS (
@@ -100,13 +100,13 @@ means AS (
     GROUP BY ALL
 ),
 seeds AS (
-    SELECT * EXCLUDE (ft_languages, values, seeds), max(seeds) AS seeds, pooled_sd(list(values)) AS seed_sd
+    SELECT * EXCLUDE (ft_languages, values, seeds), max(seeds) AS seeds, seed_spread(list(values)) AS spread
     FROM (
         SELECT * EXCLUDE (seed, change), count(*) AS seeds, in_order(change, seed) AS values
         FROM (
             SELECT * EXCLUDE (run, left_out, change, rho_before, rho_after, n), mean(change, run) AS change
             FROM runs
-            WHERE left_out = 0 AND $ci
+            WHERE left_out = 0 AND $ci IS NOT NULL
             GROUP BY ALL
         )
         GROUP BY ALL
@@ -130,15 +130,17 @@ cells AS MATERIALIZED (
     GROUP BY model, base, source, sentences, strategy, epoch, settings, mixture, language, country
 ),
 families AS (
-    FROM family_p(
+    FROM family_over(
+        $ci,
         (
             SELECT list({
                 'key': cell,
                 'family': [model, base, source, sentences::VARCHAR, strategy, epoch::VARCHAR, settings],
-                'rows': changes
+                'rows': changes,
+                'spread': spread
             })
             FROM cells
-            WHERE $ci
+            LEFT JOIN seeds USING (model, base, source, sentences, strategy, epoch, settings, mixture, language, country)
         ),
         $probe_set
     )
@@ -154,12 +156,12 @@ SELECT
     language,
     country,
     change,
-    low_end(changes) AS change_low,
-    high_end(changes) AS change_high,
-    battery_p(changes) AS p,
+    mean_low($ci, changes, spread) AS change_low,
+    mean_high($ci, changes, spread) AS change_high,
+    mean_p($ci, changes, spread) AS p,
     p_family,
     seeds,
-    seed_sd,
+    spread.sd AS seed_sd,
     rho_before,
     rho_after,
     ft_languages,

@@ -74,7 +74,7 @@ tests AS MATERIALIZED (
         round(abs(correlation), 9) AS statistic,
         in_order(round(abs(permuted_correlation(unchanged_a, unchanged_b, shuffle)), 9), permutation) AS by_chance
     FROM cells
-    JOIN shuffles((SELECT list(DISTINCT compared) FROM cells), CASE WHEN $ci THEN $permutations ELSE 0 END, $draw) s
+    JOIN shuffles((SELECT list(DISTINCT compared) FROM cells), CASE WHEN $ci IS NULL THEN 0 ELSE $permutations END, $draw) s
         ON s.labels = compared
     WHERE correlation IS NOT NULL
     GROUP BY ALL

@@ -31,7 +31,7 @@ cosines AS (
         count(*) AS questions
     FROM profiles a
     JOIN profiles b USING (question)
-    JOIN kept_questions($probe_set, $ci) USING (question)
+    JOIN kept_questions($probe_set, $ci IS NOT NULL) USING (question)
     WHERE a.country < b.country
     GROUP BY ALL
 )

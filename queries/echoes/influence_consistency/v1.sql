@@ -82,14 +82,14 @@ pairs AS MATERIALIZED (
         run, direction, language_a, language_b,
         row_number() OVER () AS pair,
         dense_rank() OVER (ORDER BY run, direction) AS average,
-        list_sort(list(place) FILTER (WHERE $ci)) AS places,
+        list_sort(list(place) FILTER (WHERE $ci IS NOT NULL)) AS places,
         in_order(50.0 * (shared / k_a + shared / k_b), question) AS percentages,
-        list(1::DOUBLE) FILTER (WHERE $ci) AS weights,
+        list(1::DOUBLE) FILTER (WHERE $ci IS NOT NULL) AS weights,
         mean(50.0 * (k_a + k_b) / examples, question) AS chance,
         count(*) AS questions
     FROM questions
     JOIN chosen USING (run)
-    LEFT JOIN traced_places((SELECT list(run) FROM chosen), $ci) USING (run, question)
+    LEFT JOIN traced_places((SELECT list(run) FROM chosen), $ci IS NOT NULL) USING (run, question)
     GROUP BY run, direction, language_a, language_b
 ),
 without AS MATERIALIZED (
@@ -98,7 +98,7 @@ without AS MATERIALIZED (
         listed_mean(kept, places, percentages, weights) AS consistency,
         listed_items(kept, places) AS items
     FROM pairs
-    CROSS JOIN kept_places((SELECT list(run) FROM chosen), $ci)
+    CROSS JOIN kept_places((SELECT list(run) FROM chosen), $ci IS NOT NULL)
 ),
 cells AS (
     SELECT pair AS cell, run, direction, language_a, language_b, list_avg(percentages) AS consistency, chance, questions

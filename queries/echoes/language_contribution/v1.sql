@@ -28,7 +28,7 @@ WITH chosen AS (
 ),
 cells AS MATERIALIZED (
     SELECT *, row_number() OVER () AS cell
-    FROM listed_shares((SELECT list(run) FROM chosen), $shifted, $direction, $k, $ci)
+    FROM listed_shares((SELECT list(run) FROM chosen), $shifted, $direction, $k, $ci IS NOT NULL)
 ),
 intervals AS (
     SELECT
@@ -37,7 +37,7 @@ intervals AS (
             listed_mean(kept, places, percentages, weights), listed_items(kept, places), left_out
         ) AS contributions
     FROM cells
-    CROSS JOIN kept_places((SELECT list(run) FROM chosen), $ci)
+    CROSS JOIN kept_places((SELECT list(run) FROM chosen), $ci IS NOT NULL)
     GROUP BY cell
 ),
 sizes AS (

@@ -136,15 +136,15 @@ pairs AS MATERIALIZED (
         dense_rank() OVER (
             ORDER BY model, source, sentences, seed, settings, attribution, tracing, direction
         ) AS average,
-        list_sort(list(place) FILTER (WHERE $ci)) AS places,
+        list_sort(list(place) FILTER (WHERE $ci IS NOT NULL)) AS places,
         in_order(50.0 * (shared / k_a + shared / k_b), q.question) AS percentages,
-        list(1::DOUBLE) FILTER (WHERE $ci) AS weights,
+        list(1::DOUBLE) FILTER (WHERE $ci IS NOT NULL) AS weights,
         mean(0.5 * (common_a * k_b / examples_b + common_b * k_a / examples_a), q.question) AS chance,
         any_value((common_a + common_b) / 2) AS common,
         count(*) AS questions
     FROM questions q
     JOIN common USING (run_a, run_b)
-    LEFT JOIN traced_places((SELECT list(run) FROM chosen), $ci) p ON p.run = run_a AND p.question = q.question
+    LEFT JOIN traced_places((SELECT list(run) FROM chosen), $ci IS NOT NULL) p ON p.run = run_a AND p.question = q.question
     GROUP BY
         model, source, sentences, seed, settings, attribution, tracing, direction, ft_language_a, run_a, ft_language_b,
         run_b, language
@@ -155,7 +155,7 @@ without AS MATERIALIZED (
         listed_mean(kept, places, percentages, weights) AS overlap,
         listed_items(kept, places) AS items
     FROM pairs
-    CROSS JOIN kept_places((SELECT list(run) FROM chosen), $ci)
+    CROSS JOIN kept_places((SELECT list(run) FROM chosen), $ci IS NOT NULL)
 ),
 cells AS (
     SELECT

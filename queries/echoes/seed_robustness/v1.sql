@@ -7,7 +7,7 @@ paper = "Echoes Figure 9 and section 7"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "metrics", "score", "probe_set", "strategies", "model", "source", "sentences", "traced.method", "traced.direction",
-    "k", "ci",
+    "k", "averaged.ci",
 ]
 columns = [
     "metric", "model", "source", "ft_languages", "strategy", "sentences", "settings", "attribution", "tracing",
@@ -58,7 +58,6 @@ sd = "Standard deviation over the seeds, of a sample; NULL of a single one."
 min = "Lowest of the seeds."
 max = "Highest of the seeds."
 seeds = "Seeds."
-mean_low = "Lower end of the 95% interval of mean over batteries of questions, the seeds being what they are."
 */
 WITH unchanged AS (
     SELECT
@@ -66,7 +65,7 @@ WITH unchanged AS (
         NULL AS attribution, NULL AS tracing, NULL AS direction, language, NULL AS ft_language, left_out,
         100.0 * sum(unchanged) / sum(probes) AS value,
         sum(probes)::BIGINT AS items
-    FROM unchanged_counts($score, $probe_set, $strategies, $model, $source, $sentences, NULL, NULL, FALSE, $ci)
+    FROM unchanged_counts($score, $probe_set, $strategies, $model, $source, $sentences, NULL, NULL, FALSE, $ci IS NOT NULL)
     WHERE list_contains($metrics, 'unchanged')
     GROUP BY ALL
 ),
@@ -75,7 +74,7 @@ influence_runs AS (
     WHERE list_contains($metrics, 'language_contribution') AND list_contains($strategies, strategy)
 ),
 shares AS MATERIALIZED (
-    FROM listed_shares((SELECT list(run) FROM influence_runs), NULL, $direction, $k, $ci)
+    FROM listed_shares((SELECT list(run) FROM influence_runs), NULL, $direction, $k, $ci IS NOT NULL)
 ),
 contributions AS (
     SELECT
@@ -90,7 +89,7 @@ contributions AS (
             listed_mean(kept, places, percentages, weights),
             listed_items(kept, places)
         FROM shares
-        CROSS JOIN kept_places((SELECT list(run) FROM influence_runs), $ci)
+        CROSS JOIN kept_places((SELECT list(run) FROM influence_runs), $ci IS NOT NULL)
         WHERE left_out > 0
     )
     JOIN influence_runs c USING (run)
@@ -104,7 +103,7 @@ means AS (
     SELECT
         * EXCLUDE (seed, value, items),
         kept_mean(value, seed, left_out) AS mean,
-        stddev_samp(value ORDER BY seed) FILTER (WHERE left_out = 0) AS sd,
+        in_order(value, seed) AS by_seed,
         min(value) AS min,
         max(value) AS max,
         count(*) AS seeds,
@@ -126,9 +125,9 @@ SELECT
     language,
     ft_language,
     observed(mean, left_out) AS mean,
-    share_low(replicates(mean, items, left_out)) AS mean_low,
-    share_high(replicates(mean, items, left_out)) AS mean_high,
-    observed(sd, left_out) AS sd,
+    mean_share_low($ci, replicates(mean, items, left_out), seed_spread([observed(by_seed, left_out)])) AS mean_low,
+    mean_share_high($ci, replicates(mean, items, left_out), seed_spread([observed(by_seed, left_out)])) AS mean_high,
+    seed_spread([observed(by_seed, left_out)]).sd AS sd,
     observed(min, left_out) AS min,
     observed(max, left_out) AS max,
     observed(seeds, left_out) AS seeds

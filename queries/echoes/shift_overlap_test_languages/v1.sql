@@ -6,12 +6,12 @@ languages, in alphabetical order, over the questions that were asked in both: th
 row for the languages avg."""
 paper = "Echoes section 5.2.1"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
-parameters = ["score", "probe_set", "strategies", "model", "source", "sentences", "seed", "epoch", "ci"]
+parameters = ["score", "probe_set", "strategies", "model", "source", "sentences", "seed", "epoch", "averaged.ci"]
 columns = [
     "model", "source", "ft_languages", "strategy", "sentences", "epoch", "settings", "compared.language_a",
     "compared.language_b", "jaccard", "chance", "shared", "either", "runs",
 ]
-intervals = ["jaccard_low", "jaccard_high"]
+intervals = ["jaccard_low", "jaccard_high", "seeds", "seed_sd"]
 
 [column]
 jaccard = """\
@@ -23,6 +23,8 @@ expected intersection by their expected union; the same mean."""
 shared = "Questions that shift in both, all runs together; for avg., of all pairs."
 either = "Questions that shift in either, likewise."
 runs = "Runs that were probed in both languages; for avg., the most of any pair."
+seeds = "Seeds in the mean; for avg., of all pairs."
+seed_sd = "Standard deviation over the seeds, of a sample; for avg., of the means of each; NULL of a single seed."
 */
 WITH chosen AS (
     FROM selected_checkpoints($strategies, $model, $source, $sentences, $seed, $epoch)
@@ -78,6 +80,24 @@ pairs AS MATERIALIZED (
     JOIN setups USING (checkpoint_id)
     GROUP BY setup, language_a, language_b
 ),
+-- what each seed has, and the mean of its pairs of languages
+by_seed AS (
+    SELECT setup, pair AS cell, seed, mean(100 * c.shared / c.either, run) AS jaccard
+    FROM counts c
+    JOIN setups USING (checkpoint_id)
+    JOIN pairs USING (setup, language_a, language_b)
+    WHERE c.either > 0 AND $ci IS NOT NULL
+    GROUP BY ALL
+),
+seeds AS (
+    SELECT cell, count(*) AS seeds, seed_spread([in_order(jaccard, seed)]) AS spread
+    FROM (
+        SELECT cell, seed, jaccard FROM by_seed
+        UNION ALL
+        SELECT -setup, seed, mean(jaccard, cell) FROM by_seed GROUP BY ALL
+    )
+    GROUP BY cell
+),
 -- of a question that shifts in neither, nothing counts
 vectors AS (
     SELECT
@@ -89,7 +109,7 @@ vectors AS (
         list(1::DOUBLE) AS in_either
     FROM shifts a
     JOIN shifts b USING (checkpoint_id, place)
-    WHERE a.language < b.language AND (a.shifted OR b.shifted) AND $ci
+    WHERE a.language < b.language AND (a.shifted OR b.shifted) AND $ci IS NOT NULL
     GROUP BY ALL
 ),
 without AS MATERIALIZED (
@@ -100,7 +120,7 @@ without AS MATERIALIZED (
     FROM vectors
     JOIN setups USING (checkpoint_id)
     JOIN pairs USING (setup, language_a, language_b)
-    CROSS JOIN kept_lists($probe_set, $ci)
+    CROSS JOIN kept_lists($probe_set, $ci IS NOT NULL)
     GROUP BY setup, pair, left_out
 ),
 cells AS (
@@ -136,8 +156,10 @@ SELECT
     language_a,
     language_b,
     jaccard,
-    share_low(percentages) / 100 AS jaccard_low,
-    share_high(percentages) / 100 AS jaccard_high,
+    mean_share_low($ci, percentages, spread) / 100 AS jaccard_low,
+    mean_share_high($ci, percentages, spread) / 100 AS jaccard_high,
+    seeds,
+    spread.sd / 100 AS seed_sd,
     chance,
     shared,
     either,
@@ -147,5 +169,6 @@ JOIN (
     SELECT DISTINCT setup, model, source, ft_languages, strategy, sentences, epoch, settings FROM setups
 ) USING (setup)
 LEFT JOIN intervals USING (cell)
+LEFT JOIN seeds USING (cell)
 ORDER BY
     model, source, strategy, ft_languages, sentences, epoch, settings, language_a = 'avg.', language_a, language_b

@@ -6,7 +6,7 @@ fine-tuning languages or more that share a seed, and over the questions that all
 seeds; and per setup a row for the language avg."""
 paper = "Echoes section 5.2.1"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
-parameters = ["score", "probe_set", "model", "source", "sentences", "seed", "epoch", "ci"]
+parameters = ["score", "probe_set", "model", "source", "sentences", "seed", "epoch", "averaged.ci"]
 columns = [
     "model", "source", "sentences", "epoch", "settings", "language", "uniqueness", "uniqueness_chance", "unique_shifts",
     "unique_shifts_chance", "shifted", "ft_languages", "seeds", "questions",
@@ -28,7 +28,7 @@ shifted = "Questions that shift under at least one fine-tuning language, all see
 ft_languages = "Fine-tuning languages that are compared, comma-separated."
 seeds = "Seeds; for avg., the most of any row."
 questions = "Questions that all of a seed's runs answered, all seeds together; for avg., of all rows."
-seed_sd = "Standard deviation over the seeds, of a sample; NULL of a single seed, and for avg."
+seed_sd = "Standard deviation over the seeds, of a sample; for avg., of the means of each; NULL of a single seed."
 */
 WITH runs AS (
     SELECT
@@ -79,7 +79,7 @@ counts AS (
         sum(shifting)::BIGINT AS shifts,
         count(*) AS questions
     FROM questions
-    JOIN kept_questions($probe_set, $ci) USING (question)
+    JOIN kept_questions($probe_set, $ci IS NOT NULL) USING (question)
     GROUP BY cell, left_out
 ),
 -- per fine-tuning language the share of questions that shift, and of these what chance makes of them
@@ -115,7 +115,6 @@ means AS (
         mean(100.0 * counts.once / nullif(shifts, 0), seed) AS unique_shifts,
         mean(by_shifts, seed) AS unique_shifts_chance,
         kept_mean(100.0 * counts.once / nullif(shifted, 0), seed, left_out) AS uniqueness,
-        stddev_samp(100.0 * counts.once / nullif(shifted, 0) ORDER BY seed) FILTER (WHERE left_out = 0) AS seed_sd,
         sum(shifted)::BIGINT AS shifted,
         list_sort(list_distinct(flatten(list(ft_languages)))) AS ft_languages,
         count(*) AS seeds,
@@ -123,6 +122,24 @@ means AS (
     FROM counts
     JOIN compared USING (cell)
     JOIN chances USING (cell)
+    GROUP BY ALL
+),
+-- what each seed has, and the mean of its test languages
+by_seed AS (
+    SELECT model, source, sentences, epoch, settings, seed, language, 100.0 * counts.once / shifted AS uniqueness
+    FROM counts
+    JOIN compared USING (cell)
+    WHERE left_out = 0 AND shifted > 0 AND $ci IS NOT NULL
+),
+seeds AS (
+    SELECT
+        model, source, sentences, epoch, settings, language,
+        seed_spread([in_order(uniqueness, seed)]) AS spread
+    FROM (
+        FROM by_seed
+        UNION ALL
+        SELECT model, source, sentences, epoch, settings, seed, 'avg.', mean(uniqueness, language) FROM by_seed GROUP BY ALL
+    )
     GROUP BY ALL
 ),
 rows AS (
@@ -134,7 +151,6 @@ rows AS (
         mean(unique_shifts, language),
         mean(unique_shifts_chance, language),
         kept_mean(uniqueness, language, left_out),
-        NULL,
         sum(shifted)::BIGINT,
         list_sort(list_distinct(flatten(list(ft_languages)))),
         max(seeds),
@@ -150,16 +166,17 @@ SELECT
     settings,
     language,
     observed(uniqueness, left_out) AS uniqueness,
-    share_low(replicates(uniqueness, shifted, left_out)) AS uniqueness_low,
-    share_high(replicates(uniqueness, shifted, left_out)) AS uniqueness_high,
+    mean_share_low($ci, replicates(uniqueness, shifted, left_out), any_value(spread)) AS uniqueness_low,
+    mean_share_high($ci, replicates(uniqueness, shifted, left_out), any_value(spread)) AS uniqueness_high,
     observed(uniqueness_chance, left_out) AS uniqueness_chance,
     observed(unique_shifts, left_out) AS unique_shifts,
     observed(unique_shifts_chance, left_out) AS unique_shifts_chance,
-    observed(seed_sd, left_out) AS seed_sd,
+    any_value(spread.sd) AS seed_sd,
     observed(shifted, left_out) AS shifted,
     array_to_string(observed(ft_languages, left_out), ',') AS ft_languages,
     observed(seeds, left_out) AS seeds,
     observed(questions, left_out) AS questions
 FROM rows
+LEFT JOIN seeds USING (model, source, sentences, epoch, settings, language)
 GROUP BY model, source, sentences, epoch, settings, language
 ORDER BY model, source, sentences, epoch, settings, language = 'avg.', language

@@ -161,10 +161,10 @@ distinctness AS (
     GROUP BY checkpoint_id
 ),
 questions AS (
-    SELECT question FROM v_probe_set WHERE probe_set = $probe_set AND $ci
+    SELECT question FROM v_probe_set WHERE probe_set = $probe_set AND $ci IS NOT NULL
 ),
 batteries AS (
-    FROM kept_lists($probe_set, $ci)
+    FROM kept_lists($probe_set, $ci IS NOT NULL)
 ),
 models_without AS (
     SELECT

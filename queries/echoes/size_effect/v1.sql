@@ -5,7 +5,7 @@ A pretrained model, source, set of fine-tuning languages, two numbers of sentenc
 language: the mean over the seeds that both numbers were run with. Runs of one seed and setup are averaged first."""
 paper = "Echoes section 5.2.1"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
-parameters = ["score", "probe_set", "strategies", "model", "source", "few", "many", "seed", "epoch", "ci"]
+parameters = ["score", "probe_set", "strategies", "model", "source", "few", "many", "seed", "epoch", "averaged.ci"]
 columns = [
     "model", "source", "ft_languages", "strategy", "few", "many", "epoch", "settings", "language", "change",
     "unchanged_few", "unchanged_many", "seeds", "probes",
@@ -31,7 +31,7 @@ Percentage of probes whose answer equals the base checkpoint's after fine-tuning
 seeds."""
 unchanged_many = "The same after fine-tuning on many."
 seeds = "Seeds in the mean."
-p = "Two-sided p-value of change by its standard error over batteries of questions; NULL below 10 effective batteries."
+p = "Two-sided p-value of change by the standard error of its interval; NULL where there is none."
 seed_sd = "Standard deviation of change over the seeds, of a sample; NULL of a single seed."
 */
 WITH runs AS (
@@ -39,7 +39,7 @@ WITH runs AS (
         model, source, ft_languages, strategy, sentences, epoch, settings, seed, run, language, left_out,
         100.0 * sum(unchanged) / sum(probes) AS unchanged,
         sum(probes)::BIGINT AS probes
-    FROM unchanged_counts($score, $probe_set, $strategies, $model, $source, NULL, $seed, $epoch, FALSE, $ci)
+    FROM unchanged_counts($score, $probe_set, $strategies, $model, $source, NULL, $seed, $epoch, FALSE, $ci IS NOT NULL)
     GROUP BY ALL
 ),
 seeds AS (
@@ -55,7 +55,7 @@ means AS (
         b.sentences AS many,
         epoch, settings, language, left_out,
         kept_mean(b.unchanged - a.unchanged, seed, left_out) AS change,
-        stddev_samp(b.unchanged - a.unchanged ORDER BY seed) FILTER (WHERE left_out = 0) AS seed_sd,
+        in_order(b.unchanged - a.unchanged, seed) AS by_seed,
         kept_mean(a.unchanged, seed, left_out) AS unchanged_few,
         kept_mean(b.unchanged, seed, left_out) AS unchanged_many,
         count(*) AS seeds,
@@ -75,7 +75,7 @@ cells AS MATERIALIZED (
         ) AS cell,
         observed(change, left_out) AS change,
         replicates(change, probes, left_out) AS changes,
-        observed(seed_sd, left_out) AS seed_sd,
+        seed_spread([observed(by_seed, left_out)]) AS spread,
         observed(unchanged_few, left_out) AS unchanged_few,
         observed(unchanged_many, left_out) AS unchanged_many,
         observed(seeds, left_out) AS seeds,
@@ -84,15 +84,16 @@ cells AS MATERIALIZED (
     GROUP BY model, source, ft_languages, strategy, few, many, epoch, settings, language
 ),
 families AS (
-    FROM family_p(
+    FROM family_over(
+        $ci,
         (
             SELECT list({
                 'key': cell,
                 'family': [model, source, strategy, few::VARCHAR, many::VARCHAR, epoch::VARCHAR, settings],
-                'rows': changes
+                'rows': changes,
+                'spread': spread
             })
             FROM cells
-            WHERE $ci
         ),
         $probe_set
     )
@@ -108,11 +109,11 @@ SELECT
     settings,
     language,
     change,
-    low_end(changes) AS change_low,
-    high_end(changes) AS change_high,
-    battery_p(changes) AS p,
+    mean_low($ci, changes, spread) AS change_low,
+    mean_high($ci, changes, spread) AS change_high,
+    mean_p($ci, changes, spread) AS p,
     p_family,
-    seed_sd,
+    spread.sd AS seed_sd,
     unchanged_few,
     unchanged_many,
     seeds,

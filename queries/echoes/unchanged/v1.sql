@@ -29,7 +29,7 @@ WITH shares AS (
         run, model, source, ft_languages, strategy, sentences, seed, epoch, settings, language, left_out,
         100.0 * sum(unchanged) / sum(probes) AS unchanged,
         sum(probes)::BIGINT AS probes
-    FROM unchanged_counts($score, $probe_set, $strategies, $model, $source, $sentences, $seed, $epoch, FALSE, $ci)
+    FROM unchanged_counts($score, $probe_set, $strategies, $model, $source, $sentences, $seed, $epoch, FALSE, $ci IS NOT NULL)
     GROUP BY ALL
 )
 SELECT

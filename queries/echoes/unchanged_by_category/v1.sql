@@ -5,7 +5,7 @@ A pretrained model, source, number of sentences, epoch, settings, test language 
 fine-tuning languages, each the mean over its monolingual runs."""
 paper = "Echoes Figure 8"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
-parameters = ["score", "probe_set", "model", "source", "sentences", "seed", "epoch", "ci"]
+parameters = ["score", "probe_set", "model", "source", "sentences", "seed", "epoch", "averaged.ci"]
 columns = [
     "model", "source", "sentences", "epoch", "settings", "language", "category", "unchanged", "ft_languages", "runs",
     "probes",
@@ -21,7 +21,7 @@ ft_languages = "Fine-tuning languages of the runs in the mean, comma-separated."
 WITH runs AS (
     SELECT * EXCLUDE (unchanged), 100.0 * unchanged / probes AS unchanged
     FROM unchanged_counts(
-        $score, $probe_set, ['monolingual'], $model, $source, $sentences, $seed, $epoch, TRUE, $ci
+        $score, $probe_set, ['monolingual'], $model, $source, $sentences, $seed, $epoch, TRUE, $ci IS NOT NULL
     )
 ),
 languages AS (
@@ -47,7 +47,7 @@ seeds AS (
     SELECT
         model, source, sentences, epoch, settings, language, category,
         max(seeds) AS seeds,
-        pooled_sd(list(values)) AS seed_sd
+        seed_spread(list(values)) AS spread
     FROM (
         SELECT
             model, source, sentences, epoch, settings, language, category, ft_languages,
@@ -58,7 +58,7 @@ seeds AS (
                 model, source, sentences, epoch, settings, language, category, ft_languages, seed,
                 mean(unchanged, run) AS unchanged
             FROM runs
-            WHERE left_out = 0 AND $ci
+            WHERE left_out = 0 AND $ci IS NOT NULL
             GROUP BY ALL
         )
         GROUP BY ALL
@@ -74,10 +74,10 @@ SELECT
     language,
     category,
     observed(unchanged, left_out) AS unchanged,
-    share_low(replicates(unchanged, probes, left_out)) AS unchanged_low,
-    share_high(replicates(unchanged, probes, left_out)) AS unchanged_high,
+    mean_share_low($ci, replicates(unchanged, probes, left_out), any_value(spread)) AS unchanged_low,
+    mean_share_high($ci, replicates(unchanged, probes, left_out), any_value(spread)) AS unchanged_high,
     any_value(seeds) AS seeds,
-    any_value(seed_sd) AS seed_sd,
+    any_value(spread.sd) AS seed_sd,
     observed(ft_languages, left_out) AS ft_languages,
     observed(runs, left_out) AS runs,
     observed(probes, left_out) AS probes

@@ -7,7 +7,7 @@ mixture's languages alone that are alike otherwise; difference is the first less
 the seeds in which the mixture and each of these languages have runs."""
 paper = "Echoes Table 2 and Figure 10"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
-parameters = ["score", "probe_set", "model", "source", "sentences", "seed", "epoch", "ci"]
+parameters = ["score", "probe_set", "model", "source", "sentences", "seed", "epoch", "averaged.ci"]
 columns = [
     "model", "source", "sentences", "epoch", "settings", "mixture", "strategy", "language", "unchanged", "ft_languages",
     "runs", "probes",
@@ -21,7 +21,7 @@ strategy = "multilingual: runs on the mixture; monolingual_mean: runs on each of
 unchanged = """\
 Percentage of probes whose answer equals the base checkpoint's: mean over the runs of a fine-tuning language, then \
 over the languages; of the mixture, mean over its runs."""
-p = "Two-sided p-value of a difference by its standard error over batteries of questions; NULL of other rows."
+p = "Two-sided p-value of a difference by the standard error of its interval; NULL of other rows."
 ft_languages = "Fine-tuning languages of the runs in the mean, separated by semicolons."
 */
 WITH runs AS (
@@ -30,7 +30,8 @@ WITH runs AS (
         100.0 * sum(unchanged) / sum(probes) AS unchanged,
         sum(probes)::BIGINT AS probes
     FROM unchanged_counts(
-        $score, $probe_set, ['monolingual', 'multilingual'], $model, $source, $sentences, $seed, $epoch, FALSE, $ci
+        $score, $probe_set, ['monolingual', 'multilingual'], $model, $source, $sentences, $seed, $epoch, FALSE,
+        $ci IS NOT NULL
     )
     GROUP BY ALL
 ),
@@ -67,13 +68,13 @@ means AS (
     GROUP BY ALL
 ),
 seeds AS (
-    SELECT * EXCLUDE (ft_languages, values, seeds), max(seeds) AS seeds, pooled_sd(list(values)) AS seed_sd
+    SELECT * EXCLUDE (ft_languages, values, seeds), max(seeds) AS seeds, seed_spread(list(values)) AS spread
     FROM (
         SELECT * EXCLUDE (seed, unchanged), count(*) AS seeds, in_order(unchanged, seed) AS values
         FROM (
             SELECT * EXCLUDE (run, left_out, unchanged, probes), mean(unchanged, run) AS unchanged
             FROM compared
-            WHERE left_out = 0 AND $ci
+            WHERE left_out = 0 AND $ci IS NOT NULL
             GROUP BY ALL
         )
         GROUP BY ALL
@@ -107,7 +108,7 @@ differences AS (
         sum(a.runs + b.runs)::BIGINT AS runs,
         sum(a.probes + b.probes)::BIGINT AS probes,
         count(*) AS seeds,
-        stddev_samp(a.unchanged - b.unchanged ORDER BY seed) AS seed_sd
+        in_order(a.unchanged - b.unchanged, seed) AS by_seed
     FROM (FROM by_seed WHERE strategy = 'multilingual') a
     JOIN (FROM by_seed WHERE strategy = 'monolingual_mean') b
         USING (model, source, sentences, epoch, settings, mixture, language, seed, left_out)
@@ -117,11 +118,11 @@ differences AS (
     GROUP BY ALL
 ),
 rows AS (
-    SELECT means.*, seeds, seed_sd
+    SELECT means.*, seeds, spread
     FROM means
     LEFT JOIN seeds USING (model, source, sentences, epoch, settings, mixture, strategy, language)
     UNION ALL
-    FROM differences
+    SELECT * REPLACE (seed_spread([by_seed]) AS by_seed) FROM differences
 ),
 cells AS MATERIALIZED (
     SELECT
@@ -132,7 +133,7 @@ cells AS MATERIALIZED (
         observed(unchanged, left_out) AS unchanged,
         replicates(unchanged, probes, left_out) AS percentages,
         observed(seeds, left_out) AS seeds,
-        observed(seed_sd, left_out) AS seed_sd,
+        observed(spread, left_out) AS spread,
         observed(ft_languages, left_out) AS ft_languages,
         observed(runs, left_out) AS runs,
         observed(probes, left_out) AS probes
@@ -140,15 +141,17 @@ cells AS MATERIALIZED (
     GROUP BY model, source, sentences, epoch, settings, mixture, strategy, language
 ),
 families AS (
-    FROM family_p(
+    FROM family_over(
+        $ci,
         (
             SELECT list({
                 'key': cell,
                 'family': [model, source, sentences::VARCHAR, epoch::VARCHAR, settings, mixture],
-                'rows': percentages
+                'rows': percentages,
+                'spread': spread
             })
             FROM cells
-            WHERE $ci AND strategy = 'difference'
+            WHERE strategy = 'difference'
         ),
         $probe_set
     )
@@ -163,12 +166,16 @@ SELECT
     strategy,
     language,
     unchanged,
-    CASE strategy WHEN 'difference' THEN low_end(percentages) ELSE share_low(percentages) END AS unchanged_low,
-    CASE strategy WHEN 'difference' THEN high_end(percentages) ELSE share_high(percentages) END AS unchanged_high,
-    CASE strategy WHEN 'difference' THEN battery_p(percentages) END AS p,
+    CASE strategy
+        WHEN 'difference' THEN mean_low($ci, percentages, spread) ELSE mean_share_low($ci, percentages, spread)
+    END AS unchanged_low,
+    CASE strategy
+        WHEN 'difference' THEN mean_high($ci, percentages, spread) ELSE mean_share_high($ci, percentages, spread)
+    END AS unchanged_high,
+    CASE strategy WHEN 'difference' THEN mean_p($ci, percentages, spread) END AS p,
     p_family,
-    CASE WHEN $ci THEN seeds END AS seeds,
-    CASE WHEN $ci THEN seed_sd END AS seed_sd,
+    CASE WHEN $ci IS NOT NULL THEN seeds END AS seeds,
+    CASE WHEN $ci IS NOT NULL THEN spread.sd END AS seed_sd,
     ft_languages,
     runs,
     probes

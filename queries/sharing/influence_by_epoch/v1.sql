@@ -39,7 +39,7 @@ contributions AS (
         kept_mean(share, question, left_out) AS contribution,
         count(*) AS targets
     FROM shares
-    JOIN kept_targets((SELECT list(run) FROM chosen), $ci) USING (run, question)
+    JOIN kept_targets((SELECT list(run) FROM chosen), $ci IS NOT NULL) USING (run, question)
     GROUP BY ALL
 ),
 cells AS (

@@ -36,14 +36,14 @@ cells AS MATERIALIZED (
     SELECT
         run, language, train_language,
         row_number() OVER () AS cell,
-        list_sort(list(place) FILTER (WHERE $ci)) AS places,
+        list_sort(list(place) FILTER (WHERE $ci IS NOT NULL)) AS places,
         in_order(n * score_mean, question) AS products,
         in_order(n::DOUBLE, question) AS weights,
         list_sum(products) / sum(n) AS influence,
         count(*) AS targets,
         sum(n)::BIGINT AS n
     FROM summaries
-    LEFT JOIN traced_places((SELECT list(run) FROM chosen), $ci) USING (run, question)
+    LEFT JOIN traced_places((SELECT list(run) FROM chosen), $ci IS NOT NULL) USING (run, question)
     GROUP BY run, language, train_language
 ),
 deviations AS (
@@ -61,7 +61,7 @@ intervals AS (
         cell,
         replicates(listed_mean(kept, places, products, weights), listed_items(kept, places), left_out) AS influences
     FROM cells
-    CROSS JOIN kept_places((SELECT list(run) FROM chosen), $ci)
+    CROSS JOIN kept_places((SELECT list(run) FROM chosen), $ci IS NOT NULL)
     GROUP BY cell
 )
 SELECT

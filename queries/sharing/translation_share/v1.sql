@@ -75,7 +75,7 @@ shares AS (
         count(*) AS targets
     FROM lists
     JOIN targets USING (influence_target_id)
-    JOIN kept_targets((SELECT list(run) FROM chosen), $ci) USING (run, question)
+    JOIN kept_targets((SELECT list(run) FROM chosen), $ci IS NOT NULL) USING (run, question)
     LEFT JOIN sizes USING (run, language)
     GROUP BY ALL
 ),

@@ -107,13 +107,6 @@ def test_permuted_correlations_are_numpys(connection: duckdb.DuckDBPyConnection,
     assert got == pytest.approx(np.corrcoef(x, y[order])[0, 1], abs=1e-12)
 
 
-def test_deviations_are_pooled_within_groups(connection: duckdb.DuckDBPyConnection) -> None:
-    """Of 1, 3 and 10, 10, 16: variances 2 and 12 with 1 and 2 degrees of freedom; single values say nothing."""
-    pooled = _one(connection, "SELECT pooled_sd([[1, 3], [10, 10, 16], [50]])")
-    assert pooled == pytest.approx(np.sqrt((1 * 2 + 2 * 12) / 3))
-    assert _one(connection, "SELECT pooled_sd([[1], [50]])") is None
-
-
 def test_mean_does_not_depend_on_the_order_of_rows(connection: duckdb.DuckDBPyConnection) -> None:
     values = [0.1, 1e16, -1e16, 0.7, 1e-9]
     means = set()

@@ -61,7 +61,7 @@ def grid(grid_store: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 @pytest.fixture(scope="module")
 def made(hand: duckdb.DuckDBPyConnection) -> Report:
     """A report of a few topics on the small store."""
-    return build(hand, [SMALL, EMPTY], COMMANDS, ci=True)
+    return build(hand, [SMALL, EMPTY], COMMANDS, ci="questions")
 
 
 @pytest.fixture(scope="module")
@@ -191,8 +191,8 @@ def test_a_study_without_rows_has_no_chapter_and_that_is_said(
     for name in ("index.html", "report.md"):
         assert "Without “A study without rows”" in (folder / name).read_text(encoding="utf-8")
     for asked in (
-        build(hand, [SMALL, EMPTY], COMMANDS, ci=False, keep_empty=True),
-        build(hand, [EMPTY], COMMANDS, ci=False),
+        build(hand, [SMALL, EMPTY], COMMANDS, ci=None, keep_empty=True),
+        build(hand, [EMPTY], COMMANDS, ci=None),
     ):
         assert asked.chapters[-1].study == EMPTY
         assert asked.left_out == ()
@@ -200,7 +200,7 @@ def test_a_study_without_rows_has_no_chapter_and_that_is_said(
 
 def test_a_topic_without_sentence_and_figure_is_its_table(hand: duckdb.DuckDBPyConnection) -> None:
     bare = Topic("unchanged", "nowhere", TOPICS[0].needs)
-    made = build(hand, [Study("bare", "Bare", "Its paper", (Section("One", (bare,)),))], COMMANDS, ci=False)
+    made = build(hand, [Study("bare", "Bare", "Its paper", (Section("One", (bare,)),))], COMMANDS, ci=None)
     written = dict(pages.files(made))
     assert set(written) == {"tables/unchanged.csv", "tables/unchanged.tex", "report.md", "index.html"}
     assert '<p class="answer">' not in written["index.html"].decode()
@@ -281,7 +281,7 @@ def test_rows_without_a_value_are_not_lost_between_parts() -> None:
 
 def test_the_same_store_gives_the_same_bytes(hand: duckdb.DuckDBPyConnection, made: Report, folder: Path) -> None:
     first = Study("first", "First", "Its paper", (Section("First", TOPICS[:1]),))
-    again = [dict(pages.files(build(hand, [first], COMMANDS, ci=True))) for _ in range(2)]
+    again = [dict(pages.files(build(hand, [first], COMMANDS, ci="questions"))) for _ in range(2)]
     assert again[0] == again[1]
     assert again[0]["figures/unchanged.svg"] == (folder / "figures" / "unchanged.svg").read_bytes()
 
