@@ -147,10 +147,17 @@ PEOPLE = Section(
         ),
         Topic(
             "similarity_structure",
-            "Figures 5 and 12",
+            "section 6",
             RUNS,
             figures.similarity_structure,
             sentences.similarity_structure,
+        ),
+        Topic(
+            "structure_correlation",
+            "Figures 5 and 12",
+            RUNS,
+            figures.structure_correlation,
+            spanning("Rho of two maps of the test languages goes", "rho", "n", "pairs of languages", "", 2),
         ),
     ),
 )

@@ -55,6 +55,7 @@ QUERIES = (
     "shift_uniqueness",
     "similarity_structure",
     "size_effect",
+    "structure_correlation",
     "unchanged_multilingual",
 )
 
@@ -484,6 +485,49 @@ def test_mantel_p_is_near_that_of_all_permutations_and_of_another_draw(
             assert abs(draw[_name(checkpoint)] - exact) < 5 * np.sqrt(exact * (1 - exact) / 9999) + 2e-4
 
 
+def test_structure_correlation(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
+    """Every two of people, what runs started from, and these; the first one's languages are permuted."""
+    people = _by_language(study["country_profiles"].join(study["countries"], on="country"), "p_first")
+    maps = {
+        name: _by_language(frame, "p_first") for (name,), frame in study["model_profiles"].group_by("checkpoint")
+    } | {"people": people}
+    members: dict[Key, dict[str, tuple[Any, ...]]] = defaultdict(dict)
+    for row in study["checkpoints"].filter("is_final").drop_nulls("run").to_dicts():
+        if row["base"] == row["model"]:
+            rate = float(json.loads(row["spec"])["learning_rate"])
+            setup = (*(row[key] for key in ("model", "source", "sentences", "seed", "epoch")), rate)
+            members[setup] |= {"people": (0,), row["base"]: (1,)}
+            members[setup][row["checkpoint"]] = (2, "," in row["ft_languages"], row["ft_languages"], row["run"])
+    expected: dict[Key, Row] = {}
+    for setup, ranked in members.items():
+        for a, b in combinations(sorted(ranked, key=ranked.__getitem__), 2):
+            both = sorted(maps[a].keys() & maps[b].keys())
+            both = [k for k in both if all(any(maps[side][k].values()) for side in (a, b))]
+            first, second = (_cosines(maps[side], both) for side in (a, b))
+            rho, gaps = _rho(second, first, range(len(both))), np.isnan(_upper(first)) | np.isnan(_upper(second))
+            if (~gaps).any():
+                orders = [range(len(both)), *(_hashed_order(both, 0, permutation) for permutation in range(1, 10))]
+                expected[*setup, _name(a), _name(b)] = {
+                    "rho": rho,
+                    "n": int((~gaps).sum()),
+                    "p_value": None if rho is None or gaps.any() else _mantel_p(second, first, orders, rho),
+                }
+    keys = ["model", "source", "sentences", "seed", "epoch", "rate", "checkpoint_a", "checkpoint_b"]
+    expect(run(connection, "structure_correlation", parameters={"permutations": 9}).frame, keys, expected)
+
+
+def test_people_beside_a_checkpoint_are_as_in_similarity_structure(connection: duckdb.DuckDBPyConnection) -> None:
+    few = {"permutations": 99}
+    matrix = run(connection, "structure_correlation", parameters=few).frame.filter(checkpoint_a="people")
+    alone = run(connection, "similarity_structure", parameters=few).frame
+    figures = [
+        dict(zip(frame[name], frame.select("rho", "n", "p_value").rows(), strict=True))
+        for frame, name in ((matrix, "checkpoint_b"), (alone, "checkpoint"))
+    ]
+    assert len(figures[0]) > 10
+    assert figures[0].items() <= figures[1].items()
+
+
 def test_hashed_permutations_are_uniform() -> None:
     orders = [tuple(_hashed_order(LANGUAGES[:4], 0, permutation)) for permutation in range(1, 9601)]
     counts = [orders.count(order) for order in permutations(range(4))]
@@ -494,7 +538,7 @@ def test_same_bytes_whatever_the_order_of_rows(path: Path, shuffled: Callable[[P
     with open_store(path) as one, open_store(shuffled(path)) as other:
         other.execute("SET threads = 1")
         for query in QUERIES:
-            few = {"permutations": 99} if query == "similarity_structure" else {}
+            few = {"permutations": 99} if "structure" in query else {}
             rendered = [render(run(store, query, parameters=few), "csv") for store in (one, other)]
             assert rendered[0] == rendered[1], query
 
