@@ -18,7 +18,7 @@ PRETRAINED_MODELS = Section(
             PRETRAINED,
             figures.agreement,
             with_mean("Equal answers go", "agreement", "probes", "probes"),
-            published.TABLE_1,
+            (published.TABLE_1, published.TABLE_1_FINETUNED),
         ),
         Topic(
             "agreement_by_category",
@@ -122,7 +122,7 @@ MIXTURES = Section(
             RUNS,
             figures.unchanged_multilingual,
             sentences.unchanged_multilingual,
-            published.TABLE_2,
+            (published.TABLE_2,),
         ),
     ),
 )
@@ -143,7 +143,7 @@ PEOPLE = Section(
             RUNS,
             figures.alignment_change,
             sentences.alignment_change,
-            published.TABLE_3,
+            (published.TABLE_3_10K, published.TABLE_3_2K),
         ),
         Topic(
             "similarity_structure",
