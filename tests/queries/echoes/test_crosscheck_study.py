@@ -384,6 +384,51 @@ def test_domain_correlation(runs: list[Row], connection: duckdb.DuckDBPyConnecti
     assert {row["correlation"] is None for row in expected.values()} == {True, False}
 
 
+def test_correlations_of_fine_tuning_languages_are_averaged(
+    runs: list[Row], connection: duckdb.DuckDBPyConnection
+) -> None:
+    """Each with its own test languages, which are permuted alike."""
+    values: dict[Key, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row, language, category in product(runs, LANGUAGES, set(QUESTIONS.values())):
+        unchanged = _unchanged(row["shifts"].get(language, {}), category)
+        if unchanged is not None and not row["multilingual"]:
+            setup = (row["model"], row["sentences"], row["epoch"], row["rate"])
+            values[*setup, category, row["ft_languages"], row["source"]][language].append(unchanged)
+    found: dict[Key, list[tuple[int, list[float]]]] = defaultdict(list)
+    for (*key, ft, a), (*other, other_ft, b) in product(values, values):
+        x, y = values[*key, ft, a], values[*other, other_ft, b]
+        both = sorted(x.keys() & y.keys())
+        if (key, ft) == (other, other_ft) and a < b and both:
+            columns = [np.array([mean(side[language]) for language in both]) for side in (x, y)]
+            constant = any(np.ptp(column) < 1e-9 for column in columns)
+            orders = [range(len(both)), *(_shuffled(both, permutation) for permutation in range(1, 20))]
+            rs = [] if constant else [float(np.corrcoef(columns[0], columns[1][order])[0, 1]) for order in orders]
+            found[*key, a, b].append((len(both), rs))
+    expected: dict[Key, Row] = {}
+    for key, members in found.items():
+        defined = [rs for _, rs in members if rs]
+        means = [mean(some) for some in zip(*defined, strict=True)]
+        expected[key] = {
+            "correlation": means[0] if means else None,
+            "n": min(n for n, _ in members),
+            "p": mean([abs(chance) >= abs(means[0]) - 1e-9 for chance in means]) if means else None,
+        }
+    asked = {"averaged": "correlations", "ci": True, "permutations": 19}
+    keys = ["model", "sentences", "epoch", "rate", "category", "source_a", "source_b"]
+    frame = run(connection, "domain_correlation", parameters=asked).frame
+    expect(frame, keys, expected)
+    assert frame["correlation_low"].null_count() == frame.height
+    assert {len([rs for _, rs in members if rs]) for members in found.values()} >= {0, 2}
+
+
+def _shuffled(languages: Sequence[str], permutation: int) -> list[int]:
+    """Which language's value each one gets."""
+    return sorted(
+        range(len(languages)),
+        key=lambda place: hashlib.md5(f"0 {permutation} {languages[place]}".encode()).digest(),
+    )
+
+
 def _cosines(profiles: dict[str, dict[str, float]], languages: Sequence[str]) -> Matrix:
     """Between the profiles of languages, over the questions that both have; NaN where one has no length."""
     matrix = np.full((len(languages), len(languages)), np.nan)
