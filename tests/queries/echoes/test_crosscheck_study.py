@@ -418,7 +418,7 @@ def test_correlations_of_fine_tuning_languages_are_averaged(
     frame = run(connection, "domain_correlation", parameters=asked).frame
     expect(frame, keys, expected)
     assert frame["correlation_low"].null_count() == frame.height
-    assert {len([rs for _, rs in members if rs]) for members in found.values()} >= {0, 2}
+    assert max(len([rs for _, rs in members if rs]) for members in found.values()) >= 2
 
 
 def _shuffled(languages: Sequence[str], permutation: int) -> list[int]:
