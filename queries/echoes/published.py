@@ -53,14 +53,18 @@ _LETTERS = {name.rpartition("/")[2]: letter for letter, name in MODELS.items()}
 
 def _agreement(frame: pl.DataFrame, _: pl.DataFrame) -> Iterator[Found]:
     """Table 1 from ``agreement`` of pretrained models."""
-    last_names = pl.col("checkpoint_a", "checkpoint_b").str.split("/").list.last()
-    rows = frame.with_columns(last_names.replace_strict(_LETTERS, default=None))
-    for (first, second), pair in rows.drop_nulls(["checkpoint_a", "checkpoint_b"]).group_by(
-        "checkpoint_a", "checkpoint_b", maintain_order=True
-    ):
-        untested = _untested(pair)
+    for (first, second), pair in of_sizes(frame).group_by("checkpoint_a", "checkpoint_b", maintain_order=True):
+        lacking = untested(pair)
         for language, value in pair.select("language", "agreement").rows():
-            yield Found(Cell(f"{first} vs. {second}", language), value, untested if language == "avg." else "")
+            yield Found(Cell(f"{first} vs. {second}", language), value, lacking if language == "avg." else "")
+
+
+def of_sizes(frame: pl.DataFrame) -> pl.DataFrame:
+    """Pairs of the paper's pretrained models, named by their letters."""
+    last_names = pl.col("checkpoint_a", "checkpoint_b").str.split("/").list.last()
+    return frame.with_columns(last_names.replace_strict(_LETTERS, default=None)).drop_nulls(
+        ["checkpoint_a", "checkpoint_b"]
+    )
 
 
 def _agreement_after(frame: pl.DataFrame, checkpoints: pl.DataFrame) -> Iterator[Found]:
@@ -77,12 +81,12 @@ def _agreement_after(frame: pl.DataFrame, checkpoints: pl.DataFrame) -> Iterator
     for (first, second, language), pairs in rows.group_by("size", "size_b", "language", maintain_order=True):
         means = pairs.group_by("ft_languages").agg(pl.col("agreement").mean())
         of_pair = rows.filter(size=first, size_b=second)
-        lacking = [untrained(",".join(means["ft_languages"])), _untested(of_pair) if language == "avg." else ""]
+        lacking = [untrained(",".join(means["ft_languages"])), untested(of_pair) if language == "avg." else ""]
         mean = means.sort("ft_languages")["agreement"].mean()
         yield Found(Cell(f"{first} vs. {second}", str(language)), mean, ",".join(filter(None, lacking)))  # type: ignore[arg-type]
 
 
-def _untested(rows: pl.DataFrame) -> str:
+def untested(rows: pl.DataFrame) -> str:
     """The paper's test languages that rows are not of."""
     return listed(set(echoes.TEST_LANGUAGES) - set(rows["language"]))
 

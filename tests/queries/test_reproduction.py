@@ -1,17 +1,23 @@
 """The published tables: what was copied from the paper, and a store in which some of its cells are to be found."""
 
+import csv
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from mlv.queries import QueryResult
 from mlv.queries.echoes import STUDY
-from mlv.queries.published import Cell, Setup, cells
+from mlv.queries.echoes.published import PAPER_SETTINGS
+from mlv.queries.published import Cell, Found, Setup, cells
 from mlv.queries.reproduction import Missing, Reproduction, reproduce, summary
 from mlv.queries.sharing import STUDY as OTHER
+from mlv.queries.study import Section
 from mlv.schema.errors import UsageError
 from mlv.schema.papers import echoes
 from mlv.schema.store.opening import open_store
@@ -19,6 +25,7 @@ from mlv.schema.store.opening import open_store
 # What was copied ----------------------------------------------------------------------------------------------------
 
 
+SMALL, BASE = "google/mt5-small", "google/mt5-base"
 TABLES = [numbers for numbers in STUDY.published if not numbers.rows]
 
 
@@ -81,8 +88,177 @@ def test_cells_that_something_is_to_be_known_of() -> None:
     assert remarked.select("row", "column", "published").rows() == [("PBC DE", "bn", 0.02), ("PBC SR", "de", 0.26)]
 
 
-CELLS = 2 * 42 + 26 + 2 * 104
-"""Tables 1 and 3 are read in two ways."""
+QUOTED = [numbers for numbers in STUDY.published if numbers.rows]
+
+CELLS = 2 * 42 + 26 + 2 * 104 + (8 + 4 + 2) + 2 * (2 + 1 + 4)
+"""Of the tables, of which 1 and 3 are read in two ways; of the text, read in one way and in two."""
+
+
+def test_every_number_of_the_text_is_of_one_query() -> None:
+    rows = [(numbers.place, numbers.called, row) for numbers in QUOTED for row in numbers.rows]
+    assert len(set(rows)) == len(rows)
+    read = {(numbers.place, *one.cell) for numbers in QUOTED for one in cells(STUDY.code, numbers)}
+    text = files("mlv.queries").joinpath("echoes/published/text.csv").read_text(encoding="utf-8").splitlines()
+    assert read == {(row["place"], row["row"], row["column"]) for row in csv.DictReader(text[1:])}
+
+
+def test_bounds_of_section_5_1_hold_in_table_1() -> None:
+    """Of every two models: the reading that is taken."""
+    numbers = next(numbers for numbers in QUOTED if numbers.query == "agreement@1")
+    table = _published("Table 1").filter(pl.col("column") != "avg.")
+    frame = table.select(
+        language="column",
+        agreement="published",
+        checkpoint_a=pl.col("row").str.head(1).replace_strict({"S": SMALL, "B": BASE}),
+        checkpoint_b=pl.col("row").str.tail(1).replace_strict({"B": BASE, "L": "google/mt5-large"}),
+    )
+    found = {item.cell: item.value for item in numbers.find(frame, frame)}
+    for one in cells(STUDY.code, numbers):
+        assert found[one.cell] == one.number
+
+
+FOUND = pl.DataFrame({"model": ["path/to/mt5-small"], "settings": [" ".join(PAPER_SETTINGS)], "source": ["pbc"]})
+"""What a row of any query has that is the paper's."""
+
+
+def _rows(**columns: Any) -> pl.DataFrame:
+    return FOUND.join(pl.DataFrame(columns), how="cross")
+
+
+def _found(query: str, frame: pl.DataFrame, called: str = "") -> dict[Cell, Found]:
+    """By cell; of several the first that is whole."""
+    (numbers,) = [one for one in QUOTED if one.query == f"{query}@1" and one.called == called]
+    items = sorted(numbers.find(frame, CHECKPOINTS), key=lambda item: bool(item.lacking), reverse=True)
+    return {item.cell: item for item in items}
+
+
+CHECKPOINTS = FOUND.with_columns(run=pl.lit("finetune-1"))
+
+
+def test_agreement_on_a_theme_is_the_extreme_of_all_pairs() -> None:
+    pairs = [(SMALL, BASE), (SMALL, "google/mt5-large"), (BASE, "google/mt5-large")]
+    frame = pl.DataFrame(
+        [(*pair, "science", value, 13) for pair, value in zip(pairs, (90.0, 85.0, 95.0), strict=True)]
+        + [(*pairs[0], "happiness", 80.0, 13), *((*pair, "security", 88.0, 11) for pair in pairs)],
+        schema=["checkpoint_a", "checkpoint_b", "category", "agreement", "languages"],
+        orient="row",
+    )
+    found = _found("agreement_by_category", frame)
+    lowest = {cell.column: item for cell, item in found.items() if "lowest" in cell.row}
+    assert (lowest["science"].value, lowest["science"].lacking) == (85.0, "")
+    assert lowest["happiness"].lacking == "2 of 3 pairs"
+    assert lowest["security"].lacking == "2 test languages"
+
+
+def test_shifts_go_from_the_lowest_to_the_highest_cell_of_the_first_seed() -> None:
+    runs = [("flores", language) for language in echoes.FINETUNING_LANGUAGES]
+    runs += [(source, "en") for source in ("news-fox", "news-new-yorker", "news-reuters")]
+    rows = [
+        (source, trained, language, seed, 50.0 if seed == 2 else 70.0 + place)
+        for source, trained in [*runs, ("pbc", "fa"), ("ebible", "fa")]
+        for place, language in enumerate(echoes.TEST_LANGUAGES)
+        for seed in (2, 1)
+    ]
+    frame = pl.DataFrame(rows, schema=["source", "ft_languages", "language", "seed", "unchanged"], orient="row")
+    found = _found(
+        "unchanged",
+        FOUND.drop("source").join(frame, how="cross").with_columns(strategy=pl.lit("monolingual"), sentences=2_000),
+    )
+    assert found["shifts, lowest", "news and FLORES"] == (("shifts, lowest", "news and FLORES"), 18.0, "")
+    assert found["shifts, highest", "news and FLORES"].value == 30.0
+    assert "all of pbc in ko" in found["shifts, highest", "PBC and Tanzil"].lacking
+    assert "all of pbc in fa" not in found["shifts, highest", "PBC and Tanzil"].lacking
+
+
+def test_unique_shifts_are_read_in_two_ways() -> None:
+    languages = [*echoes.TEST_LANGUAGES, "avg."]
+    frame = _rows(language=languages, uniqueness=range(14), unique_shifts=[number / 2 for number in range(14)])
+    frame = frame.with_columns(sentences=2_000, ft_languages=pl.lit("fa,hi,ko,ru"))
+    cell = Cell("unique to one fine-tuning language", "PBC")
+    assert _found("shift_uniqueness", frame, "of questions")[cell] == (cell, 13, "")
+    assert _found("shift_uniqueness", frame, "of shifts")[cell] == (cell, 6.5, "")
+    partial = frame.filter(pl.col("language") != "bn").with_columns(ft_languages=pl.lit("fa,ko,ru"))
+    assert _found("shift_uniqueness", partial, "of shifts")[cell].lacking == "hi,bn"
+
+
+def test_the_examples_in_common_are_the_most_of_any_pair() -> None:
+    """And of two attributions the paper's, a dense projection, counts."""
+    frame = _rows(
+        language_a=["de", "de", "fa", "avg."], language_b=["fa", "ko", "ko", "avg."], consistency=[5.0, 20.0, 1.0, 99.0]
+    )
+    frame = frame.with_columns(run=pl.lit("trace"), traced_run=pl.lit("finetune-1"), ft_languages=pl.lit("hi"))
+    frame = frame.with_columns(sentences=2_000, direction=pl.lit("positive"), attribution=pl.lit("trak-principal-16"))
+    papers = frame.with_columns(
+        run=pl.lit("z"), attribution=pl.lit("trak-dense-4096"), consistency=pl.col("consistency") * 2
+    )
+    others = frame.with_columns(traced_run=pl.lit("finetune-hot"), run=pl.lit("hot"), consistency=77.0)
+    (numbers,) = [one for one in QUOTED if one.query == "influence_consistency@1" and one.called == "2,000 sentences"]
+    found = list(numbers.find(pl.concat([frame, papers, others]), CHECKPOINTS))
+    assert [(item.cell.column, item.value) for item in found] == [
+        ("fine-tuned on hi", 40.0),
+        ("fine-tuned on hi", 20.0),
+    ]
+
+
+def test_influential_translations_are_the_mean_of_all_pairs() -> None:
+    mean = {
+        "ft_language_a": ["avg.", "fa"],
+        "ft_language_b": ["avg.", "hi"],
+        "language": ["avg.", "de"],
+        "overlap": [4.0, 9.0],
+    }
+    frame = _rows(**mean).with_columns(
+        seed=1,
+        tracing=pl.lit(""),
+        sentences=10_000,
+        direction=pl.lit("positive"),
+        attribution=pl.lit("trak-dense-4096"),
+    )
+    cell = Cell("influential translations", "PBC")
+    assert _found("parallel_overlap", frame, "10,000 sentences")[cell] == (cell, 4.0, "ko,ru")
+    assert not _found("parallel_overlap", frame, "2,000 sentences")
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "status"),
+    [
+        ("agreement, lowest of three pairs", "ro", 97.0, "holds"),
+        ("agreement, lowest of three pairs", "ro", 93.6, "holds"),
+        ("agreement, lowest of three pairs", "ro", 93.1, "within tolerance"),
+        ("agreement, lowest of three pairs", "ro", 90.0, "different"),
+        ("agreement, highest of three pairs", "sr", 50.0, "holds"),
+        ("agreement, highest of three pairs", "sr", 72.6, "within tolerance"),
+        ("influential translations", "PBC", 4.9, "holds"),
+        ("influential translations", "PBC", 5.1, "within tolerance"),
+        ("similarity of countries", "DE-PK", 0.844, "exact"),
+        ("similarity of countries", "DE-PK", 0.846, "within tolerance"),
+        ("similarity of countries", "DE-PK", 0.86, "different"),
+    ],
+)
+def test_a_bound_holds_or_not(paper_store: Path, row: str, column: str, value: float, status: str) -> None:
+    numbers = next(one for one in QUOTED if row in one.rows)
+    stubbed = replace(numbers, find=lambda *_: [Found(Cell(row, column), value)])
+    topic = next(topic for topic in STUDY.topics if numbers in topic.published)
+    study = replace(STUDY, sections=(Section("", (replace(topic, published=(stubbed,)),)),))
+    with open_store(paper_store) as connection:
+        made = reproduce(connection, study)
+    cell = _cell(made.result, numbers.place, row, column, numbers.called or None)
+    assert (cell["store"], cell["status"]) == (value, status)
+    assert str(cell["remark"]).startswith("“")
+    if column == "DE-PK":
+        assert cell["missing"] is None
+
+
+def test_countries_are_as_alike_as_their_profiles(reproduced: QueryResult) -> None:
+    """All countries of the store have one profile."""
+    cell = _cell(reproduced, "section 6", "similarity of countries", "DE-PK")
+    assert (cell["store"], cell["status"]) == (pytest.approx(1.0), "different")
+
+
+def test_what_was_not_traced_is_named(reproduced: QueryResult) -> None:
+    cell = _cell(reproduced, "section 7", QUOTED[-1].rows[0], "fine-tuned on ko", "2,000 sentences")
+    assert str(cell["missing"]).endswith("; google/mt5-small on pbc in ko, 2,000 sentences, traced")
+
 
 # A store with some of the cells ---------------------------------------------------------------------------------------
 
@@ -90,7 +266,6 @@ QUESTIONS = [str(number) for number in range(1, 101)]
 LANGUAGES = ("de", "el", "ko", "ro", "ur")
 COUNTRIES = ("DE", "PK", "RS", "VN")
 SPEC = '{"epochs":5,"batch_size":8,"learning_rate":5e-05}'
-SMALL, BASE = "google/mt5-small", "google/mt5-base"
 
 RUNS = {
     "all-10k": ("pbc", "fa,hi,ko,ru", 10_000, SPEC),
@@ -341,8 +516,8 @@ def test_an_empty_store_lacks_every_setup_once(empty_store: Path) -> None:
     with open_store(empty_store) as connection:
         missing = reproduce(connection, STUDY).missing
     # three models; mT5-small: five runs on PBC with 10,000 sentences, four with 2,000, as many on Tanzil but for the
-    # mixture; base and large: four on PBC with 10,000
-    assert len({setup for lacking in missing for setup in lacking.setups}) == 3 + 5 + 4 + 4 + 4 + 2 * 4
+    # mixture, four on FLORES and three on news; base and large: four on PBC with 10,000; eight tracings
+    assert len({setup for lacking in missing for setup in lacking.setups}) == 3 + 5 + 4 + 4 + 4 + 4 + 3 + 2 * 4 + 8
     assert {country for lacking in missing for country in lacking.countries} == {"DE", "PK", "RS", "VN"}
     assert {language for lacking in missing for language in lacking.unprobed} == set(echoes.TEST_LANGUAGES)
 
@@ -352,8 +527,8 @@ def test_tables_are_asked_with_another_score(paper_store: Path, given: dict[str,
     """The store has no answers by sum, so that no cell has a number then; other queries are asked as they are."""
     with open_store(paper_store) as connection:
         made = reproduce(connection, STUDY, given)
-    tables = made.result.frame.drop_nulls("store")["place"].unique()
-    assert len(tables) == number
+    tables = set(made.result.frame.drop_nulls("store")["place"])
+    assert len(tables & {"Table 1", "Table 2", "Table 3"}) == number
     score = given.get("score") or "mean"
     assert all(f"score={score}" in str(made.result.parameters[name]) for name in ("agreement", "alignment_change"))
 
