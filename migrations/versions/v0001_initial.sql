@@ -58,7 +58,7 @@ COMMENT ON COLUMN category.category_id IS 'Number of the category in Echoes sect
 COMMENT ON COLUMN category.code IS 'Short name, as query results print it.';
 COMMENT ON COLUMN category.name IS 'Full name as in Echoes section 3.1.';
 COMMENT ON COLUMN category.first_number IS 'Lowest question number of the category in WVS wave 7.';
-COMMENT ON COLUMN category.last_number IS 'Highest question number of the category in WVS wave 7.';
+COMMENT ON COLUMN category.last_number IS 'Highest question number of the category in WVS wave 7. 56 is on happiness; the dissertation''s Table 7.1 counts it as social capital.';
 COMMENT ON COLUMN category.in_study IS 'Whether the study of the paper uses the category (4 and 8 are excluded).';
 
 CREATE TABLE country (

@@ -235,7 +235,7 @@ TRANSLATIONS = _of_traced(
     "parallel_overlap@1",
     _translations,
     "influential translations",
-    "Of the examples with the highest scores, mean over pairs of fine-tuning languages and over test languages; on PBC, "
+    "Of the examples with the highest scores, mean over pairs of fine-tuning languages and over test languages; on PBC "
     "as what follows in the paper.",
 )
 
