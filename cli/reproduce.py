@@ -18,7 +18,7 @@ def reproduce(
         str | None, typer.Option("--score", help="How answers are scored: mean, sum or first; mean if not given.")
     ] = None,
     survey: Annotated[
-        str | None, typer.Option("--survey", help="Survey of the countries; the last by name if not given.")
+        str | None, typer.Option("--survey", help="Survey of the countries; if not given the last by name.")
     ] = None,
     output_format: Format = None,
     output: Output = None,
