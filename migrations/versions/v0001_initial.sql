@@ -83,6 +83,7 @@ CREATE TABLE influence_language (
     ranked INTEGER NOT NULL,
     examples INTEGER NOT NULL,
     translated INTEGER NOT NULL,
+    wrong_sign INTEGER NOT NULL,
     CHECK (direction IN ('positive', 'negative'))
 );
 COMMENT ON TABLE influence_language IS 'How many of a target''s ranked examples are in each language that the traced run was trained on: counted when the rankings enter.';
@@ -92,6 +93,7 @@ COMMENT ON COLUMN influence_language.language_id IS 'Language of the examples.';
 COMMENT ON COLUMN influence_language.ranked IS 'Ranked examples in all languages together.';
 COMMENT ON COLUMN influence_language.examples IS 'Ranked examples in this one.';
 COMMENT ON COLUMN influence_language.translated IS 'Of these, those whose text is among the ranked examples in the test language too.';
+COMMENT ON COLUMN influence_language.wrong_sign IS 'Of these, those with a score of the other sign: a highest one below 0, a lowest one above.';
 
 CREATE TABLE influence_overlap (
     influence_target_id INTEGER NOT NULL,
