@@ -20,6 +20,9 @@ def reproduce(
     survey: Annotated[
         str | None, typer.Option("--survey", help="Survey of the countries; if not given the last by name.")
     ] = None,
+    probe_set: Annotated[
+        str | None, typer.Option("--probe-set", help="Probe set of the questions; that of the query if not given.")
+    ] = None,
     output_format: Format = None,
     output: Output = None,
     limit: Limit = None,
@@ -33,7 +36,7 @@ def reproduce(
 
     found = find_study(paper)
     with open_store(db) as connection:
-        made = reproduction.reproduce(connection, found, {"score": score, "survey": survey})
+        made = reproduction.reproduce(connection, found, {"score": score, "survey": survey, "probe_set": probe_set})
     put(made.result, output_format, output, limit, provenance)
     for line in (*reproduction.summary(made.result, found), *_steps(paper, made.missing)):
         say(line)

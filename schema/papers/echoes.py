@@ -89,6 +89,9 @@ An inference: the counts per category of dissertation Table 7.1 add up to 237 wh
 (and question 56 is counted with social capital).
 """
 
+ECHOES_DOUBTFUL_QUESTION: Final = "176"
+"""Of these, the one that nothing but a count speaks against: 22 on ethical values, which are 23 with it."""
+
 ECHOES_QUESTIONS: Final = 237
 """Probes per language (E section 3.1)."""
 

@@ -533,6 +533,21 @@ def test_tables_are_asked_with_another_score(paper_store: Path, given: dict[str,
     assert all(f"score={score}" in str(made.result.parameters[name]) for name in ("agreement", "alignment_change"))
 
 
+def test_tables_are_asked_about_another_probe_set(paper_store: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "mlv.duckdb"
+    copy.write_bytes(paper_store.read_bytes())
+    with open_store(copy, read_only=False) as connection:
+        connection.execute("INSERT INTO probe_set SELECT 9, 'ten', probe_collection_id, '' FROM probe_set")
+        connection.execute(
+            "INSERT INTO probe_set_member SELECT 9, question_id, battery FROM probe_set_member JOIN question "
+            "USING (question_id) WHERE number <= 10"
+        )
+        made = reproduce(connection, STUDY, {"probe_set": "ten"})
+    # mT5-base answers the first eleven of German otherwise
+    assert _cell(made.result, "Table 1", "S vs. B", "de")["store"] == 0.0
+    assert "probe_set=ten" in str(made.result.parameters["alignment_change"])
+
+
 def test_a_study_without_published_tables_is_refused(empty_store: Path) -> None:
     with open_store(empty_store) as connection, pytest.raises(UsageError, match="No published numbers of sharing"):
         reproduce(connection, OTHER)
