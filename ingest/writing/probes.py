@@ -221,8 +221,8 @@ def _ensure_sets(
         )
         _ensure_set(connection, "echoes-2024", collection_id, description, questions.filter(studied))
         description = (
-            f"echoes-2024 and question {ECHOES_DOUBTFUL_QUESTION}, with which its category has one question more than in "
-            "dissertation Table 7.1: to see whether a figure depends on that."
+            f"echoes-2024 and question {ECHOES_DOUBTFUL_QUESTION}, with which its category has one question more than "
+            "dissertation Table 7.1 says: to see whether a figure depends on that."
         )
         doubtful = studied | (pl.col("code") == ECHOES_DOUBTFUL_QUESTION)
         _ensure_set(connection, "echoes-238", collection_id, description, questions.filter(doubtful))

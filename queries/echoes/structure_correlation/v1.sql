@@ -14,6 +14,9 @@ columns = [
     "checkpoint_id_b", "checkpoint_b", "ft_languages_b", "rho", "n", "p_value", "p_family",
 ]
 
+[parameter.permutations]
+default = 999
+
 [column]
 seed = "Seed of the runs."
 checkpoint_id_a = "Key of the first checkpoint; NULL for people."
@@ -100,15 +103,19 @@ observed AS MATERIALIZED (
 whole AS (
     FROM observed WHERE rho IS NOT NULL AND n = len(languages) * (len(languages) - 1) / 2
 ),
+-- to permute costs most: once for all that is compared with the same ranks
+permuted AS (
+    SELECT languages, ranks_a, permutation, list_select(ranks_a, pairs) AS ranks
+    FROM (SELECT DISTINCT languages, ranks_a FROM whole)
+    JOIN shuffled_pairs((SELECT list(DISTINCT languages) FROM whole), $permutations, $draw) ON labels = languages
+),
 tests AS MATERIALIZED (
     SELECT
         place_a, place_b,
         distance / n ** 3 AS statistic,
-        in_order(
-            abs(n * list_inner_product(list_select(ranks_a, pairs), ranks_b) - square) / n ** 3, permutation
-        ) AS by_chance
+        in_order(abs(n * list_inner_product(p.ranks, ranks_b) - square) / n ** 3, permutation) AS by_chance
     FROM whole
-    JOIN shuffled_pairs((SELECT list(DISTINCT languages) FROM whole), $permutations, $draw) ON labels = languages
+    JOIN permuted p USING (languages, ranks_a)
     GROUP BY ALL
 ),
 families AS (
