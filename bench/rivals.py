@@ -72,8 +72,8 @@ ANALYSES = {
     "unchanged_by_category": Analysis([*_SETUP, "language", "category"], ["unchanged"]),
     "unchanged_multilingual": Analysis([*_SETUP, "mixture", "strategy", "language"], ["unchanged"]),
 }
-"""By query. Not here: coverage, which has no figure; profile_pca and removal_effect,
-which have nothing to answer in a simulated study."""
+"""By query. Not here: coverage, which has no figure; structure_correlation, of the sums of similarity_structure;
+profile_pca and removal_effect, which have nothing to answer in a simulated study."""
 
 FILES = {
     "answers": "SELECT checkpoint_id, language, question, score, answer, margin, p_first FROM v_answer",

@@ -1,4 +1,4 @@
-"""`mlv reproduce`: the published tables beside what the store has."""
+"""`mlv reproduce`: the published numbers beside what the store has."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -13,12 +13,15 @@ if TYPE_CHECKING:
 
 
 def reproduce(
-    paper: Annotated[str, typer.Option("--paper", help="The study whose paper's tables are compared.")] = "echoes",
+    paper: Annotated[str, typer.Option("--paper", help="The study whose paper's numbers are compared.")] = "echoes",
     score: Annotated[
         str | None, typer.Option("--score", help="How answers are scored: mean, sum or first; mean if not given.")
     ] = None,
     survey: Annotated[
-        str | None, typer.Option("--survey", help="Survey of the countries; the last by name if not given.")
+        str | None, typer.Option("--survey", help="Survey of the countries; if not given the last by name.")
+    ] = None,
+    probe_set: Annotated[
+        str | None, typer.Option("--probe-set", help="Probe set of the questions; that of the query if not given.")
     ] = None,
     output_format: Format = None,
     output: Output = None,
@@ -26,14 +29,14 @@ def reproduce(
     provenance: Provenance = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Line each cell of a paper's tables up with the store's number, and name what the missing ones lack."""
+    """Line each number of a paper's tables and text up with the store's, and name what the missing ones lack."""
     from mlv.queries import reproduction
     from mlv.queries.studies import find_study
     from mlv.schema.store.opening import open_store
 
     found = find_study(paper)
     with open_store(db) as connection:
-        made = reproduction.reproduce(connection, found, {"score": score, "survey": survey})
+        made = reproduction.reproduce(connection, found, {"score": score, "survey": survey, "probe_set": probe_set})
     put(made.result, output_format, output, limit, provenance)
     for line in (*reproduction.summary(made.result, found), *_steps(paper, made.missing)):
         say(line)
@@ -42,7 +45,7 @@ def reproduce(
 def _steps(study: str, missing: "tuple[Missing, ...]") -> Iterator[str]:
     """What to do about cells that are not yet run: what is read before what is computed."""
     unprobed = sorted({language for cell in missing for language in cell.unprobed})
-    countries = sorted({cell.country for cell in missing if cell.country})
+    countries = sorted({country for cell in missing for country in cell.countries})
     setups = dict.fromkeys(str(setup) for cell in missing for setup in cell.setups)
     if unprobed:
         yield f"No probes in {', '.join(unprobed)}: mlv ingest probes --download"

@@ -95,6 +95,7 @@ class Work:
     def do(self, kind: str, request: "Request") -> "Committed | None":
         """Plan a job, run it and commit it; None if it is only planned."""
         job = self.plan(kind, request)
+        _say_defaults(request, job)
         if self.plan_only:
             say(f"planned: {job.path}")
             return None
@@ -129,6 +130,15 @@ class Work:
         rows = ", ".join(f"{count:,} {table}" for table, count in done.rows.items() if count)
         say(f"{done.run}: {'already committed' if done.already_there else f'committed ({rows})'}")
         return done
+
+
+def _say_defaults(request: "Request", job: "JobDirectory") -> None:
+    """Say which probes and which survey were taken from a store that has several, if none was named."""
+    for field in ("probe_set", "survey"):
+        taken = getattr(job.spec(), field, "")
+        if taken and getattr(request, field, taken) is None:
+            name = field.replace("_", " ")
+            say(f"{name} {taken}, as in queries (another one: --{name.replace(' ', '-')})")
 
 
 def execute_job(job: "JobDirectory", options: ExecuteOptions) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from mlv.queries.figures.drawing import Draw
-from mlv.queries.published import PublishedTable
+from mlv.queries.published import PublishedNumbers
 from mlv.queries.sentences import Sentence
 
 
@@ -37,7 +37,7 @@ class Topic:
 
     figure: Draw | None = None
     sentence: Sentence | None = None
-    published: PublishedTable | None = None
+    published: tuple[PublishedNumbers, ...] = ()
     """The paper's own numbers."""
 
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -81,6 +81,6 @@ class Study:
         return tuple(topic for section in self.sections for topic in section.topics)
 
     @property
-    def tables(self) -> tuple[PublishedTable, ...]:
-        """The paper's tables whose numbers are here."""
-        return tuple(topic.published for topic in self.topics if topic.published)
+    def published(self) -> tuple[PublishedNumbers, ...]:
+        """The paper's tables and numbers in its text that are here."""
+        return tuple(numbers for topic in self.topics for numbers in topic.published)

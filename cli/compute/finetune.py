@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from mlv.queries import QueryResult
     from mlv.schema.jobs.directory import JobDirectory
 
-ProbeSet = Annotated[str | None, typer.Option(help="Probes to ask; the store's widest set if not given.")]
+ProbeSet = Annotated[
+    str | None,
+    typer.Option(
+        help="Probes to ask; if not given those of queries: echoes-2024 if the store has it, else wvs7-all, else the "
+        "first set by name."
+    ),
+]
 TestLanguages = Annotated[
     str | None, typer.Option(help="Languages to probe in, comma-separated; all of the probe set if not given.")
 ]
@@ -54,17 +60,12 @@ def _say_sentences(planned: "JobDirectory") -> None:
 
 
 def _print_shifts(work: Work, done: "Committed", probe_set: str | None) -> None:
-    """Print the share of values that this run left unchanged, per test language, over the probes that were asked.
-
-    If no probe set was named, it is the query's default if any of that was asked, else the widest.
-    """
+    """Print the share of values that this run left unchanged, per test language, over the probes that were asked."""
     from mlv.cli.output import put
     from mlv.schema.store.opening import open_store
 
     with open_store(work.store) as connection:
         result = _shifts(connection, done.run, probe_set)
-        if probe_set is None and result.frame.is_empty():
-            result = _shifts(connection, done.run, probing.widest_probe_set(connection))
     say(f"% of values unchanged by {done.run} (more: mlv query list)")
     put(result, "table", None, None)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from mlv.queries import install_macros
 from mlv.schema.errors import NotFoundError
 from mlv.schema.jobs.spec import ModelRef
 
@@ -99,3 +100,12 @@ def locate_model(connection: duckdb.DuckDBPyConnection, store: Path, model: Mode
     ).fetchone()
     path = store.resolve().parent / str(row[0]) if row else None
     return str(path) if path is not None and path.is_dir() else recorded
+
+
+def default_probe_set(connection: duckdb.DuckDBPyConnection) -> str:
+    """The probe set that is taken where none is named: that of queries. Raises NotFoundError if there is none."""
+    install_macros(connection)
+    row = connection.execute("SELECT echoes_probe_set()").fetchone()
+    if row is None or row[0] is None:
+        raise NotFoundError("The store has no probes.", "Ingest some: mlv ingest probes PATH")
+    return str(row[0])

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from mlv.ingest.jobs import request
 from mlv.ingest.jobs.cost import Cost
-from mlv.ingest.jobs.lookup import find_checkpoint
+from mlv.ingest.jobs.lookup import default_probe_set, find_checkpoint
 from mlv.ingest.jobs.outputs import count_in, output, share_in
 from mlv.ingest.jobs.planning import Context, Plan
 from mlv.ingest.jobs.request import Languages, Option
@@ -85,7 +85,10 @@ class Request(request.Request):
         description="Countries (ISO 3166-1 alpha-2), comma-separated, or all: their profiles instead of models', or "
         "together with them if one of the settings above is given too.",
     )
-    survey: str | None = Field(None, description="Survey of the countries; the last by name if not given.")
+    survey: str | None = Field(
+        None,
+        description="Survey of the countries; if not given the last by name, an illustrative one if there is no other.",
+    )
     weighting: Literal["weighted", "unweighted"] | None = Field(
         None, description="weighted or unweighted; weighted if the survey has weights."
     )
@@ -144,17 +147,15 @@ def plan(context: Context, request: Request) -> Plan:
 
 
 def _probe_set(connection: duckdb.DuckDBPyConnection, name: str | None) -> tuple[str, str]:
-    """Name and collection of the wanted probe set, of that which queries take where none is named."""
-    rows = connection.execute(
-        "SELECT DISTINCT probe_set, collection FROM v_probe_set WHERE probe_set = coalesce($name, echoes_probe_set())",
-        {"name": name},
-    ).fetchall()
-    if not rows:
+    """Name and collection of the wanted probe set; that of queries if none is named."""
+    name = name or default_probe_set(connection)
+    row = connection.execute("SELECT collection FROM v_probe_set WHERE probe_set = ?", [name]).fetchone()
+    if row is None:
         raise NotFoundError(
-            f"The store has no probe set {name}." if name else "The store has no probes.",
+            f"The store has no probe set {name}.",
             "See which there are: mlv sql 'SELECT DISTINCT probe_set FROM v_probe_set'",
         )
-    return str(rows[0][0]), str(rows[0][1])
+    return name, str(row[0])
 
 
 def _of_models(connection: duckdb.DuckDBPyConnection, wanted: Request, probe_set: str) -> pl.DataFrame:

@@ -7,7 +7,7 @@ import polars as pl
 
 from mlv.ingest.jobs import request
 from mlv.ingest.jobs.cost import Cost
-from mlv.ingest.jobs.lookup import find_checkpoint
+from mlv.ingest.jobs.lookup import default_probe_set, find_checkpoint
 from mlv.ingest.jobs.outputs import output
 from mlv.ingest.jobs.planning import Context, NothingToDoError, Plan
 from mlv.ingest.jobs.request import ModelName, ProbeSet, TestLanguages
@@ -34,7 +34,7 @@ def plan(context: Context, request: Request) -> Plan:
     Raises NothingToDoError if it has answered all, NotFoundError or DataError if the store lacks the probes.
     """
     model = context.find_model(request.model)
-    probe_set = request.probe_set or widest_probe_set(context.connection)
+    probe_set = request.probe_set or default_probe_set(context.connection)
     known = find_checkpoint(context.connection, model) if model.digest else None
     probes = _probes(context.connection, probe_set, known[0] if known else None)
     check_probes(context.connection, probes, probe_set, request.languages)
@@ -97,16 +97,6 @@ def check_probes(
         )
 
 
-def widest_probe_set(connection: duckdb.DuckDBPyConnection) -> str:
-    """The probe set of the store with most questions, so that every narrower one can be read off."""
-    row = connection.execute(
-        "SELECT probe_set FROM v_probe_set GROUP BY probe_set ORDER BY count(*) DESC, probe_set LIMIT 1"
-    ).fetchone()
-    if row is None:
-        raise NotFoundError("The store has no probes.", "Ingest some: mlv ingest probes PATH")
-    return str(row[0])
-
-
 _NOT_FINITE = (
     "SELECT count(*) FROM read_parquet(?) "
     "WHERE (isfinite(logit_sum) AND isfinite(logprob_sum) AND isfinite(logprob_first)) IS NOT TRUE"
@@ -160,7 +150,7 @@ def _units(context: Context, request: Request, _: object) -> int:
         "SELECT count(*) FROM v_probe p "
         "JOIN v_probe_set s ON s.collection = p.collection AND s.question = p.question "
         "WHERE s.probe_set = $1 AND (len($2) = 0 OR list_contains($2, p.language))",
-        [request.probe_set or widest_probe_set(context.connection), list(request.languages)],
+        [request.probe_set or default_probe_set(context.connection), list(request.languages)],
     )
 
 

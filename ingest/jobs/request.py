@@ -85,7 +85,11 @@ ModelName = Annotated[
     ),
 ]
 ProbeSet = Annotated[
-    str | None, Field(description="Probe set whose probes are taken; the store's widest set if not given.")
+    str | None,
+    Field(
+        description="Probe set whose probes are taken; if not given that of queries: echoes-2024 if the store has it, "
+        "else wvs7-all, else the first by name."
+    ),
 ]
 TestLanguages = Annotated[
     Languages, Field(description="Test languages, comma-separated; all of the probe set if not given.")

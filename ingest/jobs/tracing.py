@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from mlv.ingest.jobs.lookup import check_folder, find_run, locate_model
+from mlv.ingest.jobs.lookup import check_folder, default_probe_set, find_run, locate_model
 from mlv.ingest.jobs.planning import Context, NothingToDoError, NotYetError
-from mlv.ingest.jobs.probe import check_probes, widest_probe_set
+from mlv.ingest.jobs.probe import check_probes
 from mlv.schema.errors import DataError, JobError, NotFoundError, UsageError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
@@ -101,7 +101,7 @@ def find_probes(context: Context, traced: Traced, probe_set: str | None, languag
     shift_sign]``, with NULL as ``before`` or ``answer`` if there is none. Raises NotFoundError if there is no such
     set, DataError if it lacks one of ``languages``.
     """
-    probe_set = probe_set or widest_probe_set(context.connection)
+    probe_set = probe_set or default_probe_set(context.connection)
     probes = context.connection.execute(
         "WITH given AS (SELECT * FROM v_answer WHERE score = 'mean' AND checkpoint_id IN ($start, $last)) "
         "SELECT p.collection, s.probe_set, p.language, p.question, p.template, p.answer_first, p.answer_second, "

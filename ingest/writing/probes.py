@@ -22,7 +22,7 @@ from mlv.ingest.writing.reference import ensure_language, ensure_questions, ensu
 from mlv.ingest.writing.reports import record
 from mlv.schema.derived.resampling import draw_resamples
 from mlv.schema.errors import DataError, UsageError, listed
-from mlv.schema.papers.echoes import ECHOES_EXCLUDED_QUESTIONS
+from mlv.schema.papers.echoes import ECHOES_DOUBTFUL_QUESTION, ECHOES_EXCLUDED_QUESTIONS
 from mlv.schema.store.opening import transaction
 from mlv.schema.store.rows import append, ensure
 
@@ -220,6 +220,12 @@ def _ensure_sets(
             "dissertation Table 7.1, which the paper does not spell out."
         )
         _ensure_set(connection, "echoes-2024", collection_id, description, questions.filter(studied))
+        description = (
+            f"echoes-2024 and question {ECHOES_DOUBTFUL_QUESTION}, with which its category has one question more than "
+            "dissertation Table 7.1 says: to see whether a figure depends on that."
+        )
+        doubtful = studied | (pl.col("code") == ECHOES_DOUBTFUL_QUESTION)
+        _ensure_set(connection, "echoes-238", collection_id, description, questions.filter(doubtful))
 
 
 def _ensure_set(

@@ -58,7 +58,7 @@ COMMENT ON COLUMN category.category_id IS 'Number of the category in Echoes sect
 COMMENT ON COLUMN category.code IS 'Short name, as query results print it.';
 COMMENT ON COLUMN category.name IS 'Full name as in Echoes section 3.1.';
 COMMENT ON COLUMN category.first_number IS 'Lowest question number of the category in WVS wave 7.';
-COMMENT ON COLUMN category.last_number IS 'Highest question number of the category in WVS wave 7.';
+COMMENT ON COLUMN category.last_number IS 'Highest question number of the category in WVS wave 7. 56 is on happiness; the dissertation''s Table 7.1 counts it as social capital.';
 COMMENT ON COLUMN category.in_study IS 'Whether the study of the paper uses the category (4 and 8 are excluded).';
 
 CREATE TABLE country (
@@ -83,6 +83,7 @@ CREATE TABLE influence_language (
     ranked INTEGER NOT NULL,
     examples INTEGER NOT NULL,
     translated INTEGER NOT NULL,
+    wrong_sign INTEGER NOT NULL,
     CHECK (direction IN ('positive', 'negative'))
 );
 COMMENT ON TABLE influence_language IS 'How many of a target''s ranked examples are in each language that the traced run was trained on: counted when the rankings enter.';
@@ -92,6 +93,7 @@ COMMENT ON COLUMN influence_language.language_id IS 'Language of the examples.';
 COMMENT ON COLUMN influence_language.ranked IS 'Ranked examples in all languages together.';
 COMMENT ON COLUMN influence_language.examples IS 'Ranked examples in this one.';
 COMMENT ON COLUMN influence_language.translated IS 'Of these, those whose text is among the ranked examples in the test language too.';
+COMMENT ON COLUMN influence_language.wrong_sign IS 'Of these, those with a score of the other sign: a highest one below 0, a lowest one above.';
 
 CREATE TABLE influence_overlap (
     influence_target_id INTEGER NOT NULL,

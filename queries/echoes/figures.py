@@ -158,8 +158,24 @@ def unchanged_multilingual(rows: pl.DataFrame, caption: str = "") -> Figure:
     return bars.along(rows, scale, caption)
 
 
+def structure_correlation(rows: pl.DataFrame, caption: str = "") -> Figure:
+    """E Figures 5 and 12: Spearman's rho of dissimilarities of languages' profiles, every two of people and models."""
+    named = [
+        pl.when(pl.col(f"checkpoint_{side}") == "people")
+        .then(pl.col(f"checkpoint_{side}"))
+        .otherwise(pl.col(f"ft_languages_{side}").str.replace_all(",", ", ").fill_null("pretrained"))
+        .alias(f"member_{side}")
+        for side in ("a", "b")
+    ]
+    setup = ("model", "source", "sentences", "seed", "epoch", "settings")
+    grid = Grid(
+        "rho", "Spearman's rho of dissimilarities", "member_b", "member_a", setup, ORDERS, "diverging", 2, pairs=True
+    )
+    return heatmaps.draw(rows.with_columns(named), grid, caption)
+
+
 def similarity_structure(rows: pl.DataFrame, caption: str = "") -> Figure:
-    """E Figures 5 and 12: Spearman's rho of the dissimilarities of languages' and countries' profiles."""
+    """E section 6: Spearman's rho of the dissimilarities of languages' and countries' profiles."""
     checkpoints = labelled(
         with_continued(rows), ("continued", "source", "ft_languages", "sentences", "seed", "epoch", "settings")
     )

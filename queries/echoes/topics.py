@@ -1,6 +1,6 @@
 """E as rows: its queries in the order of the paper, from the pretrained models to the influence of examples."""
 
-from mlv.queries.echoes import figures, published, sentences
+from mlv.queries.echoes import figures, published, quoted, sentences
 from mlv.queries.sentences import spanning, with_mean
 from mlv.queries.study import TRACING, Need, Section, Study, Topic
 
@@ -18,7 +18,7 @@ PRETRAINED_MODELS = Section(
             PRETRAINED,
             figures.agreement,
             with_mean("Equal answers go", "agreement", "probes", "probes"),
-            published.TABLE_1,
+            (published.TABLE_1, published.TABLE_1_FINETUNED, quoted.AGREEMENT),
         ),
         Topic(
             "agreement_by_category",
@@ -26,6 +26,7 @@ PRETRAINED_MODELS = Section(
             PRETRAINED,
             figures.agreement_by_category,
             spanning("Equal answers go", "agreement", "probes", "probes"),
+            (quoted.AGREEMENT_BY_CATEGORY,),
         ),
         Topic(
             "agreement_by_language",
@@ -53,6 +54,7 @@ SHIFTS = Section(
             RUNS,
             figures.unchanged,
             spanning("Unchanged are", "unchanged", "probes", "probes"),
+            (quoted.SHIFTS,),
         ),
         Topic(
             "unchanged_by_category",
@@ -72,6 +74,7 @@ SHIFTS = Section(
                 "shifted",
                 "shifting questions",
             ),
+            (quoted.UNIQUE_QUESTIONS, quoted.UNIQUE_SHIFTS),
         ),
         Topic(
             "shift_overlap_test_languages",
@@ -122,7 +125,7 @@ MIXTURES = Section(
             RUNS,
             figures.unchanged_multilingual,
             sentences.unchanged_multilingual,
-            published.TABLE_2,
+            (published.TABLE_2,),
         ),
     ),
 )
@@ -136,6 +139,7 @@ PEOPLE = Section(
             SURVEY,
             figures.ground_truth_similarity,
             sentences.ground_truth_similarity,
+            (quoted.COUNTRIES,),
         ),
         Topic(
             "alignment_change",
@@ -143,14 +147,21 @@ PEOPLE = Section(
             RUNS,
             figures.alignment_change,
             sentences.alignment_change,
-            published.TABLE_3,
+            (published.TABLE_3_10K, published.TABLE_3_2K),
         ),
         Topic(
             "similarity_structure",
-            "Figures 5 and 12",
+            "section 6",
             RUNS,
             figures.similarity_structure,
             sentences.similarity_structure,
+        ),
+        Topic(
+            "structure_correlation",
+            "Figures 5 and 12",
+            RUNS,
+            figures.structure_correlation,
+            spanning("Rho of two maps of the test languages goes", "rho", "n", "pairs of languages", "", 2),
         ),
     ),
 )
@@ -164,6 +175,7 @@ EXAMPLES = Section(
             TRACING,
             figures.parallel_overlap,
             with_mean("Influential translations go", "overlap", "questions", "questions"),
+            quoted.TRANSLATIONS,
         ),
         Topic(
             "influence_consistency",
@@ -171,6 +183,7 @@ EXAMPLES = Section(
             TRACING,
             figures.influence_consistency,
             with_mean("Examples in common go", "consistency", "questions", "questions"),
+            quoted.CONSISTENCY,
         ),
         Topic(
             "language_contribution",

@@ -40,9 +40,11 @@ CREATE OR REPLACE TEMP MACRO selected_validation_runs(
       AND matches(wanted_seed, traced_seed);
 
 -- Targets of influence runs: those traced by all checkpoints together, or those by single epochs' checkpoints.
--- wanted_shifted restricts where it is not NULL. A target is one row as it is; the grouping tells DuckDB how few there
--- are, so that it keeps them and not the rankings in memory when it joins the two.
-CREATE OR REPLACE TEMP MACRO selected_targets(influence_runs, by_epoch, wanted_shifted) AS TABLE
+-- wanted_shifted and wanted_probe_set restrict where they are not NULL. A target is one row as it is; the grouping tells
+-- DuckDB how few there are, so that it keeps them and not the rankings in memory when it joins the two.
+CREATE OR REPLACE TEMP MACRO selected_targets(
+    influence_runs, by_epoch, wanted_shifted, wanted_probe_set := NULL
+) AS TABLE
     SELECT
         influence_target_id,
         any_value(run) AS run,
@@ -50,11 +52,20 @@ CREATE OR REPLACE TEMP MACRO selected_targets(influence_runs, by_epoch, wanted_s
         any_value(question) AS question,
         any_value(epoch) AS epoch
     FROM (
-        SELECT influence_target_id, run, language, question, epoch FROM v_traced_probe WHERE wanted_shifted IS NULL
+        SELECT influence_target_id, run, language, collection, question, epoch
+        FROM v_traced_probe
+        WHERE wanted_shifted IS NULL
         UNION ALL
-        SELECT influence_target_id, run, language, question, epoch FROM v_influence_target WHERE shifted = wanted_shifted
+        SELECT influence_target_id, run, language, collection, question, epoch
+        FROM v_influence_target
+        WHERE shifted = wanted_shifted
     )
-    WHERE run IN (SELECT unnest(influence_runs)) AND (epoch IS NOT NULL) = by_epoch
+    WHERE run IN (SELECT unnest(influence_runs))
+      AND (epoch IS NOT NULL) = by_epoch
+      AND (
+          wanted_probe_set IS NULL
+          OR (collection, question) IN (SELECT (collection, question) FROM v_probe_set WHERE probe_set = wanted_probe_set)
+      )
     GROUP BY influence_target_id;
 
 -- The questions that influence runs trace, and those that are left without each battery of the run's probe set.
@@ -101,18 +112,23 @@ CREATE OR REPLACE TEMP MACRO kept_places(influence_runs, wanted) AS TABLE
     CROSS JOIN (SELECT DISTINCT probe_set, battery, place FROM traced_places(influence_runs, wanted)) p
     GROUP BY left_out;
 
--- Per target, direction and fine-tuning language: the percentage of the k most influential examples that are in it. All
--- that are stored were counted when they were; fewer are counted here. The last three parameters restrict where they are
--- not NULL.
+-- Per target, direction and fine-tuning language: the percentage of the k most influential examples that are in it, and
+-- of those among them whose score has the other sign. All
+-- that are stored were counted when they were; fewer are counted here. All parameters after the second restrict where they
+-- are not NULL.
 CREATE OR REPLACE TEMP MACRO influence_shares(
-    influence_runs, by_epoch, wanted_shifted, wanted_direction, wanted_k
+    influence_runs, by_epoch, wanted_shifted, wanted_direction, wanted_k, wanted_probe_set := NULL
 ) AS TABLE
     WITH targets AS (
-        FROM selected_targets(influence_runs, by_epoch, wanted_shifted)
+        FROM selected_targets(influence_runs, by_epoch, wanted_shifted, wanted_probe_set := wanted_probe_set)
     ),
     -- counted by key: names go to the few rows that are left
     lists AS (
-        SELECT influence_target_id, direction, histogram(e.language) AS languages, count(*) AS ranked
+        SELECT
+            influence_target_id, direction,
+            histogram(e.language) AS languages,
+            histogram(e.language) FILTER (WHERE (direction = 'positive') = (score < 0) AND score <> 0) AS wrong,
+            count(*) AS ranked
         FROM v_influence_ranking
         LEFT JOIN v_training_example e USING (training_example_id)
         JOIN targets USING (influence_target_id)
@@ -123,16 +139,22 @@ CREATE OR REPLACE TEMP MACRO influence_shares(
         SELECT run, unnest(string_split(ft_languages, ',')) AS ft_language FROM v_influence_run
     ),
     counts AS (
-        SELECT influence_target_id, direction, train_language AS ft_language, ranked, examples
+        SELECT influence_target_id, direction, train_language AS ft_language, ranked, examples, wrong_sign
         FROM v_influence_language
         WHERE wanted_k IS NULL
         UNION ALL
-        SELECT influence_target_id, direction, ft_language, ranked, coalesce(languages[ft_language], 0)
+        SELECT
+            influence_target_id, direction, ft_language, ranked,
+            coalesce(languages[ft_language], 0),
+            coalesce(wrong[ft_language], 0)
         FROM lists
         JOIN targets USING (influence_target_id)
         JOIN trained USING (run)
     )
-    SELECT run, language, question, epoch, direction, ft_language, 100.0 * examples / ranked AS share
+    SELECT
+        run, language, question, epoch, direction, ft_language,
+        100.0 * examples / ranked AS share,
+        100.0 * wrong_sign / ranked AS wrong_share
     FROM counts
     JOIN targets USING (influence_target_id)
     WHERE matches(wanted_direction, direction);
@@ -140,14 +162,17 @@ CREATE OR REPLACE TEMP MACRO influence_shares(
 -- influence_shares as lists, for listed_mean: per run, direction, test and fine-tuning language, the percentages of all
 -- targets in the order of their questions; places and weights only where intervals are wanted.
 CREATE OR REPLACE TEMP MACRO listed_shares(
-    influence_runs, wanted_shifted, wanted_direction, wanted_k, with_intervals
+    influence_runs, wanted_shifted, wanted_direction, wanted_k, with_intervals, wanted_probe_set := NULL
 ) AS TABLE
     SELECT
         run, direction, language, ft_language,
         list_sort(list(place) FILTER (WHERE with_intervals)) AS places,
         in_order(share, question) AS percentages,
+        in_order(wrong_share, question) AS wrong,
         list(1::DOUBLE) FILTER (WHERE with_intervals) AS weights,
         count(*) AS targets
-    FROM influence_shares(influence_runs, FALSE, wanted_shifted, wanted_direction, wanted_k)
+    FROM influence_shares(
+        influence_runs, FALSE, wanted_shifted, wanted_direction, wanted_k, wanted_probe_set := wanted_probe_set
+    )
     LEFT JOIN traced_places(influence_runs, with_intervals) USING (run, question)
     GROUP BY run, direction, language, ft_language;

@@ -110,3 +110,50 @@ CREATE OR REPLACE TEMP MACRO profile_correlations(
     JOIN people_ranks USING (model_set, people_set, left_out)
     JOIN model_profiles m ON m.profile_id = model_ranks.profile_id
     JOIN people_profiles c ON c.profile_id = people_ranks.profile_id;
+
+-- Cosines of the profiles of every two test languages, over the questions of a probe set that both have: one row per
+-- checkpoint and pair of languages that share a question; NULL where one profile has no length (Echoes section 6).
+CREATE OR REPLACE TEMP MACRO profile_similarities(checkpoints, wanted_score, wanted_probe_set) AS TABLE
+    WITH places AS (
+        SELECT collection, question, (row_number() OVER (ORDER BY question))::SMALLINT AS place
+        FROM v_probe_set
+        WHERE probe_set = wanted_probe_set
+    ),
+    vectors AS MATERIALIZED (
+        SELECT checkpoint_id, language, list_sort(list(place)) AS places, in_order(p_first, place) AS vector
+        FROM v_model_profile
+        JOIN places USING (collection, question)
+        WHERE score = wanted_score AND checkpoint_id IN (SELECT unnest(checkpoints))
+        GROUP BY ALL
+    )
+    SELECT
+        checkpoint_id,
+        a.language AS language_a,
+        b.language AS language_b,
+        CASE
+            WHEN a.places = b.places THEN a.places
+            ELSE list_sort(list_intersect(a.places, b.places))
+        END AS common,
+        listed_cosine(values_at(common, a.places, a.vector), values_at(common, b.places, b.vector)) AS similarity
+    FROM vectors a
+    JOIN vectors b USING (checkpoint_id)
+    WHERE a.language < b.language AND len(common) > 0;
+
+-- The same of the people who speak the languages: the mean profile of its countries where a language has several.
+CREATE OR REPLACE TEMP MACRO people_similarities(wanted_survey, wanted_weighting, wanted_probe_set) AS TABLE
+    WITH people AS (
+        SELECT language, question, mean(p_first, country) AS p_first
+        FROM v_country_profile
+        JOIN v_probe_set USING (question)
+        JOIN v_language_country USING (country)
+        WHERE survey = wanted_survey AND weighting = wanted_weighting AND probe_set = wanted_probe_set
+        GROUP BY ALL
+    )
+    SELECT
+        a.language AS language_a,
+        b.language AS language_b,
+        cosine(a.p_first, b.p_first, question) AS similarity
+    FROM people a
+    JOIN people b USING (question)
+    WHERE a.language < b.language
+    GROUP BY ALL;

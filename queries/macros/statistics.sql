@@ -208,24 +208,18 @@ CREATE OR REPLACE TEMP MACRO permuted_correlation(xs, ys, shuffle) AS
 CREATE OR REPLACE TEMP MACRO permutation_p(statistic, by_chance) AS
     (1 + len(list_filter(by_chance, lambda chance: chance >= statistic))) / (1 + len(by_chance));
 
--- Ranks of the pairs of languages under permutations of these, for a Mantel test. A map is a struct of a key, languages
--- in their order, and the ranks of all their pairs in the order of the languages; a pair's rank becomes that of the pair
--- which it becomes. Rows: map, permutation, ranks. Languages are put in the order of a hash: another draw gives others.
-CREATE OR REPLACE TEMP MACRO mantel_ranks(maps, permutations, draw) AS TABLE
-    WITH shuffled AS (
-        SELECT map.key AS map, map.ranks AS ranks, len(map.languages) AS n, permutation, shuffle
-        FROM (SELECT unnest(maps) AS map)
-        JOIN shuffles((SELECT list(DISTINCT m.languages) FROM (SELECT unnest(maps) AS m)), permutations, draw) s
-            ON s.labels = map.languages
-    )
+-- The same permutations, for a Mantel test, as places of the pairs of labels, in the order of the labels, that take the
+-- places of these pairs: list_select of values of the pairs permutes them.
+CREATE OR REPLACE TEMP MACRO shuffled_pairs(lists, permutations, draw) AS TABLE
     SELECT
-        map, permutation,
+        labels, permutation,
         list_transform(
             flatten(list_transform(range(1, n), lambda i: list_transform(range(i + 1, n + 1), lambda j: [i, j]))),
-            lambda pair: ranks[
-                (least(places[pair[1]], places[pair[2]]) - 1) * n
+            lambda pair: (least(places[pair[1]], places[pair[2]]) - 1) * n
                 - least(places[pair[1]], places[pair[2]]) * (least(places[pair[1]], places[pair[2]]) + 1) // 2
                 + greatest(places[pair[1]], places[pair[2]])
-            ]
-        ) AS ranks
-    FROM (SELECT *, list_grade_up(shuffle) AS places FROM shuffled);
+        ) AS pairs
+    FROM (
+        SELECT labels, permutation, len(labels) AS n, list_grade_up(shuffle) AS places
+        FROM shuffles(lists, permutations, draw)
+    );

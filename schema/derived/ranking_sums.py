@@ -16,7 +16,8 @@ from mlv.schema.store.rows import number
 # A language that the traced run was trained on has a row without a ranked example in it too.
 _LANGUAGES = """
 WITH ranked AS (
-    SELECT k.influence_target_id, k.direction, e.language_id, e.parallel_key, e.language_id = t.language_id AS own
+    SELECT k.influence_target_id, k.direction, e.language_id, e.parallel_key, e.language_id = t.language_id AS own,
+           CASE k.direction WHEN 'positive' THEN k.score < 0 ELSE k.score > 0 END AS wrong
     FROM influence_ranking k
     JOIN v_target t USING (influence_target_id)
     JOIN v_example e USING (training_example_id)
@@ -26,7 +27,8 @@ texts AS (
     SELECT DISTINCT influence_target_id, direction, parallel_key, TRUE AS there FROM ranked WHERE own
 ),
 counts AS (
-    SELECT influence_target_id, direction, language_id, count(*) AS examples, count(there) AS translated
+    SELECT influence_target_id, direction, language_id, count(*) AS examples, count(there) AS translated,
+           count(*) FILTER (WHERE wrong) AS wrong_sign
     FROM ranked
     LEFT JOIN texts USING (influence_target_id, direction, parallel_key)
     GROUP BY ALL
@@ -41,7 +43,8 @@ trained AS (
     JOIN corpus USING (corpus_id)
 )
 SELECT influence_target_id, direction, language_id, ranked,
-       coalesce(examples, 0)::INTEGER AS examples, coalesce(translated, 0)::INTEGER AS translated
+       coalesce(examples, 0)::INTEGER AS examples, coalesce(translated, 0)::INTEGER AS translated,
+       coalesce(wrong_sign, 0)::INTEGER AS wrong_sign
 FROM lists
 JOIN influence_target USING (influence_target_id)
 JOIN trained USING (run_id)

@@ -117,6 +117,9 @@ class InfluenceLanguage(Row, table=True):
     ranked: int = column("Ranked examples in all languages together.")
     examples: int = column("Ranked examples in this one.")
     translated: int = column("Of these, those whose text is among the ranked examples in the test language too.")
+    wrong_sign: int = column(
+        "Of these, those with a score of the other sign: a highest one below 0, a lowest one above."
+    )
 
 
 class InfluenceOverlap(Row, table=True):

@@ -19,7 +19,10 @@ class Category(Row, table=True):
     code: str = column("Short name, as query results print it.")
     name: str = column("Full name as in Echoes section 3.1.")
     first_number: int = column("Lowest question number of the category in WVS wave 7.")
-    last_number: int = column("Highest question number of the category in WVS wave 7.")
+    last_number: int = column(
+        "Highest question number of the category in WVS wave 7. 56 is on happiness; the dissertation's Table 7.1 "
+        "counts it as social capital."
+    )
     in_study: bool = column("Whether the study of the paper uses the category (4 and 8 are excluded).")
 
 

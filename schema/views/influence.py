@@ -166,9 +166,11 @@ INFLUENCE = (
             "ranked": "Ranked examples in all languages together.",
             "examples": "Ranked examples in this one.",
             "translated": "Of these, those whose text is among the ranked examples in the test language too.",
+            "wrong_sign": "Of these, those with a score of the other sign: a highest one below 0, a lowest one above.",
         },
         """
-        SELECT n.influence_target_id, n.direction, l.code AS train_language, n.ranked, n.examples, n.translated
+        SELECT n.influence_target_id, n.direction, l.code AS train_language, n.ranked, n.examples, n.translated,
+               n.wrong_sign
         FROM influence_language n
         JOIN "language" l USING (language_id)
         """,

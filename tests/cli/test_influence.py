@@ -148,7 +148,9 @@ def test_tracing_commits_and_prints_where_the_examples_come_from(mlv: Mlv, runs:
     planned = mlv(*command, "--plan-only")
     assert planned.code == 0
     job = _planned(mlv, "influence")
-    assert planned.err == f"planned: {job.path}\n"
+    assert planned.err == f"probe set demo-all, as in queries (another one: --probe-set)\nplanned: {job.path}\n"
+    named = mlv(*command, "--plan-only", "--probe-set", "demo-all")
+    assert named.err == f"planned: {job.path}\n"
     assert f"not committed: {job.path.name} (planned)" in mlv("runs", "list").err
     _influence_done(job)
     done = mlv(*command)

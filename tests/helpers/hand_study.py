@@ -77,14 +77,21 @@ def _influence_spec(attribution: Attribution, **other: Any) -> str:
 
 
 def _ranked(influence: str, epoch: int | None = None, **given: str) -> pl.DataFrame:
-    """Rankings by language and question, such as ``de_131="fa0 fa1 ko0"``, with n_ before it for negative ones."""
+    """Rankings by language and question, such as ``de_131="fa0 fa1 ko0!"``, with n_ before it for negative ones.
+
+    A score whose example has an exclamation mark has the other sign.
+    """
     rows = [
-        (influence, *probe.removeprefix("n_").split("_"), epoch, direction, rank, example[:2], int(example[2:]))
+        (
+            *(influence, *probe.removeprefix("n_").split("_"), epoch, direction, rank),
+            *(example[:2], int(example[2:].rstrip("!"))),
+            (1 if (direction == "positive") != example.endswith("!") else -1) / rank,
+        )
         for probe, examples in given.items()
         for direction in ["negative" if probe.startswith("n_") else "positive"]
         for rank, example in enumerate(examples.split(), 1)
     ]
-    return pl.DataFrame(rows, schema=UNTRACED["rankings"].schema, orient="row")
+    return pl.DataFrame(rows, schema={**UNTRACED["rankings"].schema, "score": pl.Float64}, orient="row")
 
 
 def _frame(name: str, *rows: tuple[Any, ...]) -> pl.DataFrame:
@@ -117,10 +124,10 @@ def _traced() -> Study:
             [
                 _ranked("trace-fa", de_176="fa0 fa1", de_177="fa3 fa4", fa_176="fa0 fa1", fa_177="fa3 fa9"),
                 _ranked("trace-ko", de_176="ko1 ko2", de_177="ko0 ko1", fa_176="ko0", fa_177="ko0 ko3"),
-                _ranked("trace-mult", de_131="fa0 fa1 fa2 ko0", de_132="fa0 fa1 ko0 ko1", de_176="fa0 fa1 ko1 ko3"),
+                _ranked("trace-mult", de_131="fa0 fa1 fa2 ko0!", de_132="fa0 fa1 ko0 ko1", de_176="fa0 fa1 ko1 ko3"),
                 _ranked("trace-mult", fa_176="fa0 fa1 fa2 fa3", fa_177="fa0 fa1 ko0 ko2"),
                 _ranked("trace-mult", ko_176="fa0 fa1 fa2 fa3", ko_177="ko0 ko1 fa0 fa5"),
-                _ranked("trace-mult", n_de_131="fa4 fa5", n_de_132="fa5 fa4", n_fa_176="ko1 ko2 ko3 fa0"),
+                _ranked("trace-mult", n_de_131="fa4 fa5", n_de_132="fa5 fa4", n_fa_176="ko1 ko2 ko3! fa0!"),
                 _ranked("trace-mult3", de_131="fa0 ko0 ko1 ko2"),
                 _ranked("steps-mult", de_131="ko0 ko1"),
                 _ranked("steps-mult", 1, de_131="fa0 fa1", de_132="fa0 fa1", de_164="fa0 ko0", de_165="fa0 ko0"),

@@ -15,7 +15,7 @@ and, where examples are traced,
 
     influence_runs     influence, run, spec
     training_examples  run, language, examples
-    rankings           influence, language, question, epoch, direction, rank, train_language, key
+    rankings           influence, language, question, epoch, direction, rank, train_language, key, and score if wanted
     summaries          influence, language, question, epoch, train_language, mean, sd
     validations        influence, test, quantity, scores, language, question, seeds, seed, direction, k, draw, n, value
     correlations       influence, test, quantity, scores, seeds, targets, draws, n, lds, lds_low, lds_high, difference,
@@ -223,7 +223,8 @@ CREATE TEMP TABLE target AS
 SELECT influence_target_id, r.name AS influence, parent_run_id, language, question, t.epoch
 FROM influence_target t JOIN run r USING (run_id) JOIN v_probe USING (probe_id);
 INSERT INTO influence_ranking
-SELECT influence_target_id, i.direction, i.rank, e.training_example_id, 1 / i.rank
+SELECT influence_target_id, i.direction, i.rank, e.training_example_id,
+       coalesce(i.score, (CASE i.direction WHEN 'positive' THEN 1 ELSE -1 END) / i.rank)
 FROM rankings i
 JOIN target t ON t.influence = i.influence AND t.language = i.language AND t.question = i.question
     AND t.epoch IS NOT DISTINCT FROM i.epoch
@@ -263,12 +264,15 @@ JOIN profile f ON f.checkpoint_id = k.checkpoint_id AND f.language_id = l.langua
     OR f.country_id = y.country_id AND f.weighting = 'weighted';
 """
 
+_LEFT_OUT = {"probe_sets": {"battery": pl.col("question")}, "rankings": {"score": pl.lit(None, pl.Float64)}}
+"""What a frame may lack: a question is then a battery, a score has the sign of its direction."""
+
 
 def fill(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
     """Write a study into an empty store."""
     for name, frame in {**UNTRACED, **UNPROJECTED, **study, "categories": CATEGORIES}.items():
-        alone = name == "probe_sets" and "battery" not in frame.columns
-        connection.register(name, frame.with_columns(battery="question") if alone else frame)
+        missing = {column: value for column, value in _LEFT_OUT.get(name, {}).items() if column not in frame.columns}
+        connection.register(name, frame.with_columns(**missing))
     with transaction(connection):
         connection.execute(FILL)
         sum_rankings(connection)

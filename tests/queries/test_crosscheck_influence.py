@@ -199,7 +199,9 @@ def study() -> Study:
         "training_examples": pl.DataFrame(
             [(*key, size) for key, size in sizes.items()], schema=["run", "language", "examples"], orient="row"
         ),
-        "rankings": pl.DataFrame(rankings, infer_schema_length=None),
+        "rankings": pl.DataFrame(rankings, infer_schema_length=None).with_columns(
+            score=pl.Series(np.random.default_rng(1).integers(-2, 5, len(rankings)) / 3)
+        ),
         "summaries": pl.DataFrame(
             _summaries(rng, rankings, {row["influence"]: languages[row["run"]] for row in traced}),
             infer_schema_length=None,
@@ -239,8 +241,13 @@ class World:
         self.validations = study["validations"].to_dicts()
         self.correlations = study["correlations"].to_dicts()
         self.lists: dict[Ranking, list[Example]] = defaultdict(list)
+        self.wrong: dict[Ranking, list[bool]] = defaultdict(list)
+        """Whether the score of an example in a list has the other sign."""
+
         for row in study["rankings"].sort("rank").iter_rows(named=True):
-            self.lists[Ranking(*(row[name] for name in Ranking._fields))].append((row["train_language"], row["key"]))
+            at = Ranking(*(row[name] for name in Ranking._fields))
+            self.lists[at].append((row["train_language"], row["key"]))
+            self.wrong[at].append(row["score"] < 0 if at.direction == "positive" else row["score"] > 0)
 
     def _how(self, row: Row) -> Row:
         spec = json.loads(row["spec"])
@@ -291,15 +298,25 @@ def _grouped(pairs: Iterator[tuple[tuple[Any, ...], Any]]) -> dict[tuple[Any, ..
     return groups
 
 
+def _cell(at: Ranking, ft: str) -> tuple[str, str, str, str]:
+    return at.influence, at.direction, at.language, ft
+
+
 @pytest.mark.parametrize("given", [{}, {"k": 3}, {"shifted": True}, {"shifted": False, "k": 1}])
 def test_language_contribution(world: World, connection: duckdb.DuckDBPyConnection, given: Row) -> None:
     shares = world.shares(**given)
-    groups = _grouped(((at.influence, at.direction, at.language, ft), share) for (at, ft), share in shares.items())
+    groups = _grouped((_cell(*key), share) for key, share in shares.items())
+    wrong = {
+        (at, ft): 100 * mean([lang == ft and wrong for (lang, _), wrong in zip(ranked, world.wrong[at], strict=False)])
+        for at, ranked in world.rankings(**given).items()
+        for ft in world.influence[at.influence]["ft_languages"].split(",")
+    }
     expected = []
     for (influence, direction, language, ft), some in groups.items():
         chance = 100 * world.sizes[world.influence[influence]["run"], ft] / world.examples(influence)
         row = {"run": influence, "direction": direction, "language": language, "ft_language": ft, "targets": len(some)}
         row["attribution"] = world.influence[influence]["attribution"]
+        row["wrong_sign"] = mean([wrong[key] for key in shares if _cell(*key) == (influence, direction, language, ft)])
         expected.append({**row, "contribution": mean(some), "examples_share": chance, "lift": mean(some) / chance})
     frame = run(connection, "language_contribution", parameters=given).frame
     expect_rows(frame, ["run", "direction", "language", "ft_language"], expected)

@@ -73,6 +73,40 @@ def test_another_score_and_probe_set(connection: duckdb.DuckDBPyConnection) -> N
     assert of_german[1:] == [("finetune-fa", 60.0, 5), ("finetune-ko", 60.0, 5), ("finetune-mult", 0.0, 5)]
 
 
+@pytest.mark.parametrize(
+    ("name", "probe_set", "column", "expected"),
+    [
+        ("language_contribution", "echoes-2024", "targets", {"de": 2, "fa": None, "ko": None}),
+        ("language_contribution", "wvs7-all", "targets", {"de": 3, "fa": 1, "ko": 1}),
+        ("influence_consistency", "wvs7-all", "questions", {"de": 1, "fa": 1}),
+        ("influence_consistency", "echoes-2024", "questions", {"de": None, "fa": None}),
+        ("translation_share", "wvs7-all", "targets", {"fa": None, "ko": 1}),
+        ("influence_mean", "echoes-2024", "targets", {"de": 2}),
+    ],
+)
+def test_targets_of_a_probe_set(
+    connection: duckdb.DuckDBPyConnection, name: str, probe_set: str, column: str, expected: dict[str, int | None]
+) -> None:
+    """trace-mult traced 131 and 132, of echoes-2024, 176, of wvs7-all, and 177, of neither."""
+    frame = run(connection, name, parameters={"probe_set": probe_set, "run": "trace-mult"}).frame
+    language = "language" if "language" in frame.columns else "language_a"
+    rows = frame.filter(pl.col("direction") == "positive") if "direction" in frame.columns else frame
+    assert {code: rows.filter(pl.col(language) == code)[column].max() for code in expected} == expected
+
+
+def test_contributions_and_overlaps_of_a_probe_set(connection: duckdb.DuckDBPyConnection) -> None:
+    of_study = {"probe_set": "echoes-2024", "run": "trace-mult", "direction": "positive"}
+    shares = run(connection, "language_contribution", parameters=of_study).frame
+    # 131: three of four Persian; 132: two
+    assert shares.select("language", "ft_language", "contribution").rows() == [("de", "fa", 62.5), ("de", "ko", 37.5)]
+    pairs = run(connection, "parallel_overlap", parameters={"probe_set": "wvs7-all"}).frame
+    assert pairs.select("language", "overlap", "questions").rows() == [("de", 50, 1), ("fa", 75, 1), ("avg.", 62.5, 2)]
+    assert run(connection, "parallel_overlap", parameters={"probe_set": "echoes-2024"}).frame.is_empty()
+    steps = run(connection, "influence_by_epoch", parameters={"probe_set": "echoes-2024"}).frame
+    assert set(steps["language"]) == {"de"}
+    assert set(run(connection, "influence_by_epoch").frame["language"]) == {"de", "fa"}
+
+
 def test_coverage_says_which_test_languages_lack_answers(connection: duckdb.DuckDBPyConnection) -> None:
     frame = run(connection, "coverage", parameters={"source": "pbc", "strategies": "multilingual"}).frame
     assert frame.select("ft_languages", "seed", "status", "runs", "lacking").rows() == [

@@ -3,7 +3,7 @@ question = "On which themes do checkpoints answer alike?"
 grain = """\
 A pair of checkpoints, the smaller model first, and a WVS category: the share of equal answers in each test language, \
 then the mean of the languages."""
-paper = "Echoes Figure 7 top; dissertation Table E.1"
+paper = "Echoes Figure 7 top; dissertation Figure E.1"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = ["score", "probe_set", "compared.strategies", "model", "source", "sentences", "seed", "epoch", "ci"]
 columns = [

@@ -3,7 +3,7 @@ question = "In which test languages do checkpoints answer alike, each theme coun
 grain = """\
 A pair of checkpoints, the smaller model first, and a test language: the share of equal answers in each WVS category, \
 then the mean of the categories. Not the number of agreement, where each probe counts the same."""
-paper = "Echoes Figure 7 bottom; dissertation Table E.2"
+paper = "Echoes Figure 7 bottom; dissertation Figure E.2"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = ["score", "probe_set", "compared.strategies", "model", "source", "sentences", "seed", "epoch", "ci"]
 columns = [

@@ -7,7 +7,7 @@ paper = "Echoes section 7"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "traced.run", "traced.model", "traced.source", "traced.method", "traced.sentences", "traced.seed", "traced.shifted",
-    "traced.direction", "traced.k", "ci",
+    "traced.probe_set", "traced.direction", "traced.k", "ci",
 ]
 columns = [
     "traced.run", "traced_run", "traced.model", "source", "traced.ft_languages", "traced.sentences", "traced.seed",
@@ -33,7 +33,7 @@ targets AS (
         (dense_rank() OVER (ORDER BY run, question))::INTEGER AS cell,
         min(language) OVER (PARTITION BY run, question) AS first,
         max(language) OVER (PARTITION BY run, question) AS last
-    FROM selected_targets((SELECT list(run) FROM chosen), FALSE, $shifted)
+    FROM selected_targets((SELECT list(run) FROM chosen), FALSE, $shifted, wanted_probe_set := $probe_set)
 ),
 -- what all stored rankings share was counted when they were; rows are counted here only where fewer are wanted
 ranked AS NOT MATERIALIZED (

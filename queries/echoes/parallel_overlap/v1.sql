@@ -8,7 +8,7 @@ paper = "Echoes section 7"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "traced.model", "traced.source", "traced.method", "traced.sentences", "traced.seed", "traced.direction", "traced.k",
-    "ci",
+    "traced.probe_set", "ci",
 ]
 columns = [
     "model", "source", "sentences", "seed", "settings", "attribution", "tracing", "direction", "ft_language_a", "run_a",
@@ -84,7 +84,7 @@ targets AS (
         (dense_rank() OVER (ORDER BY setup, language, question))::INTEGER AS cell,
         min(ft_language) OVER (PARTITION BY setup, language, question) AS first,
         max(ft_language) OVER (PARTITION BY setup, language, question) AS last
-    FROM selected_targets((SELECT list(run) FROM chosen), FALSE, TRUE)
+    FROM selected_targets((SELECT list(run) FROM chosen), FALSE, TRUE, wanted_probe_set := $probe_set)
     JOIN setups USING (run)
 ),
 -- what all stored rankings share was counted when they were; rows are counted here only where fewer are wanted

@@ -27,7 +27,7 @@ about = "Of unchanged, way of scoring the answers."
 [parameter.probe_set]
 about = """\
 Of unchanged, probe set that the questions are from: echoes-2024 where the store has it, else wvs7-all, else the \
-first."""
+first. Of language_contribution, all that was traced counts."""
 
 [parameter.model]
 about = "Only runs from this pretrained model."

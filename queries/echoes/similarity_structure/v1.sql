@@ -1,7 +1,7 @@
 /*
 question = "Do relations between a model's languages mirror those between the countries where they are spoken?"
 grain = "A checkpoint (pretrained, or the last of its run), over the pairs of its test languages."
-paper = "Echoes section 6 and Figures 5 and 12"
+paper = "Echoes section 6, and the first column of Figures 5 and 12"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "score", "probe_set", "survey", "weighting", "compared.strategies", "model", "source", "sentences", "seed", "epoch",
@@ -42,51 +42,11 @@ profiles AS (
     JOIN v_probe_set USING (collection, question)
     WHERE score = $score AND probe_set = $probe_set AND checkpoint_id IN (SELECT checkpoint_id FROM chosen)
 ),
-people AS (
-    SELECT language, question, mean(p_first, country) AS p_first
-    FROM v_country_profile
-    JOIN v_probe_set USING (question)
-    JOIN v_language_country USING (country)
-    WHERE survey = $survey
-      AND weighting = $weighting
-      AND probe_set = $probe_set
-      AND language IN (SELECT language FROM profiles)
-    GROUP BY ALL
-),
-places AS (
-    SELECT question, (row_number() OVER (ORDER BY question))::SMALLINT AS place
-    FROM v_probe_set
-    WHERE probe_set = $probe_set
-),
-vectors AS MATERIALIZED (
-    SELECT checkpoint_id, language, list_sort(list(place)) AS places, in_order(p_first, place) AS vector
-    FROM profiles
-    JOIN places USING (question)
-    GROUP BY ALL
-),
 model_pairs AS MATERIALIZED (
-    SELECT
-        checkpoint_id,
-        a.language AS language_a,
-        b.language AS language_b,
-        CASE
-            WHEN a.places = b.places THEN a.places
-            ELSE list_sort(list_intersect(a.places, b.places))
-        END AS common,
-        listed_cosine(values_at(common, a.places, a.vector), values_at(common, b.places, b.vector)) AS similarity
-    FROM vectors a
-    JOIN vectors b USING (checkpoint_id)
-    WHERE a.language < b.language AND len(common) > 0
+    FROM profile_similarities((SELECT list(checkpoint_id) FROM chosen), $score, $probe_set)
 ),
 people_pairs AS (
-    SELECT
-        a.language AS language_a,
-        b.language AS language_b,
-        cosine(a.p_first, b.p_first, question) AS similarity
-    FROM people a
-    JOIN people b USING (question)
-    WHERE a.language < b.language
-    GROUP BY ALL
+    FROM people_similarities($survey, $weighting, $probe_set)
 ),
 -- ranks of the dissimilarities, twice the average: an integer is exact. Rounded, so that pairs that are equally alike
 -- share a rank.
@@ -116,16 +76,15 @@ observed AS (
     GROUP BY checkpoint_id
 ),
 -- checkpoints with the same languages share the countries' ranks and their permutations
-maps AS MATERIALIZED (
-    SELECT languages, people_ranks, row_number() OVER () AS map
+whole AS (
+    SELECT DISTINCT languages, people_ranks
     FROM observed
     WHERE n = len(languages) * (len(languages) - 1) / 2
-    GROUP BY ALL
 ),
-permuted AS (
-    FROM mantel_ranks(
-        (SELECT list({'key': map, 'languages': languages, 'ranks': people_ranks}) FROM maps), $permutations, $draw
-    )
+maps AS MATERIALIZED (
+    SELECT languages, people_ranks, permutation, list_select(people_ranks, pairs) AS ranks
+    FROM whole
+    JOIN shuffled_pairs((SELECT list(DISTINCT languages) FROM whole), $permutations, $draw) ON labels = languages
 ),
 -- the sums of ranks stay the same whatever the permutation, so rho goes with the sum of their products; over n cubed, it
 -- can be compared between rows
@@ -133,10 +92,9 @@ tests AS MATERIALIZED (
     SELECT
         checkpoint_id,
         distance / n ** 3 AS statistic,
-        in_order(abs(n * list_inner_product(model_ranks, p.ranks) - square) / n ** 3, permutation) AS by_chance
+        in_order(abs(n * list_inner_product(model_ranks, m.ranks) - square) / n ** 3, permutation) AS by_chance
     FROM observed o
     JOIN maps m USING (languages, people_ranks)
-    JOIN permuted p USING (map)
     WHERE rho IS NOT NULL
     GROUP BY ALL
 ),

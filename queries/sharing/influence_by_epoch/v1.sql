@@ -8,7 +8,7 @@ paper = "How do languages influence each other? Figures 3, 12 and 13"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "traced.run", "traced.model", "traced.source", "traced.method", "traced.sentences", "traced.seed", "traced.shifted",
-    "traced.direction", "traced.k", "ci",
+    "traced.probe_set", "traced.direction", "traced.k", "ci",
 ]
 columns = [
     "traced.run", "traced_run", "traced.model", "source", "traced.ft_languages", "traced.sentences", "traced.seed",
@@ -31,7 +31,7 @@ WITH chosen AS (
     FROM selected_influence_runs($run, $model, $source, $method, $sentences, $seed)
 ),
 shares AS (
-    FROM influence_shares((SELECT list(run) FROM chosen), TRUE, $shifted, $direction, $k)
+    FROM influence_shares((SELECT list(run) FROM chosen), TRUE, $shifted, $direction, $k, wanted_probe_set := $probe_set)
 ),
 contributions AS (
     SELECT

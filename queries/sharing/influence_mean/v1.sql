@@ -7,7 +7,7 @@ paper = "How do languages influence each other? Tables 3 and 6"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "traced.run", "traced.model", "traced.source", "traced.method", "traced.sentences", "traced.seed", "traced.shifted",
-    "ci",
+    "traced.probe_set", "ci",
 ]
 columns = [
     "traced.run", "traced_run", "traced.model", "source", "traced.ft_languages", "traced.sentences", "traced.seed",
@@ -29,7 +29,8 @@ summaries AS (
     SELECT run, language, train_language, question, n, score_mean, score_sd
     FROM v_influence_summary
     WHERE influence_target_id IN (
-        SELECT influence_target_id FROM selected_targets((SELECT list(run) FROM chosen), FALSE, $shifted)
+        SELECT influence_target_id
+        FROM selected_targets((SELECT list(run) FROM chosen), FALSE, $shifted, wanted_probe_set := $probe_set)
     )
 ),
 cells AS MATERIALIZED (

@@ -8,7 +8,7 @@ paper = "How do languages influence each other? Table 4"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
     "traced.run", "traced.model", "traced.source", "traced.method", "traced.sentences", "traced.seed", "traced.shifted",
-    "traced.direction", "traced.k", "ci",
+    "traced.probe_set", "traced.direction", "traced.k", "ci",
 ]
 columns = [
     "traced.run", "traced_run", "traced.model", "source", "traced.ft_languages", "traced.sentences", "traced.seed",
@@ -30,7 +30,7 @@ WITH chosen AS (
 ),
 targets AS (
     SELECT influence_target_id, run, language, question
-    FROM selected_targets((SELECT list(run) FROM chosen), FALSE, $shifted)
+    FROM selected_targets((SELECT list(run) FROM chosen), FALSE, $shifted, wanted_probe_set := $probe_set)
     JOIN chosen USING (run)
     WHERE list_contains(string_split(ft_languages, ','), language)
 ),

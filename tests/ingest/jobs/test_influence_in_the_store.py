@@ -302,12 +302,18 @@ def _ranking_alike(study: Study) -> Frames:
     places = pl.DataFrame({"target": [2, 2, 2, 3, 3, 3], "rank": [1, 2, 3] * 2, "place": [a, b, c, b, c, translation]})
     frames = study.frames()
     ranked = frames["rankings"].join(places.cast(pl.Int32), on=["target", "rank"], how="left")
-    frames["rankings"] = ranked.with_columns(position=pl.coalesce("place", "position")).drop("place")
+    last = pl.col("target").eq(3) & pl.col("direction").eq("positive") & pl.col("rank").eq(3)
+    frames["rankings"] = ranked.with_columns(
+        position=pl.coalesce("place", "position"), score=pl.when(last).then(-0.5).otherwise("score").cast(pl.Float32)
+    ).drop("place")
     return frames
 
 
 def test_rankings_are_summed_up_when_they_enter(study: Study) -> None:
-    """A target of an epoch has languages and no overlap; Hindi was not trained on, so nothing is translated into it."""
+    """A target of an epoch has languages and no overlap; Hindi was not trained on, so nothing is translated into it.
+
+    The last of the highest has a score below 0.
+    """
     study.commit(study.job(inputs_digest="another run whose rows come before"))
     study.commit(study.job(_ranking_alike(study)))
     shared = study.rows(
@@ -317,11 +323,16 @@ def test_rankings_are_summed_up_when_they_enter(study: Study) -> None:
     )
     assert shared == [("fa", "hi", "negative", 2), ("fa", "hi", "positive", 2)]
     languages = study.rows(
-        "SELECT language, train_language, ranked, examples, translated "
+        "SELECT language, train_language, ranked, examples, translated, wrong_sign "
         "FROM v_influence_language JOIN v_influence_target USING (influence_target_id) "
         "WHERE influence_target_id > 6 AND direction = 'positive' ORDER BY influence_target_id, train_language"
     )
-    assert languages == [("fa", "fa", 3, 3, 3), ("fa", "ko", 3, 0, 0), ("hi", "fa", 3, 2, 0), ("hi", "ko", 3, 1, 0)]
+    assert languages == [
+        ("fa", "fa", 3, 3, 3, 0),
+        ("fa", "ko", 3, 0, 0, 0),
+        ("hi", "fa", 3, 2, 0, 0),
+        ("hi", "ko", 3, 1, 0, 1),
+    ]
     assert violations(study.connection) == []
 
 
@@ -691,7 +702,7 @@ def test_what_is_looked_for_in_parts_is_found_as_in_the_whole(study: Study, rows
     study.connection.execute("""
         DELETE FROM influence_ranking WHERE rank = 1 AND influence_target_id IN (3, 8);
         UPDATE influence_language SET translated = translated + 1 WHERE influence_target_id IN (4, 5);
-        INSERT INTO influence_language VALUES (999, 'positive', 1, 1, 1, 1), (-9, 'positive', 1, 1, 1, 1);
+        INSERT INTO influence_language VALUES (999, 'positive', 1, 1, 1, 1, 0), (-9, 'positive', 1, 1, 1, 1, 0);
         INSERT INTO influence_overlap VALUES (1, 8, 'positive', 1), (8, 1, 'negative', 1), (-9, 999, 'positive', 1)
     """)
     assert found(*names) == [[4, 0, 4 * 8 + 2, 2 * 2 + 3]] * 2

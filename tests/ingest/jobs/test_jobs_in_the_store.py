@@ -10,10 +10,10 @@ from finished_jobs import FARSI, MODEL, dump, finetuned, probed
 from planned import Jobs, plan_finetune, plan_pretrain, plan_probe
 
 from mlv.ingest.jobs.committing import commit_job
-from mlv.ingest.jobs.lookup import canonical_name, check_folder, find_model, find_run
-from mlv.ingest.jobs.probe import widest_probe_set
+from mlv.ingest.jobs.lookup import canonical_name, check_folder, default_probe_set, find_model, find_run
 from mlv.ingest.upkeep.check import violations
 from mlv.ingest.upkeep.deletion import delete_run, dependants
+from mlv.queries import install_macros
 from mlv.schema.derived.resampling import draw_resamples
 from mlv.schema.errors import DataError, JobError, NotFoundError, StoreError, UsageError
 from mlv.schema.jobs.directory import JobDirectory
@@ -78,7 +78,7 @@ def test_pretraining_takes_what_is_selected_and_says_what_is_missing(
 
 
 def test_probing_asks_only_what_was_not_answered(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
-    probe_set = widest_probe_set(study)
+    probe_set = default_probe_set(study)
     job = probed(plan_probe(study, jobs, MODEL, probe_set=probe_set, languages=["fa"]))
     commit_job(study, job, _where(jobs))
     rest = plan_probe(study, jobs, MODEL, probe_set=probe_set)
@@ -87,6 +87,22 @@ def test_probing_asks_only_what_was_not_answered(study: duckdb.DuckDBPyConnectio
     commit_job(study, probed(rest), _where(jobs))
     assert plan_probe(study, jobs, MODEL, probe_set=probe_set) is None
     assert violations(study) == []
+
+
+@pytest.mark.parametrize("code", ["wvs7-all", "echoes-2024"])
+def test_the_default_probe_set_is_that_of_queries_not_the_widest(
+    study: duckdb.DuckDBPyConnection, jobs: Jobs, code: str
+) -> None:
+    study.execute(
+        "INSERT INTO probe_set SELECT 9, ?, any_value(probe_collection_id), 'one question' FROM probe_set", [code]
+    )
+    study.execute("INSERT INTO probe_set_member SELECT 9, min(question_id), '1' FROM probe_set_member")
+    job = plan_probe(study, jobs, MODEL)
+    assert job is not None
+    assert pl.read_parquet(job.inputs / "probes.parquet")["question"].n_unique() == 1
+    assert job.read_json("job.json")["probe_set"] == default_probe_set(study) == code
+    install_macros(study)
+    assert study.execute("SELECT echoes_probe_set()").fetchone() == (code,)
 
 
 def test_unknown_probe_sets_and_languages_are_named_with_those_there_are(

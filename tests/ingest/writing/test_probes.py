@@ -135,6 +135,7 @@ def test_the_probe_set_of_the_paper_is_of_the_published_collection_alone(
     assert [row[0] for row in store.execute("SELECT code FROM probe_set").fetchall()] == ["ours-all"]
     ingest_probes(store, _file(tmp_path, "de", ROWS))
     assert _set(store, "echoes-2024") == ["1", "16", "18"]
+    assert _set(store, "echoes-238") == ["1", "16", "18", "176"]
 
 
 def test_a_collection_cannot_take_over_a_probe_set(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
@@ -161,7 +162,7 @@ def test_the_archive_and_its_probe_sets(store: duckdb.DuckDBPyConnection, real_d
     reports = ingest_probes(store, path)
     kept = {report.target: report.rows_kept for report in reports if report.rows_kept}
     assert kept == {f"{ARORA}/{code}": {"bn": 253, "sr": 252}.get(code, 254) for code in TEST_LANGUAGES}
-    assert len(_set(store, "wvs7-all")) == 254
+    assert (len(_set(store, "wvs7-all")), len(_set(store, "echoes-238"))) == (254, 238)
     per_category = store.execute(
         "SELECT category, count(*) FROM v_probe_set JOIN category c ON c.code = category "
         "WHERE probe_set = 'echoes-2024' GROUP BY ALL ORDER BY min(first_number)"
@@ -185,12 +186,12 @@ def test_a_further_question_has_its_set_drawn_anew(store: duckdb.DuckDBPyConnect
         ).fetchall()
 
     ingest_probes(store, _file(tmp_path, "de", {code: ROWS[code] for code in ("1", "16", "176")}))
-    assert drawn() == [("echoes-2024", 2000, 2 * 2000), ("wvs7-all", 2000, 3 * 2000)]
+    assert drawn() == [("echoes-2024", 2000, 2 * 2000), ("echoes-238", 2000, 3 * 2000), ("wvs7-all", 2000, 3 * 2000)]
     before = store.execute("FROM v_resample ORDER BY ALL").fetchall()
     ingest_probes(store, _file(tmp_path, "fa", {"16": ROWS["16"]}))
     assert store.execute("FROM v_resample ORDER BY ALL").fetchall() == before
     ingest_probes(store, _file(tmp_path, "ko", ROWS))
-    assert drawn() == [("echoes-2024", 2000, 3 * 2000), ("wvs7-all", 2000, 5 * 2000)]
+    assert drawn() == [("echoes-2024", 2000, 3 * 2000), ("echoes-238", 2000, 4 * 2000), ("wvs7-all", 2000, 5 * 2000)]
 
 
 def _batteries(store: duckdb.DuckDBPyConnection, probe_set: str) -> dict[str, str]:

@@ -55,6 +55,7 @@ QUERIES = (
     "shift_uniqueness",
     "similarity_structure",
     "size_effect",
+    "structure_correlation",
     "unchanged_multilingual",
 )
 
@@ -383,6 +384,51 @@ def test_domain_correlation(runs: list[Row], connection: duckdb.DuckDBPyConnecti
     assert {row["correlation"] is None for row in expected.values()} == {True, False}
 
 
+def test_correlations_of_fine_tuning_languages_are_averaged(
+    runs: list[Row], connection: duckdb.DuckDBPyConnection
+) -> None:
+    """Each with its own test languages, which are permuted alike."""
+    values: dict[Key, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row, language, category in product(runs, LANGUAGES, set(QUESTIONS.values())):
+        unchanged = _unchanged(row["shifts"].get(language, {}), category)
+        if unchanged is not None and not row["multilingual"]:
+            setup = (row["model"], row["sentences"], row["epoch"], row["rate"])
+            values[*setup, category, row["ft_languages"], row["source"]][language].append(unchanged)
+    found: dict[Key, list[tuple[int, list[float]]]] = defaultdict(list)
+    for (*key, ft, a), (*other, other_ft, b) in product(values, values):
+        x, y = values[*key, ft, a], values[*other, other_ft, b]
+        both = sorted(x.keys() & y.keys())
+        if (key, ft) == (other, other_ft) and a < b and both:
+            columns = [np.array([mean(side[language]) for language in both]) for side in (x, y)]
+            constant = any(np.ptp(column) < 1e-9 for column in columns)
+            orders = [range(len(both)), *(_shuffled(both, permutation) for permutation in range(1, 20))]
+            rs = [] if constant else [float(np.corrcoef(columns[0], columns[1][order])[0, 1]) for order in orders]
+            found[*key, a, b].append((len(both), rs))
+    expected: dict[Key, Row] = {}
+    for key, members in found.items():
+        defined = [rs for _, rs in members if rs]
+        means = [mean(some) for some in zip(*defined, strict=True)]
+        expected[key] = {
+            "correlation": means[0] if means else None,
+            "n": min(n for n, _ in members),
+            "p": mean([abs(chance) >= abs(means[0]) - 1e-9 for chance in means]) if means else None,
+        }
+    asked = {"averaged": "correlations", "ci": True, "permutations": 19}
+    keys = ["model", "sentences", "epoch", "rate", "category", "source_a", "source_b"]
+    frame = run(connection, "domain_correlation", parameters=asked).frame
+    expect(frame, keys, expected)
+    assert frame["correlation_low"].null_count() == frame.height
+    assert max(len([rs for _, rs in members if rs]) for members in found.values()) >= 2
+
+
+def _shuffled(languages: Sequence[str], permutation: int) -> list[int]:
+    """Which language's value each one gets."""
+    return sorted(
+        range(len(languages)),
+        key=lambda place: hashlib.md5(f"0 {permutation} {languages[place]}".encode()).digest(),
+    )
+
+
 def _cosines(profiles: dict[str, dict[str, float]], languages: Sequence[str]) -> Matrix:
     """Between the profiles of languages, over the questions that both have; NaN where one has no length."""
     matrix = np.full((len(languages), len(languages)), np.nan)
@@ -484,6 +530,49 @@ def test_mantel_p_is_near_that_of_all_permutations_and_of_another_draw(
             assert abs(draw[_name(checkpoint)] - exact) < 5 * np.sqrt(exact * (1 - exact) / 9999) + 2e-4
 
 
+def test_structure_correlation(study: Study, connection: duckdb.DuckDBPyConnection) -> None:
+    """Every two of people, what runs started from, and these; the first one's languages are permuted."""
+    people = _by_language(study["country_profiles"].join(study["countries"], on="country"), "p_first")
+    maps = {
+        name: _by_language(frame, "p_first") for (name,), frame in study["model_profiles"].group_by("checkpoint")
+    } | {"people": people}
+    members: dict[Key, dict[str, tuple[Any, ...]]] = defaultdict(dict)
+    for row in study["checkpoints"].filter("is_final").drop_nulls("run").to_dicts():
+        if row["base"] == row["model"]:
+            rate = float(json.loads(row["spec"])["learning_rate"])
+            setup = (*(row[key] for key in ("model", "source", "sentences", "seed", "epoch")), rate)
+            members[setup] |= {"people": (0,), row["base"]: (1,)}
+            members[setup][row["checkpoint"]] = (2, "," in row["ft_languages"], row["ft_languages"], row["run"])
+    expected: dict[Key, Row] = {}
+    for setup, ranked in members.items():
+        for a, b in combinations(sorted(ranked, key=ranked.__getitem__), 2):
+            both = sorted(maps[a].keys() & maps[b].keys())
+            both = [k for k in both if all(any(maps[side][k].values()) for side in (a, b))]
+            first, second = (_cosines(maps[side], both) for side in (a, b))
+            rho, gaps = _rho(second, first, range(len(both))), np.isnan(_upper(first)) | np.isnan(_upper(second))
+            if (~gaps).any():
+                orders = [range(len(both)), *(_hashed_order(both, 0, permutation) for permutation in range(1, 10))]
+                expected[*setup, _name(a), _name(b)] = {
+                    "rho": rho,
+                    "n": int((~gaps).sum()),
+                    "p_value": None if rho is None or gaps.any() else _mantel_p(second, first, orders, rho),
+                }
+    keys = ["model", "source", "sentences", "seed", "epoch", "rate", "checkpoint_a", "checkpoint_b"]
+    expect(run(connection, "structure_correlation", parameters={"permutations": 9}).frame, keys, expected)
+
+
+def test_people_beside_a_checkpoint_are_as_in_similarity_structure(connection: duckdb.DuckDBPyConnection) -> None:
+    few = {"permutations": 99}
+    matrix = run(connection, "structure_correlation", parameters=few).frame.filter(checkpoint_a="people")
+    alone = run(connection, "similarity_structure", parameters=few).frame
+    figures = [
+        dict(zip(frame[name], frame.select("rho", "n", "p_value").rows(), strict=True))
+        for frame, name in ((matrix, "checkpoint_b"), (alone, "checkpoint"))
+    ]
+    assert len(figures[0]) > 10
+    assert figures[0].items() <= figures[1].items()
+
+
 def test_hashed_permutations_are_uniform() -> None:
     orders = [tuple(_hashed_order(LANGUAGES[:4], 0, permutation)) for permutation in range(1, 9601)]
     counts = [orders.count(order) for order in permutations(range(4))]
@@ -494,7 +583,7 @@ def test_same_bytes_whatever_the_order_of_rows(path: Path, shuffled: Callable[[P
     with open_store(path) as one, open_store(shuffled(path)) as other:
         other.execute("SET threads = 1")
         for query in QUERIES:
-            few = {"permutations": 99} if query == "similarity_structure" else {}
+            few = {"permutations": 99} if "structure" in query else {}
             rendered = [render(run(store, query, parameters=few), "csv") for store in (one, other)]
             assert rendered[0] == rendered[1], query
 

@@ -264,6 +264,36 @@ def test_points_are_their_rows_and_undefined_ones_are_named() -> None:
     assert reaches == [[0.0, 0.5], [-0.5, 0.25]]
 
 
+def test_people_and_models_are_a_triangle_in_their_order() -> None:
+    pairs = {
+        ("people", None): ("m", None),
+        ("people", "p"): ("m/epoch-5", "fa,ko"),
+        ("m", None): ("m/epoch-5", "fa,ko"),
+    }
+    rows = pl.DataFrame(
+        {
+            "model": "m",
+            "source": "pbc",
+            "sentences": 10_000,
+            "seed": 1,
+            "epoch": 5,
+            "settings": SETTINGS,
+            "checkpoint_a": [one for one, _ in pairs],
+            "ft_languages_a": pl.Series([None, None, None], dtype=pl.String),
+            "checkpoint_b": [other for other, _ in pairs.values()],
+            "ft_languages_b": [languages for _, languages in pairs.values()],
+            "rho": [0.25, -0.5, None],
+        }
+    )
+    axes = _panels(draw(_result("structure_correlation", rows)))[0]
+    assert _ticks(axes) == (["people", "pretrained"], ["pretrained", "fa, ko"])
+    assert _cells(axes) == {
+        ("pretrained", "people"): "0.25",
+        ("fa, ko", "people"): "\N{MINUS SIGN}0.50",
+        ("fa, ko", "pretrained"): style.MISSING,
+    }
+
+
 def test_marks_never_hide_each_other() -> None:
     twice = pl.concat([_contribution(), _contribution()])
     with pytest.raises(UsageError, match="bn and fa"):
