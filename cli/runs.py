@@ -10,6 +10,7 @@ import typer
 from mlv.cli.edge import DEFAULT_STORE, Store, explain, jobs_folder, megabytes, say
 from mlv.cli.output import Format, Limit, Output, put
 from mlv.cli.work import Work, make_work
+from mlv.compute.machine.interrupts import raise_if_received
 from mlv.compute.machine.options import BATCH_TOKENS
 from mlv.schema.errors import JobError, MlvError, NotFoundError, StoreLockedError
 
@@ -206,6 +207,7 @@ def _resume_all(work: Work) -> None:
         except StoreLockedError:
             raise
         except Exception as error:
+            raise_if_received()
             say(f"{job.path.name} failed")
             explain(error)
             failed.append(job.path.name)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import duckdb
 
 from mlv.schema.errors import StoreError, UsageError
-from mlv.schema.files import now, written_aside
+from mlv.schema.files import now, real_path, written_aside
 from mlv.schema.store.copies import label
 from mlv.schema.store.ledger import revision
 from mlv.schema.store.opening import (
@@ -73,6 +73,7 @@ def _told_of_disk(path: Path, goal: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _placed(goal: Path) -> Iterator[Path]:
     """Give a path aside for a database, and put it in place when the block ends without an error."""
+    goal = real_path(goal)
     _sweep(goal)
     with written_aside(goal) as aside:
         try:

@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlv.compute.machine import runtime
+from mlv.compute.machine import interrupts, runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.machine.stopping import Stoppable, StoppedError
 from mlv.schema.errors import JobError, MlvError
@@ -143,10 +143,11 @@ def _recorded(job: JobDirectory, options: ExecuteOptions) -> Iterator[None]:
         job.update_provenance(environment=runtime.environment(device), finished_at=now().isoformat())
         job.log(Finished())
         job.set_state("finished")
-    except StoppedError as error:
-        job.log(Stopped(reason=str(error)))
-        raise
     except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) or interrupts.received():
+            # that nobody runs it tells that it was interrupted
+            job.log(Stopped(reason=str(error) if isinstance(error, StoppedError) else "Ctrl-C"))
+            raise
         # the disk may be full; the reason is raised all the same
         with contextlib.suppress(OSError):
             reason = str(getattr(error, "message", "") or error) or type(error).__name__

@@ -29,7 +29,7 @@ from mlv.ingest.writing.reference import ensure_reference
 from mlv.ingest.writing.surveys import ingest_survey
 from mlv.migrations import upgrade
 from mlv.schema.errors import DataError, MlvError, StoreError, StoreLockedError, UsageError, joined
-from mlv.schema.files import now
+from mlv.schema.files import now, real_path, take_over
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.store.ledger import revision
 from mlv.schema.store.opening import connect, open_store, transaction
@@ -314,13 +314,16 @@ def rebuild(plan: Plan, output: Path, narrate: Callable[[str], None] = lambda _:
     """
     if output.exists() and output.resolve() != plan.store.resolve():
         raise UsageError(f"{output} exists already.", "Name another file, or delete it first.")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".rebuild-") as folder:
+    place = real_path(output)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".rebuild-") as folder:
         aside = Path(folder) / output.name
         steps, remarks = _repeat_all(plan, aside, output, narrate)
         differences = _compare(plan.store, aside, output.parent)
-        kept = _set_aside(output) if output.exists() else None
-        aside.replace(output)
+        kept = _set_aside(output, place) if place.exists() else None
+        if kept:
+            take_over(aside, kept.stat())
+        aside.replace(place)
     write_journal(journal_path(output), [_as_done(step) for step in steps])
     return Rebuilt(output, kept, [*plan.remarks, *remarks], differences)
 
@@ -378,12 +381,12 @@ def _compare(store: Path, aside: Path, folder: Path) -> dict[str, tuple[int, int
         return None
 
 
-def _set_aside(store: Path) -> Path:
-    """Give the old store, its log and its journal another name; return the store's."""
-    kept = store.with_name(f"{store.stem}.{now():%Y%m%dT%H%M%S%f}.before-rebuild.duckdb")
+def _set_aside(store: Path, place: Path) -> Path:
+    """Give the old store, whose file is at ``place``, its log and its journal another name; return the store's."""
+    kept = place.with_name(f"{place.stem}.{now():%Y%m%dT%H%M%S%f}.before-rebuild.duckdb")
     with contextlib.suppress(FileNotFoundError):
         shutil.copyfile(journal_path(store), journal_path(kept))
     with contextlib.suppress(FileNotFoundError):
-        wal_path(store).rename(wal_path(kept))
-    store.rename(kept)
+        shutil.move(wal_path(store), wal_path(kept))
+    place.rename(kept)
     return kept

@@ -12,7 +12,7 @@ import pytest
 
 from mlv.cli import edge
 from mlv.cli.db import upgrade
-from mlv.cli.main import app
+from mlv.cli.app import app
 from mlv.schema import errors
 from mlv.schema.store.opening import SCHEMA_REVISION
 
@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = "import sys; from mlv.cli.main import app; print(sorted(set(sys.modules) & set(sys.argv[1:])))"
+    code = "import sys; from mlv.cli.app import app; print(sorted(set(sys.modules) & set(sys.argv[1:])))"
     done = subprocess.run([sys.executable, "-c", code, *HEAVY], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

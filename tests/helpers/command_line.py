@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mlv.cli import edge
-from mlv.cli.main import app
+from mlv.cli.app import app
 from mlv.schema.store.opening import open_store
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from typer.testing import CliRunner
 
-from mlv.cli.main import app
+from mlv.cli.app import app
 from mlv.queries import Query, all_versions, run
 from mlv.queries.engine.catalogue import INTERVALS
 from mlv.queries.engine.macros import subject_sql
