@@ -149,6 +149,8 @@ class Driver:
         self._status.refresh(connection, [cell])
         if self._status.statuses[cell].state not in startable or not self._status.ready(cell):
             return None
+        if self._launcher.on_this_machine:
+            self._work.check_machine(getattr(self._status.request(cell), "precision", "fp32"))
         job = self._status.plan(connection, cell)
         update_model_paths(connection, job, job.spec(), self._work.store)
         return job

@@ -38,7 +38,7 @@ class ExitCode(IntEnum):
     LOCKED = 6
     """Another process holds the store."""
     JOB = 7
-    """A job failed; `mlv runs resume` resumes it."""
+    """A job failed; `mlv runs resume NAME` resumes it."""
     DOWNLOAD = 8
     """An origin cannot be reached, or sent another file than expected."""
     DIFFERENT = 9

@@ -35,7 +35,7 @@ def install() -> None:
         line_buffering=os.isatty(_OUTPUT),
     )
     if sys.stderr is None:
-        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115, PTH123  as long as the process
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  as long as the process
 
 
 def _is_open(number: int) -> bool:
@@ -49,7 +49,7 @@ def _is_open(number: int) -> bool:
 class _Output(io.FileIO):
     """Standard output, without its buffer."""
 
-    def write(self, data: "ReadableBuffer", /) -> int | None:
+    def write(self, data: "ReadableBuffer", /) -> int:
         """Write what is possible. Raises ReaderGoneError, or DataError that says what is wrong."""
         try:
             return super().write(data)

@@ -103,7 +103,7 @@ def _streamed(path: Path) -> Iterator[Path]:
 
 
 def is_stream(path: Path) -> bool:
-    """Whether what is at ``path`` is written into, not replaced: a device, a pipe, or a file that a process has open."""
+    """Whether what is at ``path`` is written into, not replaced: a device, a pipe, a file that a process has open."""
     try:
         mode = path.stat().st_mode
     except OSError:

@@ -1,15 +1,15 @@
 """Ctrl-C: it ends a command within a second, with exit code 130, whatever the command does and has imported.
 
-Python raises KeyboardInterrupt wherever the main thread happens to be, and libraries lose it: while they are imported, in
-callbacks, wherever they catch every exception. What was to end then goes on, or fails for a reason that is none. So:
+Python raises KeyboardInterrupt wherever the main thread happens to be, and libraries lose it: while they are imported,
+in callbacks, wherever they catch every exception. What was to end then goes on, or fails for a reason that is none. So:
 
 - while something is imported the process ends at once;
 - otherwise KeyboardInterrupt is raised, so that what was begun is cleared away;
 - a thread ends the process where it is still there a moment later: where the exception was lost, or the main thread is
   in a long call of a library.
 
-A process may end at any moment: stores, job directories and other files are whole or absent after a kill. A command that
-has others to end first asks for the time (:func:`unwinding`).
+A process may end at any moment: stores, job directories and other files are whole or absent after a kill. A command
+that has others to end first asks for the time (:func:`unwinding`).
 """
 
 import contextlib

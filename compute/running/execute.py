@@ -47,6 +47,8 @@ def execute(path: Path, options: ExecuteOptions | None = None, progress: Progres
         return False
     options = options or ExecuteOptions()
     runtime.quiet_libraries()
+    # another machine may have it: the job has not failed
+    runtime.check_precision(spec.computes_in(), runtime.device_name(options.device))
     with _explained(job), _held(job):
         # the process that had the lock before may have finished the job meanwhile
         if _finished(job, spec):

@@ -3,6 +3,7 @@
 from typing import ClassVar, Final, Literal
 
 from mlv.schema.jobs.attribution import Attribution
+from mlv.schema.jobs.spec import Precision
 from mlv.schema.jobs.tracing import Quantity, TracingSpec
 from mlv.schema.papers import echoes
 
@@ -51,6 +52,10 @@ class ValidateSpec(TracingSpec):
     """Seeds of the removal test's models, the run's own among them."""
 
     removal_k: tuple[int, ...] = REMOVAL_K
+
+    def computes_in(self) -> Precision:
+        """That of the trainings."""
+        return self.training.precision
 
     def plain_gradients(self) -> dict[str, Attribution]:
         """Baselines by name: gradients of the loss, those of the first attribution otherwise, compared plainly."""

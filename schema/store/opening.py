@@ -96,7 +96,7 @@ def restore_hint(path: Path) -> str:
     copy = newest_copy(path)
     if copy is None:
         return "Restore a backup of it."
-    return f"Restore {copy}: mlv db snapshot {shlex.quote(str(path))} --db {shlex.quote(str(copy.path))}"
+    return f"Restore {copy}: mlv db snapshot {shlex.quote(str(path))} --db {shlex.quote(str(copy.path))} --replace"
 
 
 def write_error(path: Path, error: Exception) -> StoreError:

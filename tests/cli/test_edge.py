@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mlv.cli import edge
-from mlv.cli.db import upgrade
 from mlv.cli.app import app
+from mlv.cli.db import upgrade
 from mlv.schema import errors
 from mlv.schema.store.opening import SCHEMA_REVISION
 

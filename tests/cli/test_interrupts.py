@@ -1,4 +1,4 @@
-"""Ctrl-C at many moments of commands that import, read, plan, train and commit: it ends them, soon, and loses nothing."""
+"""Ctrl-C at many moments of commands that import, read, plan and train: it ends them, soon, and loses nothing."""
 
 import shutil
 import signal
@@ -45,7 +45,7 @@ def _interrupt(arguments: tuple[str, ...], folder: Path, delay: float) -> Interr
         text=True,
         cwd=folder,
         # a shell that starts tests in the background lets its children ignore the signal
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
@@ -71,7 +71,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Mlv:
         ("finetune", (0.05, 0.2, 0.4, 0.7, 1.0, 1.4, 1.8, 2.2, 2.6, 3.0)),
     ],
 )
-def test_ctrl_c_ends_a_command_at_any_moment(base: Mlv, tmp_path: Path, command: str, delays: tuple[float, ...]) -> None:
+def test_ctrl_c_ends_a_command_at_any_moment(
+    base: Mlv, tmp_path: Path, command: str, delays: tuple[float, ...]
+) -> None:
     folder = Path(shutil.copytree(base.folder, tmp_path / "study"))
     runs = Mlv(folder).rows("SELECT name FROM run")
     ended = {delay: _interrupt(COMMANDS[command], folder, delay) for delay in delays}

@@ -9,8 +9,8 @@ from pathlib import Path
 import typer
 from command_line import Mlv
 
-from mlv.cli.edge import ExitCode
 from mlv.cli.app import app
+from mlv.cli.edge import ExitCode
 
 
 def test_cells_go_to_standard_output_and_what_to_do_to_standard_error(on_empty: Mlv) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C where libraries would lose it: on import, where everything is caught, and in a call that looks for no signal."""
+"""Ctrl-C where libraries would lose it: on import, where all is caught, and in a call that looks for no signal."""
 
 import os
 import signal
@@ -75,7 +75,7 @@ def _interrupt(code: str, *, ignored: bool = False, folder: Path | None = None) 
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(folder or ".")])},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, handler),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, handler),  # noqa: PLW1509
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
