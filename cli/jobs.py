@@ -1,5 +1,8 @@
 """Jobs beside a store whose runs are not in it: planned, running, interrupted, failed, or not committed yet."""
 
+import contextlib
+import json
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -92,28 +95,41 @@ def find(store: Path, name: str) -> Found:
     return Found(chosen, chosen in runs, there.get(chosen))
 
 
-def as_rows(jobs: list[Job], schema: "dict[str, pl.DataType]") -> "pl.DataFrame":
-    """Jobs as rows of the list of runs, as far as their specifications and logs tell."""
+def add_rows(runs: "pl.DataFrame", jobs: list[Job]) -> "pl.DataFrame":
+    """The list of runs with the jobs below, as far as their specifications and logs tell."""
     import polars as pl
 
-    frame = pl.DataFrame([_row(job) for job in jobs], schema=dict.fromkeys(schema, pl.String), orient="row")
-    return frame.cast(schema)
+    return runs.vstack(pl.DataFrame([_row(job) for job in jobs], schema=runs.schema))
 
 
-def _row(job: Job) -> dict[str, str | None]:
-    """The fields of a job that the list of runs has, as text."""
+def _row(job: Job) -> dict[str, Any]:
+    """The fields of a job that the list of runs has."""
     spec, provenance = job.spec.model_dump(mode="json"), job.directory.read_json("provenance.json")
     languages = ",".join(spec.get("languages", ())) if job.spec.MAKES_CHECKPOINTS else ""
-    fields = {"run": job.name, "kind": job.spec.kind, "state": job.standing.state, "ft_languages": languages or None}
-    others = {name: spec.get(name) for name in ("source", "sentences", "seed")}
-    times = {name: provenance.get(name) for name in ("started_at", "finished_at")}
-    return fields | {name: None if value is None else str(value) for name, value in (others | times).items()}
+    return {
+        "run": job.name,
+        "kind": job.spec.kind,
+        "state": job.standing.state,
+        "source": spec.get("source"),
+        "ft_languages": languages or None,
+        "sentences": spec.get("sentences"),
+        "seed": job.spec.seed,
+        "started_at": _time(provenance.get("started_at")),
+        "finished_at": _time(provenance.get("finished_at")),
+    }
+
+
+def _time(text: object) -> datetime | None:
+    """A time of a job's provenance, which may have come from elsewhere."""
+    with contextlib.suppress(TypeError, ValueError):
+        return datetime.fromisoformat(text).replace(tzinfo=None)  # type: ignore[arg-type]
+    return None
 
 
 def described(job: "JobDirectory") -> dict[str, Any]:
     """Specification, provenance and events of a job, and where it stands. Raises JobError where it is damaged."""
     from mlv.ingest.jobs.standing import standing
-    from mlv.schema.jobs.events import fields_of
+    from mlv.schema.jobs.events import detail_of
 
     spec, provenance, stands = job.spec(), job.read_json("provenance.json"), standing(job, activity())
     return {
@@ -126,7 +142,7 @@ def described(job: "JobDirectory") -> dict[str, Any]:
         "spec": spec.model_dump(mode="json"),
         "provenance": provenance,
         "events": [
-            {"at": str(happened.at), "event": happened.event.event, **fields_of(happened.event)}
-            for happened in job.events()
+            {"at": str(logged.at), "event": logged.event.event, **json.loads(detail_of(logged.event))}
+            for logged in job.events()
         ],
     }

@@ -46,8 +46,7 @@ def list_runs(
             sealed=True,
         )
     left, damaged = jobs.unfinished(db)
-    frame = result.frame.vstack(jobs.as_rows(left, dict(result.frame.schema)))
-    put(replace(result, frame=frame), output_format, output, limit)
+    put(replace(result, frame=jobs.add_rows(result.frame, left)), output_format, output, limit)
     for job in left:
         say(f"not committed: {job.name} ({job.standing.state})")
     _raise_failed(damaged)

@@ -24,6 +24,7 @@ from mlv.schema.store.ledger import revision
 from mlv.schema.store.opening import (
     DAMAGE_ERRORS,
     DISK_ERRORS,
+    check_name,
     connect,
     open_store,
     reason,
@@ -241,6 +242,7 @@ def _verify(aside: Path, goal: Path, expected: Contents) -> None:
 
 def _check_target(path: Path, goal: Path) -> None:
     """Raise UsageError where a copy at ``goal`` would destroy the store, a file that is no database, or itself."""
+    check_name(goal)
     taken = goal.exists()
     if goal.resolve() in (path.resolve(), wal_path(path.resolve())) or (taken and goal.samefile(path)):
         raise UsageError(f"{goal} is the store itself.", "Name another file for the copy.")

@@ -19,7 +19,7 @@ from mlv.schema.store import opening
 from mlv.schema.store.copies import Label, label_statement, parse_label
 from mlv.schema.store.file_locks import require_locks
 from mlv.schema.store.ledger import LEDGER, revision
-from mlv.schema.store.opening import DISK_ERRORS, connect, exists, newer_store, reason, write_error
+from mlv.schema.store.opening import DISK_ERRORS, check_name, connect, exists, newer_store, reason, write_error
 from mlv.schema.store.sql import literal
 from mlv.schema.store.waiting import retry_while_locked
 from mlv.schema.store.wal import wal_path
@@ -68,6 +68,7 @@ def upgrade(path: Path, target: str = "head") -> Upgrade:
 
 def _create(path: Path) -> None:
     """Make an empty database."""
+    check_name(path)
     require_locks(path)
     try:
         duckdb.connect(str(path)).close()

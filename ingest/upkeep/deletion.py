@@ -45,8 +45,8 @@ def dependants(connection: duckdb.DuckDBPyConnection, run_id: int) -> list[str]:
 class Deletion:
     """What goes with a run."""
 
-    run_id: int | None
-    """None for a job that is not in the store."""
+    run_id: int
+    """0 for a job that is not in the store."""
 
     run: str
     """Name of the run, or of the job."""
@@ -95,7 +95,7 @@ def plan_job_deletion(job: JobDirectory, active: Active) -> Deletion:
         indexes = _indexes_of(job.path.name, job.spec(), job.path.parent)
     needing = [name for name, spec in _readable_jobs(job.path.parent) if job.path.name in spec.builds_on()]
     folders = {folder: _folder_bytes(folder) for folder in (job.path, *indexes)}
-    return Deletion(None, job.path.name, {}, folders, needing)
+    return Deletion(0, job.path.name, {}, folders, needing)
 
 
 def _refuse_active(name: str, stands: Standing) -> None:

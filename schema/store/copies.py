@@ -54,7 +54,7 @@ class Label(NamedTuple):
         return f"{copied}store {self.store}"
 
 
-_LABEL: Final = re.compile(r"(?:copy of (.+) at (\S+), content (\w+), )?store (\w+)")
+_LABEL: Final = re.compile(r"(?:copy of (.+) at (\S+), content (\w+), )?store (\w*)")
 
 
 def read_label(connection: duckdb.DuckDBPyConnection) -> Label:
