@@ -111,9 +111,11 @@ def restore_hint(path: Path) -> str:
 
 def write_error(path: Path, error: Exception) -> StoreError:
     """The error for a file that DuckDB cannot write, after its transaction was rolled back."""
+    denied = re.search(r"permission denied|read-only|not permitted", str(error), re.IGNORECASE)
+    remedy = "Check the permissions of the file and its folder" if denied else "Free some space there"
     return _lock_error(path, error) or StoreError(
         f"{path} cannot be written: {reason(error)} Nothing was written.",
-        "Free some space there, or name another store with --db.",
+        f"{remedy}, or name another store with --db.",
     )
 
 

@@ -15,23 +15,13 @@ from command_line import Mlv
 from played_study import PlayedLauncher
 from tiny_model import save_model
 from tiny_study import STUDY, demo_store
-from traced_study import Runs, add_runs
 
 from mlv.cli import edge
 from mlv.cli.app import app
 from mlv.schema.errors import DownloadError, JobError
 
-NUMBERS: Final = ("", "-1", "0", "nan", "inf", "1e400", "9" * 30, "2147483648", "-0.5")
-TEXTS: Final = (
-    "",
-    ",",
-    "\u202e\u06f1\U0001f600",
-    "x" * 240,
-    "'; DROP TABLE run; --",
-    "%s{}*?",
-    "missing/none",
-    "folder",
-)
+NUMBERS: Final = ("", "-1", "nan", "1e400", "9" * 30)
+TEXTS: Final = ("", "\u202e\u06f1,{}*?%s", "x" * 240, "folder")
 
 DOCUMENTED: Final = frozenset(edge.ExitCode) - {edge.ExitCode.FAILURE, edge.ExitCode.INTERRUPTED}
 """Exit codes of what a user can put right, and of success."""
@@ -50,25 +40,25 @@ COMMANDS: Final = dict(_commands(typer.main.get_command(app)))
 
 
 @pytest.fixture(scope="module")
-def _base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Runs]:
-    """A store with probes, texts and runs, a model, a study file, and an empty folder."""
+def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with probes and texts, a model, a study file, and an empty folder."""
     folder = tmp_path_factory.mktemp("base")
-    runs = add_runs(demo_store(folder).store)
+    demo_store(folder)
     save_model(folder / "model")
     (folder / "study.toml").write_text(STUDY.replace('"nano"', '"model"'))
     (folder / "folder").mkdir()
-    return folder, runs
+    return folder
 
 
 @pytest.fixture
 def mlv(
-    _base: tuple[Path, Runs],
+    _base: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Mlv:
     """The command line in a copy of that folder, where nothing is run or fetched."""
-    here = Path(shutil.copytree(_base[0], tmp_path / "here"))
+    here = Path(shutil.copytree(_base, tmp_path / "here"))
     monkeypatch.chdir(here)
     monkeypatch.setattr("mlv.cli.work.execute_job", _refuse_to_run)
     monkeypatch.setattr("mlv.ingest.readers.download.fetch", _refuse_to_fetch)
@@ -85,26 +75,24 @@ def _refuse_to_fetch(*_: object) -> None:
     raise DownloadError("Nothing is fetched here.")
 
 
-def _usual(runs: Runs) -> dict[str, str]:
-    """What required parameters are given, by name, where another one is tried."""
-    return {
-        **{"model": "model", "models": "model", "languages": "fa", "source": "lines", "paths": "folder"},
-        **{"run": runs.traced, "name": "coverage", "first": "coverage", "second": "coverage@1", "study": "study.toml"},
-        **{"target": "copy.duckdb", "output": "written", "jobs": "jobs/none", "probe": "1", "language": "fa"},
-    }
+USUAL: Final = {
+    **{"model": "model", "models": "model", "languages": "fa", "source": "lines", "paths": "folder"},
+    **{"run": "finetune-0", "name": "coverage", "first": "coverage", "second": "coverage@1", "study": "study.toml"},
+    **{"target": "copy.duckdb", "output": "written", "jobs": "jobs/none", "probe": "1", "language": "fa"},
+}
 
 
 def _values(parameter: Any) -> tuple[str, ...]:
     return NUMBERS if parameter.bare_type in (int, float) else TEXTS
 
 
-def _calls(command: Any, usual: dict[str, str]) -> Iterator[list[str]]:
+def _calls(command: Any) -> Iterator[list[str]]:
     """The command with each of its parameters hostile, the others as they are usual."""
     for tried in command.params:
         if getattr(tried, "is_flag", False) or tried.name in ("help", "version"):
             continue
         needed = [one for one in command.params if one.required and one is not tried]
-        rest = [word for one in needed for word in _given(one, usual[one.name])]
+        rest = [word for one in needed for word in _given(one, USUAL[one.name])]
         for value in _values(tried):
             yield [*_given(tried, value), *rest] if tried.param_type_name == "option" else [*rest, "--", value]
 
@@ -114,13 +102,20 @@ def _given(parameter: Any, value: str) -> list[str]:
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_no_value_of_an_option_is_a_fault(mlv: Mlv, _base: tuple[Path, Runs], words: tuple[str, ...]) -> None:
+def test_no_value_of_an_option_is_a_fault(mlv: Mlv, words: tuple[str, ...]) -> None:
     command = COMMANDS[words]
     takes_store = any(one.name == "db" for one in command.params)
     wrong = []
-    for call in _calls(command, _usual(_base[1])):
+    for call in _calls(command):
         own = takes_store and not any(word.startswith("--db=") for word in call)
         done = mlv.bare(*words, *(["--db=mlv.duckdb"] if own else []), *call)
         if done.code not in DOCUMENTED or "fault of mlv" in done.err:
             wrong.append((call, done.code, done.err[-500:]))
     assert wrong == []
+
+
+def test_numbers_are_told_from_texts() -> None:
+    (finetune,) = (command for words, command in COMMANDS.items() if words == ("compute", "finetune"))
+    numbers = {one.name for one in finetune.params if _values(one) == NUMBERS}
+    assert {"seed", "learning_rate", "sentences", "threads"} <= numbers
+    assert not {"model", "mask", "db"} & numbers

@@ -1,5 +1,6 @@
 """Jobs that are not in the store: how they stand, shown, listed, deleted, and left alone where they failed."""
 
+import errno
 import fcntl
 import json
 import shutil
@@ -7,6 +8,7 @@ import signal
 import time
 from pathlib import Path
 
+import polars as pl
 import pytest
 from command_line import Mlv
 from tiny_study import make_study
@@ -158,3 +160,23 @@ def test_what_this_machine_cannot_run_is_not_planned_for_it(mlv: Mlv, options: t
 def test_a_study_on_this_machine_is_told_what_it_lacks(mlv: Mlv) -> None:
     done = mlv("study", "run", str(mlv.folder / "study.toml"), "--device", "mps")
     assert (done.code, "no usable mps device" in done.err) == (edge.ExitCode.USAGE, True)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), pl.exceptions.ComputeError("No space left on device")]
+)
+def test_a_job_that_cannot_be_written_is_not_planned(
+    mlv: Mlv, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def full(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    done = mlv(*PROBE, "--language", "fa")
+    assert done.code == edge.ExitCode.DATA
+    assert "probe-" in done.err and "cannot be written: No space left on device" in done.err
+    assert _states(mlv) == {}
+    monkeypatch.undo()
+    monkeypatch.setenv("MLV_WAIT", "0")
+    assert mlv(*PROBE, "--language", "fa", "--plan-only").code == 0
+    assert list(_states(mlv).values()) == ["planned"]
