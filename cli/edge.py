@@ -160,9 +160,21 @@ def _interrupted() -> ExitCode:
     return ExitCode.INTERRUPTED
 
 
+def _named(store: Path) -> Path:
+    """The store of the option. Raises UsageError if it is empty, or a folder as such."""
+    if not store.name:
+        raise errors.UsageError(f"--db {store} names no file.", "Name the store: --db mlv.duckdb")
+    return store
+
+
 Store = Annotated[
     Path,
-    typer.Option("--db", envvar="MLV_DB", help="The store: a DuckDB file. Job directories lie in jobs/ beside it."),
+    typer.Option(
+        "--db",
+        envvar="MLV_DB",
+        callback=_named,
+        help="The store: a DuckDB file. Job directories lie in jobs/ beside it.",
+    ),
 ]
 
 DEFAULT_STORE = Path("mlv.duckdb")

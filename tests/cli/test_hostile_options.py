@@ -6,6 +6,7 @@ required one needs to get past the first check is named. Jobs are planned and no
 
 import shutil
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +19,12 @@ from tiny_study import STUDY, demo_store
 
 from mlv.cli import edge
 from mlv.cli.app import app
-from mlv.schema.errors import DownloadError, JobError
+from mlv.queries import catalogue, run
+from mlv.schema.errors import DownloadError, JobError, MlvError
+from mlv.schema.store.opening import open_store
 
 NUMBERS: Final = ("", "-1", "nan", "1e400", "9" * 30)
-TEXTS: Final = ("", "\u202e\u06f1,{}*?%s", "x" * 240, "folder")
+TEXTS: Final = ("", "\u202e\u06f1,{}*?%s" + "x" * 230, "folder")
 
 DOCUMENTED: Final = frozenset(edge.ExitCode) - {edge.ExitCode.FAILURE, edge.ExitCode.INTERRUPTED}
 """Exit codes of what a user can put right, and of success."""
@@ -119,3 +122,17 @@ def test_numbers_are_told_from_texts() -> None:
     numbers = {one.name for one in finetune.params if _values(one) == NUMBERS}
     assert {"seed", "learning_rate", "sentences", "threads"} <= numbers
     assert not {"model", "mask", "db"} & numbers
+
+
+def test_no_value_of_a_parameter_of_a_query_is_a_fault(mlv: Mlv) -> None:
+    wrong = []
+    with open_store(mlv.store) as connection:
+        for query in catalogue():
+            for name, value in product(query.parameters, ("nan", "9" * 30, "\u202e\u06f1,{}'*?%s" + "x" * 230)):
+                try:
+                    run(connection, query.name, parameters={name: value})
+                except MlvError:
+                    continue
+                except Exception as error:
+                    wrong.append((query.name, name, value, error))
+    assert wrong == []
