@@ -8,8 +8,9 @@ from mlv.compute.machine import interrupts
 
 def main() -> None:
     """Entry point of the console command."""
-    interrupts.install()
+    # before anything is opened that could get the number of a closed stream
     streams.install()
+    interrupts.install()
     from mlv.cli import edge
     from mlv.cli.app import app
 
