@@ -170,8 +170,8 @@ def backup(
 ) -> None:
     """Copy the store to a new file, and count the rows of the copy to verify it.
 
-    It is restored by mlv db snapshot STORE --db COPY, and needs no journal: mlv db rebuild --db COPY says, and does,
-    what makes the store again.
+    It is restored by mlv db snapshot STORE --db COPY --replace, and needs no journal: mlv db rebuild --db COPY says,
+    and does, what makes the store again.
     """
     from mlv.migrations import backup as back_up
 
@@ -180,10 +180,16 @@ def backup(
 
 @app.command()
 def snapshot(
-    target: Annotated[Path, typer.Argument(help="The copy to make, or the DuckDB file to replace by it.")],
+    target: Annotated[Path, typer.Argument(help="The copy to make; an older copy of the store is replaced.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace any other database, too; it is kept beside the copy.")
+    ] = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Make a copy that Harlequin, DBeaver or the duckdb CLI can read while the store is being written."""
-    from mlv.migrations import backup as copy
+    from mlv.migrations import snapshot as copy
 
-    typer.echo(copy(db, target, replace=True))
+    kept = copy(db, target, replace=replace)
+    if kept:
+        say(f"what was there: {kept}")
+    typer.echo(target)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mlv.cli.edge import say
+from mlv.compute.machine.interrupts import raise_if_received, unwinding
 from mlv.compute.machine.stopping import signal_handler
 from mlv.schema.errors import JobError, MlvError
 from mlv.schema.store.waiting import waiting_for_jobs
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 1.0
 """Between two looks for workers that ended."""
+
+UNWINDING_SECONDS = 15.0
+"""That stopping takes at most: workers have ten to save what they have."""
 
 ACTIVE = ("running", "submitted")
 """States of cells that something works on or will."""
@@ -64,6 +68,7 @@ class Driver:
             say("nothing failed")
         self._run(self._status.needing(again), ("missing", "interrupted", "finished", "failed"))
 
+    @unwinding(UNWINDING_SECONDS)
     def _run(self, wanted: "Collection[Cell]", startable: "Collection[CellState]") -> None:
         try:
             with _signals_as_interrupt():
@@ -144,6 +149,8 @@ class Driver:
         self._status.refresh(connection, [cell])
         if self._status.statuses[cell].state not in startable or not self._status.ready(cell):
             return None
+        if self._launcher.on_this_machine:
+            self._work.check_machine(getattr(self._status.request(cell), "precision", "fp32"))
         job = self._status.plan(connection, cell)
         update_model_paths(connection, job, job.spec(), self._work.store)
         return job
@@ -177,6 +184,7 @@ class Driver:
         except MlvError as error:
             self._fail(cell, error.line)
         except Exception as error:
+            raise_if_received()
             self._fail(cell, f"{type(error).__name__}: {error}")
 
     def _fail(self, cell: "Cell", reason: str) -> None:

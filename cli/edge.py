@@ -3,6 +3,7 @@
 Standard output is data. Standard error is narration, and this module alone writes it.
 """
 
+import contextlib
 import os
 import re
 import sys
@@ -14,6 +15,8 @@ from typing import Annotated
 
 import typer
 
+from mlv.cli.streams import ReaderGoneError
+from mlv.compute.machine import interrupts
 from mlv.schema import errors
 from mlv.schema.store.waiting import WaitLimits
 
@@ -35,7 +38,7 @@ class ExitCode(IntEnum):
     LOCKED = 6
     """Another process holds the store."""
     JOB = 7
-    """A job failed; `mlv runs resume` resumes it."""
+    """A job failed; `mlv runs resume NAME` resumes it."""
     DOWNLOAD = 8
     """An origin cannot be reached, or sent another file than expected."""
     DIFFERENT = 9
@@ -65,8 +68,12 @@ _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *rang
 
 
 def say(text: str = "") -> None:
-    """Write a line to standard error, control characters escaped: names in it may come from anywhere."""
-    print(text.translate(_ESCAPED), file=sys.stderr)  # noqa: T201
+    """Write a line to standard error, control characters escaped: names in it may come from anywhere.
+
+    Where it cannot be written it is lost: no work fails for want of somebody who reads along.
+    """
+    with contextlib.suppress(OSError):
+        print(text.translate(_ESCAPED), file=sys.stderr)  # noqa: T201
 
 
 def megabytes(size: int) -> str:
@@ -94,18 +101,26 @@ def missing_package(module: str) -> errors.UsageError | None:
 
 def explain(error: Exception) -> ExitCode:
     """Print what went wrong and what to do; return the exit status for it."""
-    if isinstance(error, ModuleNotFoundError):
-        error = missing_package(error.name or "") or error
-    if isinstance(error, errors.MlvError):
-        say(f"error: {error.message}")
-        if error.hint:
-            say(f"  try: {error.hint}")
-        return exit_code(error)
+    known = _known(error)
+    if known is not error and os.environ.get("MLV_DEBUG"):
+        traceback.print_exception(error)
+    if known is not None:
+        say(f"error: {known.message}")
+        if known.hint:
+            say(f"  try: {known.hint}")
+        return exit_code(known)
     say(f"error: {type(error).__name__}: {error}")
     say("  This is a fault of mlv. Please report it, with what MLV_DEBUG=1 prints.")
-    if os.environ.get("MLV_DEBUG"):
-        traceback.print_exception(error)
     return ExitCode.FAILURE
+
+
+def _known(error: Exception) -> errors.MlvError | None:
+    """The error of the domain that an error is or stands for; None for a fault of mlv."""
+    if isinstance(error, errors.MlvError):
+        return error
+    if isinstance(error, ModuleNotFoundError):
+        return missing_package(error.name or "")
+    return errors.of_the_system(error) if isinstance(error, OSError) else None
 
 
 def run(app: Callable[[], object]) -> int:
@@ -117,16 +132,15 @@ def run(app: Callable[[], object]) -> int:
         return _interrupted()
     except SystemExit as ended:
         # typer catches Ctrl-C before this does, and ends with its status without a message
-        if ended.code == ExitCode.INTERRUPTED:
+        if ended.code == ExitCode.INTERRUPTED or interrupts.received():
             return _interrupted()
-        raise
-    except BrokenPipeError:
-        # The reader of standard output is gone; Python must not fail again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ended.code if isinstance(ended.code, int) else ExitCode.OK
+    except ReaderGoneError:
         return ExitCode.OK
     except Exception as error:
-        return explain(error)
-    return ExitCode.OK
+        # what a library makes of Ctrl-C is no fault of anybody
+        return _interrupted() if interrupts.received() else explain(error)
+    return _interrupted() if interrupts.received() else ExitCode.OK
 
 
 def _check_arguments() -> None:
@@ -142,13 +156,25 @@ def _check_arguments() -> None:
 
 
 def _interrupted() -> ExitCode:
-    say("interrupted; finished work is kept")
+    say(interrupts.MESSAGE)
     return ExitCode.INTERRUPTED
+
+
+def _named(store: Path) -> Path:
+    """The store of the option. Raises UsageError if it is empty, or a folder as such."""
+    if not store.name:
+        raise errors.UsageError(f"--db {store} names no file.", "Name the store: --db mlv.duckdb")
+    return store
 
 
 Store = Annotated[
     Path,
-    typer.Option("--db", envvar="MLV_DB", help="The store: a DuckDB file. Job directories lie in jobs/ beside it."),
+    typer.Option(
+        "--db",
+        envvar="MLV_DB",
+        callback=_named,
+        help="The store: a DuckDB file. Job directories lie in jobs/ beside it.",
+    ),
 ]
 
 DEFAULT_STORE = Path("mlv.duckdb")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlv.cli.edge import say
+from mlv.cli.streams import ReaderGoneError
 from mlv.schema.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -112,11 +113,13 @@ def _put_provenance(result: "QueryResult", output: Path) -> None:
 
 
 def write(output: Path, rendered: bytes) -> None:
-    """Write a file aside and rename it into place. Raises DataError if it cannot be written."""
+    """Write a file, whole or not at all, or into a pipe or device. Raises DataError if it cannot be written."""
     from mlv.schema.files import written_aside
 
     try:
         with written_aside(output) as aside:
             aside.write_bytes(rendered)
+    except BrokenPipeError:
+        raise ReaderGoneError from None
     except OSError as error:
-        raise DataError(f"{output} cannot be written: {error.strerror}", "Name another file with -o.") from error
+        raise DataError(f"{output} cannot be written: {error.strerror}.", "Name another file with -o.") from error

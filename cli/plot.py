@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from mlv.cli.edge import DEFAULT_STORE, Store, say
-from mlv.cli.output import Intervals
-from mlv.schema.errors import DataError, UsageError
+from mlv.cli.output import Intervals, write
+from mlv.schema.errors import UsageError
 
 
 def plot(
@@ -23,9 +23,8 @@ def plot(
     """Draw the figure of a query: PNG with 300 dots an inch, SVG or PDF."""
     from mlv.queries import run
     from mlv.queries.engine.parameters import parse_assignments
-    from mlv.queries.figures.drawing import write
+    from mlv.queries.figures import drawing
     from mlv.queries.studies import draw, drawn_queries
-    from mlv.schema.files import written_aside
     from mlv.schema.store.opening import open_store
 
     if list_:
@@ -40,12 +39,7 @@ def plot(
     with open_store(db) as connection:
         assignments = [*(param or []), *([f"ci={ci}"] if ci else [])]
         result = run(connection, name, parameters=parse_assignments(assignments))
-    drawn = write(draw(result), ending)
-    try:
-        with written_aside(output) as aside:
-            aside.write_bytes(drawn)
-    except OSError as error:
-        raise DataError(f"{output} cannot be written: {error.strerror}", "Name another file with -o.") from error
+    write(output, drawing.write(draw(result), ending))
     say(f"{result.frame.height:,} rows -> {output}")
 
 

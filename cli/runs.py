@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mlv.cli import jobs
 from mlv.cli.edge import DEFAULT_STORE, Store, explain, jobs_folder, megabytes, say
 from mlv.cli.output import Format, Limit, Output, put
-from mlv.cli.work import Work, make_work
+from mlv.cli.work import Work, activity, make_work
+from mlv.compute.machine.interrupts import raise_if_received
 from mlv.compute.machine.options import BATCH_TOKENS
-from mlv.schema.errors import JobError, MlvError, NotFoundError, StoreLockedError
+from mlv.schema.errors import JobError, StoreLockedError
 
 if TYPE_CHECKING:
     from mlv.ingest.upkeep.deletion import Deletion
     from mlv.schema.jobs.directory import JobDirectory
-    from mlv.schema.jobs.spec import Spec
 
 app = typer.Typer(help="List, show, compare, delete and resume runs.", no_args_is_help=True)
 
@@ -32,65 +33,67 @@ def list_runs(
     output_format: Format = None, output: Output = None, limit: Limit = None, db: Store = DEFAULT_STORE
 ) -> None:
     """Print the committed runs, and the jobs that are not committed yet."""
+    from dataclasses import replace
+
     from mlv.queries import execute_sql
     from mlv.schema.store.opening import open_store
 
     with open_store(db) as connection:
         result = execute_sql(
             connection,
-            "SELECT run, kind, source, ft_languages, sentences, seed, started_at, finished_at FROM v_run "
-            "ORDER BY run_id",
+            "SELECT run, kind, 'committed' AS state, source, ft_languages, sentences, seed, started_at, finished_at "
+            "FROM v_run ORDER BY run_id",
             sealed=True,
         )
-    put(result, output_format, output, limit)
-    left, damaged = _unfinished(db)
-    for job, state in left:
-        say(f"not committed: {job.path.name} ({state})")
+    left, damaged = jobs.unfinished(db)
+    put(replace(result, frame=jobs.add_rows(result.frame, left)), output_format, output, limit)
+    for job in left:
+        say(f"not committed: {job.name} ({job.standing.state})")
     _raise_failed(damaged)
 
 
 @app.command()
 def show(name: Name, db: Store = DEFAULT_STORE) -> None:
-    """Print a run's specification, provenance and events as JSON."""
-    from mlv.ingest.jobs.lookup import find_run
+    """Print specification, provenance and events of a run as JSON, or of a job that is not in the store."""
+    found = jobs.find(db, name)
+    shown = _committed(db, found.name) if found.is_run else jobs.described(found.job)
+    typer.echo(json.dumps(shown, indent=1, ensure_ascii=False))
+
+
+def _committed(store: Path, name: str) -> dict[str, Any]:
+    """What the store says of a run."""
     from mlv.schema.store.opening import open_store
 
-    with open_store(db) as connection:
-        run_id, _ = find_run(connection, name)
+    with open_store(store) as connection:
         row = connection.execute(
             "SELECT name, kind, status, seed, started_at, finished_at, committed_at, spec, provenance "
-            "FROM run WHERE run_id = ?",
-            [run_id],
+            "FROM run WHERE name = ?",
+            [name],
         )
         fields = dict(zip([column[0] for column in row.description], row.fetchone() or (), strict=True))
         events = connection.execute(
-            "SELECT happened_at, event, detail FROM run_event WHERE run_id = ? ORDER BY position", [run_id]
+            "SELECT happened_at, event, detail FROM run_event JOIN run USING (run_id) WHERE name = ? ORDER BY position",
+            [name],
         ).fetchall()
     shown: dict[str, Any] = {key: str(value) for key, value in fields.items() if key not in ("spec", "provenance")}
     shown |= {key: json.loads(fields[key]) for key in ("spec", "provenance")}
     shown["events"] = [{"at": str(at), "event": event, **json.loads(detail)} for at, event, detail in events]
-    typer.echo(json.dumps(shown, indent=1, ensure_ascii=False))
+    return shown
 
 
 @app.command()
 def diff(first: Name, second: Name, db: Store = DEFAULT_STORE) -> None:
-    """Print what differs between two runs: specification and provenance, one field a line."""
-    from mlv.ingest.jobs.lookup import find_run
-    from mlv.schema.store.opening import open_store
-
-    with open_store(db) as connection:
-        sides = [
-            _fields(connection.execute("SELECT spec, provenance FROM run WHERE run_id = ?", [run]).fetchone())
-            for run, _ in (find_run(connection, first), find_run(connection, second))
-        ]
+    """Print what differs between two runs or jobs: specification and provenance, one field a line."""
+    found = [jobs.find(db, name) for name in (first, second)]
+    sides = [_fields(_committed(db, one.name) if one.is_run else jobs.described(one.job)) for one in found]
     for key in sorted(sides[0].keys() | sides[1].keys()):
         left, right = (side.get(key, "") for side in sides)
         if left != right:
             typer.echo(f"{key}: {left} -> {right}")
 
 
-def _fields(row: tuple[str, str] | None) -> dict[str, str]:
-    """A run's JSON documents as dotted names and values."""
+def _fields(shown: dict[str, Any]) -> dict[str, str]:
+    """Specification and provenance as dotted names and values."""
     found: dict[str, str] = {}
 
     def walk(prefix: str, value: object) -> None:
@@ -100,8 +103,8 @@ def _fields(row: tuple[str, str] | None) -> dict[str, str]:
         else:
             found[prefix] = json.dumps(value, ensure_ascii=False)
 
-    for name, document in zip(("spec", "provenance"), row or (), strict=False):
-        walk(name, json.loads(document))
+    for name in ("spec", "provenance"):
+        walk(name, shown[name])
     return found
 
 
@@ -111,29 +114,53 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Delete; without it, only say what would go.")] = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Delete a run's rows, its job directory, and indexes of gradients that no other job uses.
+    """Delete a run's rows, its job directory, and indexes of gradients that no other job uses; or a mere job.
 
     Runs that depend on it have to go first. The store's file is written anew where that makes it much smaller.
     """
+    found = jobs.find(db, name)
+    if found.is_run:
+        _delete_run(db, found.name, yes)
+    else:
+        _delete_job(db, found, yes)
+
+
+def _delete_run(store: Path, name: str, yes: bool) -> None:
     from mlv.ingest.upkeep.deletion import delete_run, plan_deletion
     from mlv.migrations.copying import space
     from mlv.schema.store.opening import open_store
 
-    with open_store(db, read_only=not yes) as connection:
-        going = plan_deletion(connection, name, jobs_folder(db))
+    with open_store(store, read_only=not yes) as connection:
+        going = plan_deletion(connection, name, jobs_folder(store))
         if not yes:
             _say_deletion(going)
             return
-        delete_run(connection, going.run_id, going.run, jobs_folder(db))
-        size, free = space(connection, db)
+        delete_run(connection, going.run_id, going.run, jobs_folder(store))
+        size, free = space(connection, store)
+    _say_deleted(going, store)
+    _make_smaller(store, size, free)
+
+
+def _delete_job(store: Path, found: jobs.Found, yes: bool) -> None:
+    from mlv.ingest.upkeep.deletion import delete_job, plan_job_deletion
+
+    going = plan_job_deletion(found.job, activity())
+    if not yes:
+        _say_deletion(going)
+        return
+    delete_job(going)
+    _say_deleted(going, store)
+
+
+def _say_deleted(going: "Deletion", store: Path) -> None:
     freed = sum(going.folders.values())
-    say(f"deleted {going.run}" + (f" and {megabytes(freed)} in {jobs_folder(db)}" if freed else ""))
-    _make_smaller(db, size, free)
+    say(f"deleted {going.run}" + (f" and {megabytes(freed)} in {jobs_folder(store)}" if freed else ""))
 
 
 def _say_deletion(going: "Deletion") -> None:
     say(f"would delete {going.run}:")
-    say("  " + ", ".join(f"{count:,} {table}" for table, count in going.rows.items()))
+    if going.rows:
+        say("  " + ", ".join(f"{count:,} {table}" for table, count in going.rows.items()))
     for folder, size in going.folders.items():
         say(f"  {folder} ({megabytes(size)})")
     if going.dependants:
@@ -154,64 +181,80 @@ def _make_smaller(store: Path, size: int, free: int) -> None:
 @app.command()
 def resume(
     name: Annotated[
-        str | None, typer.Argument(help="Name of a job directory; all unfinished ones if not given.")
+        str | None,
+        typer.Argument(help="Name of a job; all that are planned, interrupted or not committed if not given."),
     ] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Also those that failed.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
     skip_ambiguous: Annotated[bool, typer.Option("--skip-ambiguous", help="Leave out ambiguous probes.")] = False,
     batch_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a batch of probes.")] = BATCH_TOKENS,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Go on with jobs that were interrupted, and commit them. One that fails does not keep the others from it."""
+    """Go on with jobs that were planned or interrupted, and commit them. One that fails does not keep others from it.
+
+    What failed before is left as it is, unless it is named or --failed is given; mlv runs delete gives it up for good.
+    """
     work = make_work(db, device, threads, skip_ambiguous, batch_tokens=batch_tokens)
     if name is None:
-        _resume_all(work)
+        _resume_all(work, failed=failed)
     else:
         _resume_one(work, name)
 
 
 def _resume_one(work: Work, name: str) -> None:
     """Finish the one job, or find it committed, whose name is or begins with ``name``. Raises NotFoundError."""
-    from mlv.schema.jobs.directory import JobDirectory
-    from mlv.schema.store.opening import open_store
-
-    folders = {path.name: path for path in _job_folders(work.store)}
-    with open_store(work.store) as connection:
-        runs = {str(run) for (run,) in connection.execute("SELECT name FROM run").fetchall()}
-    found = sorted(known for known in folders.keys() | runs if known.startswith(name))
-    chosen = name if name in found else found[0] if len(found) == 1 else None
-    if not found:
-        raise NotFoundError(f"There is no job or run {name} in {jobs_folder(work.store)}.", "See: mlv runs list")
-    if chosen is None:
-        raise NotFoundError(f"{name} is the beginning of {len(found)} jobs: {', '.join(found)}.", "Give more of it.")
-    if chosen in folders:
-        _finish(work, JobDirectory(folders[chosen]))
+    found = jobs.find(work.store, name)
+    if found.folder is None:
+        say(f"{found.name}: already committed")
     else:
-        say(f"{chosen}: already committed")
+        _finish(work, found.job)
 
 
-def _resume_all(work: Work) -> None:
-    """Finish all jobs that are not committed, but for those that another process runs.
+def _resume_all(work: Work, *, failed: bool) -> None:
+    """Finish the jobs that are not committed, but for those that something works on, and, unless asked, failed ones.
 
     Raises JobError at the end where some could not be finished, and StoreLockedError at once.
     """
+    left, problems = jobs.unfinished(work.store)
+    ready = [job for job in left if _is_ready(job, failed=failed)]
+    for job in ready:
+        problems += _failing_alone(work, job)
+    if not ready and not problems:
+        say("nothing to resume")
+    if not failed and any(job.standing.state == "failed" for job in left):
+        say("what failed is run again by mlv runs resume --failed, and given up by mlv runs delete NAME --yes")
+    _raise_failed(problems)
+
+
+def _is_ready(job: jobs.Job, *, failed: bool) -> bool:
+    """Whether a job is to be gone on with; if not it is said why."""
+    state, note = job.standing
+    if state in ("running", "submitted"):
+        say(f"left alone: {job.name} is {state}")
+    elif state == "failed" and not failed:
+        say(f"left as it failed: {job.name}: {note}")
+    else:
+        return True
+    return False
+
+
+def _failing_alone(work: Work, job: jobs.Job) -> list[str]:
+    """Finish a job; its name if that failed, which is said. Raises StoreLockedError."""
     from mlv.compute.running.execute import JobRunningError
 
-    left, failed = _unfinished(work.store)
-    for job, _ in left:
-        try:
-            _finish(work, job)
-        except JobRunningError as error:
-            say(f"left alone: {error.message}")
-        except StoreLockedError:
-            raise
-        except Exception as error:
-            say(f"{job.path.name} failed")
-            explain(error)
-            failed.append(job.path.name)
-    if not left and not failed:
-        say("nothing to resume")
-    _raise_failed(failed)
+    try:
+        _finish(work, job.directory)
+    except JobRunningError as error:
+        say(f"left alone: {error.message}")
+    except StoreLockedError:
+        raise
+    except Exception as error:
+        raise_if_received()
+        say(f"{job.name} failed")
+        explain(error)
+        return [job.name]
+    return []
 
 
 def _finish(work: Work, job: "JobDirectory") -> None:
@@ -226,37 +269,6 @@ def _raise_failed(names: list[str]) -> None:
     """Raise JobError where there are names of jobs, whose problems have been said."""
     if names:
         raise JobError(
-            f"There are problems with {', '.join(names)}.", "Put right what is said above, then: mlv runs resume"
+            f"There are problems with {', '.join(names)}.",
+            "Put right what is said above, then: mlv runs resume --failed",
         )
-
-
-def _job_folders(store: Path) -> list[Path]:
-    """Job directories beside the store."""
-    return [path.parent for path in sorted(jobs_folder(store).glob("*/job.json"))]
-
-
-def _unfinished(store: Path) -> "tuple[list[tuple[JobDirectory, str]], list[str]]":
-    """Jobs beside the store whose runs are not committed, with their states, and names of those that are damaged.
-
-    Those that others build on come first. What is wrong with the damaged ones is said.
-    """
-    from mlv.ingest.jobs.committing import committed
-    from mlv.ingest.jobs.order import build_order
-    from mlv.schema.jobs.directory import JobDirectory
-    from mlv.schema.store.opening import open_store
-
-    left: dict[str, tuple[JobDirectory, Spec]] = {}
-    damaged: list[str] = []
-    with open_store(store) as connection:
-        for job in map(JobDirectory, _job_folders(store)):
-            try:
-                spec = job.spec()
-                if committed(connection, spec) is None:
-                    left[job.path.name] = job, spec
-                    job.state()
-            except MlvError as error:
-                left.pop(job.path.name, None)
-                explain(error)
-                damaged.append(job.path.name)
-    ordered = build_order({name: spec for name, (_, spec) in left.items()})
-    return [(left[name][0], left[name][0].state()) for name in ordered], damaged

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Plan, run and follow a study: a list of jobs in one file.", no_args_is_help=True)
 
-QUEUE_SECONDS = 5.0
-"""How old an answer of Slurm's queue may be where cells are looked at."""
-
 
 class LauncherKind(StrEnum):
     """Where jobs run."""
@@ -215,6 +212,7 @@ def _launcher(
     from mlv.compute.running.local import LocalLauncher, available_gpus
 
     _refuse({"--slurm": slurm, "--slurm-file": slurm_file}, "Add --launcher slurm, or leave it out.")
+    work.check_machine()
     gpus = available_gpus(work.options.device)
     return LocalLauncher(worker_command(), work.options, workers or len(gpus) or 1, gpus)
 
@@ -247,15 +245,13 @@ def _drive(study: str, work: "Work", launcher: "Launcher", *, failed: bool) -> N
 def _status(study: "Study", store: Path, *, fetch: bool = False) -> "StudyStatus":
     """Where the study stands; with ``fetch`` models are downloaded that are not here."""
     import sys
-    from functools import partial
 
-    from mlv.compute.running.slurm import Queue, activity
+    from mlv.cli.work import activity
     from mlv.ingest.studies.status import StudyStatus
     from mlv.schema.store.opening import open_store
 
     models = {name: _model(store, name, fetch=fetch) for name in study.models}
-    active = partial(activity, Queue(QUEUE_SECONDS))
-    status = StudyStatus(study, store, jobs_folder(store), {"arguments": sys.argv[1:]}, models, active)
+    status = StudyStatus(study, store, jobs_folder(store), {"arguments": sys.argv[1:]}, models, activity())
     with open_store(store) as connection:
         status.refresh(connection)
     return status

@@ -22,9 +22,14 @@ if TYPE_CHECKING:
     from mlv.ingest.jobs.committing import Committed
     from mlv.ingest.jobs.planning import Context
     from mlv.ingest.jobs.request import Request
+    from mlv.ingest.jobs.standing import Active
     from mlv.ingest.jobs.tracing import Unanswered
     from mlv.schema.jobs.directory import JobDirectory
-    from mlv.schema.jobs.spec import ModelRef
+    from mlv.schema.jobs.spec import ModelRef, Precision
+
+
+QUEUE_SECONDS = 5.0
+"""How old an answer of Slurm's queue may be where jobs are looked at."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Work:
     @waiting_for_jobs()
     def plan(self, kind: str, request: "Request") -> "JobDirectory":
         """Plan a job of a kind. Raises what the kind's planning raises."""
+        from mlv.ingest.jobs.committing import committed
         from mlv.ingest.jobs.kinds import kind as find_kind
         from mlv.ingest.jobs.planning import write
         from mlv.ingest.jobs.tracing import NotAnsweredError
@@ -68,10 +74,20 @@ class Work:
         try:
             with open_store(self.store) as connection:
                 context = self._context(connection, models)
-                return write(context, find_kind(kind).plan(context, request))
+                plan = find_kind(kind).plan(context, request)
+                if not self.plan_only and committed(connection, plan.spec) is None:
+                    self.check_machine(plan.spec.computes_in())
+                return write(context, plan)
         except NotAnsweredError as error:
             error.hint = " && ".join(self._probe_command(missing) for missing in error.missing)
             raise
+
+    def check_machine(self, precision: "Precision" = "fp32") -> None:
+        """Raise UsageError where this machine lacks the device of the options, or does not compute in a precision."""
+        if (self.options.device, precision) != ("auto", "fp32"):
+            from mlv.compute.machine import runtime
+
+            runtime.check_precision(precision, runtime.device_name(self.options.device))
 
     def _context(self, connection: "duckdb.DuckDBPyConnection", models: "Mapping[str, ModelRef]") -> "Context":
         from mlv.ingest.jobs.planning import Context
@@ -139,6 +155,16 @@ def _say_defaults(request: "Request", job: "JobDirectory") -> None:
         if taken and getattr(request, field, taken) is None:
             name = field.replace("_", " ")
             say(f"{name} {taken}, as in queries (another one: --{name.replace(' ', '-')})")
+
+
+def activity() -> "Active":
+    """What tells whether a job runs, here or on a cluster, or waits in its queue."""
+    from functools import partial
+
+    from mlv.compute.running.slurm import Queue
+    from mlv.compute.running.slurm import activity as active
+
+    return partial(active, Queue(QUEUE_SECONDS))
 
 
 def execute_job(job: "JobDirectory", options: ExecuteOptions) -> None:

@@ -22,7 +22,7 @@ def commands() -> str:
     os.environ |= {"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1"}
     from typer.testing import CliRunner
 
-    from mlv.cli.main import app
+    from mlv.cli.app import app
 
     parts = ["# Commands\n"]
     for words in _command_paths():
@@ -35,7 +35,7 @@ def _command_paths() -> Iterator[tuple[str, ...]]:
     """The words of every command, groups first."""
     import typer
 
-    from mlv.cli.main import app
+    from mlv.cli.app import app
 
     root: Any = typer.main.get_command(app)
     context = typer.Context(root)

@@ -1,6 +1,7 @@
 """Making, upgrading, checking and copying stores."""
 
 from mlv.migrations.copying import backup as backup
+from mlv.migrations.copying import snapshot as snapshot
 from mlv.migrations.inspecting import Revision as Revision
 from mlv.migrations.inspecting import current as current
 from mlv.migrations.inspecting import differences as differences

@@ -6,22 +6,25 @@ alone: it can be taken beside readers.
 """
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
 
-from mlv.schema.errors import StoreError, UsageError
-from mlv.schema.files import now, written_aside
-from mlv.schema.store.copies import label
+from mlv.schema.errors import StoreError, StoreLockedError, UsageError
+from mlv.schema.files import now, real_path, written_aside
+from mlv.schema.store.copies import Label, label_statement, read_label
 from mlv.schema.store.ledger import revision
 from mlv.schema.store.opening import (
     DAMAGE_ERRORS,
     DISK_ERRORS,
+    check_name,
     connect,
     open_store,
     reason,
@@ -35,28 +38,121 @@ Contents = dict[str, tuple[int, int]]
 """Rows of each table, and the sum of their hashes."""
 
 
-def backup(path: Path, target: Path | None = None, *, replace: bool = False) -> Path:
+def backup(path: Path, target: Path | None = None) -> Path:
     """Copy the store, by default beside it under its revision and the time; the copy is read and compared to verify it.
 
-    With ``replace`` the copy takes the place of an earlier one. Readers of the store do not matter, and what a killed
-    writer left in its log is in the copy. Raises UsageError where the target is not free, StoreError where the store is
-    damaged, the disk is full or the copy is not whole, StoreLockedError where another process writes the store.
+    Readers of the store do not matter, and what a killed writer left in its log is in the copy. Raises UsageError where
+    the target is not free, StoreError where the store is damaged, the disk is full or the copy is not whole,
+    StoreLockedError where another process writes the store.
     """
     with contextlib.closing(connect(path)) as connection:
-        at, taken = revision(connection), now()
-        goal = target or path.with_name(f"{path.stem}.{at or 'none'}.{taken:%Y%m%dT%H%M%S%f}.backup.duckdb")
-        _check_target(path, goal, replace=replace)
-        found = read_all(connection, path)
-        with _told_of_disk(path, goal), _placed(goal) as aside:
-            _copy_files(path, aside)
-            with duckdb.connect(str(aside)) as copy:
-                if at is not None:
-                    label(copy, path, taken)
-                copy.execute("CHECKPOINT")
-            _verify(aside, goal, found)
-            # the log of the copy that is being replaced: DuckDB would replay it into the new one
-            wal_path(goal).unlink(missing_ok=True)
+        taken = now()
+        name = f"{path.stem}.{revision(connection) or 'none'}.{taken:%Y%m%dT%H%M%S%f}.backup.duckdb"
+        goal = target or path.with_name(name)
+        _check_target(path, goal)
+        if goal.exists():
+            raise UsageError(f"{goal} exists already.", "Name another file, or delete it first.")
+        _copy(_Source(path, read_label(connection), read_all(connection, path), taken), goal)
     return goal
+
+
+def snapshot(path: Path, target: Path, *, replace: bool = False) -> Path | None:
+    """Copy the store as :func:`backup` does, in the place of an older copy of it that has not been changed since.
+
+    With ``replace`` in that of any other database, which is kept beside the copy: returns where. Raises UsageError
+    where the target is none of these, and as :func:`backup` does.
+    """
+    with contextlib.closing(connect(path)) as connection:
+        _check_target(path, target)
+        source = _Source(path, read_label(connection), read_all(connection, path), now())
+        different = _difference(source, target) if target.exists() else ""
+        if different and not replace:
+            raise UsageError(
+                f"{target} {different}: it is not replaced.",
+                "Name another file for the copy, or add --replace: what is there is then kept beside it.",
+            )
+        return _copy(source, target, keep=bool(different))
+
+
+class _Source(NamedTuple):
+    """A store that is copied."""
+
+    path: Path
+    label: Label
+    found: Contents
+    taken: datetime
+    """When it is copied, UTC."""
+
+    @property
+    def as_of(self) -> datetime:
+        """When the store was as it is: for a copy that was not changed, when that was taken."""
+        return self.label.taken if self.label.content == digest(self.found) else self.taken
+
+
+def digest(found: Contents) -> str:
+    """What the rows of a store are known by."""
+    return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]
+
+
+def _difference(source: _Source, goal: Path) -> str:
+    """What the database at ``goal`` is, if it is not an older copy of the same store; empty if it is one.
+
+    Raises StoreLockedError where another process writes it.
+    """
+    try:
+        with contextlib.closing(connect(goal)) as connection:
+            label, content = read_label(connection), digest(read_all(connection, goal))
+    except StoreLockedError:
+        raise
+    except StoreError as error:
+        return f"cannot be read, and may be anything ({error.message.rstrip('.')})"
+    if not label.copy_of:
+        return "is no copy of a store"
+    if not label.store or label.store != source.label.store:
+        return f"is a copy of another store, {label.copy_of}"
+    if label.content != content:
+        return "was changed after it was copied"
+    return "is a newer copy of this store" if label.taken > source.as_of else ""
+
+
+def _copy(source: _Source, goal: Path, *, keep: bool = False) -> Path | None:
+    """Copy a store that is held open to ``goal``, and verify the copy; where what was there is kept, if it is."""
+    path, kept = source.path, None
+    with _told_of_disk(path, goal), _placed(goal) as aside:
+        _copy_files(path, aside)
+        with duckdb.connect(str(aside)) as copy:
+            if revision(copy) is not None:
+                label = Label(source.label.store, path.name, source.taken, digest(source.found))
+                copy.execute(label_statement(label))
+            copy.execute("CHECKPOINT")
+        _verify(aside, goal, source.found)
+        if keep:
+            kept = kept_beside(goal, "before-snapshot")
+        # the log of the copy that is being replaced: DuckDB would replay it into the new one
+        wal_path(goal).unlink(missing_ok=True)
+    return kept
+
+
+def kept_beside(path: Path, why: str) -> Path:
+    """Give a database, and its log, another name beside it, with the time and why it is kept; return that."""
+    place = real_path(path)
+    kept = place.with_name(f"{place.stem}.{now():%Y%m%dT%H%M%S%f}.{why}.duckdb")
+    with contextlib.suppress(FileNotFoundError):
+        shutil.move(wal_path(path), wal_path(kept))
+    place.rename(kept)
+    return kept
+
+
+def make_same_store(new: Path, old: Path) -> None:
+    """Have a store say that it is the old one, made again, if that can be read: copies of either are of one store."""
+    with (
+        contextlib.suppress(StoreError, duckdb.Error),
+        contextlib.closing(connect(old)) as before,
+        contextlib.closing(connect(new, read_only=False)) as after,
+    ):
+        identifier = read_label(before).store
+        if identifier:
+            after.execute(label_statement(Label(identifier)))
 
 
 @contextlib.contextmanager
@@ -73,6 +169,7 @@ def _told_of_disk(path: Path, goal: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _placed(goal: Path) -> Iterator[Path]:
     """Give a path aside for a database, and put it in place when the block ends without an error."""
+    goal = real_path(goal)
     _sweep(goal)
     with written_aside(goal) as aside:
         try:
@@ -143,13 +240,12 @@ def _verify(aside: Path, goal: Path, expected: Contents) -> None:
         )
 
 
-def _check_target(path: Path, goal: Path, *, replace: bool) -> None:
-    """Raise UsageError where a copy at ``goal`` would destroy the store or a file that is no earlier copy."""
+def _check_target(path: Path, goal: Path) -> None:
+    """Raise UsageError where a copy at ``goal`` would destroy the store, a file that is no database, or itself."""
+    check_name(goal)
     taken = goal.exists()
     if goal.resolve() in (path.resolve(), wal_path(path.resolve())) or (taken and goal.samefile(path)):
         raise UsageError(f"{goal} is the store itself.", "Name another file for the copy.")
-    if taken and not replace:
-        raise UsageError(f"{goal} exists already.", "Name another file, or delete it first.")
     if taken and not _is_database(goal):
         raise UsageError(f"{goal} is no DuckDB file: it is not replaced.", "Name another file for the copy.")
     if not taken and wal_path(goal).exists():
@@ -212,6 +308,8 @@ def compact(path: Path) -> Space:
             _attach(both, path, "old (READ_ONLY)")
             _attach(both, aside, "new")
             _fill(both, [table.name for table in metadata.sorted_tables])
+            with duckdb.connect(str(aside)) as new:
+                new.execute(label_statement(read_label(connection)))
             _verify(aside, path, found)
     return before
 

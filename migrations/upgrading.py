@@ -4,6 +4,7 @@ Views are made anew from their definitions at every upgrade, since they hold no 
 """
 
 import contextlib
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,10 @@ from mlv.migrations.copying import backup
 from mlv.migrations.engine import config, engine_connection
 from mlv.schema.errors import StoreError, StoreLockedError
 from mlv.schema.store import opening
+from mlv.schema.store.copies import Label, label_statement, parse_label
 from mlv.schema.store.file_locks import require_locks
-from mlv.schema.store.ledger import revision
-from mlv.schema.store.opening import DISK_ERRORS, connect, exists, newer_store, reason, write_error
+from mlv.schema.store.ledger import LEDGER, revision
+from mlv.schema.store.opening import DISK_ERRORS, check_name, connect, exists, newer_store, reason, write_error
 from mlv.schema.store.sql import literal
 from mlv.schema.store.waiting import retry_while_locked
 from mlv.schema.store.wal import wal_path
@@ -60,11 +62,13 @@ def upgrade(path: Path, target: str = "head") -> Upgrade:
             command.upgrade(config(connection), target)
             if goal == opening.SCHEMA_REVISION:
                 _install_views(connection)
+                _identify(connection)
     return Upgrade(before, goal, saved)
 
 
 def _create(path: Path) -> None:
     """Make an empty database."""
+    check_name(path)
     require_locks(path)
     try:
         duckdb.connect(str(path)).close()
@@ -117,6 +121,13 @@ def _remove(path: Path) -> None:
         # a path that no file can be at, as the error under way says
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             file.unlink()
+
+
+def _identify(connection: "sa.Connection") -> None:
+    """Give a store that has no identifier one, by which its copies are known."""
+    statement = f"SELECT comment FROM duckdb_tables() WHERE table_name = {literal(LEDGER)}"
+    if not parse_label(connection.exec_driver_sql(statement).scalar()).store:
+        connection.exec_driver_sql(label_statement(Label(uuid.uuid4().hex)))
 
 
 def _install_views(connection: "sa.Connection") -> None:

@@ -4,6 +4,7 @@ Each error says what is wrong, where, and the likely cause; ``hint`` says what t
 turned into a message and an exit code once, at the edge of the command line.
 """
 
+import errno
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, get_args
 
@@ -60,6 +61,39 @@ class JobError(MlvError):
 
 class DownloadError(MlvError):
     """An origin that cannot be reached, or a file whose checksum differs from the pinned one."""
+
+
+_HINTS: Final = {
+    errno.ENOSPC: "Free some space there, then repeat the command: what is done is not done again.",
+    errno.EDQUOT: "Free some space there, then repeat the command: what is done is not done again.",
+    errno.EFBIG: "Files there may not be so large (`ulimit -f`): raise the limit, or name another place.",
+    errno.EROFS: "Name a place that can be written.",
+    errno.EACCES: "Check the permissions of the file and of its folder, or name another place.",
+    errno.EPERM: "Check the permissions of the file and of its folder, or name another place.",
+    errno.ENAMETOOLONG: "Use a shorter name.",
+    errno.ENOENT: "Check the name.",
+    errno.ENOTDIR: "Check the name: a part of it is a file.",
+    errno.EISDIR: "Name a file.",
+    errno.EEXIST: "Name another place.",
+    errno.ELOOP: "Check the links on the way to it.",
+    errno.EMFILE: "Fewer files may be open (`ulimit -n`) than this needs: raise the limit.",
+    errno.EIO: "Check the disk.",
+    errno.ESTALE: "Check the network file system.",
+    errno.ENXIO: "Name a file.",
+}
+"""What to do about errors of the operating system that are of a user's making or of the machine's."""
+
+
+def of_the_system(error: OSError) -> MlvError | None:
+    """The error for one of the operating system that nobody expected where it came; None if it is not known.
+
+    A full disk, a folder that may not be written and a name that is too long can meet whatever opens a file.
+    """
+    hint = _HINTS.get(error.errno or 0)
+    if hint is None:
+        return None
+    where = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    return DataError(f"{where or 'A file'} cannot be used: {error.strerror}.", hint)
 
 
 def excerpt(text: str, length: int = LONGEST_INPUT) -> str:

@@ -33,7 +33,6 @@ def run(job: JobDirectory, spec: FinetuneSpec, options: ExecuteOptions, progress
     Raises JobError for damaged inputs or a loss that became NaN or infinite, NotFoundError for a missing model.
     """
     device = runtime.prepare(options.device, options.threads, spec.seed)
-    runtime.check_precision(spec.precision, device)
     loaded = loading.load(files.locate(job, spec.model), SPAN, device=device)
     splits = read_splits(job, spec, loaded.tokenizer)
     history = _train(job, spec, loaded, splits, progress)

@@ -79,7 +79,6 @@ def run(job: JobDirectory, spec: PretrainSpec, options: ExecuteOptions, progress
     """
     preset(spec.preset)
     device = runtime.prepare(options.device, options.threads, spec.seed)
-    runtime.check_precision(spec.precision, device)
     frame = read_table(job.inputs / "segments.parquet", COLUMNS).sort("source", "language", "edition", "position")
     draws = draw_segments(frame["language"].to_numpy(), spec.steps * spec.batch_size, spec.seed)
     tokenizer = _tokenizer(job, spec, frame["text"], draws, progress)

@@ -23,7 +23,6 @@ def run(job: JobDirectory, spec: ProbeSpec, options: ExecuteOptions, progress: P
     Raises DataError, before weights are loaded, where answers tokenise alike and ``skip_ambiguous`` is off.
     """
     device = runtime.prepare(options.device, options.threads, spec.seed)
-    runtime.check_precision(spec.precision, device)
     folder = files.locate(job, spec.model)
     loading.check_architecture(folder, SPAN)
     tokenizer = loading.load_tokenizer(folder)

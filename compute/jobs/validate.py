@@ -73,7 +73,6 @@ def validate(
 ) -> None:
     """:func:`run` with the scores of ``scorer``."""
     device = runtime.prepare(options.device, options.threads, spec.seed)
-    runtime.check_precision(spec.training.precision, device)
     study = read_study(job, spec)
     folder, last = files.locate(job, spec.training.model), files.locate(job, spec.model)
     tokenizer = loading.load_tokenizer(folder)

@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlv.compute.machine import runtime
+from mlv.compute.machine import interrupts, runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.machine.stopping import Stoppable, StoppedError
 from mlv.schema.errors import JobError, MlvError
@@ -47,6 +47,8 @@ def execute(path: Path, options: ExecuteOptions | None = None, progress: Progres
         return False
     options = options or ExecuteOptions()
     runtime.quiet_libraries()
+    # another machine may have it: the job has not failed
+    runtime.check_precision(spec.computes_in(), runtime.device_name(options.device))
     with _explained(job), _held(job):
         # the process that had the lock before may have finished the job meanwhile
         if _finished(job, spec):
@@ -143,10 +145,11 @@ def _recorded(job: JobDirectory, options: ExecuteOptions) -> Iterator[None]:
         job.update_provenance(environment=runtime.environment(device), finished_at=now().isoformat())
         job.log(Finished())
         job.set_state("finished")
-    except StoppedError as error:
-        job.log(Stopped(reason=str(error)))
-        raise
     except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) or interrupts.received():
+            # that nobody runs it tells that it was interrupted
+            job.log(Stopped(reason=str(error) if isinstance(error, StoppedError) else "Ctrl-C"))
+            raise
         # the disk may be full; the reason is raised all the same
         with contextlib.suppress(OSError):
             reason = str(getattr(error, "message", "") or error) or type(error).__name__

@@ -51,6 +51,9 @@ class Ended:
 class Launcher(Protocol):
     """Executes job directories, several at a time."""
 
+    on_this_machine: bool
+    """Whether jobs run where the launcher does, so that what a job needs of a machine can be looked at before."""
+
     problem: str
     """What keeps it from working at the moment; empty if nothing does."""
 
@@ -87,6 +90,8 @@ class LocalLauncher:
     written aside and renamed, so a killed job resumes from what it finished. They run in sessions of their own, so that
     Ctrl-C reaches them only through the launcher.
     """
+
+    on_this_machine = True
 
     def __init__(self, worker: Sequence[str], options: ExecuteOptions, workers: int, gpus: Sequence[str] = ()) -> None:
         """``worker`` is the command that executes the job directory appended to it; ``gpus`` as CUDA names them."""

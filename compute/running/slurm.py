@@ -135,6 +135,8 @@ def cancel(jobs: Iterable[JobDirectory]) -> list[str]:
 class SlurmLauncher:
     """Submits job directories, and watches them and the queue. Submitted jobs continue without it."""
 
+    on_this_machine = False
+
     def __init__(self, worker: Sequence[str], options: ExecuteOptions, settings: Settings, jobs: Path) -> None:
         """``worker`` is the command that executes the job directory appended to it; ``jobs`` is their folder.
 

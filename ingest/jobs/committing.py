@@ -47,7 +47,7 @@ def commit_job(connection: duckdb.DuckDBPyConnection, job: JobDirectory, store: 
         return known
     if job.state() != "finished":
         raise JobError(
-            f"{job.path} is {job.state()}, not finished: there is nothing to commit.",
+            f"{job.path} is not finished: there is nothing to commit.",
             f"Let it finish: mlv runs resume {job.path.name}",
         )
     job.refuse_links()

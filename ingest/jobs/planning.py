@@ -14,10 +14,12 @@ import duckdb
 import polars as pl
 
 from mlv.ingest.jobs.lookup import locate_model
-from mlv.schema.errors import NotFoundError
+from mlv.schema.errors import DataError, NotFoundError
 from mlv.schema.files import written_aside
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.identity import job_name
 from mlv.schema.jobs.spec import ModelRef, Spec
+from mlv.schema.store.opening import reason
 
 T = TypeVar("T")
 
@@ -63,18 +65,33 @@ class Plan:
 
 
 def write(context: Context, plan: Plan) -> JobDirectory:
-    """Make the job directory of a plan, or find it; files that are there already are left as they are."""
+    """Make the job directory of a plan, or find it; files that are there already are left as they are.
+
+    The specification is written last: a directory that has one has all that the job reads. Raises DataError where the
+    disk is full or may not be written.
+    """
     inputs = plan.inputs()
     paths = {model.name: model.path for model in plan.spec.models()}
-    job = JobDirectory.create(context.jobs, plan.spec, context.provenance | ({"model_paths": paths} if paths else {}))
-    for name, content in inputs.items():
-        if not (job.inputs / name).exists():
-            with written_aside(job.inputs / name) as aside:
-                if isinstance(content, Path):
-                    shutil.copyfile(content, aside)
-                else:
-                    content.write_parquet(aside)
-    return job
+    provenance = context.provenance | ({"model_paths": paths} if paths else {})
+    job = JobDirectory(context.jobs / job_name(plan.spec))
+    try:
+        for name, content in inputs.items():
+            if not (job.inputs / name).exists():
+                _write_input(job.inputs / name, content)
+        return JobDirectory.create(context.jobs, plan.spec, provenance)
+    except (OSError, pl.exceptions.ComputeError) as error:
+        raise DataError(
+            f"The job directory {job.path} cannot be written: {reason(error)}",
+            "Make room or see to the permissions there; `jobs` beside the store may be a link to another disk.",
+        ) from error
+
+
+def _write_input(path: Path, content: pl.DataFrame | Path) -> None:
+    with written_aside(path) as aside:
+        if isinstance(content, Path):
+            shutil.copyfile(content, aside)
+        else:
+            content.write_parquet(aside)
 
 
 def update_model_paths(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: Spec, store: Path) -> None:

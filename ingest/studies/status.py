@@ -4,7 +4,7 @@ A cell is committed if the store has the run of its specification, or if there i
 in the store its job directory tells. The specification of a cell is known once the runs are that it refers to.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -17,6 +17,7 @@ from mlv.ingest.jobs.kinds import kind as find_kind
 from mlv.ingest.jobs.lookup import find_model
 from mlv.ingest.jobs.planning import Context, NothingToDoError, NotYetError, Plan, write
 from mlv.ingest.jobs.request import Request
+from mlv.ingest.jobs.standing import Active, standing
 from mlv.ingest.studies.study import Cell, Study
 from mlv.schema.errors import MlvError, NotFoundError
 from mlv.schema.jobs.directory import JobDirectory
@@ -38,9 +39,6 @@ STATES: Final[tuple[CellState, ...]] = (
     "missing",
     "blocked",
 )
-
-Active = Callable[[JobDirectory], tuple[Literal["running", "submitted"], str] | None]
-"""Tells whether a job runs or waits in a queue, and what there is to say of it; None if it does neither."""
 
 Model = ModelRef | MlvError | None
 """A model that a study names; why it cannot be had; or None if it has to be fetched and is not known until then."""
@@ -176,13 +174,5 @@ class StudyStatus:
         if known is not None:
             return CellStatus("committed", known.run)
         name = job_name(spec)
-        job = JobDirectory(self.jobs / name)
-        state = job.state()
-        active = None if state == "finished" else self._active(job)
-        if active:
-            return CellStatus(active[0], name, active[1])
-        if state == "running":
-            return CellStatus("interrupted", name)
-        if state == "failed":
-            return CellStatus("failed", name, str(job.read_json("status.json").get("reason", "")))
-        return CellStatus("finished" if state == "finished" else "missing", name)
+        found = standing(JobDirectory(self.jobs / name), self._active)
+        return CellStatus("missing" if found.state == "planned" else found.state, name, found.note)

@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 
 from mlv.ingest.jobs.lookup import find_run
+from mlv.ingest.jobs.standing import Active, Standing, standing
 from mlv.ingest.journal import note_run
 from mlv.ingest.writing.profiles import PROFILES_OF_RUN, build_model_profiles
 from mlv.schema.errors import DataError, JobError
@@ -45,8 +46,10 @@ class Deletion:
     """What goes with a run."""
 
     run_id: int
+    """0 for a job that is not in the store."""
+
     run: str
-    """Name of the run."""
+    """Name of the run, or of the job."""
 
     rows: dict[str, int]
     """Rows by table, of those that have any."""
@@ -81,14 +84,49 @@ def _folder_bytes(folder: Path) -> int:
     return sum(file.lstat().st_size for file in folder.rglob("*") if not file.is_dir())
 
 
+def plan_job_deletion(job: JobDirectory, active: Active) -> Deletion:
+    """What deleting a job deletes that is not in the store: its directory, and indexes of gradients.
+
+    Raises DataError where something works on it; what is damaged may go.
+    """
+    indexes: list[Path] = []
+    with contextlib.suppress(JobError):
+        _refuse_active(job.path.name, standing(job, active))
+        indexes = _indexes_of(job.path.name, job.spec(), job.path.parent)
+    needing = [name for name, spec in _readable_jobs(job.path.parent) if job.path.name in spec.builds_on()]
+    folders = {folder: _folder_bytes(folder) for folder in (job.path, *indexes)}
+    return Deletion(0, job.path.name, {}, folders, needing)
+
+
+def _refuse_active(name: str, stands: Standing) -> None:
+    if stands.state in ("running", "submitted"):
+        note = f" ({stands.note})" if stands.note else ""
+        raise DataError(f"{name} is {stands.state}{note}: it is not deleted.", "End it first.")
+
+
+def delete_job(going: Deletion) -> None:
+    """Delete the folders of a job that is not in the store. Raises DataError where others build on it."""
+    _refuse_dependants(going.run, going.dependants)
+    for folder in reversed(going.folders):
+        _remove(folder, going.run)
+
+
+def _refuse_dependants(name: str, depending: list[str]) -> None:
+    if depending:
+        raise DataError(
+            f"{name} cannot be deleted: {', '.join(depending)} depend on it.", f"mlv runs delete {depending[0]} --yes"
+        )
+
+
 def _indexes(connection: duckdb.DuckDBPyConnection, run_id: int, jobs: Path) -> list[Path]:
     """Indexes of the gradients of the examples that a run trained on or traced, but for those that other jobs use."""
     row = connection.execute("SELECT name, spec FROM run WHERE run_id = ?", [run_id]).fetchone()
-    if row is None:
-        return []
-    spec = read_spec(row[1])
+    return [] if row is None else _indexes_of(row[0], read_spec(row[1]), jobs)
+
+
+def _indexes_of(job: str, spec: Spec, jobs: Path) -> list[Path]:
     training = spec_hash(spec.traced_run() or spec)
-    others = [other for name, other in _readable_jobs(jobs) if name != row[0]]
+    others = [other for name, other in _readable_jobs(jobs) if name != job]
     found = []
     for about in sorted(jobs.glob("index-*/index.json")):
         identity = json.loads(about.read_text(encoding="utf-8"))
@@ -109,11 +147,7 @@ def delete_run(connection: duckdb.DuckDBPyConnection, run_id: int, name: str, jo
 
     Raises DataError where other runs depend on it: they are to be deleted first; or where a folder cannot be removed.
     """
-    depending = dependants(connection, run_id)
-    if depending:
-        raise DataError(
-            f"{name} cannot be deleted: {', '.join(depending)} depend on it.", f"mlv runs delete {depending[0]} --yes"
-        )
+    _refuse_dependants(name, dependants(connection, run_id))
     folders = [*_indexes(connection, run_id, jobs), jobs / name]
     connection.execute("UPDATE run SET status = 'deleting' WHERE run_id = ?", [run_id])
     note_run(connection, "deleted", name)

@@ -28,13 +28,13 @@ from mlv.ingest.writing.probes import ingest_probes
 from mlv.ingest.writing.reference import ensure_reference
 from mlv.ingest.writing.surveys import ingest_survey
 from mlv.migrations import upgrade
+from mlv.migrations.copying import kept_beside, make_same_store
 from mlv.schema.errors import DataError, MlvError, StoreError, StoreLockedError, UsageError, joined
-from mlv.schema.files import now
+from mlv.schema.files import now, real_path, take_over
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.store.ledger import revision
 from mlv.schema.store.opening import connect, open_store, transaction
 from mlv.schema.store.rows import number
-from mlv.schema.store.wal import wal_path
 
 NEWS_NAME = "All-The-News: "
 """What the name of a news source begins with, before the outlet's."""
@@ -290,7 +290,8 @@ def _job_problem(path: Path) -> list[str]:
         state = job.state()
     except MlvError as error:
         return [f"the job directory of a committed run: {error.message}"]
-    return [] if state == "finished" else [f"the job directory {path} is {state}: mlv runs resume {path.name}"]
+    stands = "not finished" if state == "running" else state
+    return [] if state == "finished" else [f"the job directory {path} is {stands}: mlv runs resume {path.name}"]
 
 
 def _unknown_jobs(steps: Sequence[Step], entries: Sequence[Entry], old: _Old | None, jobs: Path) -> list[Step]:
@@ -314,13 +315,17 @@ def rebuild(plan: Plan, output: Path, narrate: Callable[[str], None] = lambda _:
     """
     if output.exists() and output.resolve() != plan.store.resolve():
         raise UsageError(f"{output} exists already.", "Name another file, or delete it first.")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".rebuild-") as folder:
+    place = real_path(output)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".rebuild-") as folder:
         aside = Path(folder) / output.name
         steps, remarks = _repeat_all(plan, aside, output, narrate)
         differences = _compare(plan.store, aside, output.parent)
-        kept = _set_aside(output) if output.exists() else None
-        aside.replace(output)
+        make_same_store(aside, plan.store)
+        kept = _set_aside(output) if place.exists() else None
+        if kept:
+            take_over(aside, kept.stat())
+        aside.replace(place)
     write_journal(journal_path(output), [_as_done(step) for step in steps])
     return Rebuilt(output, kept, [*plan.remarks, *remarks], differences)
 
@@ -380,10 +385,7 @@ def _compare(store: Path, aside: Path, folder: Path) -> dict[str, tuple[int, int
 
 def _set_aside(store: Path) -> Path:
     """Give the old store, its log and its journal another name; return the store's."""
-    kept = store.with_name(f"{store.stem}.{now():%Y%m%dT%H%M%S%f}.before-rebuild.duckdb")
+    kept = kept_beside(store, "before-rebuild")
     with contextlib.suppress(FileNotFoundError):
         shutil.copyfile(journal_path(store), journal_path(kept))
-    with contextlib.suppress(FileNotFoundError):
-        wal_path(store).rename(wal_path(kept))
-    store.rename(kept)
     return kept

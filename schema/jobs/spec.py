@@ -107,6 +107,11 @@ class Spec(SpecPart):
         """The specification of the run whose training examples the job is about, if it is about one."""
         return None
 
+    def computes_in(self) -> Precision:
+        """The precision that the machine has to have."""
+        precision: Precision = getattr(self, "precision", "fp32")
+        return precision
+
     def settings(self) -> dict[str, Any]:
         """What makes two runs alike: all of the specification but :attr:`NOT_COMPARED`."""
         return self.settings_in(self.model_dump(mode="json"))

@@ -3,6 +3,7 @@
 from typing import ClassVar, Final, Literal
 
 from mlv.schema.jobs.attribution import TRACIN_DAMPING, Attribution, attribution_name
+from mlv.schema.jobs.spec import Precision
 from mlv.schema.jobs.tracing import Quantity, TracingSpec
 from mlv.schema.papers import echoes
 
@@ -55,6 +56,10 @@ class ValidateSpec(TracingSpec):
     """Seeds of the removal test's models, the run's own among them."""
 
     removal_k: tuple[int, ...] = REMOVAL_K
+
+    def computes_in(self) -> Precision:
+        """That of the trainings."""
+        return self.training.precision
 
     def plain_gradients(self) -> dict[str, Attribution]:
         """Baselines by name, as ``gradient-cosine-exact``: the gradients of the attributions, compared plainly."""

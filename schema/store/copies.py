@@ -1,18 +1,21 @@
-"""Copies of a store have a label: of what, and when they were taken, in a comment that is not part of the schema.
+"""What a file says of itself: which store it is, and if it is a copy, when it was taken and what it held then.
 
-When a store is locked or damaged, a message can then name the file beside it to read or to restore.
+It says so in a comment that is not part of the schema. When a store is locked or damaged, a message can then name the
+file beside it to read or to restore; and a copy can be told from what must not be replaced by one.
 """
 
 import contextlib
+import re
 import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import duckdb
 
-from mlv.schema.store.ledger import LEDGER
+from mlv.schema.errors import StoreError
+from mlv.schema.store.ledger import LEDGER, revision
 from mlv.schema.store.sql import literal
 
 
@@ -33,10 +36,48 @@ class Copy(NamedTuple):
         return f"{shlex.quote(str(self.path))} ({shown} old)"
 
 
-def label(connection: duckdb.DuckDBPyConnection, store: Path, taken: datetime) -> None:
-    """Label the open file as a copy of ``store``."""
-    text = f"copy of {store.name} at {taken.isoformat()}"
-    connection.execute(f"COMMENT ON TABLE {LEDGER} IS {literal(text)}")
+class Label(NamedTuple):
+    """What a file says of itself."""
+
+    store: str = ""
+    """Of which store it is: an identifier that all copies share; empty if it does not say."""
+
+    copy_of: str = ""
+    """Name of the store's file that it was copied from; empty if it is no copy."""
+
+    taken: datetime = datetime.min  # noqa: DTZ901  UTC throughout
+    content: str = ""
+    """Digest of all rows that the copy had when it was taken."""
+
+    def __str__(self) -> str:
+        copied = f"copy of {self.copy_of} at {self.taken.isoformat()}, content {self.content}, " if self.copy_of else ""
+        return f"{copied}store {self.store}"
+
+
+_LABEL: Final = re.compile(r"(?:copy of (.+) at (\S+), content (\w+), )?store (\w*)")
+
+
+def read_label(connection: duckdb.DuckDBPyConnection) -> Label:
+    """What the open file says of itself; an empty label if it says nothing."""
+    row = connection.execute(
+        f"SELECT comment FROM duckdb_tables() WHERE table_name = {literal(LEDGER)} "
+        "AND database_name = current_database()"
+    ).fetchone()
+    return parse_label(row[0] if row else None)
+
+
+def parse_label(comment: str | None) -> Label:
+    """The label that a comment is; an empty one if it is none."""
+    found = _LABEL.fullmatch(comment or "")
+    if found is None:
+        return Label()
+    copy_of, taken, content, store = found.groups()
+    return Label(store, copy_of, datetime.fromisoformat(taken), content) if copy_of else Label(store)
+
+
+def label_statement(label: Label) -> str:
+    """The statement that has a file say of itself what the label says."""
+    return f"COMMENT ON TABLE {LEDGER} IS {literal(str(label))}"
 
 
 def newest_copy(store: Path, revision: str | None = None) -> Copy | None:
@@ -48,18 +89,15 @@ def newest_copy(store: Path, revision: str | None = None) -> Copy | None:
 def _copies(store: Path) -> Iterator[Copy]:
     for path in store.parent.glob("*.duckdb"):
         # whatever is wrong with a file, it is not to be recommended
-        with contextlib.suppress(duckdb.Error, OSError, ValueError, TypeError):
+        with contextlib.suppress(duckdb.Error, OSError, ValueError, StoreError):
             if not path.samefile(store):
                 with duckdb.connect(str(path), read_only=True) as connection:
-                    yield _read_label(connection, path, store)
+                    yield _as_copy(connection, path, store)
 
 
-def _read_label(connection: duckdb.DuckDBPyConnection, path: Path, store: Path) -> Copy:
-    """The copy that a file is by its label. Raises ValueError or TypeError if it is not a copy of ``store``."""
-    ((comment, revision),) = connection.execute(
-        f"SELECT comment, version_num FROM duckdb_tables(), {LEDGER} WHERE table_name = {literal(LEDGER)}"
-    ).fetchall()
-    name, _, taken = str(comment).removeprefix("copy of ").rpartition(" at ")
-    if name != store.name:
-        raise ValueError(name)
-    return Copy(path, datetime.fromisoformat(taken), revision)
+def _as_copy(connection: duckdb.DuckDBPyConnection, path: Path, store: Path) -> Copy:
+    """The copy that a file is by its label. Raises ValueError if it is not a copy of ``store``."""
+    label = read_label(connection)
+    if label.copy_of != store.name:
+        raise ValueError(label.copy_of)
+    return Copy(path, label.taken, revision(connection) or "")

@@ -56,6 +56,7 @@ def _open(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     if not exists(path):
         raise StoreError(f"There is no store at {path}.", f"Make one: mlv db upgrade --db {shlex.quote(str(path))}")
     if not read_only:
+        check_name(path)
         require_locks(path)
     repair(path)
     before = path.stat().st_ino
@@ -68,6 +69,15 @@ def _open(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
         connection.close()
         return _open(path, read_only)
     return connection
+
+
+def check_name(path: Path) -> None:
+    """Raise StoreError for a path at which DuckDB writes no database."""
+    if "?" in str(path.absolute()):
+        raise StoreError(
+            f"No store can be written at {path.absolute()}: DuckDB takes what follows the ? for no part of the name.",
+            "Rename the file or folder that has the ?, or name another path with --db.",
+        )
 
 
 def exists(path: Path) -> bool:
@@ -96,14 +106,16 @@ def restore_hint(path: Path) -> str:
     copy = newest_copy(path)
     if copy is None:
         return "Restore a backup of it."
-    return f"Restore {copy}: mlv db snapshot {shlex.quote(str(path))} --db {shlex.quote(str(copy.path))}"
+    return f"Restore {copy}: mlv db snapshot {shlex.quote(str(path))} --db {shlex.quote(str(copy.path))} --replace"
 
 
 def write_error(path: Path, error: Exception) -> StoreError:
     """The error for a file that DuckDB cannot write, after its transaction was rolled back."""
+    denied = re.search(r"permission denied|read-only|not permitted", str(error), re.IGNORECASE)
+    remedy = "Check the permissions of the file and its folder" if denied else "Free some space there"
     return _lock_error(path, error) or StoreError(
         f"{path} cannot be written: {reason(error)} Nothing was written.",
-        "Free some space there, or name another store with --db.",
+        f"{remedy}, or name another store with --db.",
     )
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mlv.cli import edge
+from mlv.cli.app import app
 from mlv.cli.db import upgrade
-from mlv.cli.main import app
 from mlv.schema import errors
 from mlv.schema.store.opening import SCHEMA_REVISION
 
@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = "import sys; from mlv.cli.main import app; print(sorted(set(sys.modules) & set(sys.argv[1:])))"
+    code = "import sys; from mlv.cli.app import app; print(sorted(set(sys.modules) & set(sys.argv[1:])))"
     done = subprocess.run([sys.executable, "-c", code, *HEAVY], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -232,6 +232,70 @@ def test_a_reader_that_goes_away_is_not_a_fault(folder: Path) -> None:
     )
     assert done.stdout == "range\n"
     assert re.fullmatch(r"status 0\s*", done.stderr)
+
+
+ENTRY = f"{sys.executable} -c 'from mlv.cli.main import main; main()'"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "redirected", "code", "said"),
+    [
+        ("sql 'SELECT 1'", ">&-", edge.ExitCode.DATA, "Standard output cannot be written: it is closed."),
+        ("sql 'SELECT 1'", ">/dev/full", edge.ExitCode.DATA, "No space left on device."),
+        ("query list", ">/dev/full", edge.ExitCode.DATA, "No space left on device."),
+        ("--help", ">/dev/full", edge.ExitCode.DATA, "No space left on device."),
+        ("db upgrade", ">&-", edge.ExitCode.OK, "mlv.duckdb: 0001 -> 0001"),
+        ("sql 'SELECT 1 AS one' -o /dev/full", "", edge.ExitCode.DATA, "/dev/full cannot be written: No space left"),
+    ],
+)
+def test_a_stream_that_cannot_be_written_is_said(
+    folder: Path, arguments: str, redirected: str, code: edge.ExitCode, said: str
+) -> None:
+    done = subprocess.run(
+        f"{ENTRY} {arguments} {redirected}", shell=True, capture_output=True, text=True, cwd=folder, check=False
+    )
+    assert (done.returncode, said in done.stderr, "fault of mlv" in done.stderr) == (code, True, False), done.stderr
+
+
+def test_messages_that_nobody_can_get_change_nothing(folder: Path) -> None:
+    for redirected in ("2>&-", "2>/dev/full", "0<&- 2>&-"):
+        command = f"{ENTRY} sql 'SELECT 1 AS one' --format csv -o one.csv {redirected} && cat one.csv"
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=folder, check=True)
+        assert done.stdout == "one\n1\n"
+
+
+def test_what_head_cuts_off_ends_well_and_quietly(folder: Path) -> None:
+    for arguments in ("query list", "query macros", "sql 'FROM range(1000000)' --format csv -o /dev/stdout"):
+        command = f"{ENTRY} {arguments} | head -c 1 >/dev/null; echo ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["/bin/bash", "-c", command], capture_output=True, text=True, cwd=folder, check=True)
+        assert done.stdout == "0\n"
+        assert "error" not in done.stderr
+
+
+def test_a_folder_that_duckdb_cannot_write_in_is_named(tmp_path: Path) -> None:
+    (tmp_path / "why?").mkdir()
+    done = mlv("db", "upgrade", cwd=tmp_path / "why?")
+    assert done.returncode == edge.ExitCode.STORE
+    assert "why?/mlv.duckdb: DuckDB takes what follows the ?" in done.stderr
+    assert list((tmp_path / "why?").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device"), "A file cannot be used: No space left on device."),
+        (OSError(36, "File name too long", "x" * 300), "cannot be used: File name too long."),
+        (PermissionError(13, "Permission denied", "/locked"), "/locked cannot be used: Permission denied."),
+        (OSError(30, "Read-only file system", "/cd/a"), "/cd/a cannot be used: Read-only file system."),
+    ],
+)
+def test_what_the_system_refuses_is_no_fault(error: OSError, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def fails() -> None:
+        raise error
+
+    assert edge.run(fails) == edge.ExitCode.DATA
+    told = capsys.readouterr().err
+    assert said in told and "  try: " in told and "fault of mlv" not in told
 
 
 def test_check_backup_and_snapshot(folder: Path) -> None:

@@ -276,7 +276,7 @@ def test_a_copy_is_whole_or_absent(study: Study, kill: Killer, tmp_path: Path) -
         else:
             assert not number % 2
             assert killed.announced is None
-        migrations.backup(here.store, copy, replace=True)
+        migrations.snapshot(here.store, copy)
         assert contents(copy) == after
         assert hidden(tmp_path) == []
 

@@ -1,9 +1,11 @@
 """Where results go and where statements come from: formats by ending, files that cannot be read, and Ctrl-C."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -30,6 +32,46 @@ def test_an_unknown_ending_needs_a_format() -> None:
     with pytest.raises(UsageError, match=r"x\.tsv") as caught:
         chosen_format(None, Path("x.tsv"))
     assert "--format" in caught.value.hint
+
+
+WRITERS = (
+    ("sql", "SELECT 1 AS one"),
+    ("query", "run", "coverage"),
+    ("db", "check"),
+    ("runs", "list"),
+    ("influence", "list"),
+)
+
+
+@pytest.mark.parametrize("command", WRITERS, ids=" ".join)
+def test_what_a_link_leads_to_is_written_and_keeps_its_mode(
+    on_empty: Mlv, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    there, link = tmp_path / "there", tmp_path / "latest.json"
+    there.mkdir()
+    target = there / "table.json"
+    target.write_text("old")
+    target.chmod(0o600)
+    link.symlink_to(target)
+    assert on_empty(*command, "-o", str(link)).code == 0
+    assert link.is_symlink()
+    json.loads(target.read_text())
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in there.iterdir()] == ["table.json"]
+
+
+def test_a_result_goes_into_a_device_and_a_pipe(on_empty: Mlv, tmp_path: Path) -> None:
+    assert on_empty("sql", "SELECT 1 AS one", "-o", "/dev/null").code == 0
+    assert Path("/dev/null").is_char_device()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
+    reader.start()
+    assert on_empty("sql", "SELECT 1 AS one", "-o", str(pipe), "--format", "csv").code == 0
+    reader.join(10)
+    assert read == ["one\n1\n"]
+    assert pipe.is_fifo()
 
 
 def test_nothing_is_changed_if_the_result_cannot_be_written(on_empty: Mlv, tmp_path: Path) -> None:

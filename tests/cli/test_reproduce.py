@@ -9,8 +9,8 @@ from pathlib import Path
 import typer
 from command_line import Mlv
 
+from mlv.cli.app import app
 from mlv.cli.edge import ExitCode
-from mlv.cli.main import app
 
 CELLS = 2 * 42 + 26 + 2 * 104 + 14 + 2 * 7
 """Of the tables, of which 1 and 3 are read in two ways; of the text, read in one way and in two."""

@@ -46,7 +46,7 @@ def _restore(mlv: Mlv) -> None:
     """As the error for a damaged store says it."""
     backup = Mlv(mlv.folder)
     backup.store = mlv.folder.parent / "backup.duckdb"
-    assert backup("db", "snapshot", str(mlv.store)).code == 0
+    assert backup("db", "snapshot", str(mlv.store), "--replace").code == 0
 
 
 def test_a_backup_alone_tells_what_the_store_was_made_from(mlv: Mlv, runs: Runs, tmp_path: Path) -> None:

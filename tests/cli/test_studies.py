@@ -17,7 +17,7 @@ from tiny_study import STUDY, found, make_study
 from typer.testing import CliRunner
 
 from mlv.cli import edge
-from mlv.cli.main import app
+from mlv.cli.app import app
 from mlv.cli.work import Work
 from mlv.compute.running.local import Ended, LocalLauncher
 from mlv.ingest.studies.study import read_study

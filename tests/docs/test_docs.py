@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from mlv.cli.main import app
+from mlv.cli.app import app
 from mlv.queries import catalogue
 
 ROOT = Path(__file__).parent.parent.parent

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mlv.cli import edge
-from mlv.cli.main import app
+from mlv.cli.app import app
 from mlv.schema.store.opening import open_store
 
 
@@ -29,8 +29,12 @@ class Mlv:
 
     def __call__(self, *arguments: str) -> Done:
         """Run a command with the store's ``--db``."""
+        return self.bare(*arguments, "--db", str(self.store))
+
+    def bare(self, *arguments: str) -> Done:
+        """Run a command with these arguments alone."""
         try:
-            code = edge.run(lambda: app([*arguments, "--db", str(self.store)]))
+            code = edge.run(lambda: app([*arguments]))
         except SystemExit as ended:
             code = int(ended.code or 0)
         captured = self._capture.readouterr() if self._capture else ("", "")

@@ -47,9 +47,9 @@ def upgrade(announce: Announce, store: str) -> None:
 
 def backup(announce: Announce, store: str, target: str) -> None:
     """`mlv db snapshot`: a copy that may take the place of one."""
-    from mlv.migrations import backup
+    from mlv.migrations import snapshot
 
-    announce(str(backup(Path(store), Path(target), replace=True)))
+    announce(str(snapshot(Path(store), Path(target))))
 
 
 def delete(announce: Announce, store: str, run: str) -> None:

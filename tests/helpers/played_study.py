@@ -76,6 +76,8 @@ def _traced(job: JobDirectory, spec: InfluenceSpec) -> None:
 class PlayedLauncher:
     """Plays jobs when they are waited for, the newest first. ``ends`` gives the exit code of a job's worker."""
 
+    on_this_machine = False
+
     def __init__(self, ends: Callable[[JobDirectory], int] = lambda _: 0, places: int = 2) -> None:
         self.ends, self.places, self.play = ends, places, play
         self.started: list[str] = []

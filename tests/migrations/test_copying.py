@@ -13,7 +13,7 @@ import pytest
 from mlv import migrations
 from mlv.migrations import copying
 from mlv.migrations.copying import compact, read_all
-from mlv.schema.errors import StoreError
+from mlv.schema.errors import StoreError, UsageError
 from mlv.schema.store.opening import connect, open_store
 
 ROWS = 300_000
@@ -63,8 +63,11 @@ def test_a_damaged_store_is_not_backed_up_and_the_backup_to_restore_is_named(sto
     with pytest.raises(StoreError, match=r"is damaged: .*checksum") as caught:
         migrations.backup(store, store.with_name("copy.duckdb"))
     assert not store.with_name("copy.duckdb").exists()
-    assert f"Restore {saved} (0 minutes old): mlv db snapshot {store} --db {saved}" in caught.value.hint
-    migrations.backup(saved, store, replace=True)
+    assert f"Restore {saved} (0 minutes old): mlv db snapshot {store} --db {saved} --replace" in caught.value.hint
+    with pytest.raises(UsageError, match="cannot be read, and may be anything"):
+        migrations.snapshot(saved, store)
+    kept = migrations.snapshot(saved, store, replace=True)
+    assert kept and kept.name.endswith(".before-snapshot.duckdb")
     assert contents(store) == good
 
 
@@ -73,7 +76,7 @@ import resource, signal, sys
 from pathlib import Path
 from mlv.migrations import backup
 from mlv.migrations.copying import compact
-from mlv.schema.errors import StoreError
+from mlv.schema.errors import StoreError, UsageError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
 try:

@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -144,7 +145,8 @@ def test_every_table_view_and_column_carries_its_comment(fresh: Path) -> None:
         ).fetchall()
     assert tables.keys() - {LEDGER} == set(metadata.tables)
     assert views.keys() == {view.name for view in VIEWS}
-    assert [name for name, comment in (tables | views).items() if not comment] == [LEDGER]
+    assert [name for name, comment in (tables | views).items() if not comment] == []
+    assert tables[LEDGER].startswith("store ")
     assert columns == []
 
 
@@ -269,18 +271,20 @@ def test_a_backup_holds_commits_that_are_still_in_the_log(store: Path, tmp_path:
 def test_the_log_of_a_replaced_copy_is_not_replayed_into_the_new_one(store: Path, tmp_path: Path) -> None:
     copy = migrations.backup(store, tmp_path / "copy.duckdb")
     log = killed_while_writing(copy, KOREAN)
-    migrations.backup(store, copy, replace=True)
+    kept = migrations.snapshot(store, copy, replace=True)
     assert not log.exists()
     assert languages(copy) == []
+    # what had been written to the copy is not lost with it
+    assert kept and languages(kept) == ["ko"]
 
 
 def test_a_log_without_its_database_is_refused(store: Path, tmp_path: Path) -> None:
     copy = migrations.backup(store, tmp_path / "copy.duckdb")
     log = killed_while_writing(copy, KOREAN)
     copy.unlink()
-    for replace in (False, True):
+    for take in (migrations.backup, migrations.snapshot):
         with pytest.raises(UsageError, match=r"copy\.duckdb\.wal is another database's log"):
-            migrations.backup(store, copy, replace=replace)
+            take(store, copy)
     assert not copy.exists()
     assert log.exists()
 
@@ -317,7 +321,7 @@ def test_a_copy_is_taken_beside_a_reader_and_not_beside_a_writer(store: Path) ->
     with held(store, "reader"):
         migrations.backup(store, copy)
     with held(store, "writer") as pid, pytest.raises(StoreLockedError, match=rf"process {pid}\b"):
-        migrations.backup(store, copy, replace=True)
+        migrations.snapshot(store, copy)
     assert migrations.differences(copy) == []
 
 
@@ -366,15 +370,17 @@ def test_an_empty_database_becomes_a_store(tmp_path: Path) -> None:
     assert migrations.differences(path) == []
 
 
-@pytest.mark.parametrize("replace", [True, False])
+@pytest.mark.parametrize("take", [migrations.backup, partial(migrations.snapshot, replace=True)])
 @pytest.mark.parametrize("name", ["mlv.duckdb", "same.duckdb", "link.duckdb", "mlv.duckdb.wal", "sub/../mlv.duckdb"])
-def test_a_copy_never_takes_the_place_of_the_store(store: Path, name: str, replace: bool) -> None:
+def test_a_copy_never_takes_the_place_of_the_store(
+    store: Path, name: str, take: Callable[[Path, Path], object]
+) -> None:
     store.with_name("sub").mkdir()
     store.with_name("link.duckdb").symlink_to(store)
     os.link(store, store.with_name("same.duckdb"))
     before = store.read_bytes()
     with pytest.raises(UsageError, match="is the store itself"):
-        migrations.backup(store, store.parent / name, replace=replace)
+        take(store, store.parent / name)
     assert store.read_bytes() == before
 
 
@@ -382,8 +388,8 @@ def test_only_a_copy_is_replaced_and_only_where_asked(store: Path, tmp_path: Pat
     notes = tmp_path / "notes.md"
     notes.write_text("years of work")
     with pytest.raises(UsageError, match="no DuckDB file"):
-        migrations.backup(store, notes, replace=True)
-    with pytest.raises(UsageError, match="exists already"):
+        migrations.snapshot(store, notes, replace=True)
+    with pytest.raises(UsageError, match="no DuckDB file"):
         migrations.backup(store, notes)
     assert notes.read_text() == "years of work"
     copy = migrations.backup(store, tmp_path / "copy.duckdb")
@@ -391,7 +397,8 @@ def test_only_a_copy_is_replaced_and_only_where_asked(store: Path, tmp_path: Pat
         migrations.backup(store, copy)
     with duckdb.connect(str(store)) as connection:
         connection.execute(PERSIAN)
-    assert languages(migrations.backup(store, copy, replace=True)) == ["fa"]
+    assert migrations.snapshot(store, copy) is None
+    assert languages(copy) == ["fa"]
 
 
 def test_a_full_disk_leaves_no_half_a_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from mlv.cli.main import app
+from mlv.cli.app import app
 from mlv.migrations import backup
 from mlv.queries import execute_sql
 from mlv.queries.notebook import open_store

@@ -32,7 +32,7 @@ from by_battery import Jackknife, Numbers, interval, jackknife, resampled_statis
 from scipy import stats
 from typer.testing import CliRunner
 
-from mlv.cli.main import app
+from mlv.cli.app import app
 from mlv.queries import Query, all_versions, run
 from mlv.queries.engine.macros import subject_sql
 from mlv.schema.errors import UsageError

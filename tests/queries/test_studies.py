@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from mlv.cli.main import app
+from mlv.cli.app import app
 from mlv.queries import catalogue, find
 from mlv.queries.studies import STUDIES, drawn_queries, find_study
 from mlv.queries.study import Study, Topic
