@@ -12,6 +12,9 @@ import polars.selectors as cs
 import pytest
 
 from mlv.ingest.reference.questions import answer_sides
+from mlv.ingest.rules.evaluation import evaluate
+from mlv.ingest.rules.rulebook import packaged
+from mlv.ingest.upkeep.check import TEMPORARY
 from mlv.ingest.writing.probes import ingest_probes
 from mlv.ingest.writing.surveys import WVS_CITATION, ingest_survey
 from mlv.schema.errors import DataError
@@ -91,6 +94,15 @@ def test_respondents_bring_counts_weights_and_the_citation(store: duckdb.DuckDBP
     profiles = store.execute("SELECT weighting, p_first FROM v_country_profile ORDER BY ALL").fetchall()
     assert profiles == [("unweighted", 0.5), ("weighted", 0.75)]
     assert store.execute("SELECT citation FROM survey").fetchall() == [(WVS_CITATION,)]
+
+
+def test_weighted_shares_alone_give_weighted_profiles_alone(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    table = "question,country,response_code,weighted_percent\nQ57,DEU,1,25\nQ57,DEU,2,70\nQ57,DEU,-1,5\n"
+    ingest_survey(store, _file(tmp_path, table), name="weighted")
+    profiles = store.execute("SELECT weighting, p_first FROM v_country_profile").fetchall()
+    assert profiles == [("weighted", pytest.approx(25 / 95))]
+    rules = [rule for rule in packaged() if rule.table not in TEMPORARY]
+    assert [outcome.sentence for outcome in evaluate(store, rules) if not outcome.ok] == []
 
 
 def test_the_same_content_again_changes_nothing(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
