@@ -2,7 +2,7 @@
 
 What was ingested, committed and deleted, and in which order, is in the journal (``mlv.ingest.journal``), and, where it
 still opens, in the old store: each completes the other. Finished jobs that neither knows are committed last, or named
-as left out. Everything that is needed is looked for before anything is written, and all that is missing is named together.
+as left out. Everything that is needed is looked for before anything is written, and all that is missing named together.
 The new store is made aside; the old one is kept beside it. A store of an older schema is made again in the newest.
 """
 
