@@ -17,6 +17,7 @@ import duckdb
 
 from mlv.schema.errors import StoreError, UsageError
 from mlv.schema.files import now, written_aside
+from mlv.schema.store.causes import reason, restore_hint
 from mlv.schema.store.copies import label
 from mlv.schema.store.ledger import revision
 from mlv.schema.store.opening import (
@@ -24,8 +25,6 @@ from mlv.schema.store.opening import (
     DISK_ERRORS,
     connect,
     open_store,
-    reason,
-    restore_hint,
     transaction,
 )
 from mlv.schema.store.sql import literal
