@@ -6,7 +6,7 @@ import hashlib
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
@@ -17,6 +17,7 @@ from mlv.ingest.readers import archives
 from mlv.ingest.readers.paths import what_is_at
 from mlv.ingest.readers.report import Rejected
 from mlv.ingest.readers.text import GZIP_MAGIC, stream_lines
+from mlv.ingest.reference.languages import country_code, taken_for
 from mlv.schema.errors import DataError, NotFoundError, excerpt, joined
 
 RESPONSE_COLUMNS: Final = ("country", "variable", "response_code", "n", "share", "weighted_n", "weighted_share")
@@ -50,6 +51,9 @@ class ReadSurvey:
     rejected: list[Rejected] = field(default_factory=list)
     """Rows, by line; and, with line 0, what was left out of many rows: answers without a code, columns."""
 
+    remarks: list[str] = field(default_factory=list)
+    """What was taken for what."""
+
 
 @dataclass(frozen=True)
 class SurveyFile:
@@ -73,6 +77,13 @@ class SurveyFile:
     def capitals(self) -> list[str]:
         """The columns in capital letters: R's haven and others write small ones."""
         return [column.upper() for column in self.columns]
+
+
+def countries(names: Iterable[str]) -> tuple[dict[str, str | None], list[str]]:
+    """Alpha-2 codes by what a file calls its countries, and which of these are no names of ISO 3166-1."""
+    codes = {name: country_code(name) for name in names}
+    taken = {name: taken_for(name) for name in sorted(codes)}
+    return codes, [f"{excerpt(name)!r} is taken for {country}" for name, country in taken.items() if country]
 
 
 @contextlib.contextmanager
@@ -104,6 +115,12 @@ def inspect(path: Path) -> SurveyFile:
             first = line
     if not first:
         raise DataError(f"{path.name} has nothing but comments.", LAYOUTS)
+    if first.startswith(("{", "[")):
+        raise DataError(
+            f"{path.name} is JSON: its questions and answers are texts, as in GlobalOpinionQA, and nothing in it says "
+            "which variables and response codes of the World Values Survey they are.",
+            f"Look these up in the codebook and write a table. {LAYOUTS}",
+        )
     delimiter = delimiter or max(",;\t", key=first.count)
     place, header = next(_records(path, delimiter))
     columns = [column.strip() for column in header]

@@ -5,14 +5,13 @@ shares are those of the numbers, which are exact, where there are some, else of 
 they must not contradict each other.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import polars as pl
 
 from mlv.ingest.readers.report import Rejected
-from mlv.ingest.readers.surveys.files import LOWEST_CODE, RESPONSE_COLUMNS, ReadSurvey, SurveyFile, records
-from mlv.ingest.reference.languages import country_code
+from mlv.ingest.readers.surveys.files import LOWEST_CODE, RESPONSE_COLUMNS, ReadSurvey, SurveyFile, countries, records
 from mlv.ingest.reference.questions import response_codes, survey_variables
 
 SUM_TOLERANCE: Final = 0.5
@@ -60,7 +59,8 @@ def has_layout(file: SurveyFile) -> bool:
 def read(file: SurveyFile) -> ReadSurvey:
     """Read a table; rows that cannot be used are rejected, and with them what cannot stand without them."""
     table = _table(file)
-    checked = _with_cell_reasons(_with_row_reasons(table))
+    codes, remarks = countries(table["place"].drop_nulls().unique())
+    checked = _with_cell_reasons(_with_row_reasons(table, codes))
     rejected = [
         Rejected(line, reason, f"{question or ''} {place or ''}".strip(), content)
         for line, reason, question, place, content in checked.filter(pl.col("reason").is_not_null())
@@ -78,7 +78,7 @@ def read(file: SurveyFile) -> ReadSurvey:
         weighted_n=pl.lit(None, pl.Float64),
         weighted_share=pl.col("weighted_percent") / 100,
     ).sort(RESPONSE_COLUMNS[:3])
-    return ReadSurvey("percentages", file.content_sha256, responses, table.height, kept.height, rejected)
+    return ReadSurvey("percentages", file.content_sha256, responses, table.height, kept.height, rejected, remarks)
 
 
 def _places(file: SurveyFile) -> dict[str, int]:
@@ -102,7 +102,7 @@ def _table(file: SurveyFile) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema).rename({"country": "place"})
 
 
-def _with_row_reasons(table: pl.DataFrame) -> pl.DataFrame:
+def _with_row_reasons(table: pl.DataFrame, codes: Mapping[str, str | None]) -> pl.DataFrame:
     """Cells as numbers and codes, and ``reason``: why a row is rejected by itself, null if it is not."""
     key = pl.struct("variable", "country", "response_code")
     n = pl.col("n")
@@ -118,18 +118,17 @@ def _with_row_reasons(table: pl.DataFrame) -> pl.DataFrame:
         (~n.is_between(0, MOST_PEOPLE) | (n != n.floor()), "n is not a whole number of people"),
         (~key.is_first_distinct(), "the response code occurs twice for this question and country"),
     )
-    return _typed(table).with_columns(reason=_first_that_holds((holds, pl.lit(text)) for holds, text in reasons))
+    return _typed(table, codes).with_columns(reason=_first_that_holds((holds, pl.lit(text)) for holds, text in reasons))
 
 
-def _typed(table: pl.DataFrame) -> pl.DataFrame:
+def _typed(table: pl.DataFrame, codes: Mapping[str, str | None]) -> pl.DataFrame:
     """``variable``, ``country``, ``response_code``, whether that is ``known``, and the measures as numbers."""
-    countries = {name: country_code(name) for name in table["place"].drop_nulls().unique()}
     number = pl.col("response_code").cast(pl.Float64, strict=False)
     whole = pl.when(number == number.floor()).then(number)
     return table.with_columns(
         *map(_number, MEASURES),
         variable=pl.format("Q{}", pl.col("question").str.extract(r"^[Qq]?0*([1-9]\d*)$")),
-        country=pl.col("place").replace_strict(countries, return_dtype=pl.String, default=None),
+        country=pl.col("place").replace_strict(codes, return_dtype=pl.String, default=None),
         response_code=whole.cast(pl.Int64, strict=False),
     ).join(
         response_codes().with_columns(known=True), on=["variable", "response_code"], how="left", maintain_order="left"

@@ -10,8 +10,7 @@ import duckdb
 import polars as pl
 
 from mlv.ingest.readers.report import Rejected
-from mlv.ingest.readers.surveys.files import LAYOUTS, LOWEST_CODE, RESPONSE_COLUMNS, ReadSurvey, SurveyFile
-from mlv.ingest.reference.languages import country_code
+from mlv.ingest.readers.surveys.files import LAYOUTS, LOWEST_CODE, RESPONSE_COLUMNS, ReadSurvey, SurveyFile, countries
 from mlv.ingest.reference.questions import response_codes, survey_variables
 from mlv.schema.errors import DataError, excerpt
 
@@ -33,7 +32,7 @@ def read(file: SurveyFile) -> ReadSurvey:
         raise DataError(f"{file.name} has none of the variables Q1, Q2, ... that probes are about.", LAYOUTS)
     try:
         with duckdb.connect() as connection:
-            rejected, rows_read = _select(connection, file, variables)
+            rejected, remarks, rows_read = _select(connection, file, variables)
             counts = _count(connection, variables)
     except duckdb.Error as error:
         reason = excerpt(str(error).splitlines()[0], 500)
@@ -46,13 +45,14 @@ def read(file: SurveyFile) -> ReadSurvey:
         rows_read=rows_read,
         rows_kept=rows_read - len(rejected),
         rejected=[*_unread_columns(file.capitals), *rejected, *uncoded],
+        remarks=remarks,
     )
 
 
 def _select(
     connection: duckdb.DuckDBPyConnection, file: SurveyFile, variables: list[str]
-) -> tuple[list[Rejected], int]:
-    """Make the view ``kept(country, weight, Q1, ...)``; return the respondents that it lacks, and how many there are.
+) -> tuple[list[Rejected], list[str], int]:
+    """Make the view ``kept(country, weight, Q1, ...)``; return whom it lacks, remarks, and the number of respondents.
 
     Columns go by their position, so that none is taken for another, whatever it is called.
     """
@@ -79,13 +79,15 @@ def _select(
         f"      {fits} AS fits, {answers} FROM file"
     )
     counts = connection.execute("SELECT named, count(*) FROM weighed GROUP BY named").fetchall()
-    known = [(name, country_code(name)) for name, _ in counts]
-    connection.register("countries", pl.DataFrame(known, schema=["named", "country"], orient="row", strict=False))
+    codes, remarks = countries(name for name, _ in counts)
+    connection.register(
+        "countries", pl.DataFrame(list(codes.items()), schema=["named", "country"], orient="row", strict=False)
+    )
     connection.execute(
         "CREATE VIEW kept AS SELECT c.country, w.* EXCLUDE (named) FROM weighed w "
         "JOIN countries c USING (named) WHERE c.country IS NOT NULL AND w.fits"
     )
-    return _rejected(connection, file.header), sum(count for _, count in counts)
+    return _rejected(connection, file.header), remarks, sum(count for _, count in counts)
 
 
 def _rejected(connection: duckdb.DuckDBPyConnection, header: int) -> list[Rejected]:

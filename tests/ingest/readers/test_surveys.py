@@ -305,6 +305,37 @@ def test_weighted_percentages_have_to_add_up_too(tmp_path: Path) -> None:
     assert read.responses["variable"].to_list() == ["Q1"]
 
 
+def test_names_of_countries_are_said_to_be_taken_for_others_and_unknown_ones_are_not_guessed(tmp_path: Path) -> None:
+    names = ("UK", "Turkiye", "Kosovo", "Korea South", "North Macedonia", "Northern Ireland")
+    rows = "".join(f"Q1,{name},1,100\n" for name in names)
+    read = _table(tmp_path, f"question,country,response_code,percent\n{rows}")
+    assert read.responses["country"].to_list() == ["GB", "KR", "MK", "TR"]
+    assert [row.item for row in read.rejected] == ["Q1 Kosovo", "Q1 Northern Ireland"]
+    assert read.remarks == [
+        "'Korea South' is taken for South Korea (KR)",
+        "'Turkiye' is taken for Türkiye (TR)",
+        "'UK' is taken for United Kingdom (GB)",
+    ]
+
+
+def test_names_of_countries_in_the_official_layout(tmp_path: Path) -> None:
+    frame = _respondents().assign(
+        B_COUNTRY_ALPHA=lambda frame: frame["B_COUNTRY"].map({276: "DE", 586: "PK", 704: "Viet-Nam"})
+    )
+    read = read_survey(_written(tmp_path, frame))
+    _assert_like_pandas(read, frame)
+    assert read.remarks == ["'Viet-Nam' is taken for Vietnam (VN)"]
+
+
+def test_json_lines_are_refused_for_what_they_lack(tmp_path: Path) -> None:
+    line = (
+        '{"question": "How important is family?", "country": "Germany", "options": ["Very"], "distribution": [1.0]}\n'
+    )
+    (tmp_path / "opinions.jsonl").write_text(line)
+    with pytest.raises(DataError, match="nothing in it says which variables and response codes"):
+        read_survey(tmp_path / "opinions.jsonl")
+
+
 COUNTED = "question,country,response_code,percent,n\nQ1,DEU,1,60,600\nQ1,DEU,2,40,400\n"
 
 
