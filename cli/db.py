@@ -7,11 +7,11 @@ import typer
 
 from mlv.cli.edge import DEFAULT_STORE, ExitCode, Store, jobs_folder, say
 from mlv.cli.output import Output, write
-from mlv.schema.errors import UsageError
+from mlv.schema.errors import UsageError, listed
 
 if TYPE_CHECKING:
     from mlv.ingest.rules.rule import Outcome
-    from mlv.ingest.upkeep.rebuild import Rebuilt
+    from mlv.ingest.upkeep.rebuild import Plan, Rebuilt
 
 app = typer.Typer(help="Make, upgrade, check, copy and make again the store.", no_args_is_help=True)
 
@@ -133,23 +133,36 @@ def rebuild(
     ] = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Make the store again from its journal, the job directories and the sources; the old one is kept beside it."""
+    """Make the store again from its journal, the job directories and the sources; the old one is kept beside it.
+
+    Exit 10 where something had to be left out, 9 where tables differ from the old store's.
+    """
     from mlv.ingest.upkeep.rebuild import plan_rebuild, write_locked
     from mlv.ingest.upkeep.rebuild import rebuild as make_again
 
     with write_locked(db):
         plan = plan_rebuild(db, jobs or jobs_folder(db), sources or [])
-        if not dry_run:
+        if dry_run:
+            _say_plan(plan)
+        else:
             _say_rebuilt(make_again(plan, output or db, say))
-            return
+
+
+def _say_plan(plan: "Plan") -> None:
+    """Print what would be done; exit 10 where something would be left out."""
     for remark in plan.remarks:
         say(remark)
     for step in plan.steps:
         typer.echo(step.description)
-    say(f"{len(plan.steps)} steps, and everything that they need is there")
+    known = sum(step.known for step in plan.steps)
+    say(f"{known} steps, and everything that they need is there")
+    if known < len(plan.steps):
+        say(f"{len(plan.steps) - known} more: finished jobs that were never committed, each left out if it cannot be")
+    _say_left_out(plan.left_out)
 
 
 def _say_rebuilt(done: "Rebuilt") -> None:
+    """Print what was done; exit 10 where something was left out, 9 where tables differ."""
     for remark in done.remarks:
         say(remark)
     if done.kept:
@@ -159,6 +172,16 @@ def _say_rebuilt(done: "Rebuilt") -> None:
     if done.differing == {}:
         say("it has the same rows as the old store in every table")
     typer.echo(done.path)
+    _say_left_out(done.left_out)
+    if done.differing:
+        raise typer.Exit(ExitCode.DIFFERENT)
+
+
+def _say_left_out(left_out: list[str]) -> None:
+    """Print what a new store lacks, and exit 10, if it lacks anything."""
+    if left_out:
+        say(f"left out, {len(left_out)}:{listed(left_out)}")
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 @app.command()

@@ -42,7 +42,9 @@ class ExitCode(IntEnum):
     DOWNLOAD = 8
     """An origin cannot be reached, or sent another file than expected."""
     DIFFERENT = 9
-    """Two results that were compared differ."""
+    """Two results that were compared differ, or a store that was made again and the one before."""
+    INCOMPLETE = 10
+    """A store was made again, but for what is named."""
     INTERRUPTED = 130
     """Ctrl-C; finished work is kept."""
 

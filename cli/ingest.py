@@ -1,5 +1,6 @@
 """`mlv ingest`: probes, surveys and corpora into the store."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,14 +8,14 @@ import typer
 
 from mlv.cli.edge import DEFAULT_STORE, Store, say, split_list
 from mlv.ingest.readers.sources import SOURCES
-from mlv.schema.errors import UsageError, joined
+from mlv.schema.errors import UsageError, excerpt, joined
 
 if TYPE_CHECKING:
-    from mlv.ingest.readers.report import FileReport
+    from mlv.ingest.readers.report import FileReport, Rejected
 
 app = typer.Typer(help="Read probes, surveys and corpora into the store.", no_args_is_help=True)
 
-SHOWN_REJECTS = 5
+SHOWN_CAUSES = 8
 
 Download = Annotated[
     bool,
@@ -50,15 +51,40 @@ def _require(path: Path | None) -> Path:
 
 
 def _report(reports: "list[FileReport]") -> None:
-    """Print what each file gave, and why rows were left out."""
+    """Print what each file gave, what was taken for what, and why rows were left out: each cause once."""
     for report in reports:
         repaired = f", {report.rows_repaired:,} of them repaired" if report.rows_repaired else ""
         state = "already there" if report.already_there else f"{report.rows_kept:,} rows kept{repaired}"
         say(f"{report.name} -> {report.target}: {report.rows_read:,} read, {state}, {len(report.rejected):,} rejected")
-        for row in report.rejected[:SHOWN_REJECTS]:
-            say(f"  line {row.line}{f' ({row.item})' if row.item else ''}: {row.reason}")
-        if len(report.rejected) > SHOWN_REJECTS:
-            say(f"  ... {len(report.rejected) - SHOWN_REJECTS} more: mlv sql 'FROM v_reject'")
+        causes = [*report.remarks, *_causes(report.rejected)]
+        for cause in causes[:SHOWN_CAUSES]:
+            say(f"  {cause}")
+        if report.rejected:
+            more = f"{len(causes) - SHOWN_CAUSES} more causes, and " if len(causes) > SHOWN_CAUSES else ""
+            say(f"  {more}every row: mlv sql 'FROM v_reject'")
+
+
+def _causes(rejected: "list[Rejected]") -> list[str]:
+    """Why rows were left out: what holds of the whole file first, then each cause with its number of rows."""
+    whole = [row for row in rejected if not row.line]
+    causes: dict[str, list[Rejected]] = {}
+    for row in rejected:
+        if row.line:
+            # numbers and names differ from row to row
+            causes.setdefault(re.sub(r"'[^']*'|\d[\d.,]*", "", row.reason), []).append(row)
+    by_rows = sorted(causes.values(), key=len, reverse=True)
+    return [*map(_of_file, whole), *map(_of_rows, by_rows)]
+
+
+def _of_file(row: "Rejected") -> str:
+    content = f": {excerpt(row.content)}" if row.content else ""
+    return f"{row.item}: {row.reason}{content}" if row.item else f"{row.reason}{content}"
+
+
+def _of_rows(rows: "list[Rejected]") -> str:
+    first = rows[0]
+    place = f"line {first.line}{f' ({first.item})' if first.item else ''}"
+    return f"{place}: {first.reason}" if len(rows) == 1 else f"{len(rows):,} rows, first {place}: {first.reason}"
 
 
 @app.command()

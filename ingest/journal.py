@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 from mlv.ingest.readers.report import FileReport, file_sha256
 from mlv.schema.errors import StoreError
 from mlv.schema.files import now, written_aside
-from mlv.schema.store.opening import reason
+from mlv.schema.store.causes import JOURNAL_ENDING, reason
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ _INGEST, _RUN_EVENT = TypeAdapter(Ingest), TypeAdapter(RunEvent)
 
 def journal_path(store: Path) -> Path:
     """The journal of the store at ``store``."""
-    return store.with_name(f"{store.name}.journal.jsonl")
+    return store.with_name(store.name + JOURNAL_ENDING)
 
 
 def note_ingest(

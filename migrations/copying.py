@@ -19,6 +19,7 @@ import duckdb
 
 from mlv.schema.errors import StoreError, StoreLockedError, UsageError
 from mlv.schema.files import now, real_path, written_aside
+from mlv.schema.store.causes import reason, restore_hint
 from mlv.schema.store.copies import Label, label_statement, read_label
 from mlv.schema.store.ledger import revision
 from mlv.schema.store.opening import (
@@ -27,8 +28,6 @@ from mlv.schema.store.opening import (
     check_name,
     connect,
     open_store,
-    reason,
-    restore_hint,
     transaction,
 )
 from mlv.schema.store.sql import literal

@@ -16,10 +16,11 @@ from mlv.migrations.copying import backup
 from mlv.migrations.engine import config, engine_connection
 from mlv.schema.errors import StoreError, StoreLockedError
 from mlv.schema.store import opening
+from mlv.schema.store.causes import reason
 from mlv.schema.store.copies import Label, label_statement, parse_label
 from mlv.schema.store.file_locks import require_locks
 from mlv.schema.store.ledger import LEDGER, revision
-from mlv.schema.store.opening import DISK_ERRORS, check_name, connect, exists, newer_store, reason, write_error
+from mlv.schema.store.opening import DISK_ERRORS, check_name, connect, exists, newer_store, write_error
 from mlv.schema.store.sql import literal
 from mlv.schema.store.waiting import retry_while_locked
 from mlv.schema.store.wal import wal_path

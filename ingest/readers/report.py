@@ -53,6 +53,9 @@ class FileReport:
     rows_kept: int
     rows_repaired: int = 0
     rejected: list[Rejected] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    """What was taken for what, for the screen."""
+
     already_there: bool = False
     """Whether the store had the same content before, so that nothing was written."""
 

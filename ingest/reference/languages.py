@@ -3,12 +3,15 @@
 A language's code is ISO 639-1 if there is one, else ISO 639-3. Corpora name individual languages (Iranian Persian
 ``pes``, Standard Malay ``zsm``) while probes name the macrolanguage (``fa``, ``ms``); a corpus and a probe of one
 language have to meet, so the individual languages in ``MACROLANGUAGE`` are read as the macrolanguage that they are
-the standard of. Countries are ISO 3166-1; names that surveys use and ISO does not are in ``COUNTRY_NAMES``.
+the standard of. Countries are ISO 3166-1, by whatever words of its names tell a country apart; what else surveys write
+is in ``COUNTRY_NAMES``. Near misses are not guessed: pycountry's fuzzy search takes Kosovo for Serbia, U.S. for the
+Virgin Islands and Macao SAR for China, by the names of their parts.
 """
 
 import contextlib
 import difflib
 import re
+import unicodedata
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -46,15 +49,25 @@ LANGUAGE_NAMES: Final = {
 """Names in use that ISO 639-3 does not list."""
 
 COUNTRY_NAMES: Final = {
-    "bosnia herzegovina": "BA",
-    "great britain": "GB",
+    "bosnia herz": "BA",
+    "britain great": "GB",
+    "burma": "MM",
+    "coast ivory": "CI",
+    "hong kong prc sar": "HK",
     "hong kong sar": "HK",
+    "macao sar": "MO",
+    "macau": "MO",
     "macau sar": "MO",
+    "macedonia": "MK",
     "russia": "RU",
-    "taiwan roc": "TW",
+    "swaziland": "SZ",
+    "roc taiwan": "TW",
     "turkey": "TR",
+    "uk": "GB",
+    "us": "US",
 }
-"""Names that survey tables use and ISO 3166-1 does not. Northern Ireland, a unit of the survey, has no code."""
+"""Names that survey tables use and ISO 3166-1 does not, by their words in alphabetical order. Northern Ireland and
+Kosovo, units of surveys, have no code."""
 
 SUGGESTIONS = 3
 
@@ -124,15 +137,48 @@ def country_code(name: str) -> str | None:
     return None if found is None else found.code
 
 
+def taken_for(name: str) -> str | None:
+    """The country that a name means which is not a code or name of ISO 3166-1; None where it is one, or means none."""
+    found = None if _listed_country(name) else _find_country(name)
+    return None if found is None else f"{found.name} ({found.code})"
+
+
 def _find_country(name: str) -> CountryRow | None:
     import pycountry
 
-    given = f"{name:0>3}" if name.isdecimal() else name.strip()
-    try:
-        found = pycountry.countries.lookup(COUNTRY_NAMES.get(given.casefold(), given))
-    except LookupError:
-        return None
-    return CountryRow(found.alpha_2, found.alpha_3, getattr(found, "common_name", found.name))
+    words = _words(name)
+    code = COUNTRY_NAMES.get(words) or _countries_by_words().get(words)
+    found = _listed_country(name) or (pycountry.countries.get(alpha_2=code) if code else None)
+    return found and CountryRow(found.alpha_2, found.alpha_3, getattr(found, "common_name", found.name))
+
+
+def _listed_country(name: str) -> Any:
+    """The record of ISO 3166-1 with this code or name; None if there is none."""
+    import pycountry
+
+    with contextlib.suppress(LookupError):
+        return pycountry.countries.lookup(f"{name:0>3}" if name.isdecimal() else name.strip())
+    return None
+
+
+@cache
+def _countries_by_words() -> dict[str, str]:
+    """Alpha-2 codes by the words of every name, and of its part before a comma, that only one country has."""
+    import pycountry
+
+    owners: dict[str, set[str]] = {}
+    for entry in pycountry.countries:
+        names = [getattr(entry, field, "") for field in ("name", "common_name", "official_name")]
+        for name in (*names, entry.name.partition(",")[0]):
+            owners.setdefault(_words(name), set()).add(entry.alpha_2)
+    return {words: min(codes) for words, codes in owners.items() if words and len(codes) == 1}
+
+
+def _words(name: str) -> str:
+    """The words of a name in alphabetical order, without accents, marks, articles and conjunctions."""
+    plain = unicodedata.normalize("NFKD", name.casefold().replace(".", ""))
+    words = re.findall(r"\w+", "".join(letter for letter in plain if not unicodedata.combining(letter)))
+    return " ".join(sorted(set(words) - {"the", "of", "and"}))
 
 
 def _near(given: str, known: dict[str, Any]) -> str:

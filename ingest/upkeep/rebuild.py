@@ -1,9 +1,9 @@
 """Making a store again from the job directories and the sources.
 
 What was ingested, committed and deleted, and in which order, is in the journal (``mlv.ingest.journal``), and, where it
-still opens, in the old store: each completes the other. Finished jobs that neither knows are committed last.
-Everything that is needed is looked for before anything is written, and all that is missing is named together. The new
-store is made aside; the old one is kept beside it. A store of an older schema is made again in the newest.
+still opens, in the old store: each completes the other. Finished jobs that neither knows are committed last, or named
+as left out. Everything that is needed is looked for before anything is written, and all that is missing named together.
+The new store is made aside; the old one is kept beside it. A store of an older schema is made again in the newest.
 """
 
 import contextlib
@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from mlv.ingest.jobs.committing import commit_job
 from mlv.ingest.jobs.order import build_order
 from mlv.ingest.journal import Entry, Ingest, RunEvent, SourceFile, journal_path, read_journal, write_journal
 from mlv.ingest.upkeep.fingerprint import differing
+from mlv.ingest.upkeep.old_store import OldStore, read_old
 from mlv.ingest.upkeep.source_files import SourceFinder, placed
 from mlv.ingest.writing.corpora import ingest_corpus
 from mlv.ingest.writing.probes import ingest_probes
@@ -32,13 +32,8 @@ from mlv.migrations.copying import kept_beside, make_same_store
 from mlv.schema.errors import DataError, MlvError, StoreError, StoreLockedError, UsageError, joined
 from mlv.schema.files import now, real_path, take_over
 from mlv.schema.jobs.directory import JobDirectory
-from mlv.schema.store.ledger import revision
 from mlv.schema.store.opening import connect, open_store, transaction
 from mlv.schema.store.rows import number
-
-NEWS_NAME = "All-The-News: "
-"""What the name of a news source begins with, before the outlet's."""
-
 
 INGESTS: Mapping[str, Callable[[duckdb.DuckDBPyConnection, Sequence[Path], dict[str, Any]], object]] = {
     "probes": lambda connection, paths, options: ingest_probes(connection, paths[0], **options),
@@ -78,6 +73,12 @@ class Plan:
     remarks: list[str]
     """What should be known of it."""
 
+    left_out: list[str]
+    """What the journal tells of and cannot be done again."""
+
+    comparable: bool
+    """Whether the old store can be read and is not empty, so that the new one is compared with it."""
+
 
 @dataclass(frozen=True)
 class Rebuilt:
@@ -88,9 +89,11 @@ class Rebuilt:
     """Where the store that was there before is now; None where there was none."""
 
     remarks: list[str]
+    left_out: list[str]
+    """What is not in it, and why."""
+
     differing: dict[str, tuple[int, int]] | None
-    """Rows before and after of tables that differ from the old store's (``mlv.ingest.upkeep.fingerprint``); None where
-    it cannot be read."""
+    """Rows before and after of tables that differ from the old store's; None where there is none to compare with."""
 
 
 @contextlib.contextmanager
@@ -123,111 +126,32 @@ def plan_rebuild(store: Path, jobs: Path, folders: Sequence[Path] = ()) -> Plan:
         StoreLockedError: Another process writes the store.
     """
     entries, damaged = read_journal(journal_path(store))
-    remarks = [f"line {line} of {journal_path(store)} is damaged and left out" for line in damaged]
-    old, why = _read_old(store)
+    unread = [f"line {line} of {journal_path(store)} is damaged and left out" for line in damaged]
+    old, why = read_old(store)
+    comparable = old is not None and not old.is_empty
+    # what is damaged in the journal, the old store tells
+    remarks, left_out = (unread, []) if comparable else ([], unread)
     if old is None:
         remarks.append(f"the old store cannot be read, its journal is all there is: {why}")
-    if not entries and (old is None or old.is_empty):
+    if not entries and not comparable:
         raise StoreError(
             f"Nothing says what {store} was made from: there is no {journal_path(store)}, and {why or 'it is empty'}",
             "Make a new store (mlv db upgrade), ingest the sources, then commit the finished jobs: mlv runs resume",
         )
-    steps, problems = _steps(_history(entries, old, jobs), jobs, SourceFinder(folders))
+    history, gone = _history(entries, old, jobs)
+    steps, problems = _steps(history, jobs, SourceFinder(folders))
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise DataError(
             f"{store} cannot be made again, {len(problems)} things are missing; nothing was written:{listed}",
             "Put them back, or name folders where sources are now (found by content): mlv db rebuild --sources FOLDER",
         )
-    return Plan(store, jobs, [*steps, *_unknown_jobs(steps, entries, old, jobs)], remarks)
+    steps += _unknown_jobs(steps, entries, old, jobs)
+    return Plan(store, jobs, steps, remarks, [*left_out, *gone], comparable)
 
 
-@dataclass(frozen=True)
-class _Old:
-    """What a store says of its making."""
-
-    ingests: list[Ingest]
-    committed: dict[str, datetime]
-    """Runs in order, and when they were committed."""
-
-    deleting: set[str]
-    """Runs whose deletion was interrupted."""
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.ingests or self.committed)
-
-
-def _read_old(store: Path) -> tuple[_Old | None, str]:
-    """What the store says; None, and why, where it cannot be read. Raises StoreLockedError."""
-    try:
-        with contextlib.closing(connect(store)) as connection:
-            # refuses one from before the first release: its rows mean other things
-            revision(connection)
-            runs = connection.execute("SELECT name, committed_at, status FROM run ORDER BY run_id").fetchall()
-            committed = {name: at for name, at, status in runs if status == "committed"}
-            return _Old(_ingests(connection), committed, {name for name, _, status in runs if status == "deleting"}), ""
-    except StoreLockedError:
-        raise
-    except StoreError as error:
-        return None, error.message
-    except duckdb.Error as error:
-        return None, str(error).splitlines()[0]
-
-
-def _ingests(connection: duckdb.DuckDBPyConnection) -> list[Ingest]:
-    """The ingests that a store's files came with, one for each survey, corpus, and archive or folder of probes."""
-    options = _options(connection)
-    rows = connection.execute(
-        "SELECT kind, target, name, sha256, ingested_at FROM ingest_file ORDER BY ingest_file_id"
-    ).fetchall()
-    found = []
-    for (kind, name), group in groupby(sorted(rows, key=_unit), key=_unit):
-        files, times = [], []
-        for _, target, file_name, sha256, at in group:
-            path, _, member = file_name.partition("/")
-            files.append(SourceFile(path, sha256, member, target))
-            times.append(at)
-        of_unit = options[kind, name[0]]
-        if kind == "probes" and not files[0].member:
-            of_unit = {**of_unit, "language": files[0].target.rpartition("/")[2]}
-        found.append(Ingest(kind, of_unit, tuple(files), min(times)))
-    return sorted(found, key=lambda ingest: ingest.at)
-
-
-def _unit(row: tuple[Any, ...]) -> tuple[str, tuple[str, str]]:
-    """Kind of a row of ``ingest_file``, and what was read as one: with probes, collection and archive."""
-    kind, target, name = row[:3]
-    return (kind, (target.partition("/")[0], name.partition("/")[0])) if kind == "probes" else (kind, (target, ""))
-
-
-def _options(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], dict[str, Any]]:
-    """Options that give the same again, by kind and what was read into."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for code, citation in connection.execute("SELECT code, citation FROM probe_collection").fetchall():
-        found["probes", code] = {"collection": code, "language": None, "citation": citation}
-    for code, citation, illustrative in connection.execute(
-        "SELECT code, citation, illustrative FROM survey"
-    ).fetchall():
-        found["survey", code] = {"name": code, "citation": citation, "illustrative": illustrative}
-    corpora = connection.execute(
-        "SELECT s.code, s.name, l.code, c.edition, c.licence FROM corpus c JOIN source s USING (source_id) "
-        'JOIN "language" l USING (language_id)'
-    )
-    for source, name, language, edition, licence in corpora.fetchall():
-        reader, _, publication = source.partition("-")
-        found["corpus", f"{source}/{language}/{edition}"] = {
-            "source": reader,
-            "language": language,
-            "edition": edition,
-            "publication": name.removeprefix(NEWS_NAME) if publication else None,
-            "licence": licence,
-        }
-    return found
-
-
-def _history(entries: Sequence[Entry], old: _Old | None, jobs: Path) -> list[Entry]:
-    """What is to be done again, in order: ingests, and commits of runs that were not deleted after."""
+def _history(entries: Sequence[Entry], old: OldStore | None, jobs: Path) -> tuple[list[Entry], list[str]]:
+    """What is to be done again, in order: ingests, and commits of runs that were not deleted after; and what cannot."""
     ingests: list[Entry] = []
     runs: dict[str, datetime] = {}
     latest = datetime.min  # noqa: DTZ901 the journal is in UTC throughout
@@ -240,14 +164,17 @@ def _history(entries: Sequence[Entry], old: _Old | None, jobs: Path) -> list[Ent
             runs[entry.run] = latest
         else:
             runs.pop(entry.run, None)
+    gone: list[str] = []
     if old is not None:
         noted = {(e.kind, file.sha256, file.target) for e in ingests if isinstance(e, Ingest) for file in e.files}
         ingests += [e for e in old.ingests if any((e.kind, f.sha256, f.target) not in noted for f in e.files)]
-        # a run that only the journal knows, and whose job directory is gone, was deleted
-        runs = {run: at for run, at in runs.items() if run in old.committed or (jobs / run).exists()}
+        if not old.is_empty:
+            known = old.committed.keys() | old.deleting
+            gone = [run for run in runs if run not in known and not (jobs / run).exists()]
         runs = {run: at for run, at in {**runs, **old.committed}.items() if run not in old.deleting}
-    commits: list[Entry] = [RunEvent("committed", run, at) for run, at in runs.items()]
-    return sorted(ingests + commits, key=lambda entry: entry.at)
+    commits: list[Entry] = [RunEvent("committed", run, at) for run, at in runs.items() if run not in gone]
+    why = "only the journal has it, and its job directory is gone: deleted, or made after this copy of the store"
+    return sorted(ingests + commits, key=lambda entry: entry.at), [f"{run}: {why}" for run in gone]
 
 
 def _steps(history: Sequence[Entry], jobs: Path, finder: SourceFinder) -> tuple[list[Step], list[str]]:
@@ -294,7 +221,7 @@ def _job_problem(path: Path) -> list[str]:
     return [] if state == "finished" else [f"the job directory {path} is {stands}: mlv runs resume {path.name}"]
 
 
-def _unknown_jobs(steps: Sequence[Step], entries: Sequence[Entry], old: _Old | None, jobs: Path) -> list[Step]:
+def _unknown_jobs(steps: Sequence[Step], entries: Sequence[Entry], old: OldStore | None, jobs: Path) -> list[Step]:
     """Finished jobs that neither journal nor store knows of, those that others build on first."""
     known = {step.entry.run for step in steps if isinstance(step.entry, RunEvent)}
     known |= {entry.run for entry in entries if isinstance(entry, RunEvent)} | (old.deleting if old else set())
@@ -311,7 +238,7 @@ def _unknown_jobs(steps: Sequence[Step], entries: Sequence[Entry], old: _Old | N
 def rebuild(plan: Plan, output: Path, narrate: Callable[[str], None] = lambda _: None) -> Rebuilt:
     """Make the store again at ``output``: in place of the old one, which is kept beside it, or elsewhere.
 
-    Raises UsageError where another file is at ``output``, and what ingest and commit raise, where the old store stays.
+    Raises UsageError where another file is at ``output``, and what ingest and commit raise; the old store stays then.
     """
     if output.exists() and output.resolve() != plan.store.resolve():
         raise UsageError(f"{output} exists already.", "Name another file, or delete it first.")
@@ -319,22 +246,22 @@ def rebuild(plan: Plan, output: Path, narrate: Callable[[str], None] = lambda _:
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".rebuild-") as folder:
         aside = Path(folder) / output.name
-        steps, remarks = _repeat_all(plan, aside, output, narrate)
-        differences = _compare(plan.store, aside, output.parent)
+        steps, left_out = _repeat_all(plan, aside, output, narrate)
+        differences = _compare(plan.store, aside, output.parent) if plan.comparable else None
         make_same_store(aside, plan.store)
         kept = _set_aside(output) if place.exists() else None
         if kept:
             take_over(aside, kept.stat())
         aside.replace(place)
     write_journal(journal_path(output), [_as_done(step) for step in steps])
-    return Rebuilt(output, kept, [*plan.remarks, *remarks], differences)
+    return Rebuilt(output, kept, plan.remarks, [*plan.left_out, *left_out], differences)
 
 
 def _repeat_all(plan: Plan, aside: Path, output: Path, narrate: Callable[[str], None]) -> tuple[list[Step], list[str]]:
-    """Take all steps in a new store; those that were taken, and remarks on finished jobs that were left out."""
+    """Take all steps in a new store; those that were taken, and which finished jobs were left out and why."""
     upgrade(aside)
     done: list[Step] = []
-    remarks: list[str] = []
+    left_out: list[str] = []
     with open_store(aside, read_only=False) as connection:
         with transaction(connection):
             ensure_reference(connection)
@@ -346,8 +273,8 @@ def _repeat_all(plan: Plan, aside: Path, output: Path, narrate: Callable[[str], 
             except MlvError as error:
                 if step.known:
                     raise type(error)(f"Could not {step.description} again: {error.message}", error.hint) from error
-                remarks.append(f"left out: {step.entry.run}, {error.line}" if isinstance(step.entry, RunEvent) else "")
-    return done, remarks
+                left_out.append(f"{step.description}: {error.line}")
+    return done, left_out
 
 
 def _repeat(connection: duckdb.DuckDBPyConnection, step: Step, jobs: Path, output: Path, sources: Path) -> None:

@@ -58,8 +58,13 @@ WHERE a.checkpoint_id = ?
 ORDER BY ALL
 """
 
+# The mapping is put together first: that of a store's first survey comes in the same transaction, and DuckDB, which has
+# no statistics of it then, would join responses by their code alone.
 _COUNTRY_VALUES = """
-WITH shares AS (
+WITH mapping AS MATERIALIZED (
+    SELECT variable, response_code, question_id, side
+    FROM question JOIN answer_side USING (question_id)
+), shares AS (
     SELECT country_id, variable, response_code,
            unnest(['unweighted', 'weighted']) AS weighting, unnest([share, weighted_share]) AS share
     FROM survey_response
@@ -69,9 +74,7 @@ WITH shares AS (
            -- in one order, so that the last digit is the same in every store
            coalesce(sum(share ORDER BY response_code) FILTER (side = 'first'), 0) AS first,
            coalesce(sum(share ORDER BY response_code) FILTER (side = 'second'), 0) AS second
-    FROM shares
-    JOIN question USING (variable)
-    JOIN answer_side USING (question_id, response_code)
+    FROM shares JOIN mapping USING (variable, response_code)
     GROUP BY ALL
 )
 SELECT country_id, weighting, question_id, first / (first + second) AS p_first

@@ -77,6 +77,7 @@ def _report(read: ReadSurvey, path: Path, name: str, already_there: bool) -> Fil
         rows_read=read.rows_read,
         rows_kept=read.rows_kept,
         rejected=read.rejected,
+        remarks=read.remarks,
         already_there=already_there,
     )
 

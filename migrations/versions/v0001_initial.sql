@@ -526,9 +526,9 @@ COMMENT ON COLUMN survey_response.country_id IS 'The country.';
 COMMENT ON COLUMN survey_response.variable IS 'Survey variable, e.g. Q106.';
 COMMENT ON COLUMN survey_response.response_code IS 'Response code.';
 COMMENT ON COLUMN survey_response.n IS 'Interviewees, unweighted; NULL where the source has only shares.';
-COMMENT ON COLUMN survey_response.share IS 'Unweighted share in [0, 1].';
-COMMENT ON COLUMN survey_response.weighted_n IS 'Sum of W_WEIGHT.';
-COMMENT ON COLUMN survey_response.weighted_share IS 'Share weighted by W_WEIGHT, in [0, 1].';
+COMMENT ON COLUMN survey_response.share IS 'Unweighted share in [0, 1], of n where that is there; NULL where the source has only weighted ones.';
+COMMENT ON COLUMN survey_response.weighted_n IS 'Sum of W_WEIGHT; NULL where the source has no respondents.';
+COMMENT ON COLUMN survey_response.weighted_share IS 'Share weighted by W_WEIGHT, in [0, 1]; NULL where the source has no weights.';
 
 CREATE TABLE training_example (
     training_example_id INTEGER NOT NULL,

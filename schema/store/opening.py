@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 
 from mlv.schema.errors import StoreError, StoreLockedError
+from mlv.schema.store.causes import log_error, open_error, reason, require_file
 from mlv.schema.store.copies import newest_copy
 from mlv.schema.store.file_locks import require_locks
 from mlv.schema.store.ledger import revision
@@ -32,6 +33,9 @@ DISK_ERRORS = (duckdb.IOException, duckdb.TransactionException, duckdb.OutOfMemo
 
 COMMAND_SHOWN = 100
 """Characters of another process's command that a message shows."""
+
+_ONLY_FOR_WRITING = re.compile("replaying WAL file.*Could not write file", re.DOTALL)
+"""What DuckDB 1.5 says of a log with an index of the user's own: the file is open for reading alone."""
 
 DAMAGE_ERRORS = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)
 
@@ -55,6 +59,7 @@ def connect(path: Path, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
 def _open(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     if not exists(path):
         raise StoreError(f"There is no store at {path}.", f"Make one: mlv db upgrade --db {shlex.quote(str(path))}")
+    require_file(path)
     if not read_only:
         check_name(path)
         require_locks(path)
@@ -63,7 +68,9 @@ def _open(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     try:
         connection = duckdb.connect(str(path), read_only=read_only)
     except DAMAGE_ERRORS as error:
-        raise _open_error(path, error) from error
+        if not (read_only and _ONLY_FOR_WRITING.search(str(error))):
+            raise _open_error(path, error, read_only=read_only) from error
+        connection = _replayed(path)
     if not read_only and (not exists(path) or path.stat().st_ino != before):
         # compacted after it was opened and before it was locked: what is written to the old file is lost
         connection.close()
@@ -80,6 +87,17 @@ def check_name(path: Path) -> None:
         )
 
 
+def _replayed(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open a store for reading whose log DuckDB replays only when it may write: open it so first, and close it."""
+    try:
+        _open(path, read_only=False).close()
+    except StoreLockedError:
+        raise
+    except StoreError as error:
+        raise log_error(path, error) from error
+    return duckdb.connect(str(path), read_only=True)
+
+
 def exists(path: Path) -> bool:
     """Whether there is a file; raises StoreError if its folder cannot be read."""
     try:
@@ -88,25 +106,9 @@ def exists(path: Path) -> bool:
         raise StoreError(f"{path} cannot be reached: {error.strerror}.", "Name another path with --db.") from error
 
 
-def reason(error: Exception) -> str:
-    """The first line of an error as a sentence."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
-    return text.rstrip(".") + "."
-
-
-def _open_error(path: Path, error: duckdb.Error) -> StoreError:
+def _open_error(path: Path, error: duckdb.Error, *, read_only: bool) -> StoreError:
     """The error for a file that DuckDB cannot open."""
-    return _lock_error(path, error) or StoreError(
-        f"{path} cannot be opened as a store: {reason(error)}", restore_hint(path)
-    )
-
-
-def restore_hint(path: Path) -> str:
-    """What to do about a damaged store."""
-    copy = newest_copy(path)
-    if copy is None:
-        return "Restore a backup of it."
-    return f"Restore {copy}: mlv db snapshot {shlex.quote(str(path))} --db {shlex.quote(str(copy.path))} --replace"
+    return _lock_error(path, error) or open_error(path, error, writing=not read_only)
 
 
 def write_error(path: Path, error: Exception) -> StoreError:

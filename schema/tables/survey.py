@@ -112,9 +112,14 @@ class SurveyResponse(Row, table=True):
     variable: str = column("Survey variable, e.g. Q106.")
     response_code: int = column("Response code.")
     n: int | None = column("Interviewees, unweighted; NULL where the source has only shares.")
-    share: float | None = column("Unweighted share in [0, 1].", sql_type=sa.Double)
-    weighted_n: float | None = column("Sum of W_WEIGHT.", sql_type=sa.Double)
-    weighted_share: float | None = column("Share weighted by W_WEIGHT, in [0, 1].", sql_type=sa.Double)
+    share: float | None = column(
+        "Unweighted share in [0, 1], of n where that is there; NULL where the source has only weighted ones.",
+        sql_type=sa.Double,
+    )
+    weighted_n: float | None = column("Sum of W_WEIGHT; NULL where the source has no respondents.", sql_type=sa.Double)
+    weighted_share: float | None = column(
+        "Share weighted by W_WEIGHT, in [0, 1]; NULL where the source has no weights.", sql_type=sa.Double
+    )
 
 
 class ProbeCollection(Row, table=True):

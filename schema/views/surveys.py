@@ -31,8 +31,8 @@ SURVEYS = (
             "label": "Short gloss of the code.",
             "side": "first, second or missing; NULL where the code is not mapped.",
             "n": "Interviewees, unweighted; NULL where the source has only shares.",
-            "share": "Unweighted share.",
-            "weighted_share": "Share weighted by W_WEIGHT.",
+            "share": "Unweighted share; NULL where the source has only weighted ones.",
+            "weighted_share": "Share weighted by W_WEIGHT; NULL where the source has no weights.",
         },
         """
         SELECT s.code AS survey, y.code AS country, q.code AS question, r.variable, r.response_code, o.label,

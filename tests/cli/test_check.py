@@ -126,6 +126,7 @@ BREAKING = {
     "survey-weighted-share-range": None,
     "survey-count-range": "UPDATE survey_response SET n = -1",
     "survey-shares-sum": "UPDATE survey_response SET share = 1",
+    "survey-shares-follow-from-counts": "UPDATE survey_response SET n = 7 * response_code",
     "survey-shares-follow-from-weights": "UPDATE survey_response SET weighted_n = 2, weighted_share = 0.9",
     "survey-profile-follows-from-shares": "UPDATE survey_response SET share = 0.1 WHERE response_code = 1",
     "probe-once": None,

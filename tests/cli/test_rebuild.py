@@ -19,7 +19,7 @@ from command_line import Mlv
 from finished_jobs import dump
 
 from mlv.cli import edge
-from mlv.ingest.journal import Ingest, journal_path, read_journal, write_journal
+from mlv.ingest.journal import Ingest, RunEvent, journal_path, read_journal, write_journal
 from mlv.ingest.upkeep.fingerprint import differing, fingerprints, shape
 from mlv.schema.store.opening import SCHEMA_REVISION, connect
 
@@ -156,6 +156,7 @@ def test_what_differs_from_the_old_store_is_told_but_not_that_it_lies_elsewhere(
     with connect(mlv.store, read_only=False) as connection:
         connection.execute("UPDATE metric SET value = value + 1e-9 WHERE value = (SELECT max(value) FROM metric)")
     done = mlv("db", "rebuild", "--output", str(mlv.folder / "again.duckdb"))
+    assert done.code == edge.ExitCode.DIFFERENT
     assert "metric differs from the old store's" in done.err
     assert "same rows" not in done.err
 
@@ -248,7 +249,7 @@ def test_a_kill_between_a_transaction_and_its_line_loses_nothing(mlv: Mlv) -> No
     assert "is damaged and left out" in done.err
     _done(mlv, "ingest", "survey", survey, "--name", "illustrative", "--illustrative")
     mlv.store.unlink()
-    _done(mlv, "db", "rebuild")
+    assert mlv("db", "rebuild").code == edge.ExitCode.INCOMPLETE
     assert _prints(mlv.store) == before
 
 
@@ -258,9 +259,52 @@ def test_a_finished_job_that_cannot_be_committed_is_left_out_if_it_never_was(mlv
     spec = json.loads((job / "job.json").read_text())
     (job / "job.json").write_text(json.dumps({**spec, "collection": "another"}))
     done = mlv("db", "rebuild")
-    assert done.code == 0, done.err
-    assert "left out: probe-000000000000" in done.err
+    assert done.code == edge.ExitCode.INCOMPLETE, done.err
+    assert "left out, 1:\n  - commit probe-000000000000: " in done.err
     assert _prints(mlv.store) == before
+
+
+def test_a_dry_run_does_not_say_that_all_is_there_for_jobs_that_nobody_knows(mlv: Mlv) -> None:
+    job = shutil.copytree(mlv.folder / "jobs" / _runs(mlv, "probe")[0], mlv.folder / "jobs" / "probe-000000000000")
+    spec = json.loads((job / "job.json").read_text())
+    (job / "job.json").write_text(json.dumps({**spec, "collection": "another"}))
+    done = mlv("db", "rebuild", "--dry-run")
+    steps = len(done.out.splitlines())
+    assert f"{steps - 1} steps, and everything that they need is there" in done.err
+    assert "1 more: finished jobs that were never committed, each left out if it cannot be" in done.err
+
+
+def test_a_new_empty_store_in_its_place_does_not_turn_missing_jobs_into_deleted_ones(mlv: Mlv) -> None:
+    mlv.store.unlink()
+    _done(mlv, "db", "upgrade")
+    (mlv.folder / "jobs").rename(mlv.folder / "moved")
+    for dry_run in ([], ["--dry-run"]):
+        done = mlv("db", "rebuild", *dry_run)
+        assert done.code == edge.ExitCode.DATA
+        assert "6 things are missing; nothing was written" in done.err
+    _done(mlv, "db", "rebuild", "--jobs", str(mlv.folder / "moved"))
+
+
+def test_a_run_that_an_older_copy_lacks_and_whose_job_is_gone_is_named(mlv: Mlv) -> None:
+    entries, _ = read_journal(journal_path(mlv.store))
+    later = RunEvent("committed", "finetune-abcdefabcdef", entries[-1].at)
+    write_journal(journal_path(mlv.store), [*entries, later])
+    for dry_run in (["--dry-run"], []):
+        done = mlv("db", "rebuild", *dry_run)
+        assert done.code == edge.ExitCode.INCOMPLETE
+        assert "left out, 1:\n  - finetune-abcdefabcdef: only the journal has it" in done.err
+
+
+def test_damaged_lines_of_a_lost_stores_journal_are_left_out_and_that_is_no_success(mlv: Mlv) -> None:
+    lines = journal_path(mlv.store).read_bytes().splitlines(keepends=True)
+    journal_path(mlv.store).write_bytes(lines[0] + b"damaged\n" * (len(lines) - 1))
+    with_store = mlv("db", "rebuild", "--dry-run")
+    mlv.store.unlink()
+    shutil.rmtree(mlv.folder / "jobs")
+    done = mlv("db", "rebuild")
+    assert (with_store.code, done.code) == (edge.ExitCode.DATA, edge.ExitCode.INCOMPLETE)
+    assert f"left out, {len(lines) - 1}:" in done.err
+    assert f"line 2 of {journal_path(mlv.store)} is damaged" in done.err
 
 
 def test_an_ingest_of_an_unknown_kind_is_an_error_at_once(mlv: Mlv) -> None:

@@ -3,9 +3,10 @@
 import contextlib
 import csv
 import hashlib
+import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
@@ -16,15 +17,19 @@ from mlv.ingest.readers import archives
 from mlv.ingest.readers.paths import what_is_at
 from mlv.ingest.readers.report import Rejected
 from mlv.ingest.readers.text import GZIP_MAGIC, stream_lines
+from mlv.ingest.reference.languages import country_code, taken_for
 from mlv.schema.errors import DataError, NotFoundError, excerpt, joined
 
 RESPONSE_COLUMNS: Final = ("country", "variable", "response_code", "n", "share", "weighted_n", "weighted_share")
 
 LAYOUTS: Final = (
     "A survey is either the official cross-national CSV (columns B_COUNTRY_ALPHA or B_COUNTRY, W_WEIGHT, Q1, Q2, ...), "
-    "or a table with the columns question, country, response_code, percent."
+    "or a table with the columns question, country, response_code and one or more of percent, weighted_percent and n."
 )
 """Hint for a file that is neither."""
+
+_SEPARATOR: Final = re.compile(r"(?i)sep=(.)")
+"""The line by which Excel is told the delimiter."""
 
 LOWEST_CODE: Final = -100
 """Codes of missing answers are above; the official file has -1 to -5."""
@@ -46,6 +51,9 @@ class ReadSurvey:
     rejected: list[Rejected] = field(default_factory=list)
     """Rows, by line; and, with line 0, what was left out of many rows: answers without a code, columns."""
 
+    remarks: list[str] = field(default_factory=list)
+    """What was taken for what."""
+
 
 @dataclass(frozen=True)
 class SurveyFile:
@@ -53,6 +61,9 @@ class SurveyFile:
 
     path: Path
     columns: list[str]
+    header: int
+    """Line of the header, from 1: comments may stand before it."""
+
     delimiter: str
     gzipped: bool
     content_sha256: str
@@ -61,6 +72,18 @@ class SurveyFile:
     def name(self) -> str:
         """Name for messages."""
         return self.path.name
+
+    @property
+    def capitals(self) -> list[str]:
+        """The columns in capital letters: R's haven and others write small ones."""
+        return [column.upper() for column in self.columns]
+
+
+def countries(names: Iterable[str]) -> tuple[dict[str, str | None], list[str]]:
+    """Alpha-2 codes by what a file calls its countries, and which of these are no names of ISO 3166-1."""
+    codes = {name: country_code(name) for name in names}
+    taken = {name: taken_for(name) for name in sorted(codes)}
+    return codes, [f"{excerpt(name)!r} is taken for {country}" for name, country in taken.items() if country]
 
 
 @contextlib.contextmanager
@@ -83,34 +106,87 @@ def csv_at(path: Path) -> Iterator[Path]:
 
 def inspect(path: Path) -> SurveyFile:
     """Columns, delimiter and hash of a CSV. All of it is read, so that damage is found. Raises DataError."""
-    digest, header, place = hashlib.sha256(), "", 0
-    for number, line in enumerate(stream_lines(path), 1):
+    digest, delimiter, first = hashlib.sha256(), "", ""
+    for line in stream_lines(path):
         digest.update(line.encode() + b"\n")
-        if not header and is_row(line):
-            header, place = line, number
-    if not header:
+        if not first and (named := _SEPARATOR.fullmatch(line)):
+            delimiter = named[1]
+        elif not first and is_row(line):
+            first = line
+    if not first:
         raise DataError(f"{path.name} has nothing but comments.", LAYOUTS)
-    delimiter = max(",;\t", key=header.count)
-    columns = [column.strip() for column in cells(path.name, place, header, delimiter)]
-    repeated = [column for column, count in Counter(columns).items() if column and count > 1]
+    if first.startswith(("{", "[")):
+        raise DataError(
+            f"{path.name} is JSON: its questions and answers are texts, as in GlobalOpinionQA, and nothing in it says "
+            "which variables and response codes of the World Values Survey they are.",
+            f"Look these up in the codebook and write a table. {LAYOUTS}",
+        )
+    delimiter = delimiter or max(",;\t", key=first.count)
+    place, header = next(_records(path, delimiter))
+    columns = [column.strip() for column in header]
+    counts = Counter(column.casefold() for column in columns)
+    repeated = [column for column in dict.fromkeys(columns) if column and counts[column.casefold()] > 1]
     if repeated:
-        raise DataError(f"{path.name} has several columns {excerpt(', '.join(repeated))!r}.", "Keep one of each name.")
+        named_twice = excerpt(", ".join(repeated))
+        raise DataError(
+            f"{path.name} has several columns {named_twice!r}, whatever their capitals.", "Keep one of each name."
+        )
     with path.open("rb") as file:
         gzipped = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
-    return SurveyFile(path, columns, delimiter, gzipped, digest.hexdigest())
+    return SurveyFile(path, columns, place, delimiter, gzipped, digest.hexdigest())
 
 
 def is_row(line: str) -> bool:
-    """Whether a line is neither a comment nor blank."""
-    return bool(line.strip()) and not line.startswith("#")
+    """Whether a line is neither a comment nor blank, nor names the delimiter."""
+    return bool(line.strip()) and not line.startswith("#") and not _SEPARATOR.fullmatch(line)
 
 
-def cells(name: str, number: int, line: str, delimiter: str) -> list[str]:
-    """The cells of a line. Raises DataError if it is not valid CSV."""
-    try:
-        return next(csv.reader([line], delimiter=delimiter))
-    except csv.Error as error:
-        raise DataError(
-            f"{name}: line {number} is not a valid row of a CSV file: {error}.",
-            "Lines end with a line feed, and a cell holds no line break: save it anew as CSV, UTF-8.",
-        ) from error
+def records(file: SurveyFile) -> Iterator[tuple[int, list[str]]]:
+    """The rows below the header, each with the number of its first line: a cell in quotes may hold line breaks.
+
+    Raises DataError where a row is not valid CSV.
+    """
+    rows = _records(file.path, file.delimiter)
+    next(rows)
+    return rows
+
+
+class _Lines:
+    """The lines of a file as a CSV reader takes them; what is no row is left out where a row may begin."""
+
+    def __init__(self, path: Path) -> None:
+        self._numbered = enumerate(stream_lines(path), 1)
+        self.between_rows = True
+        self.start = 0
+        """Number of the line in which the row begins."""
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        for number, line in self._numbered:
+            if self.between_rows and not is_row(line):
+                continue
+            if self.between_rows:
+                self.start, self.between_rows = number, False
+            return f"{line}\n"
+        raise StopIteration
+
+
+def _records(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV, its header included, each with the number of its first line. Raises DataError."""
+    lines = _Lines(path)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        lines.between_rows = True
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise DataError(
+                f"{path.name}: line {lines.start} is not a valid row of a CSV file: {error}.",
+                "Lines end with a line feed; a cell with a line break or a quote stands in quotes, and a quote"
+                " in it is doubled. Save it anew as CSV, UTF-8.",
+            ) from error
+        yield lines.start, row

@@ -3,8 +3,8 @@
 - *Respondents*: the official cross-national CSV of World Values Survey wave 7, one interviewee a row, several hundred
   columns. It is streamed, so memory does not grow with the file.
 - *Percentages*: a table with the columns ``question`` (or ``question_id``), ``country`` (or ``country_alpha3``),
-  ``response_code``, ``percent`` and, if there are any, ``weighted_percent`` and ``n``. Lines that begin with ``#`` are
-  comments.
+  ``response_code`` and one or more of ``percent``, ``weighted_percent`` and ``n``, the number of people who gave the
+  answer. Lines that begin with ``#`` are comments; numbers may have a decimal comma, percentages a percent sign.
 
 Both may be plain, gzipped or zipped. The "Inverted" release of the official file, in which many scales run the other
 way, is refused: the packaged mapping is about the scales as they were asked. Variables are those that a probe is about;
@@ -50,7 +50,7 @@ def read_survey(path: Path) -> ReadSurvey:
 
 def _refuse_inverted_names(file: SurveyFile) -> None:
     """Raise DataError if the file's name says that it is inverted, or a variable has the suffix P of inverted ones."""
-    inverted = [column for column in file.columns if re.fullmatch(r"Q\d+P", column)]
+    inverted = [column for column in file.capitals if re.fullmatch(r"Q\d+P", column)]
     if inverted:
         raise _inverted(file.name, f"it has the variables {joined(inverted, most=3)}")
     if "inverted" in file.name.lower():
@@ -59,7 +59,7 @@ def _refuse_inverted_names(file: SurveyFile) -> None:
 
 def _refuse_inverted_answers(name: str, responses: pl.DataFrame) -> None:
     """Raise DataError if the answers are inverted, as they are in a renamed file, too."""
-    mass = pl.coalesce("n", "share")
+    mass = pl.coalesce("share", "weighted_share")
     ends = (
         responses.filter(pl.col("variable").is_in(DIRECTION_VARIABLES))
         .group_by("variable")

@@ -1,6 +1,6 @@
 """The layout of the official file: a row for each respondent, a column for each variable. Shares are counted by DuckDB.
 
-The connection is in memory: no store is needed.
+A file without ``W_WEIGHT`` has unweighted shares alone. The connection is in memory: no store is needed.
 """
 
 import re
@@ -10,10 +10,11 @@ import duckdb
 import polars as pl
 
 from mlv.ingest.readers.report import Rejected
-from mlv.ingest.readers.surveys.files import LAYOUTS, LOWEST_CODE, RESPONSE_COLUMNS, ReadSurvey, SurveyFile
-from mlv.ingest.reference.languages import country_code
+from mlv.ingest.readers.surveys.files import LAYOUTS, LOWEST_CODE, RESPONSE_COLUMNS, ReadSurvey, SurveyFile, countries
 from mlv.ingest.reference.questions import response_codes, survey_variables
 from mlv.schema.errors import DataError, excerpt
+
+WEIGHT: Final = "W_WEIGHT"
 
 MAX_WEIGHT: Final = 1_000
 """Weight of a respondent at most; in the official file none is above 30. Sums of decimals overflow otherwise."""
@@ -21,17 +22,17 @@ MAX_WEIGHT: Final = 1_000
 
 def has_layout(file: SurveyFile) -> bool:
     """Whether a file has a row for each respondent, by its columns."""
-    return "W_WEIGHT" in file.columns and not {"B_COUNTRY_ALPHA", "B_COUNTRY"}.isdisjoint(file.columns)
+    return not {"B_COUNTRY_ALPHA", "B_COUNTRY"}.isdisjoint(file.capitals)
 
 
 def read(file: SurveyFile) -> ReadSurvey:
     """Count the answers of all respondents; those without a country or weight are rejected. Raises DataError."""
-    variables = [variable for variable in survey_variables() if variable in file.columns]
+    variables = [variable for variable in survey_variables() if variable in file.capitals]
     if not variables:
         raise DataError(f"{file.name} has none of the variables Q1, Q2, ... that probes are about.", LAYOUTS)
     try:
         with duckdb.connect() as connection:
-            rejected, rows_read = _select(connection, file, variables)
+            rejected, remarks, rows_read = _select(connection, file, variables)
             counts = _count(connection, variables)
     except duckdb.Error as error:
         reason = excerpt(str(error).splitlines()[0], 500)
@@ -43,18 +44,19 @@ def read(file: SurveyFile) -> ReadSurvey:
         responses=responses,
         rows_read=rows_read,
         rows_kept=rows_read - len(rejected),
-        rejected=[*rejected, *uncoded, *_unread_columns(file.columns)],
+        rejected=[*_unread_columns(file.capitals), *rejected, *uncoded],
+        remarks=remarks,
     )
 
 
 def _select(
     connection: duckdb.DuckDBPyConnection, file: SurveyFile, variables: list[str]
-) -> tuple[list[Rejected], int]:
-    """Make the view ``kept(country, weight, Q1, ...)``; return the respondents that it lacks, and how many there are.
+) -> tuple[list[Rejected], list[str], int]:
+    """Make the view ``kept(country, weight, Q1, ...)``; return whom it lacks, remarks, and the number of respondents.
 
     Columns go by their position, so that none is taken for another, whatever it is called.
     """
-    place = {column: f"c{number}" for number, column in enumerate(file.columns)}
+    place = {column: f"c{number}" for number, column in enumerate(file.capitals)}
     connection.read_csv(
         str(file.path),
         header=True,
@@ -63,34 +65,40 @@ def _select(
         escapechar='"',
         columns={f"c{number}": "VARCHAR" for number in range(len(file.columns))},
         auto_detect=False,
+        skiprows=file.header - 1,
         compression="gzip" if file.gzipped else "none",
     ).create_view("file")
-    named, stated = place.get("B_COUNTRY_ALPHA") or place["B_COUNTRY"], place["W_WEIGHT"]
+    named = place.get("B_COUNTRY_ALPHA") or place["B_COUNTRY"]
+    stated = f"replace({place[WEIGHT]}, ',', '.')" if WEIGHT in place else "NULL::VARCHAR"
+    fits = f"coalesce(weight > 0 AND weight <= {MAX_WEIGHT}, false)" if WEIGHT in place else "true"
     answers = ", ".join(f"{place[variable]} AS {variable}" for variable in variables)
     # The sum of decimals does not depend on the order in which threads add them up.
     connection.execute(
         f"CREATE VIEW weighed AS SELECT coalesce(trim({named}), '') AS named, {stated} AS stated, "
         f"      TRY_CAST({stated} AS DECIMAL(38, 15)) AS weight, "
-        f"      coalesce(weight > 0 AND weight <= {MAX_WEIGHT}, false) AS fits, {answers} FROM file"
+        f"      {fits} AS fits, {answers} FROM file"
     )
     counts = connection.execute("SELECT named, count(*) FROM weighed GROUP BY named").fetchall()
-    known = [(name, country_code(name)) for name, _ in counts]
-    connection.register("countries", pl.DataFrame(known, schema=["named", "country"], orient="row", strict=False))
+    codes, remarks = countries(name for name, _ in counts)
+    connection.register(
+        "countries", pl.DataFrame(list(codes.items()), schema=["named", "country"], orient="row", strict=False)
+    )
     connection.execute(
         "CREATE VIEW kept AS SELECT c.country, w.* EXCLUDE (named) FROM weighed w "
         "JOIN countries c USING (named) WHERE c.country IS NOT NULL AND w.fits"
     )
-    return _rejected(connection), sum(count for _, count in counts)
+    return _rejected(connection, file.header), remarks, sum(count for _, count in counts)
 
 
-def _rejected(connection: duckdb.DuckDBPyConnection) -> list[Rejected]:
+def _rejected(connection: duckdb.DuckDBPyConnection, header: int) -> list[Rejected]:
     """The respondents without a country or a weight."""
     rows = connection.execute(
         "SELECT line, named, stated, c.country IS NULL "
-        "FROM (SELECT row_number() OVER () + 1 AS line, named, stated, fits FROM weighed) "
-        "JOIN countries c USING (named) WHERE c.country IS NULL OR NOT fits ORDER BY line"
+        "FROM (SELECT row_number() OVER () + ? AS line, named, stated, fits FROM weighed) "
+        "JOIN countries c USING (named) WHERE c.country IS NULL OR NOT fits ORDER BY line",
+        [header],
     ).fetchall()
-    weightless = f"W_WEIGHT is missing, not above zero, or beyond {MAX_WEIGHT:,}"
+    weightless = f"{WEIGHT} is missing, not above zero, or beyond {MAX_WEIGHT:,}"
     return [
         Rejected(line, f"{named!r} is not a country of ISO 3166-1", named)
         if unknown
@@ -151,14 +159,15 @@ def _uncoded(variable: str, code: int | None, n: int, answer: str | None) -> Rej
 
 
 def _unread_columns(columns: list[str]) -> list[Rejected]:
-    """Question columns that are not read, and variables that the file lacks."""
+    """The weight and variables that the file lacks, and question columns that are not read."""
+    unweighted = [] if WEIGHT in columns else [Rejected(0, "not in the file: shares are unweighted", WEIGHT)]
     variables = survey_variables()
     questions = [column for column in columns if re.match(r"Q\d", column) and column not in variables]
     plain = [column for column in questions if re.fullmatch(r"Q\d+", column)]
     special = [column for column in questions if column not in plain]
     groups = (
+        ("not in the file", [variable for variable in variables if variable not in columns]),
         ("not read, no probe is about them", plain),
         ("not read, they are country-specific or derived from the plain variables", special),
-        ("not in the file", [variable for variable in variables if variable not in columns]),
     )
-    return [Rejected(0, reason, "columns", ", ".join(names)) for reason, names in groups if names]
+    return unweighted + [Rejected(0, reason, "columns", ", ".join(names)) for reason, names in groups if names]

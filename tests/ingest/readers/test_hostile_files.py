@@ -282,7 +282,7 @@ def test_a_refused_file_leaves_the_store_as_it_was(store: duckdb.DuckDBPyConnect
     with pytest.raises(MlvError):
         ingest_probes(store, _file(tmp_path, "de.csv", PROBES.replace(b"Family", b'"Family')), collection="x")
     with pytest.raises(MlvError):
-        ingest_survey(store, _file(tmp_path, "s.csv", SHARES.replace(b"percent", b"per cent")), name="x")
+        ingest_survey(store, _file(tmp_path, "s.csv", SHARES.replace(b"response_code", b"response")), name="x")
     assert dump(store) == before
 
 

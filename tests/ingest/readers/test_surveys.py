@@ -176,6 +176,30 @@ def test_the_inverted_release_is_refused_by_its_answers(tmp_path: Path) -> None:
         read_survey(_written(tmp_path, frame))
 
 
+def test_small_letters_comments_and_decimal_commas_in_the_official_layout(tmp_path: Path) -> None:
+    frame = _respondents()
+    text = frame.rename(columns=str.lower).to_csv(index=False, sep=";", decimal=",")
+    (tmp_path / "w.csv").write_text(f"sep=;\n# made by haven\n{text}999;;XXX;1;1;1;1;1;1;1;1;1\n")
+    read = read_survey(tmp_path / "w.csv")
+    _assert_like_pandas(read, frame)
+    assert [row.line for row in read.rejected if row.line] == [404]
+
+
+def test_without_a_weight_shares_are_unweighted_and_that_is_said_first(tmp_path: Path) -> None:
+    frame = _respondents()
+    read = read_survey(_written(tmp_path, frame.drop(columns="W_WEIGHT")))
+    assert (read.rejected[0].item, read.rejected[0].reason) == ("W_WEIGHT", "not in the file: shares are unweighted")
+    expected = read_survey(_written(tmp_path, frame)).responses
+    assert read.responses.drop("weighted_n", "weighted_share").equals(expected.drop("weighted_n", "weighted_share"))
+    assert read.responses["weighted_n"].null_count() == read.responses["weighted_share"].null_count() == expected.height
+
+
+def test_the_inverted_release_is_refused_by_variables_in_small_letters(tmp_path: Path) -> None:
+    path = _written(tmp_path, _respondents().rename(columns={"Q1": "q1p"}))
+    with pytest.raises(DataError, match="it has the variables Q1P"):
+        read_survey(path)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_small_samples_in_the_plain_direction_pass(tmp_path: Path, seed: int) -> None:
     assert read_survey(_written(tmp_path, _respondents(30, seed))).rows_kept == 30
@@ -237,7 +261,7 @@ GOOD_ROWS = "Q1,DEU,1,60\nQ1,DEU,2,40\n"
         ("Q57,DEU,1.5,100\n", ["the response code is not a whole number"]),
         ("Q57,DEU,1,120\n", ["the percentage is not between 0 and 100"]),
         ("Q57,DEU,1,many\n", ["the percentage is not between 0 and 100"]),
-        ("Q57,DEU,1\n", ["the percentage is not between 0 and 100"]),
+        ("Q57,DEU,1\n", ["it has neither a percentage nor a count"]),
         (
             "Q57,DEU,1,40\nQ57,DEU,2,59.4\n",
             ["the percentages of this question and country add up to 99.4, not 100"] * 2,
@@ -281,6 +305,141 @@ def test_weighted_percentages_have_to_add_up_too(tmp_path: Path) -> None:
     assert read.responses["variable"].to_list() == ["Q1"]
 
 
+def test_names_of_countries_are_said_to_be_taken_for_others_and_unknown_ones_are_not_guessed(tmp_path: Path) -> None:
+    names = ("UK", "Turkiye", "Kosovo", "Korea South", "North Macedonia", "Northern Ireland")
+    rows = "".join(f"Q1,{name},1,100\n" for name in names)
+    read = _table(tmp_path, f"question,country,response_code,percent\n{rows}")
+    assert read.responses["country"].to_list() == ["GB", "KR", "MK", "TR"]
+    assert [row.item for row in read.rejected] == ["Q1 Kosovo", "Q1 Northern Ireland"]
+    assert read.remarks == [
+        "'Korea South' is taken for South Korea (KR)",
+        "'Turkiye' is taken for Türkiye (TR)",
+        "'UK' is taken for United Kingdom (GB)",
+    ]
+
+
+def test_names_of_countries_in_the_official_layout(tmp_path: Path) -> None:
+    frame = _respondents().assign(
+        B_COUNTRY_ALPHA=lambda frame: frame["B_COUNTRY"].map({276: "DE", 586: "PK", 704: "Viet-Nam"})
+    )
+    read = read_survey(_written(tmp_path, frame))
+    _assert_like_pandas(read, frame)
+    assert read.remarks == ["'Viet-Nam' is taken for Vietnam (VN)"]
+
+
+def test_json_lines_are_refused_for_what_they_lack(tmp_path: Path) -> None:
+    line = (
+        '{"question": "How important is family?", "country": "Germany", "options": ["Very"], "distribution": [1.0]}\n'
+    )
+    (tmp_path / "opinions.jsonl").write_text(line)
+    with pytest.raises(DataError, match="nothing in it says which variables and response codes"):
+        read_survey(tmp_path / "opinions.jsonl")
+
+
+COUNTED = "question,country,response_code,percent,n\nQ1,DEU,1,60,600\nQ1,DEU,2,40,400\n"
+
+
+def test_shares_come_from_counts_where_there_are_some(tmp_path: Path) -> None:
+    read = _table(tmp_path, COUNTED + "Q57,DEU,1,33,1\nQ57,DEU,2,67,2\n")
+    assert read.rejected == []
+    assert read.responses.filter(variable="Q57")["share"].to_list() == [1 / 3, 2 / 3]
+
+
+def test_counts_alone_are_enough(tmp_path: Path) -> None:
+    read = _table(tmp_path, "question,country,response_code,n\nQ57,DEU,1,300\nQ57,DEU,2,500\nQ57,DEU,-1,200\n")
+    assert read.rejected == []
+    assert read.responses.rows() == [
+        ("DE", "Q57", -1, 200, 0.2, None, None),
+        ("DE", "Q57", 1, 300, 0.3, None, None),
+        ("DE", "Q57", 2, 500, 0.5, None, None),
+    ]
+
+
+def test_weighted_percentages_alone_are_enough_and_stay_weighted(tmp_path: Path) -> None:
+    read = _table(tmp_path, "question,country,response_code,weighted_percent\nQ57,DEU,1,25\nQ57,DEU,2,75\n")
+    assert read.rejected == []
+    assert read.responses.rows() == [("DE", "Q57", 1, None, None, None, 0.25), ("DE", "Q57", 2, None, None, None, 0.75)]
+
+
+def test_an_inverted_table_of_weighted_percentages_is_refused_too(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="most answers to Q27 are codes 3 and 4"):
+        _table(tmp_path, "question,country,response_code,weighted_percent\nQ27,DEU,1,10\nQ27,DEU,4,90\n")
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ("Q57,DEU,1,90,100\nQ57,DEU,2,10,900\n", "contradict each other: 100 of 1000 people are 10.0%, not 90.0%"),
+        ("Q57,DEU,1,40,1000\nQ57,DEU,2,60,1000\n", "contradict each other: 1000 of 2000 people are 50.0%, not 40.0%"),
+        ("Q57,DEU,1,40,400\nQ57,DEU,2,60,\n", "n is given for only some of the response codes"),
+        ("Q57,DEU,1,,400\nQ57,DEU,2,100,0\n", "percent is given for only some of the response codes"),
+        ("Q57,DEU,1,,0\nQ57,DEU,2,,0\n", "n is 0 for all response codes"),
+    ],
+)
+def test_a_cell_whose_numbers_do_not_fit_together_is_refused(tmp_path: Path, rows: str, reason: str) -> None:
+    read = _table(tmp_path, COUNTED + rows)
+    assert [row.line for row in read.rejected] == [4, 5]
+    assert reason in read.rejected[0].reason
+    assert set(read.responses["variable"]) == {"Q1"}
+
+
+@pytest.mark.parametrize("n", ["many", "<5", "12.5", "-3", "60%", "1e30"])
+def test_a_count_that_is_none_is_refused_and_nothing_is_left_of_its_cell(tmp_path: Path, n: str) -> None:
+    read = _table(tmp_path, f"question,country,response_code,n\nQ1,DEU,1,9\nQ57,DEU,1,{n}\nQ57,DEU,2,4\n")
+    assert [row.reason for row in read.rejected] == [
+        "n is not a whole number of people",
+        "n gives no shares: other response codes of this question and country cannot be used",
+    ]
+
+
+@pytest.mark.parametrize("off", [0.4, 0.6])
+def test_percentages_may_differ_from_counts_by_rounding_alone(tmp_path: Path, off: float) -> None:
+    read = _table(tmp_path, COUNTED + f"Q57,DEU,1,{40 + off},400\nQ57,DEU,2,{60 - off},600\n")
+    assert len(read.rejected) == (0 if off < 0.5 else 2)
+
+
+NUMBERS = "question;country;response_code;percent\nQ57;DE;1;{}\nQ57;DE;2;{}\n"
+
+
+@pytest.mark.parametrize("written", [("40,5", "59,5"), ("40.5%", "59.5 %"), ("40,5%", "59,5%"), (" 40.5", "59.50")])
+def test_decimal_commas_and_percent_signs(tmp_path: Path, written: tuple[str, str]) -> None:
+    assert _table(tmp_path, NUMBERS.format(*written)).responses["share"].to_list() == [0.405, 0.595]
+
+
+def test_a_decimal_comma_in_quotes(tmp_path: Path) -> None:
+    text = NUMBERS.format('"40,5"', '"59,5"').replace(";", ",")
+    assert _table(tmp_path, text).responses["share"].to_list() == [0.405, 0.595]
+
+
+@pytest.mark.parametrize(("mark", "delimiter"), [("sep=;", ";"), ("SEP=,", ","), ("sep=\t", "\t"), ("sep=|", "|")])
+def test_the_line_that_tells_excel_the_delimiter(tmp_path: Path, mark: str, delimiter: str) -> None:
+    text = f"{mark}\n" + NUMBERS.format("40", "60").replace(";", delimiter)
+    read = _table(tmp_path, text + f"Q57{delimiter}ATL{delimiter}1{delimiter}100\n")
+    assert (read.rows_kept, [row.line for row in read.rejected]) == (2, [5])
+
+
+def test_a_label_with_line_breaks_a_comment_in_it_and_the_lines_after_it(tmp_path: Path) -> None:
+    text = (
+        "question,country,response_code,label,percent\n"
+        'Q1,DE,1,"very\n# no comment\n\nimportant",60\n'
+        '# a comment with a " quote\n'
+        "Q1,DE,2,rather,40\n"
+        "Q57,ATL,2,rather,40\n"
+    )
+    read = _table(tmp_path, text)
+    assert (read.rows_kept, [row.line for row in read.rejected]) == (2, [8])
+
+
+def test_a_quote_that_does_not_end_is_an_error_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"line 3 is not a valid row of a CSV file: unexpected end of data"):
+        _table(tmp_path, 'question,country,response_code,percent\nQ1,DE,1,60\nQ1,DE,"2,40\nQ57,DE,1,40\n')
+
+
+def test_columns_that_differ_in_capitals_alone_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"several columns 'percent, Percent', whatever their capitals"):
+        _table(tmp_path, "question,country,response_code,percent,Percent\nQ1,DE,1,100,10\n")
+
+
 def test_an_inverted_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="most answers to Q27 are codes 3 and 4"):
         _table(tmp_path, "question,country,response_code,percent\nQ27,DEU,1,10\nQ27,DEU,4,90\n")
@@ -292,7 +451,7 @@ def test_another_table_is_refused_with_its_columns_and_the_two_layouts(tmp_path:
     ) as caught:
         _table(tmp_path, "a,b,c\n1,2,3\n")
     assert "B_COUNTRY_ALPHA" in caught.value.hint
-    assert "question, country, response_code, percent" in caught.value.hint
+    assert "question, country, response_code and one or more of percent, weighted_percent and n" in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,12 @@
 import pytest
 
 from mlv.ingest.reference.languages import (
+    COUNTRY_NAMES,
     country,
+    country_code,
     first_language,
     language,
+    taken_for,
 )
 from mlv.schema.errors import UsageError
 
@@ -87,3 +90,31 @@ def test_every_name_of_a_country_leads_to_one_code(names: tuple[str | int, ...],
 def test_an_unknown_country_is_refused(name: str | int) -> None:
     with pytest.raises(UsageError, match="There is no country"):
         country(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("Korea South", "South Korea (KR)"),
+        ("the United States of America", "United States (US)"),
+        ("Cote d'Ivoire", "Côte d'Ivoire (CI)"),
+        ("Iran, Islamic Republic", "Iran (IR)"),
+        ("Palestine", "Palestine, State of (PS)"),
+        ("Great Britain", "United Kingdom (GB)"),
+        ("Germany", None),
+        ("276", None),
+        ("DEU", None),
+    ],
+)
+def test_what_a_name_beside_those_of_iso_is_taken_for(name: str, taken: str | None) -> None:
+    assert taken_for(name) == taken
+
+
+@pytest.mark.parametrize("name", ["Kosovo", "Northern Ireland", "England", "Korea", "Virgin Islands", "the", ""])
+def test_a_part_of_a_country_or_a_name_of_several_is_not_guessed(name: str) -> None:
+    assert (country_code(name), taken_for(name)) == (None, None)
+
+
+def test_names_of_surveys_are_found_by_their_words() -> None:
+    assert [" ".join(sorted(set(name.split()))) for name in COUNTRY_NAMES] == list(COUNTRY_NAMES)
+    assert {country_code(name) for name in COUNTRY_NAMES} == set(COUNTRY_NAMES.values())

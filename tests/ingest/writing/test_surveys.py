@@ -12,6 +12,9 @@ import polars.selectors as cs
 import pytest
 
 from mlv.ingest.reference.questions import answer_sides
+from mlv.ingest.rules.evaluation import evaluate
+from mlv.ingest.rules.rulebook import packaged
+from mlv.ingest.upkeep.check import TEMPORARY
 from mlv.ingest.writing.probes import ingest_probes
 from mlv.ingest.writing.surveys import WVS_CITATION, ingest_survey
 from mlv.schema.errors import DataError
@@ -93,6 +96,15 @@ def test_respondents_bring_counts_weights_and_the_citation(store: duckdb.DuckDBP
     assert store.execute("SELECT citation FROM survey").fetchall() == [(WVS_CITATION,)]
 
 
+def test_weighted_shares_alone_give_weighted_profiles_alone(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    table = "question,country,response_code,weighted_percent\nQ57,DEU,1,25\nQ57,DEU,2,70\nQ57,DEU,-1,5\n"
+    ingest_survey(store, _file(tmp_path, table), name="weighted")
+    profiles = store.execute("SELECT weighting, p_first FROM v_country_profile").fetchall()
+    assert profiles == [("weighted", pytest.approx(25 / 95))]
+    rules = [rule for rule in packaged() if rule.table not in TEMPORARY]
+    assert [outcome.sentence for outcome in evaluate(store, rules) if not outcome.ok] == []
+
+
 def test_the_same_content_again_changes_nothing(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     ingest_survey(store, _file(tmp_path, TABLE), name="ours")
     before = _counts(store)
@@ -121,6 +133,33 @@ def test_a_survey_and_probes_share_their_questions_in_either_order(
     ingest_survey(store, _file(tmp_path, TABLE), name="ours")
     ingest_probes(store, probes, collection="again")
     assert store.execute("SELECT count(*), count(DISTINCT code) FROM question").fetchall() == [(272, 272)]
+
+
+def test_the_first_survey_of_a_store_with_probes_needs_little_memory(empty_store: Path, tmp_path: Path) -> None:
+    """The mapping comes in the same transaction, without statistics: joined by code alone, 5 million rows are held.
+
+    DuckDB does so where the store has some of the questions, as published probes leave it: they have 254 of 272.
+    """
+    questions = answer_sides()["question"].unique(maintain_order=True)[:254]
+    probes = "".join(f"{place}\t{code}\t{code} [MASK]\ta\tb\n" for place, code in enumerate(questions))
+    path = Path(shutil.copyfile(empty_store, tmp_path / "store.duckdb"))
+    with connect(path, read_only=False) as store:
+        ingest_probes(store, _file(tmp_path, f"\t0\t1\t2\t3\n{probes}", "de.csv"))
+    codes: dict[str, set[int]] = {}
+    for variable, code in answer_sides().select("variable", "response_code").iter_rows():
+        codes.setdefault(variable, set()).add(code)
+    rows = [
+        f"{variable},{country},{code},{100 / len(known)}"
+        for variable, known in codes.items()
+        for country in ("DE", "PK", "VN", "RS", "KR", "IR", "RU", "US", "BD", "ID")
+        for code in known
+        if variable not in ("Q1", "Q27", "Q46")
+    ]
+    table = _file(tmp_path, "\n".join(["question,country,response_code,percent", *rows]))
+    with connect(path, read_only=False) as store:
+        store.execute("SET memory_limit = '128MB'; SET max_temp_directory_size = '0KB'")
+        (report,) = ingest_survey(store, table, name="large")
+    assert (report.rows_kept, report.rejected) == (len(rows), [])
 
 
 def test_the_demo_is_taken_completely(store: duckdb.DuckDBPyConnection) -> None:

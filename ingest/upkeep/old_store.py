@@ -1,0 +1,105 @@
+"""What a store that is to be made again says of its making: what was ingested, with which options, and committed."""
+
+import contextlib
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from mlv.ingest.journal import Ingest, SourceFile
+from mlv.schema.errors import StoreError, StoreLockedError
+from mlv.schema.store.ledger import revision
+from mlv.schema.store.opening import connect
+
+NEWS_NAME = "All-The-News: "
+"""What the name of a news source begins with, before the outlet's."""
+
+
+@dataclass(frozen=True)
+class OldStore:
+    """What a store says of its making."""
+
+    ingests: list[Ingest]
+    committed: dict[str, datetime]
+    """Runs in order, and when they were committed."""
+
+    deleting: set[str]
+    """Runs whose deletion was interrupted."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever ingested or committed."""
+        return not (self.ingests or self.committed)
+
+
+def read_old(store: Path) -> tuple[OldStore | None, str]:
+    """What the store says; None, and why, where it cannot be read. Raises StoreLockedError."""
+    try:
+        with contextlib.closing(connect(store)) as connection:
+            # refuses one from before the first release: its rows mean other things
+            revision(connection)
+            runs = connection.execute("SELECT name, committed_at, status FROM run ORDER BY run_id").fetchall()
+            committed = {name: at for name, at, status in runs if status == "committed"}
+            return OldStore(
+                _ingests(connection), committed, {name for name, _, status in runs if status == "deleting"}
+            ), ""
+    except StoreLockedError:
+        raise
+    except StoreError as error:
+        return None, error.message
+    except duckdb.Error as error:
+        return None, str(error).splitlines()[0]
+
+
+def _ingests(connection: duckdb.DuckDBPyConnection) -> list[Ingest]:
+    """The ingests that a store's files came with, one for each survey, corpus, and archive or folder of probes."""
+    options = _options(connection)
+    rows = connection.execute(
+        "SELECT kind, target, name, sha256, ingested_at FROM ingest_file ORDER BY ingest_file_id"
+    ).fetchall()
+    found = []
+    for (kind, name), group in groupby(sorted(rows, key=_unit), key=_unit):
+        files, times = [], []
+        for _, target, file_name, sha256, at in group:
+            path, _, member = file_name.partition("/")
+            files.append(SourceFile(path, sha256, member, target))
+            times.append(at)
+        of_unit = options[kind, name[0]]
+        if kind == "probes" and not files[0].member:
+            of_unit = {**of_unit, "language": files[0].target.rpartition("/")[2]}
+        found.append(Ingest(kind, of_unit, tuple(files), min(times)))
+    return sorted(found, key=lambda ingest: ingest.at)
+
+
+def _unit(row: tuple[Any, ...]) -> tuple[str, tuple[str, str]]:
+    """Kind of a row of ``ingest_file``, and what was read as one: with probes, collection and archive."""
+    kind, target, name = row[:3]
+    return (kind, (target.partition("/")[0], name.partition("/")[0])) if kind == "probes" else (kind, (target, ""))
+
+
+def _options(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], dict[str, Any]]:
+    """Options that give the same again, by kind and what was read into."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for code, citation in connection.execute("SELECT code, citation FROM probe_collection").fetchall():
+        found["probes", code] = {"collection": code, "language": None, "citation": citation}
+    for code, citation, illustrative in connection.execute(
+        "SELECT code, citation, illustrative FROM survey"
+    ).fetchall():
+        found["survey", code] = {"name": code, "citation": citation, "illustrative": illustrative}
+    corpora = connection.execute(
+        "SELECT s.code, s.name, l.code, c.edition, c.licence FROM corpus c JOIN source s USING (source_id) "
+        'JOIN "language" l USING (language_id)'
+    )
+    for source, name, language, edition, licence in corpora.fetchall():
+        reader, _, publication = source.partition("-")
+        found["corpus", f"{source}/{language}/{edition}"] = {
+            "source": reader,
+            "language": language,
+            "edition": edition,
+            "publication": name.removeprefix(NEWS_NAME) if publication else None,
+            "licence": licence,
+        }
+    return found

@@ -1,0 +1,44 @@
+"""`mlv ingest`: what is said of files on the screen."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from command_line import Mlv
+
+
+@pytest.fixture
+def own(empty_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Mlv:
+    """The command line on an empty store of its own."""
+    shutil.copyfile(empty_folder / "mlv.duckdb", tmp_path / "mlv.duckdb")
+    capsys.readouterr()
+    return Mlv(tmp_path, capsys)
+
+
+def _said(mlv: Mlv, folder: Path, text: str) -> list[str]:
+    (folder / "shares.csv").write_text(text)
+    done = mlv("ingest", "survey", str(folder / "shares.csv"))
+    assert done.code == 0, done.err
+    return done.err.splitlines()
+
+
+def test_each_cause_is_said_once_with_its_rows_the_most_frequent_first(own: Mlv, tmp_path: Path) -> None:
+    rows = ["question,country,response_code,percent", "Q1,Atlantis,1,100", "Q57,UK,1,40", "Q57,UK,2,60"]
+    rows += [f"Q{number},DE,1,100" for number in range(260, 272)]
+    rows += ["Q2,DE,1,33.1", "Q2,DE,2,33", "Q3,DE,1,70.25"]
+    assert _said(own, tmp_path, "\n".join(rows)) == [
+        "shares.csv -> wvs7: 18 read, 2 rows kept, 16 rejected",
+        "  'UK' is taken for United Kingdom (GB)",
+        "  12 rows, first line 5 (Q260 DE): no probe is about this question",
+        "  3 rows, first line 17 (Q2 DE): the percentages of this question and country add up to 66.1, not 100",
+        "  line 2 (Q1 Atlantis): the country is not in ISO 3166-1",
+        "  every row: mlv sql 'FROM v_reject'",
+    ]
+
+
+def test_what_is_missing_in_the_whole_file_is_said_first(own: Mlv, tmp_path: Path) -> None:
+    said = _said(own, tmp_path, "B_COUNTRY,q57,Q300\n276,1,1\n276,2,1\n0,1,1\n")
+    assert said[1] == "  W_WEIGHT: not in the file: shares are unweighted"
+    assert said[2].startswith("  columns: not in the file: Q1, Q2, Q3, ")
+    assert said[3] == "  columns: not read, no probe is about them: Q300"
+    assert said[4] == "  line 4 (0): '0' is not a country of ISO 3166-1"
