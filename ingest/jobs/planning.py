@@ -19,7 +19,7 @@ from mlv.schema.files import written_aside
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.identity import job_name
 from mlv.schema.jobs.spec import ModelRef, Spec
-from mlv.schema.store.opening import reason
+from mlv.schema.store.causes import reason
 
 T = TypeVar("T")
 

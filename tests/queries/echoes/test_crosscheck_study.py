@@ -413,7 +413,7 @@ def test_correlations_of_fine_tuning_languages_are_averaged(
             "n": min(n for n, _ in members),
             "p": mean([abs(chance) >= abs(means[0]) - 1e-9 for chance in means]) if means else None,
         }
-    asked = {"averaged": "correlations", "ci": True, "permutations": 19}
+    asked = {"averaged": "correlations", "ci": "questions", "permutations": 19}
     keys = ["model", "sentences", "epoch", "rate", "category", "source_a", "source_b"]
     frame = run(connection, "domain_correlation", parameters=asked).frame
     expect(frame, keys, expected)
