@@ -29,7 +29,7 @@ from by_battery import Numbers, Seeds, holm, interval, jackknife, varied
 from scipy import stats
 from typer.testing import CliRunner
 
-from mlv.cli.main import app
+from mlv.cli.app import app
 from mlv.queries import all_versions, run
 from mlv.queries.engine.macros import install_macros, subject_sql
 from mlv.schema.errors import UsageError

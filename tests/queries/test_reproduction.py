@@ -164,10 +164,10 @@ def test_shifts_go_from_the_lowest_to_the_highest_cell_of_the_first_seed() -> No
         "unchanged",
         FOUND.drop("source").join(frame, how="cross").with_columns(strategy=pl.lit("monolingual"), sentences=2_000),
     )
-    assert found["shifts, lowest", "news and FLORES"] == (("shifts, lowest", "news and FLORES"), 18.0, "")
-    assert found["shifts, highest", "news and FLORES"].value == 30.0
-    assert "all of pbc in ko" in found["shifts, highest", "PBC and Tanzil"].lacking
-    assert "all of pbc in fa" not in found["shifts, highest", "PBC and Tanzil"].lacking
+    assert found[Cell("shifts, lowest", "news and FLORES")] == (("shifts, lowest", "news and FLORES"), 18.0, "")
+    assert found[Cell("shifts, highest", "news and FLORES")].value == 30.0
+    assert "all of pbc in ko" in found[Cell("shifts, highest", "PBC and Tanzil")].lacking
+    assert "all of pbc in fa" not in found[Cell("shifts, highest", "PBC and Tanzil")].lacking
 
 
 def test_unique_shifts_are_read_in_two_ways() -> None:

@@ -405,17 +405,18 @@ def test_correlations_of_fine_tuning_languages_are_averaged(
             rs = [] if constant else [float(np.corrcoef(columns[0], columns[1][order])[0, 1]) for order in orders]
             found[*key, a, b].append((len(both), rs))
     expected: dict[Key, Row] = {}
-    for key, members in found.items():
+    for cell, members in found.items():
         defined = [rs for _, rs in members if rs]
         means = [mean(some) for some in zip(*defined, strict=True)]
-        expected[key] = {
+        expected[cell] = {
             "correlation": means[0] if means else None,
             "n": min(n for n, _ in members),
             "p": mean([abs(chance) >= abs(means[0]) - 1e-9 for chance in means]) if means else None,
         }
-    asked = {"averaged": "correlations", "ci": "questions", "permutations": 19}
     keys = ["model", "sentences", "epoch", "rate", "category", "source_a", "source_b"]
-    frame = run(connection, "domain_correlation", parameters=asked).frame
+    frame = run(
+        connection, "domain_correlation", parameters={"averaged": "correlations", "ci": "questions", "permutations": 19}
+    ).frame
     expect(frame, keys, expected)
     assert frame["correlation_low"].null_count() == frame.height
     assert max(len([rs for _, rs in members if rs]) for members in found.values()) >= 2
