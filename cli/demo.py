@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mlv.cli.edge import say
+from mlv.cli.edge import MOST_THREADS, say
 
 LANGUAGES = ("fa", "ko", "hi", "ru")
 SEED = 1
@@ -34,7 +34,7 @@ QUERIES: dict[str, list[str]] = {
 
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to make the study.")] = Path("demo"),
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+    threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads.")] = 2,
 ) -> None:
     """Make a small study: ingest, pretrain a nano mT5, fine-tune it in four languages and jointly, trace, query.
 

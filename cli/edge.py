@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -160,6 +160,13 @@ def _check_arguments() -> None:
 def _interrupted() -> ExitCode:
     say(interrupts.MESSAGE)
     return ExitCode.INTERRUPTED
+
+
+MOST: Final = 2**31 - 1
+"""The largest number that an option takes."""
+
+MOST_THREADS: Final = 4096
+"""More threads than any machine has cores; libraries crash at numbers that are far larger."""
 
 
 def _named(store: Path) -> Path:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mlv.cli.edge import DEFAULT_STORE, Store, say
+from mlv.cli.edge import DEFAULT_STORE, MOST, Store, say
 from mlv.cli.output import Format, Limit, Output, put
 
 app = typer.Typer(help="List influence runs, and show the training examples behind a value.", no_args_is_help=True)
@@ -40,7 +40,7 @@ def show(
     epoch: Annotated[
         int | None, typer.Option(help="By this epoch's checkpoint alone (TracIn); by all together if not given.")
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many examples in either direction.")] = 10,
+    top: Annotated[int, typer.Option(min=1, max=MOST, help="How many examples in either direction.")] = 10,
     output_format: Format = None,
     output: Output = None,
     limit: Limit = None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlv.cli.edge import DEFAULT_STORE, Store, say, split_list
+from mlv.cli.edge import DEFAULT_STORE, MOST, Store, say, split_list
 from mlv.ingest.readers.sources import SOURCES
 from mlv.schema.errors import UsageError, excerpt, joined
 
@@ -138,7 +138,7 @@ def corpus(
         str | None, typer.Option(help="news: take this publication alone; lines: name of the source, lines-NAME.")
     ] = None,
     licence: Annotated[str, typer.Option(help="Licence of the text, as its origin states it.")] = "",
-    articles: Annotated[int, typer.Option(min=1, help="news: most articles taken from a file.")] = 5000,
+    articles: Annotated[int, typer.Option(min=1, max=MOST, help="news: most articles taken from a file.")] = 5000,
     download: Download = False,
     db: Store = DEFAULT_STORE,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlv.cli.edge import say
+from mlv.cli.edge import MOST, say
 from mlv.cli.streams import ReaderGoneError
 from mlv.schema.errors import DataError, UsageError
 
@@ -42,7 +42,9 @@ Provenance = Annotated[
         help="With -o PATH, also write PATH.provenance.json: query, hash, parameters, runs and state of the store.",
     ),
 ]
-Limit = Annotated[int | None, typer.Option("--limit", min=0, help="Most rows that a table prints; 0 for all.")]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=0, max=MOST, help="Most rows that a table prints; 0 for all.")
+]
 
 ENDINGS = {
     ".csv": "csv",

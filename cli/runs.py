@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlv.cli import jobs
+from mlv.cli.compute.options import BatchTokens, Device, SkipAmbiguous, Threads
 from mlv.cli.edge import DEFAULT_STORE, Store, explain, jobs_folder, megabytes, say
 from mlv.cli.output import Format, Limit, Output, put
 from mlv.cli.work import Work, activity, make_work
@@ -185,10 +186,10 @@ def resume(
         typer.Argument(help="Name of a job; all that are planned, interrupted or not committed if not given."),
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Also those that failed.")] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
-    skip_ambiguous: Annotated[bool, typer.Option("--skip-ambiguous", help="Leave out ambiguous probes.")] = False,
-    batch_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a batch of probes.")] = BATCH_TOKENS,
+    device: Device = "auto",
+    threads: Threads = None,
+    skip_ambiguous: SkipAmbiguous = False,
+    batch_tokens: BatchTokens = BATCH_TOKENS,
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Go on with jobs that were planned or interrupted, and commit them. One that fails does not keep others from it.

@@ -9,7 +9,7 @@ import typer
 from mlv.cli.compute.models import fetch_model
 from mlv.cli.compute.options import BatchTokens, Device, SkipAmbiguous
 from mlv.cli.driver import ACTIVE, Driver, say_problems, say_states, worker_command
-from mlv.cli.edge import DEFAULT_STORE, Store, jobs_folder, say
+from mlv.cli.edge import DEFAULT_STORE, MOST_THREADS, Store, jobs_folder, say
 from mlv.cli.output import Format, Limit, Output, put
 from mlv.cli.work import split_revision
 from mlv.compute.machine.options import BATCH_TOKENS
@@ -49,11 +49,18 @@ SlurmKeys = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, help="Jobs at a time on this machine; as many as there are GPUs, or 1, if not given."),
+    typer.Option(
+        min=1, max=MOST_THREADS, help="Jobs at a time on this machine; as many as there are GPUs, or 1, if not given."
+    ),
 ]
 WorkerThreads = Annotated[
     int | None,
-    typer.Option("--threads", min=1, help="CPU threads of a worker on this machine; an equal share if not given."),
+    typer.Option(
+        "--threads",
+        min=1,
+        max=MOST_THREADS,
+        help="CPU threads of a worker on this machine; an equal share if not given.",
+    ),
 ]
 
 

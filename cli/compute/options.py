@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, TypeVar, get_args
 
 import typer
 
-from mlv.cli.edge import DEFAULT_STORE, Store, split_list
+from mlv.cli.edge import DEFAULT_STORE, MOST, MOST_THREADS, Store, split_list
 from mlv.cli.work import Work, make_work
 from mlv.compute.machine.options import BATCH_TOKENS
 from mlv.schema.errors import UsageError, format_validation_errors, listed
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     R = TypeVar("R", bound=Request)
 
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; torch's choice if not given.")]
+Threads = Annotated[int | None, typer.Option(min=1, max=MOST_THREADS, help="CPU threads; torch's choice if not given.")]
 SkipAmbiguous = Annotated[
     bool, typer.Option("--skip-ambiguous", help="Leave out probes whose two answers tokenise alike.")
 ]
 BatchTokens = Annotated[
-    int, typer.Option(min=1, help="Most tokens of a batch of probes; fewer need less memory, and change no result.")
+    int,
+    typer.Option(
+        min=1, max=MOST, help="Most tokens of a batch of probes; fewer need less memory, and change no result."
+    ),
 ]
 PlanOnly = Annotated[
     bool, typer.Option("--plan-only", help="Make the job directory and stop: a worker elsewhere runs it.")

@@ -99,7 +99,9 @@ def _replayed(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 def exists(path: Path) -> bool:
-    """Whether there is a file; raises StoreError if its folder cannot be read."""
+    """Whether there is a file; raises StoreError if its folder cannot be read, or the path names no file."""
+    if not path.name:
+        raise StoreError(f"{path} names no file.", "Name the file of a store.")
     try:
         return path.exists()
     except OSError as error:

@@ -23,7 +23,7 @@ from mlv.queries import catalogue, run
 from mlv.schema.errors import DownloadError, JobError, MlvError
 from mlv.schema.store.opening import open_store
 
-NUMBERS: Final = ("", "-1", "nan", "1e400", "9" * 30)
+NUMBERS: Final = ("", "-1", "nan", "1e400", "9" * 30, str(2**31))
 TEXTS: Final = ("", "\u202e\u06f1,{}*?%s" + "x" * 230, "folder")
 
 DOCUMENTED: Final = frozenset(edge.ExitCode) - {edge.ExitCode.FAILURE, edge.ExitCode.INTERRUPTED}
@@ -86,7 +86,7 @@ USUAL: Final = {
 
 
 def _values(parameter: Any) -> tuple[str, ...]:
-    return NUMBERS if parameter.bare_type in (int, float) else TEXTS
+    return NUMBERS if parameter.type_descriptor.annotation in (int, float) else TEXTS
 
 
 def _calls(command: Any) -> Iterator[list[str]]:

@@ -20,7 +20,7 @@ from mlv.compute.running import execute
 from mlv.schema.errors import DataError, JobError
 from mlv.schema.files import write_json
 from mlv.schema.jobs.directory import JobDirectory
-from mlv.schema.jobs.events import Failed, Finished, LanguageProbed, Resumed, Started
+from mlv.schema.jobs.events import Failed, Finished, LanguageProbed, Resumed, Started, Stopped
 from mlv.schema.jobs.kinds import KINDS
 from mlv.schema.jobs.spec import Spec
 
@@ -176,7 +176,9 @@ def test_an_interruption_is_recorded(
     monkeypatch.setattr(probe, "score", failing(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         execute.execute(job.path, options)
-    assert job.read_json("status.json")["reason"] == "KeyboardInterrupt"
+    # it did not fail; that nobody runs it tells that it was interrupted
+    assert job.state() == "running" and not execute.is_running(job)
+    assert job.logged(Stopped) == [Stopped(reason="Ctrl-C")]
 
 
 def test_a_domain_error_keeps_its_words(
