@@ -109,7 +109,9 @@ def probes(
 
 @app.command()
 def survey(
-    path: Annotated[Path | None, typer.Argument(help="Official cross-national CSV, or a table of percentages.")] = None,
+    path: Annotated[
+        Path | None, typer.Argument(help="Official cross-national file (CSV, .sav, .dta), or a table of shares.")
+    ] = None,
     name: Annotated[str, typer.Option(help="Name of the survey in the store.")] = "wvs7",
     citation: Annotated[str | None, typer.Option(help="How to cite the survey.")] = None,
     illustrative: Annotated[bool, typer.Option("--illustrative", help="The numbers are invented.")] = False,

@@ -21,7 +21,6 @@ ROOMS = ("schema", "migrations", "ingest", "compute", "queries", "cli")
 USED_BY_OTHERS = {
     "accelerate": "transformers trains with it",
     "datasets": "the labelled corpora of the next studies are read with it",
-    "pandas": "Great Expectations reads frames of it, and polars writes them",
     "protobuf": "transformers reads tokenizers of sentencepiece with it",
 }
 """Packages that no module of mlv imports, and what they are for."""
@@ -32,8 +31,9 @@ def _name(requirement: str) -> str:
     return re.split(r"[^\w-]", requirement, maxsplit=1)[0].lower().replace("-", "_")
 
 
-DECLARED = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["slurm"]]
-DEV = PROJECT["project"]["optional-dependencies"]["dev"]
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+DECLARED = [*PROJECT["project"]["dependencies"], *EXTRAS["slurm"], *EXTRAS["spss"]]
+DEV = EXTRAS["dev"]
 WORKER = PROJECT["dependency-groups"]["worker"]
 
 

@@ -157,7 +157,9 @@ def _listed_country(name: str) -> Any:
     import pycountry
 
     with contextlib.suppress(LookupError):
-        return pycountry.countries.lookup(f"{name:0>3}" if name.isdecimal() else name.strip())
+        # numbers that went through a data frame end in .0
+        number = re.fullmatch(r"\s*(\d{1,3})(\.0*)?\s*", name)
+        return pycountry.countries.lookup(f"{number[1]:0>3}" if number else name.strip())
     return None
 
 

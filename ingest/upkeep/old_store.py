@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from mlv.ingest.journal import Ingest, SourceFile
+from mlv.ingest.journal import Entry, Ingest, SourceFile
 from mlv.schema.errors import StoreError, StoreLockedError
 from mlv.schema.store.ledger import revision
 from mlv.schema.store.opening import connect
@@ -33,6 +33,13 @@ class OldStore:
     def is_empty(self) -> bool:
         """Whether nothing was ever ingested or committed."""
         return not (self.ingests or self.committed)
+
+    def has(self, entry: Entry) -> bool:
+        """Whether a run is in it, or something of what an ingest read."""
+        if not isinstance(entry, Ingest):
+            return entry.run in self.committed
+        there = {(ingest.kind, file.sha256, file.target) for ingest in self.ingests for file in ingest.files}
+        return any((entry.kind, file.sha256, file.target) in there for file in entry.files)
 
 
 def read_old(store: Path) -> tuple[OldStore | None, str]:

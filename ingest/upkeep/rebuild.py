@@ -147,6 +147,8 @@ def plan_rebuild(store: Path, jobs: Path, folders: Sequence[Path] = ()) -> Plan:
             "Put them back, or name folders where sources are now (found by content): mlv db rebuild --sources FOLDER",
         )
     steps += _unknown_jobs(steps, entries, old, jobs)
+    if old is not None and comparable and (added := [step.description for step in steps if not old.has(step.entry)]):
+        remarks.append(f"the old store lacks what is done here, so that its tables differ: {joined(added)}")
     return Plan(store, jobs, steps, remarks, [*left_out, *gone], comparable)
 
 

@@ -40,7 +40,7 @@ def ingest_survey(
     """Read a survey and write its responses and the profiles of its countries, all or nothing.
 
     Args:
-        path: The official cross-national CSV or a table of percentages; plain, gzipped or zipped.
+        path: The official cross-national file (CSV, .sav, .dta) or a table of percentages; plain, gzipped or zipped.
         name: What the survey is called in the store, e.g. ``wvs7-v6.0``.
         citation: How to cite it; that of the World Values Survey for the official file.
         illustrative: Whether the numbers are invented for demonstration.

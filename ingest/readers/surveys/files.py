@@ -1,4 +1,4 @@
-"""Survey files on disk, before their layout is known: plain, gzipped or zipped CSV. No store is needed."""
+"""Survey files on disk, before their layout is known: CSV, of SPSS or of Stata, plain or packed. No store is needed."""
 
 import contextlib
 import csv
@@ -16,6 +16,7 @@ import polars as pl
 from mlv.ingest.readers import archives
 from mlv.ingest.readers.paths import what_is_at
 from mlv.ingest.readers.report import Rejected
+from mlv.ingest.readers.surveys.microdata import ENDINGS, is_microdata, write_csv
 from mlv.ingest.readers.text import GZIP_MAGIC, stream_lines
 from mlv.ingest.reference.languages import country_code, taken_for
 from mlv.schema.errors import DataError, NotFoundError, excerpt, joined
@@ -23,7 +24,8 @@ from mlv.schema.errors import DataError, NotFoundError, excerpt, joined
 RESPONSE_COLUMNS: Final = ("country", "variable", "response_code", "n", "share", "weighted_n", "weighted_share")
 
 LAYOUTS: Final = (
-    "A survey is either the official cross-national CSV (columns B_COUNTRY_ALPHA or B_COUNTRY, W_WEIGHT, Q1, Q2, ...), "
+    "A survey is either the official cross-national file (CSV, .sav or .dta; columns B_COUNTRY_ALPHA or B_COUNTRY, "
+    "W_WEIGHT, Q1, Q2, ...), "
     "or a table with the columns question, country, response_code and one or more of percent, weighted_percent and n."
 )
 """Hint for a file that is neither."""
@@ -88,20 +90,31 @@ def countries(names: Iterable[str]) -> tuple[dict[str, str | None], list[str]]:
 
 @contextlib.contextmanager
 def csv_at(path: Path) -> Iterator[Path]:
-    """The CSV at ``path``; that of a zip archive lies in a temporary folder until the block ends."""
+    """The CSV at ``path``; what is unpacked or converted lies in a temporary folder until the block ends."""
     if what_is_at(path) != "file":
         raise NotFoundError(f"There is no survey file at {path}.", LAYOUTS)
-    if path.suffix.lower() != ".zip":
-        yield path
-        return
-    with archives.open_zip(path) as archive, tempfile.TemporaryDirectory() as folder:
-        tables = [name for name in archives.members(archive) if name.lower().endswith((".csv", ".csv.gz"))]
+    with tempfile.TemporaryDirectory() as folder:
+        file = _unpacked(path, Path(folder)) if path.suffix.lower() == ".zip" else path
+        if is_microdata(file.name):
+            converted = Path(folder) / "csv" / file.name
+            converted.parent.mkdir()
+            write_csv(file, converted)
+            file = converted
+        yield file
+
+
+def _unpacked(path: Path, folder: Path) -> Path:
+    """The one table of a zip archive, unpacked into a folder. Raises DataError."""
+    with archives.open_zip(path) as archive:
+        tables = [name for name in archives.members(archive) if name.lower().endswith((".csv", ".csv.gz", *ENDINGS))]
         if len(tables) != 1:
             found = excerpt(joined(tables), 500)
-            raise DataError(f"{path} has to hold one .csv file; it holds {found}.", "Unpack it and name the file.")
-        unpacked = Path(folder) / PurePosixPath(tables[0]).name
+            raise DataError(
+                f"{path} has to hold one .csv, .sav or .dta file; it holds {found}.", "Unpack it and name the file."
+            )
+        unpacked = folder / PurePosixPath(tables[0]).name
         archives.unpack_member(archive, tables[0], unpacked)
-        yield unpacked
+        return unpacked
 
 
 def inspect(path: Path) -> SurveyFile:

@@ -1,7 +1,7 @@
 """Reading a survey in either of two layouts.
 
-- *Respondents*: the official cross-national CSV of World Values Survey wave 7, one interviewee a row, several hundred
-  columns. It is streamed, so memory does not grow with the file.
+- *Respondents*: the official cross-national file of World Values Survey wave 7, as CSV, .sav or .dta, one interviewee a
+  row, several hundred columns. It is streamed, so memory does not grow with the file.
 - *Percentages*: a table with the columns ``question`` (or ``question_id``), ``country`` (or ``country_alpha3``),
   ``response_code`` and one or more of ``percent``, ``weighted_percent`` and ``n``, the number of people who gave the
   answer. Lines that begin with ``#`` are comments; numbers may have a decimal comma, percentages a percent sign.

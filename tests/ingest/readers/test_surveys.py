@@ -482,7 +482,7 @@ def test_an_archive_with_more_than_one_table(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "s.zip", "w") as archive:
         archive.writestr("a.csv", TABLE)
         archive.writestr("b.csv", TABLE)
-    with pytest.raises(DataError, match=r"has to hold one \.csv file; it holds a\.csv, b\.csv"):
+    with pytest.raises(DataError, match=r"has to hold one \.csv, \.sav or \.dta file; it holds a\.csv, b\.csv"):
         read_survey(tmp_path / "s.zip")
 
 

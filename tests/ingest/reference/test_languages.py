@@ -103,6 +103,7 @@ def test_an_unknown_country_is_refused(name: str | int) -> None:
         ("Great Britain", "United Kingdom (GB)"),
         ("Germany", None),
         ("276", None),
+        ("276.0", None),
         ("DEU", None),
     ],
 )
@@ -113,6 +114,10 @@ def test_what_a_name_beside_those_of_iso_is_taken_for(name: str, taken: str | No
 @pytest.mark.parametrize("name", ["Kosovo", "Northern Ireland", "England", "Korea", "Virgin Islands", "the", ""])
 def test_a_part_of_a_country_or_a_name_of_several_is_not_guessed(name: str) -> None:
     assert (country_code(name), taken_for(name)) == (None, None)
+
+
+def test_numbers_of_countries_that_went_through_a_data_frame() -> None:
+    assert [country_code(name) for name in ("276.0", "8.0", " 8 ", "8.5", "1000.0")] == ["DE", "AL", "AL", None, None]
 
 
 def test_names_of_surveys_are_found_by_their_words() -> None:
