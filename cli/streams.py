@@ -8,10 +8,7 @@ import errno
 import io
 import os
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from typing import Any
 
 _OUTPUT = 1
 
@@ -49,7 +46,7 @@ def _is_open(number: int) -> bool:
 class _Output(io.FileIO):
     """Standard output, without its buffer."""
 
-    def write(self, data: "ReadableBuffer", /) -> int:
+    def write(self, data: Any, /) -> int:
         """Write what is possible. Raises ReaderGoneError, or DataError that says what is wrong."""
         try:
             return super().write(data)

@@ -57,7 +57,7 @@ def test_a_job_is_listed_and_shown_as_it_stands(mlv: Mlv) -> None:
     shown = json.loads(mlv("runs", "show", name[:12]).out)
     assert (shown["name"], shown["kind"], shown["status"], shown["events"]) == (name, "probe", "planned", [])
     assert shown["spec"]["languages"] == ["fa"]
-    assert shown["provenance"]["arguments"]
+    assert "arguments" in shown["provenance"]
     job.set_state("running")
     assert _states(mlv) == {name: "interrupted"}
     with (job.path / "lock").open("w") as lock:
