@@ -188,7 +188,7 @@ def test_a_checkpoint_has_to_be_in_the_store_before_its_answers(study: duckdb.Du
 
 def test_a_job_that_is_not_done_is_not_committed(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
     job = plan_finetune(study, jobs, MODEL, FARSI)
-    with pytest.raises(JobError, match="is planned, not finished"):
+    with pytest.raises(JobError, match="is not finished: there is nothing to commit"):
         commit_job(study, job, _where(jobs))
 
 
