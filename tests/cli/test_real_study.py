@@ -53,11 +53,11 @@ def _influence(mlv: Mlv) -> list[tuple[str, ...]]:
     alone = [("compute", "influence", runs[f"ebible{code}"], *every, *SMALL) for code in ("fa", "ko")]
     joint = runs["ebible" + ",".join(sorted(echoes.FINETUNING_LANGUAGES))]
     few = ("--halves", "3", "--other-seed-halves", "2", "--removal-targets", "1", "--k", "5", "--probes", "5")
-    few += ("--without-language", "1")
+    without = ("--without-language", "1")
     return [
         *alone,
         ("compute", "influence", joint, "--method", "tracin", *every, *SMALL),
-        ("compute", "validate-influence", joint, *few, *SMALL),
+        ("compute", "validate-influence", joint, *few, *without, *SMALL),
     ]
 
 
