@@ -16,7 +16,7 @@ SOURCES = ("ebible", "tanzil")
 TRACED = ("de", "fa", "ko")
 """Test languages whose answers are traced."""
 
-SMALL = ("--threads", "2", "--device", "cpu")
+SMALL = ("--threads", "1", "--device", "cpu")
 
 
 @pytest.fixture(scope="module")
