@@ -14,7 +14,8 @@ def influence_mean(rows: pl.DataFrame) -> str:
 
 def influence_quality(rows: pl.DataFrame) -> str:
     """The best prediction of retraining, by models with seeds of their own if there are any, and how sure it is."""
-    rows = rows.filter(pl.col("test") == rows["test"].max())
+    halves = rows.filter(test="lds")
+    rows = halves if halves.height else rows
     headline = rows.filter(pl.col("reading") == "headline")
     best = (headline if headline.height else rows).sort("lds", maintain_order=True).row(-1, named=True)
     ends = [best["lds_low"], best["lds_high"]]

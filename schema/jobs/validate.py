@@ -63,19 +63,13 @@ class ValidateSpec(TracingSpec):
 
     def plain_gradients(self) -> dict[str, Attribution]:
         """Baselines by name, as ``gradient-cosine-exact``: the gradients of the attributions, compared plainly."""
-        gradients = dict.fromkeys(attribution.gradients for attribution in self.attributions)
-        similarities: tuple[Literal["dot", "cosine"], ...] = ("dot", "cosine")
-        plain = (
-            Attribution(method="tracin", similarity=similarity, damping=TRACIN_DAMPING, gradients=one)
-            for one in gradients
-            for similarity in similarities
-        )
-        return {
-            attribution_name(each.model_copy(update={"similarity": "dot"})).replace(
-                "tracin", f"gradient-{each.similarity}"
-            ): each
-            for each in plain
-        }
+        found: dict[str, Attribution] = {}
+        for gradients in dict.fromkeys(attribution.gradients for attribution in self.attributions):
+            plain = Attribution(method="tracin", similarity="dot", damping=TRACIN_DAMPING, gradients=gradients)
+            directions = attribution_name(plain).removeprefix("tracin")
+            found[f"gradient-dot{directions}"] = plain
+            found[f"gradient-cosine{directions}"] = plain.model_copy(update={"similarity": "cosine"})
+        return found
 
     def methods(self) -> tuple[Attribution, ...]:
         """All that is validated, and the baselines that are made of gradients."""
