@@ -223,3 +223,29 @@ CREATE OR REPLACE TEMP MACRO shuffled_pairs(lists, permutations, draw) AS TABLE
         SELECT labels, permutation, len(labels) AS n, list_grade_up(shuffle) AS places
         FROM shuffles(lists, permutations, draw)
     );
+
+-- Mantel tests of pairs of matrices, as step_down and permutation_p take them. A cell is a struct of a key, the labels of
+-- the rows, and two lists of ranks of the pairs of labels in their order, twice the average; none where a pair is missing.
+-- The sums of ranks stay the same whatever the permutation, so rho goes with the sum of their products; over n cubed, it
+-- can be compared between cells.
+CREATE OR REPLACE TEMP MACRO mantel_tests(cells, permutations, draw) AS TABLE
+    WITH compared AS MATERIALIZED (
+        SELECT
+            cell.key AS key, cell.labels AS labels, cell.ranks AS ranks, cell.permuted AS permuted,
+            len(permuted) AS n, list_sum(permuted) ** 2 AS square
+        FROM (SELECT unnest(cells) AS cell)
+        WHERE len(cell.permuted) = len(cell.labels) * (len(cell.labels) - 1) / 2
+    ),
+    -- to permute costs most: once for all that is compared with the same ranks
+    shuffled AS (
+        SELECT labels, permuted, permutation, list_select(permuted, pairs) AS shuffle
+        FROM (SELECT DISTINCT labels, permuted FROM compared)
+        JOIN shuffled_pairs((SELECT list(DISTINCT labels) FROM compared), permutations, draw) USING (labels)
+    )
+    SELECT
+        key,
+        abs(n * list_inner_product(permuted, ranks) - square) / n ** 3 AS statistic,
+        in_order(abs(n * list_inner_product(shuffle, ranks) - square) / n ** 3, permutation) AS by_chance
+    FROM compared
+    JOIN shuffled USING (labels, permuted)
+    GROUP BY ALL;

@@ -69,45 +69,34 @@ observed AS (
         count(*) AS n,
         list_sort(list_distinct(list(language_a) || list(language_b))) AS languages,
         in_order(model_rank::DOUBLE, [language_a, language_b]) AS model_ranks,
-        in_order(people_rank::DOUBLE, [language_a, language_b]) AS people_ranks,
-        list_sum(model_ranks) ** 2 AS square,
-        abs(n * list_inner_product(model_ranks, people_ranks) - square) AS distance
+        in_order(people_rank::DOUBLE, [language_a, language_b]) AS people_ranks
     FROM ranked
     GROUP BY checkpoint_id
 ),
 -- checkpoints with the same languages share the countries' ranks and their permutations
-whole AS (
-    SELECT DISTINCT languages, people_ranks
-    FROM observed
-    WHERE n = len(languages) * (len(languages) - 1) / 2
-),
-maps AS MATERIALIZED (
-    SELECT languages, people_ranks, permutation, list_select(people_ranks, pairs) AS ranks
-    FROM whole
-    JOIN shuffled_pairs((SELECT list(DISTINCT languages) FROM whole), $permutations, $draw) ON labels = languages
-),
--- the sums of ranks stay the same whatever the permutation, so rho goes with the sum of their products; over n cubed, it
--- can be compared between rows
 tests AS MATERIALIZED (
-    SELECT
-        checkpoint_id,
-        distance / n ** 3 AS statistic,
-        in_order(abs(n * list_inner_product(model_ranks, m.ranks) - square) / n ** 3, permutation) AS by_chance
-    FROM observed o
-    JOIN maps m USING (languages, people_ranks)
-    WHERE rho IS NOT NULL
-    GROUP BY ALL
+    FROM mantel_tests(
+        (
+            SELECT list({
+                'key': checkpoint_id, 'labels': languages, 'ranks': model_ranks, 'permuted': people_ranks
+            })
+            FROM observed
+            WHERE rho IS NOT NULL
+        ),
+        $permutations,
+        $draw
+    )
 ),
 families AS (
     FROM step_down((
         SELECT list({
-            'key': checkpoint_id,
+            'key': key,
             'family': [model, source, sentences::VARCHAR, epoch::VARCHAR, settings, strategy],
             'statistic': statistic,
             'by_chance': by_chance
         })
         FROM tests
-        JOIN chosen USING (checkpoint_id)
+        JOIN chosen ON checkpoint_id = key
     ))
 ),
 probed AS (
@@ -182,7 +171,7 @@ FROM probed p
 JOIN chosen k USING (checkpoint_id)
 LEFT JOIN distinctness d USING (checkpoint_id)
 LEFT JOIN observed o USING (checkpoint_id)
-LEFT JOIN tests t USING (checkpoint_id)
+LEFT JOIN tests t ON t.key = checkpoint_id
 LEFT JOIN families f ON f.key = checkpoint_id
 LEFT JOIN intervals i USING (checkpoint_id)
 ORDER BY

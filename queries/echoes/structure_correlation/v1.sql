@@ -94,40 +94,31 @@ observed AS MATERIALIZED (
         count(*) AS n,
         list_sort(list_distinct(list(language_a) || list(language_b))) AS languages,
         in_order(rank_a::DOUBLE, [language_a, language_b]) AS ranks_a,
-        in_order(rank_b::DOUBLE, [language_a, language_b]) AS ranks_b,
-        list_sum(ranks_a) ** 2 AS square,
-        abs(n * list_inner_product(ranks_a, ranks_b) - square) AS distance
+        in_order(rank_b::DOUBLE, [language_a, language_b]) AS ranks_b
     FROM ranked
     GROUP BY ALL
 ),
-whole AS (
-    FROM observed WHERE rho IS NOT NULL AND n = len(languages) * (len(languages) - 1) / 2
-),
--- to permute costs most: once for all that is compared with the same ranks
-permuted AS (
-    SELECT languages, ranks_a, permutation, list_select(ranks_a, pairs) AS ranks
-    FROM (SELECT DISTINCT languages, ranks_a FROM whole)
-    JOIN shuffled_pairs((SELECT list(DISTINCT languages) FROM whole), $permutations, $draw) ON labels = languages
-),
 tests AS MATERIALIZED (
-    SELECT
-        place_a, place_b,
-        distance / n ** 3 AS statistic,
-        in_order(abs(n * list_inner_product(p.ranks, ranks_b) - square) / n ** 3, permutation) AS by_chance
-    FROM whole
-    JOIN permuted p USING (languages, ranks_a)
-    GROUP BY ALL
+    FROM mantel_tests(
+        (
+            SELECT list({'key': [place_a, place_b], 'labels': languages, 'ranks': ranks_b, 'permuted': ranks_a})
+            FROM observed
+            WHERE rho IS NOT NULL
+        ),
+        $permutations,
+        $draw
+    )
 ),
 families AS (
     FROM step_down((
         SELECT list({
-            'key': [place_a, place_b],
+            'key': key,
             'family': [model, source, sentences::VARCHAR, epoch::VARCHAR, settings],
             'statistic': statistic,
             'by_chance': by_chance
         })
         FROM tests
-        JOIN named ON place = place_a
+        JOIN named ON place = key[1]
     ))
 )
 SELECT
@@ -150,6 +141,6 @@ SELECT
 FROM observed
 JOIN named a ON a.place = place_a
 JOIN named b ON b.place = place_b
-LEFT JOIN tests USING (place_a, place_b)
-LEFT JOIN families ON key = [place_a, place_b]
+LEFT JOIN tests t ON t.key = [place_a, place_b]
+LEFT JOIN families f ON f.key = [place_a, place_b]
 ORDER BY place_a, place_b
