@@ -43,13 +43,15 @@ def expected(
     origin: str = "",
 ) -> Rule:
     """The rule that an expectation is met by a table, among rows that agree in the columns ``within``."""
+    if where != "ingest" and expectation == "ExpectColumnValuesToBeIncreasing":
+        raise ValueError("rows in a store have no order: check it at ingest")
     words = says or _in_words(expectation, arguments)
     return Rule(
         name=name or f"{table}-{expectation}",
         says=words,
         broken=f"rows of {table} do not keep this rule: {words}",
         table=table,
-        query="" if where == "ingest" else _unmet(table, expectation, arguments, within),
+        query="" if where == "ingest" else unmet(table, expectation, arguments, within),
         expectation=expectation,
         arguments=arguments,
         gate=where != "store",
@@ -74,13 +76,15 @@ def _in_words(expectation: str, arguments: Mapping[str, Any]) -> str:
     }[expectation]
 
 
-def _unmet(table: str, expectation: str, arguments: Mapping[str, Any], within: Sequence[str]) -> str:
+def unmet(table: str, expectation: str, arguments: Mapping[str, Any], within: Sequence[str] = ()) -> str:
     """The query of the rows that do not meet an expectation. As in Great Expectations, a missing value meets all."""
-    if expectation == "ExpectColumnValuesToBeIncreasing":
-        raise ValueError("rows in a store have no order: check it at ingest")
     if expectation.endswith("ToBeUnique"):
         return repeated(quoted(table), arguments.get("column_list") or [arguments["column"]], within)
     column = quoted(arguments["column"])
+    if expectation == "ExpectColumnValuesToBeIncreasing":
+        falls = "<=" if arguments.get("strictly") else "<"
+        before = f"lag({column} IGNORE NULLS) OVER (ORDER BY rowid)"
+        return f"SELECT * FROM {quoted(table)} QUALIFY {column} {falls} {before}"
     low, high = arguments.get("min_value"), arguments.get("max_value")
     ends = [f"{column} < {_literal(low)}"] * (low is not None) + [f"{column} > {_literal(high)}"] * (high is not None)
     condition = {

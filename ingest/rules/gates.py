@@ -1,8 +1,10 @@
-"""Quality gates: what must hold of rows before they enter the store, checked with Great Expectations.
+"""Quality gates: what must hold of rows before they enter the store, as expectations of Great Expectations.
 
-A gate is a rule with an expectation (``mlv.ingest.rules.rulebook``), turned into the library's own when it is checked,
-because Great Expectations takes seconds to import. All gates are checked, and all that fail are reported in one error.
-What a reader can mend or reject it does before; a gate that fails means that the file as a whole is not what it claims.
+A gate is a rule with an expectation (``mlv.ingest.rules.rulebook``). Great Expectations takes seconds to import, so
+DuckDB looks first, with the queries by which it checks the same expectations in a store; that both find the same is
+tested. Where it finds a row, Great Expectations has the last word: all gates are checked, and all that fail are
+reported in one error. What a reader can mend or reject it does before; a gate that fails means that the file as a whole
+is not what it claims.
 """
 
 import os
@@ -10,9 +12,12 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
+import duckdb
 import polars as pl
 from polars import selectors
 
+from mlv.ingest.rules.evaluation import count
+from mlv.ingest.rules.expectations import unmet
 from mlv.ingest.rules.rule import EXAMPLES, Rule
 from mlv.ingest.rules.rulebook import gates
 from mlv.schema.errors import DataError
@@ -42,9 +47,22 @@ def _problems(frame: pl.DataFrame, rules: Sequence[Rule]) -> Iterator[str]:
     if frame.is_empty():
         yield "there is at least one row: it has none"
         return
+    if _kept(frame, rules):
+        return
     for place, outcome in sorted(outcomes(frame, rules).items()):
         if not outcome.success:
             yield f"{rules[place].says}: {_found(rules[place], outcome.result)}"
+
+
+def _kept(frame: pl.DataFrame, rules: Sequence[Rule]) -> bool:
+    """Whether DuckDB finds that all rules are kept; not where one does not fit the frame."""
+    with duckdb.connect() as connection:
+        connection.register("frame", frame)
+        connection.execute("CREATE TABLE gated AS FROM frame")
+        try:
+            return not any(count(connection, unmet("gated", rule.expectation, rule.arguments)) for rule in rules)
+        except duckdb.Error:
+            return False
 
 
 def outcomes(frame: pl.DataFrame, rules: Sequence[Rule]) -> dict[int, Any]:

@@ -3,10 +3,10 @@
 The rules of mlv are the TOML files in ``rules/`` and those that follow from declarations elsewhere
 (``mlv.ingest.rules.generated``); a researcher's own are files of the same form. ``docs/checks.md`` says how they are
 written. A rule is an expectation of Great Expectations on the columns of a table or view, or a query that finds what
-must not be. Great Expectations checks expectations on frames, at the gates of ingest (``mlv.ingest.rules.gates``). In
-the store DuckDB checks the same expectations, each as the query of the rows that do not meet it: Great Expectations
-takes seconds to import, cannot read a DuckDB file by itself, and would need its tables as frames in memory, where a
-store may have 60 million rows.
+must not be. DuckDB checks expectations, each as the query of the rows that do not meet it, in the store and first at
+the gates of ingest (``mlv.ingest.rules.gates``), where Great Expectations has the last word. That takes seconds to
+import, cannot read a DuckDB file by itself, and would need its tables as frames in memory, where a store may have 60
+million rows.
 """
 
 import tomllib
