@@ -89,7 +89,9 @@ CREATE OR REPLACE TEMP MACRO on_logit_scale(rows) AS
         }
     );
 
-CREATE OR REPLACE TEMP MACRO fisher_z(rho) AS atanh(least(greatest(rho, -0.999999), 0.999999));
+-- NULL of NULL, which least and greatest pass over.
+CREATE OR REPLACE TEMP MACRO fisher_z(rho) AS
+    CASE WHEN rho IS NOT NULL THEN atanh(least(greatest(rho, -0.999999), 0.999999)) END;
 
 CREATE OR REPLACE TEMP MACRO on_fisher_scale(rows) AS
     list_transform(

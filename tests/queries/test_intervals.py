@@ -374,3 +374,19 @@ def test_the_option_is_the_parameter(store: Path) -> None:
     assert "unchanged_low" in given.stdout
     assert runner.invoke(app, [*command, "--ci", "questions"]).stdout == given.stdout
     assert "unchanged_low" not in runner.invoke(app, command).stdout
+
+
+def test_no_correlation_has_no_interval(empty_store: Path) -> None:
+    """Neither where it is not defined, as of a constant, nor where it is not without some battery."""
+    rows: list[list[float | None]] = [[0, 0.5, 30], *([battery, 0.5 + battery / 100, 28] for battery in range(1, 16))]
+    ends = """
+        SELECT rho_low(replicates(row[2], row[3]::INTEGER, row[1]::INTEGER)) IS NULL
+        FROM (SELECT unnest($rows) AS row)
+    """
+    with open_store(empty_store) as connection:
+        for subject in ("statistics", "jackknife"):
+            connection.execute(subject_sql(subject))
+        assert connection.execute("SELECT fisher_z(NULL::DOUBLE)").fetchone() == (None,)
+        assert connection.execute(ends, {"rows": rows}).fetchone() == (False,)
+        rows[-1][1] = None
+        assert connection.execute(ends, {"rows": rows}).fetchone() == (True,)
