@@ -119,7 +119,7 @@ def build(folder: Path, recipe: Recipe, load: Callable[[], Tracer], progress: Pr
     Raises JobError if the folder holds another index or a gradient is NaN or infinite, UsageError if the disk is too
     small for it.
     """
-    _prepare_folder(folder, recipe.identity)
+    prepare_folder(folder, recipe.identity)
     order = sorted(range(len(recipe.rows)), key=lambda example: (_length(recipe.rows[example]), example))
     missing = _missing(folder, order)
     if missing is None or missing:
@@ -142,13 +142,14 @@ def _write(builder: "_Builder", missing: dict[Path, Sequence[int]], progress: Pr
             tensors = builder.compute(examples)
             if writing:
                 writing.result()
-            writing = writer.submit(_save, tensors, path)
+            writing = writer.submit(save, tensors, path)
             progress.advance(len(examples))
         if writing:
             writing.result()
 
 
-def _save(tensors: dict[str, Tensor], path: Path) -> None:
+def save(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write tensors to a file, whole or not at all."""
     with written_aside(path) as aside:
         safetensors.torch.save_file(tensors, aside)
 
@@ -170,7 +171,7 @@ def _sizes(folder: Path) -> dict[str, Any]:
     return sizes
 
 
-def _prepare_folder(folder: Path, identity: Mapping[str, object]) -> None:
+def prepare_folder(folder: Path, identity: Mapping[str, object]) -> None:
     """Make the folder. Raises JobError if it exists with another identity."""
     path = folder / "index.json"
     if not path.exists():
@@ -254,7 +255,7 @@ class _Builder:
         if self._recipe.gradients.projection == "dense":
             features = self._project_densely(features)
         norms = torch.linalg.vector_norm(features, dim=1)
-        _check_finite(norms, examples)
+        check_finite(norms, examples)
         scaled = torch.empty_like(features, dtype=self._dtype)
         torch.div(features, torch.where(norms > 0, norms, 1)[:, None], out=scaled)
         return {
@@ -277,12 +278,12 @@ class _Builder:
         return projected.div_(dimensions**0.5)
 
 
-def _check_finite(norms: Tensor, examples: Sequence[int]) -> None:
-    """Raise JobError if a norm [examples] is NaN or infinite."""
+def check_finite(norms: Tensor, examples: Sequence[int], what: str = "examples") -> None:
+    """Raise JobError if a norm [examples] is NaN or infinite; ``what`` these are, in the plural."""
     wrong = (~torch.isfinite(norms)).nonzero()[:, 0].tolist()
     if wrong:
         raise JobError(
-            f"Gradients of {len(wrong)} examples became NaN or infinite, the first that of example "
+            f"Gradients of {len(wrong)} {what} became NaN or infinite, the first that of number "
             f"{examples[wrong[0]]}: the checkpoint is damaged, or overflows",
             "Probe the checkpoint (`mlv compute probe`); fine-tune again with a smaller `--learning-rate`.",
         )
@@ -302,7 +303,7 @@ def _write_directions(path: Path, directions: dict[str, Directions]) -> None:
         for side, tensor in pair._asdict().items()
         if tensor is not None
     }
-    _save(tensors, path)
+    save(tensors, path)
 
 
 def _read_directions(path: Path, parameters: Sequence[Parameter], device: str) -> dict[str, Directions]:
