@@ -8,7 +8,7 @@ that occur in any of them.
     index.json                          the identity of what is in the folder; its hash names the folder
     sizes.json                          targets whose gradients are kept at a time
     targets-000000.safetensors          squared norms of such targets, and log-probabilities
-    products-000000-0000000.safetensors their products with the examples of a shard, [targets, examples], and the squared
+    products-000000-0000000.safetensors their products with the examples of a shard, [targets, examples], and squared
                                         norms of these
 
 A folder whose making was interrupted goes on with its next shard.
@@ -82,12 +82,14 @@ def exact_products(
     if not (folder / "sizes.json").exists():
         write_json(folder / "sizes.json", {"targets": _targets_at_once(load(), targets, memory)})
     at_once = json.loads((folder / "sizes.json").read_text(encoding="utf-8"))["targets"]
+    shards = range(0, len(examples), EXAMPLES_AT_ONCE)
     missing = {
-        first: [start for start in range(0, len(examples), EXAMPLES_AT_ONCE) if not _path(folder, first, start).exists()]
+        first: [start for start in shards if not _path(folder, first, start).exists()]
         for first in range(0, len(targets), at_once)
     }
     left = [min(EXAMPLES_AT_ONCE, len(examples) - start) for starts in missing.values() for start in starts]
-    progress.start(sum(left), "example", label)
+    if left:
+        progress.start(sum(left), "example", label)
     for first, starts in missing.items():
         if starts:
             tracer = load()
@@ -96,7 +98,7 @@ def exact_products(
                 some = examples[start : start + EXAMPLES_AT_ONCE]
                 save(_multiplied(tracer, kept, some, start, batch_tokens), _path(folder, first, start))
                 progress.advance(len(some))
-    return _read(folder, list(missing), range(0, len(examples), EXAMPLES_AT_ONCE))
+    return _read(folder, list(missing), shards)
 
 
 def _targets_at_once(tracer: Tracer, targets: Rows, memory: int) -> int:
@@ -105,10 +107,8 @@ def _targets_at_once(tracer: Tracer, targets: Rows, memory: int) -> int:
     longest = max(len(row.inputs) + len(row.decoder) for rows in targets for row in rows)
     occurring = max(len(tokens), longest) + 1
     tied = tracer.model.config.tie_word_embeddings and tracer.model.get_output_embeddings() is not None
-    size = sum(
-        parameter.columns * (min(parameter.rows, occurring) if _is_looked_up(parameter) and not tied else parameter.rows)
-        for parameter in tracer.parameters
-    )
+    rows = {p: min(p.rows, occurring) if _is_looked_up(p) and not tied else p.rows for p in tracer.parameters}
+    size = sum(parameter.columns * count for parameter, count in rows.items())
     return max(1, min(len(targets), memory // (4 * size)))
 
 
@@ -139,9 +139,7 @@ def _trace_targets(folder: Path, first: int, tracer: Tracer, targets: Rows, batc
     return kept
 
 
-def _multiplied(
-    tracer: Tracer, kept: "Targets", examples: Rows, first: int, batch_tokens: int
-) -> dict[str, Tensor]:
+def _multiplied(tracer: Tracer, kept: "Targets", examples: Rows, first: int, batch_tokens: int) -> dict[str, Tensor]:
     """Products [targets, examples] and squared norms [examples] of a shard that begins with example ``first``."""
     sink = Examples(tracer.parameters, kept)
     products = torch.zeros(len(examples), kept.count)

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from mlv.compute.attribution.index import GradientIndex
 from mlv.compute.attribution.kernels import Inverse, Part, Vectors, products, whitening
+from mlv.compute.attribution.products import Products
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.attribution import Attribution
 
@@ -70,6 +71,21 @@ class Scorer:
             for inverse in self._inverses:
                 scores += inverse.scores(self._targets, start, stop)
         return scores if self._confidence is None else scores * self._confidence
+
+
+class StreamedScorer:
+    """TracIn's scores at one checkpoint from exact products; as :class:`Scorer`."""
+
+    def __init__(self, found: Products, attribution: Attribution) -> None:
+        self._products, self._cosine = found.products, attribution.similarity == "cosine"
+        self._examples, self._targets = (
+            torch.where(norms > 0, norms, 1).float() for norms in (found.example_norms, found.target_norms)
+        )
+
+    def scores(self, start: int, stop: int) -> Tensor:
+        """Scores for the targets from ``start`` to ``stop``, [targets, examples], unweighted."""
+        scores = self._products[start:stop]
+        return scores / self._targets[start:stop, None] / self._examples if self._cosine else scores
 
 
 def _inverses(examples: Vectors, matrices: Sequence[Part], attribution: Attribution) -> list[Inverse]:

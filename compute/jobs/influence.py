@@ -8,9 +8,10 @@ The training examples are those that the run was fed, corrupted as they were. Wi
 example's gradient is the sum, over the epochs until the checkpoint's, of its gradient as it was corrupted in each,
 weighted by the learning rate, which falls linearly: what an example did to the model it did with these, and mostly with
 the first. They are indexed once per checkpoint, in ``index-...`` beside the job directories, for all targets and
-methods.
+methods. TracIn with exact gradients needs no index: products with the targets are all that is kept
+(:mod:`mlv.compute.attribution.products`).
 
-Units of work that a broken-off job keeps: a shard of an index, and a block of scored targets.
+Units of work that a broken-off job keeps: a shard of an index or of products, and a block of scored targets.
 """
 
 from collections.abc import Iterator, Sequence
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
 
     from mlv.compute.attribution.gradients import Tracer, WeightedInput
     from mlv.compute.attribution.index import GradientIndex
-    from mlv.compute.attribution.scores import Scorer
+    from mlv.compute.attribution.products import Products
+    from mlv.compute.attribution.scores import Scorer, StreamedScorer
 
 TARGET_COLUMNS: Final = ("target", *scoring.COLUMNS, "answer", "shift_sign")
 
@@ -115,7 +117,7 @@ class Checkpoint(NamedTuple):
     """Epoch of the traced run; None for a checkpoint of another run."""
 
     weight: float
-    scorer: "Scorer"
+    scorer: "Scorer | StreamedScorer"
     values: npt.NDArray[np.float64]
     """The traced quantity of each target at the checkpoint, nats per token, [targets]."""
 
@@ -138,6 +140,11 @@ def _scorers(
     for number, (reference, weight) in enumerate(zip(checkpoints, weights, strict=True)):
         indexer = _Indexer(job, spec, reference, attribution.gradients, options.batch_tokens, device)
         label = f"checkpoint {number + 1} of {len(checkpoints)}: "
+        if attribution.streams:
+            products = indexer.products(targets, quantity, progress, f"{label}products with targets")
+            streamed = scoring.StreamedScorer(products, attribution)
+            yield Checkpoint(indexer.own_epoch, weight, streamed, products.logprob.numpy())
+            continue
         examples = indexer.examples(progress, f"{label}gradients of examples")
         found = indexer.targets(targets, quantity, progress, f"{label}gradients of targets")
         scorer = scoring.Scorer(scoring.Side(examples, found, weight), attribution)
@@ -171,12 +178,26 @@ class _Indexer:
         """The index of the training examples."""
         from mlv.compute.attribution import index
 
-        weights = epoch_weights(self._training, self._gradients, epoch_of(self._training, self._reference))
-        training = spec_hash(self._training)
-        identity = self._identity() | {"training": training, "epochs": {str(key): weights[key] for key in weights}}
-        rows = example_rows(self._job, self._training, self._tokenizer, weights)
+        identity, rows = self._examples()
         self._home = index.folder_of(self._job.path.parent, identity)
         return self._build(self._home, identity, rows, self._reference_rows(), progress, label)
+
+    def products(self, targets: pl.DataFrame, quantity: Quantity, progress: Progress, label: str) -> "Products":
+        """Products of the gradients of examples and targets; they live as long as the job is unfinished."""
+        from mlv.compute.attribution import index
+        from mlv.compute.attribution.products import exact_products
+
+        identity, examples = self._examples()
+        identity |= {"targets": self._spec.inputs_digest, "quantity": quantity}
+        rows = target_rows(targets, self._tokenizer, quantity)
+        folder = index.folder_of(self._job.work, identity)
+        return exact_products(folder, identity, examples, rows, self._load, self._batch_tokens, progress, label)
+
+    def _examples(self) -> "tuple[dict[str, object], list[list[WeightedInput]]]":
+        """What the training examples' gradients depend on, and their rows."""
+        weights = epoch_weights(self._training, self._gradients, epoch_of(self._training, self._reference))
+        own = {"training": spec_hash(self._training), "epochs": {str(key): weights[key] for key in weights}}
+        return self._identity() | own, example_rows(self._job, self._training, self._tokenizer, weights)
 
     def targets(self, targets: pl.DataFrame, quantity: Quantity, progress: Progress, label: str) -> "GradientIndex":
         """The index of the targets, on the directions of the examples; it lives as long as the job is unfinished."""

@@ -72,6 +72,11 @@ class Attribution(SpecPart):
 
     gradients: Gradients = Gradients()
 
+    @property
+    def streams(self) -> bool:
+        """Whether scores are plain products of exact gradients, which need not be kept for that."""
+        return self.method == "tracin" and self.gradients.projection == "none" and not self.confidence
+
 
 def attribution_name(attribution: Attribution) -> str:
     """What an attribution is called in tables: ``trak-principal-32``, ``tracin-cosine-exact``, then whatever of it is

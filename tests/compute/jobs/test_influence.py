@@ -17,7 +17,7 @@ from polars.testing import assert_frame_equal
 from tiny_model import DEMO, save_model
 from workers import corrupted_examples, run_job, spec_of
 
-from mlv.compute.attribution import index
+from mlv.compute.attribution import index, products
 from mlv.compute.attribution import scores as attribution
 from mlv.compute.attribution.directions import principal_directions
 from mlv.compute.attribution.gradients import WeightedInput
@@ -369,6 +369,13 @@ def test_unprojected_tracin_is_that_of_autograds_gradients(
     assert found["value"].to_list() == pytest.approx(values[2] + values[1] + values[2], rel=1e-4)
 
 
+def test_exact_tracin_keeps_no_gradient_on_disk(study: Study, tmp_path: Path) -> None:
+    job = apart(study.plan(**TRACIN), tmp_path)
+    run(job)
+    assert list(job.work.rglob("products-*"))
+    assert not list(tmp_path.rglob("shard-*"))
+
+
 def test_rankings_and_sums_are_those_of_the_scores(study: Study) -> None:
     job = study.done(**TRACIN)
     scores, rankings = table(job, "scores"), table(job, "rankings")
@@ -514,13 +521,21 @@ class BreaksAt(Silent):
 
 
 @pytest.mark.parametrize(
-    ("what", "units"), [("gradients of examples", 1), ("gradients of targets", 1), ("scoring", 1), ("scoring", 3)]
+    ("choices", "what", "units"),
+    [
+        (EXACT, "gradients of examples", 1),
+        (EXACT, "gradients of targets", 1),
+        (TRACIN, "products with targets", 10),
+        (TRACIN, "scoring", 1),
+        (TRACIN, "scoring", 3),
+    ],
 )
 def test_a_broken_off_job_goes_on_and_ends_as_an_unbroken_one(
-    study: Study, tmp_path: Path, what: str, units: int, monkeypatch: pytest.MonkeyPatch
+    study: Study, tmp_path: Path, choices: dict[str, Any], what: str, units: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attribution, "TARGETS_AT_ONCE", 1)
-    planned = study.plan(**TRACIN, quantity="shift")
+    monkeypatch.setattr(products, "EXAMPLES_AT_ONCE", 10)
+    planned = study.plan(**choices, quantity="shift", checkpoints="all")
     unbroken, broken = (apart(planned, tmp_path / name) for name in ("unbroken", "broken"))
     run(unbroken)
     with pytest.raises(BrokenOffError):
@@ -535,6 +550,8 @@ def test_a_broken_off_job_goes_on_and_ends_as_an_unbroken_one(
         assert rest.began == [("scoring", count - units)]
     elif what == "gradients of targets":
         assert [total for label, total in rest.began if label == "gradients of examples"] == [32]
+    elif what == "products with targets":
+        assert [total for label, total in rest.began if label == what] == [22, 32]
     assert rest.began[-1][0] == "scoring"
 
 
