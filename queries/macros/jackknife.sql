@@ -188,26 +188,38 @@ CREATE OR REPLACE TEMP MACRO share_high(rows) AS
         lambda share: percentage_high(share.as_it_is, share.scaled)
     )[1];
 
--- Ends and p-value of a correlation or cosine, on the scale of Fisher's z.
+-- Ends of a correlation or cosine, on the scale of Fisher's z.
 CREATE OR REPLACE TEMP MACRO rho_low(rows) AS
     list_transform([on_fisher_scale(rows)], lambda scaled: tanh(low_end(scaled)))[1];
 
 CREATE OR REPLACE TEMP MACRO rho_high(rows) AS
     list_transform([on_fisher_scale(rows)], lambda scaled: tanh(high_end(scaled)))[1];
 
-CREATE OR REPLACE TEMP MACRO rho_p(rows) AS
-    list_transform([on_fisher_scale(rows)], lambda scaled: battery_p(scaled))[1];
+-- Of a correlation that concerns one test language an estimate on that scale, from replicates without each of the batteries
+-- that have the same two answers there: what these do to a model is common to them (docs/statistics.md). Whether there is a
+-- standard error is a matter of the effective number of batteries; of their pairs of answers there have to be two.
+CREATE OR REPLACE TEMP MACRO by_answers(rows, effective_batteries) AS
+    list_transform(
+        [{'pairs': jackknifed(on_fisher_scale(rows)), 'batteries': effective_batteries}],
+        lambda known: {
+            'value': known.pairs.value,
+            'se': CASE
+                WHEN known.batteries >= 10 AND known.pairs.effective >= 2 AND known.pairs.value IS NOT NULL
+                THEN sqrt(known.pairs.variance)
+            END,
+            'df': known.pairs.effective - 1
+        }
+    )[1];
 
--- Design effects: the squared standard error by battery, over what as many independent questions would have: of a
--- percentage the binomial's, of Spearman's rho 1.06 / (n - 3) on the scale of Fisher's z (Fieller et al. 1957).
+-- Design effects: the squared standard error, over what as many independent questions would have: of a percentage, by
+-- battery, the binomial's, of an estimate by_answers of Spearman's rho 1.06 / (n - 3) (Fieller et al. 1957).
 CREATE OR REPLACE TEMP MACRO share_design_effect(rows) AS
     list_transform(
         [jackknifed(rows)],
         lambda known: jackknifed_se(known) ** 2 * known.items / nullif(known.value * (100 - known.value), 0)
     )[1];
 
-CREATE OR REPLACE TEMP MACRO rho_design_effect(rows) AS
-    list_transform([on_fisher_scale(rows)], lambda scaled: battery_se(scaled) ** 2 * (scaled[1].items - 3) / 1.06)[1];
+CREATE OR REPLACE TEMP MACRO rho_design_effect(estimate, n) AS estimate.se ** 2 * (n - 3) / 1.06;
 
 -- What each battery adds to a value, 0 for one without questions in it: the squares add up to the squared standard error.
 CREATE OR REPLACE TEMP MACRO battery_effects(rows) AS
