@@ -1,7 +1,7 @@
 -- Standard errors, intervals and p-values by battery (docs/statistics.md). Questions that were asked in one frame with one
 -- pair of answers are no independent draws, so what is left out or drawn is a battery of them. Every value is computed as
 -- it is, as left_out 0, and without each battery of the probe set in turn, as left_out 1 and so on; where no interval is
--- wanted there is left_out 0 alone.
+-- wanted there is left_out 0 alone. Of a single profile several batteries are left out at once (left_out_together).
 
 -- The batteries of a probe set, in the order of their names; none unless wanted.
 CREATE OR REPLACE TEMP MACRO numbered_batteries(wanted_probe_set, wanted) AS TABLE

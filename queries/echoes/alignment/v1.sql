@@ -4,7 +4,9 @@ grain = """\
 A checkpoint (pretrained, or the last of its run), a test language and a country, over the questions that both \
 profiles have."""
 paper = "Echoes sections 5.1 and 6"
-reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
+reason = """\
+Intervals and p-values by batteries of questions, joined where they have the same two answers; before, questions were \
+taken for independent."""
 parameters = [
     "score", "probe_set", "survey", "weighting", "countries", "compared.strategies", "model", "source", "sentences",
     "seed", "epoch", "own_country_only", "ci",
@@ -29,9 +31,12 @@ own_country = "Whether the test language is spoken there, as the probes' languag
 rho = "Spearman's correlation of the two profiles, ties sharing their average rank; NULL where one profile is constant."
 n = "Questions that both have."
 p_value = """\
-Two-sided p-value of rho by its standard error over batteries of questions; not corrected for the number of rows. NULL \
-below 10 effective batteries."""
-design_effect = "Squared standard error of rho by battery, over that of as many independent questions."
+Two-sided p-value of rho by its standard error, over batteries of questions joined where they have the same two answers in \
+the test language; not corrected for the number of rows. NULL below 10 effective batteries or 2 effective pairs of answers."""
+p_family = """\
+p_value corrected by Holm (1979) for the rows of the same table that are returned: those of one pretrained model, source, \
+number of sentences, epoch, settings and strategy."""
+design_effect = "Squared standard error of rho, the same, over that of as many independent questions."
 */
 WITH chosen AS (
     FROM selected_checkpoints($strategies, $model, $source, $sentences, $seed, $epoch)
