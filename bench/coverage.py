@@ -1,8 +1,8 @@
 """Simulated coverage of the 95% intervals, rejection of true nulls, and family-wise error, by mlv's own SQL.
 
 Worlds have the batteries of ``echoes-2024``; questions of a battery share a part of their variance, the intraclass
-correlation, and in profiles so do batteries that have the same two answers. ``python bench/coverage.py WORLDS`` simulates
-more than the few that ``make bench`` has time for (docs/statistics.md says how many its table is from).
+correlation, and in profiles so do batteries that have the same two answers. ``python bench/coverage.py WORLDS``
+simulates more than the few that ``make bench`` has time for (docs/statistics.md says how many its table is from).
 """
 
 import sys
