@@ -136,7 +136,7 @@ def pairs_left_out(study: Study, language: str) -> Numbers:
     ):
         if question in asked:
             of_battery.setdefault(BATTERIES[question], []).append(tuple(sorted((first, second))))
-    of = [_main(of_battery[BATTERIES[question]]) for question in QUESTIONS]
+    of = [_main(of_battery.get(BATTERIES[question], [(BATTERIES[question],)])) for question in QUESTIONS]
     return np.array([np.ones(len(of)), *([one != pair for one in of] for pair in sorted(set(of)))], dtype=float)
 
 
