@@ -246,7 +246,7 @@ def _statistics(worlds: Worlds) -> list[Statistic]:
         Statistic("mean over targets", worlds.targets, *share, 100 * 0.5 / 3.5),
         Statistic("rho 0", partial(worlds.rho, 0), *rho, 0, f"t_p({Z})"),
         Statistic("rho 0.48", partial(worlds.rho, 0.5), *rho, half),
-        Statistic("change of rho", worlds.change_of_rho, "low_end(rows)", "high_end(rows)", 0, "battery_p(rows)"),
+        Statistic("change of rho", worlds.change_of_rho, "low_end(rows)", "high_end(rows)", 0, "t_p(by_batteries(rows))"),
     ]
 
 

@@ -151,9 +151,6 @@ CREATE OR REPLACE TEMP MACRO low_end(rows) AS
 CREATE OR REPLACE TEMP MACRO high_end(rows) AS
     list_transform([by_batteries(rows)], lambda estimate: t_high(estimate))[1];
 
-CREATE OR REPLACE TEMP MACRO battery_p(rows) AS
-    list_transform([by_batteries(rows)], lambda estimate: t_p(estimate))[1];
-
 -- What lies beyond Wilson's end of 0 or 100%, with one draw more than there are degrees of freedom, that is as many as
 -- effective batteries: where no battery differs from another, so that no interval has a width of 0.
 CREATE OR REPLACE TEMP MACRO beyond(estimate) AS
