@@ -239,6 +239,7 @@ def errors(
 
 def _statistics(worlds: Worlds) -> list[Statistic]:
     share, rho = ("share_low(rows)", "share_high(rows)"), (f"tanh(t_low({Z}))", f"tanh(t_high({Z}))")
+    change = "low_end(rows)", "high_end(rows)"
     # Spearman's rho of normal margins that are correlated by a half
     half = 6 / np.pi * np.arcsin(0.25)
     return [
@@ -246,7 +247,7 @@ def _statistics(worlds: Worlds) -> list[Statistic]:
         Statistic("mean over targets", worlds.targets, *share, 100 * 0.5 / 3.5),
         Statistic("rho 0", partial(worlds.rho, 0), *rho, 0, f"t_p({Z})"),
         Statistic("rho 0.48", partial(worlds.rho, 0.5), *rho, half),
-        Statistic("change of rho", worlds.change_of_rho, "low_end(rows)", "high_end(rows)", 0, "t_p(by_batteries(rows))"),
+        Statistic("change of rho", worlds.change_of_rho, *change, 0, "t_p(by_batteries(rows))"),
     ]
 
 
