@@ -1,7 +1,7 @@
 -- Standard errors, intervals and p-values by battery (docs/statistics.md). Questions that were asked in one frame with one
 -- pair of answers are no independent draws, so what is left out or drawn is a battery of them. Every value is computed as
 -- it is, as left_out 0, and without each battery of the probe set in turn, as left_out 1 and so on; where no interval is
--- wanted there is left_out 0 alone.
+-- wanted there is left_out 0 alone. Of a single profile several batteries are left out at once (left_out_together).
 
 -- The batteries of a probe set, in the order of their names; none unless wanted.
 CREATE OR REPLACE TEMP MACRO numbered_batteries(wanted_probe_set, wanted) AS TABLE
@@ -151,9 +151,6 @@ CREATE OR REPLACE TEMP MACRO low_end(rows) AS
 CREATE OR REPLACE TEMP MACRO high_end(rows) AS
     list_transform([by_batteries(rows)], lambda estimate: t_high(estimate))[1];
 
-CREATE OR REPLACE TEMP MACRO battery_p(rows) AS
-    list_transform([by_batteries(rows)], lambda estimate: t_p(estimate))[1];
-
 -- What lies beyond Wilson's end of 0 or 100%, with one draw more than there are degrees of freedom, that is as many as
 -- effective batteries: where no battery differs from another, so that no interval has a width of 0.
 CREATE OR REPLACE TEMP MACRO beyond(estimate) AS
@@ -188,26 +185,38 @@ CREATE OR REPLACE TEMP MACRO share_high(rows) AS
         lambda share: percentage_high(share.as_it_is, share.scaled)
     )[1];
 
--- Ends and p-value of a correlation or cosine, on the scale of Fisher's z.
+-- Ends of a correlation or cosine, on the scale of Fisher's z.
 CREATE OR REPLACE TEMP MACRO rho_low(rows) AS
     list_transform([on_fisher_scale(rows)], lambda scaled: tanh(low_end(scaled)))[1];
 
 CREATE OR REPLACE TEMP MACRO rho_high(rows) AS
     list_transform([on_fisher_scale(rows)], lambda scaled: tanh(high_end(scaled)))[1];
 
-CREATE OR REPLACE TEMP MACRO rho_p(rows) AS
-    list_transform([on_fisher_scale(rows)], lambda scaled: battery_p(scaled))[1];
+-- Of a correlation that concerns one test language an estimate on that scale, from replicates without each of the batteries
+-- that have the same two answers there: what these do to a model is common to them (docs/statistics.md). Whether there is a
+-- standard error is a matter of the effective number of batteries; of their pairs of answers there have to be two.
+CREATE OR REPLACE TEMP MACRO by_answers(rows, effective_batteries) AS
+    list_transform(
+        [{'pairs': jackknifed(on_fisher_scale(rows)), 'batteries': effective_batteries}],
+        lambda known: {
+            'value': known.pairs.value,
+            'se': CASE
+                WHEN known.batteries >= 10 AND known.pairs.effective >= 2 AND known.pairs.value IS NOT NULL
+                THEN sqrt(known.pairs.variance)
+            END,
+            'df': known.pairs.effective - 1
+        }
+    )[1];
 
--- Design effects: the squared standard error by battery, over what as many independent questions would have: of a
--- percentage the binomial's, of Spearman's rho 1.06 / (n - 3) on the scale of Fisher's z (Fieller et al. 1957).
+-- Design effects: the squared standard error, over what as many independent questions would have: of a percentage, by
+-- battery, the binomial's, of an estimate by_answers of Spearman's rho 1.06 / (n - 3) (Fieller et al. 1957).
 CREATE OR REPLACE TEMP MACRO share_design_effect(rows) AS
     list_transform(
         [jackknifed(rows)],
         lambda known: jackknifed_se(known) ** 2 * known.items / nullif(known.value * (100 - known.value), 0)
     )[1];
 
-CREATE OR REPLACE TEMP MACRO rho_design_effect(rows) AS
-    list_transform([on_fisher_scale(rows)], lambda scaled: battery_se(scaled) ** 2 * (scaled[1].items - 3) / 1.06)[1];
+CREATE OR REPLACE TEMP MACRO rho_design_effect(estimate, n) AS estimate.se ** 2 * (n - 3) / 1.06;
 
 -- What each battery adds to a value, 0 for one without questions in it: the squares add up to the squared standard error.
 CREATE OR REPLACE TEMP MACRO battery_effects(rows) AS

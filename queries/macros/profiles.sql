@@ -21,22 +21,62 @@ CREATE OR REPLACE TEMP MACRO probed_countries() AS (
     WHERE language IN (SELECT language FROM v_probe)
 );
 
+-- The batteries that are left out at once in a test language, for intervals: by unit 'battery' each of them, with its number in
+-- numbered_batteries; by 'answers' those that have the same two answers there, in either order. The answers of a battery are
+-- those of most of its probes, of several the first in order. The same batteries have the same number in all languages;
+-- nothing is left out as 0, and if unit is NULL there is nothing else.
+CREATE OR REPLACE TEMP MACRO left_out_together(wanted_probe_set, unit) AS TABLE
+    WITH probed AS (
+        SELECT language, battery, list_sort([answer_first, answer_second]) AS answers, count(*) AS probes
+        FROM v_probe
+        JOIN v_probe_set USING (collection, question)
+        WHERE probe_set = wanted_probe_set
+        GROUP BY ALL
+    ),
+    languages AS (
+        SELECT DISTINCT language FROM probed
+    )
+    SELECT language, 0 AS left_out, [] AS batteries
+    FROM languages
+    UNION ALL
+    SELECT language, left_out, [battery]
+    FROM languages
+    CROSS JOIN numbered_batteries(wanted_probe_set, unit = 'battery')
+    UNION ALL
+    SELECT language, dense_rank() OVER (ORDER BY batteries), batteries
+    FROM (
+        SELECT language, list(battery ORDER BY battery) AS batteries
+        FROM (
+            SELECT language, battery, first(answers ORDER BY probes DESC, answers) AS answers
+            FROM probed
+            GROUP BY language, battery
+        )
+        WHERE unit = 'answers'
+        GROUP BY language, answers
+    );
+
 -- Spearman's rho between the profiles of checkpoints and countries, over the questions of a probe set that both have
--- (Echoes sections 3.5 and 6): one row per checkpoint, test language and country, and for intervals one without each battery.
+-- (Echoes sections 3.5 and 6): one row per checkpoint, test language and country, and for intervals one without each of the
+-- batteries that left_out_together names, with their effective number among the questions (Kish 1965).
 -- Ranks are over the common questions, so those of one side depend on which questions the other side has, but not on
 -- its values. There are few such sets of questions, mostly one, so profiles are ranked once per set of the other side.
 -- The windows give twice the average rank, ties sharing theirs: rank() is one more than the number of lower values,
 -- count(*) the number of lower and equal ones. All sums are of integers below 2^53, which DOUBLE holds exactly.
 CREATE OR REPLACE TEMP MACRO profile_correlations(
-    checkpoints, wanted_score, wanted_probe_set, wanted_survey, wanted_weighting, countries, with_intervals
+    checkpoints, wanted_score, wanted_probe_set, wanted_survey, wanted_weighting, countries, unit
 ) AS TABLE
     WITH questions AS (
-        SELECT collection, question, (row_number() OVER (ORDER BY question))::SMALLINT AS place
+        SELECT collection, question, battery, (row_number() OVER (ORDER BY question))::SMALLINT AS place
         FROM v_probe_set
         WHERE probe_set = wanted_probe_set
     ),
+    units AS MATERIALIZED (
+        FROM left_out_together(wanted_probe_set, unit)
+    ),
     kept AS MATERIALIZED (
-        SELECT left_out, place FROM kept_questions(wanted_probe_set, with_intervals) JOIN questions USING (collection, question)
+        SELECT left_out, place
+        FROM (SELECT DISTINCT left_out, batteries FROM units)
+        JOIN questions ON NOT list_contains(batteries, battery)
     ),
     models AS MATERIALIZED (
         SELECT profile_id, checkpoint_id, language, place, p_first
@@ -81,7 +121,8 @@ CREATE OR REPLACE TEMP MACRO profile_correlations(
                 SELECT profile_id, model_set FROM model_profiles JOIN model_sets USING (places)
             ) USING (profile_id)
             JOIN (SELECT people_set, unnest(places) AS place FROM people_sets) USING (place)
-            JOIN kept USING (place)
+            JOIN units USING (language)
+            JOIN kept USING (left_out, place)
             WINDOW w AS (PARTITION BY profile_id, people_set, left_out ORDER BY p_first)
         )
         GROUP BY profile_id, people_set, left_out
@@ -101,13 +142,26 @@ CREATE OR REPLACE TEMP MACRO profile_correlations(
             WINDOW w AS (PARTITION BY profile_id, model_set, left_out ORDER BY p_first)
         )
         GROUP BY profile_id, model_set, left_out
+    ),
+    sizes AS (
+        SELECT model_set, people_set, sum(questions) ** 2 / sum(questions ** 2) AS effective_batteries
+        FROM (
+            SELECT model_set, people_set, battery, count(*) AS questions
+            FROM (SELECT model_set, unnest(places) AS place FROM model_sets)
+            JOIN (SELECT people_set, unnest(places) AS place FROM people_sets) USING (place)
+            JOIN questions USING (place)
+            GROUP BY ALL
+        )
+        GROUP BY ALL
     )
     SELECT
         m.checkpoint_id, m.language, c.country, left_out,
         listed_rho(model_ranks, people_ranks) AS rho,
-        len(model_ranks) AS n
+        len(model_ranks) AS n,
+        effective_batteries
     FROM model_ranks
     JOIN people_ranks USING (model_set, people_set, left_out)
+    JOIN sizes USING (model_set, people_set)
     JOIN model_profiles m ON m.profile_id = model_ranks.profile_id
     JOIN people_profiles c ON c.profile_id = people_ranks.profile_id;
 

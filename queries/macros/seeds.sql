@@ -118,14 +118,7 @@ CREATE OR REPLACE TEMP MACRO family_over(over, cells, wanted_probe_set) AS TABLE
             )[1] AS p
         FROM (SELECT unnest(cells) AS cell)
         WHERE over IN ('seeds', 'both')
-    ),
-    steps AS (
-        SELECT
-            key, family, p,
-            p * count(*) OVER (PARTITION BY family ORDER BY p DESC, key DESC ROWS UNBOUNDED PRECEDING) AS step
-        FROM tested
-        WHERE p IS NOT NULL
     )
     FROM family_p((SELECT cells WHERE over = 'questions'), wanted_probe_set)
     UNION ALL
-    SELECT key, least(1, max(step) OVER (PARTITION BY family ORDER BY p, key ROWS UNBOUNDED PRECEDING)) FROM steps;
+    FROM holm((SELECT list(t) FROM tested t));

@@ -187,6 +187,19 @@ CREATE OR REPLACE TEMP MACRO step_down(tests) AS TABLE
     SELECT key, max(p) OVER (PARTITION BY family ORDER BY statistic DESC, key DESC ROWS UNBOUNDED PRECEDING) AS p_family
     FROM steps;
 
+-- p-values corrected for their family by Holm (1979), who asks for nothing but valid ones, however they depend on each other.
+-- A test is a struct of a key, its family and p; what has no p is no test.
+CREATE OR REPLACE TEMP MACRO holm(tests) AS TABLE
+    WITH steps AS (
+        SELECT
+            test.key AS key, test.family AS family, test.p AS p,
+            p * count(*) OVER (PARTITION BY family ORDER BY p DESC, key DESC ROWS UNBOUNDED PRECEDING) AS step
+        FROM (SELECT unnest(tests) AS test)
+        WHERE test.p IS NOT NULL
+    )
+    SELECT key, least(1, max(step) OVER (PARTITION BY family ORDER BY p, key ROWS UNBOUNDED PRECEDING)) AS p_family
+    FROM steps;
+
 -- Permutations of lists of labels, the places of the labels in their new order: in the order of a hash, so that another
 -- draw gives others, and lists of the same labels share theirs.
 CREATE OR REPLACE TEMP MACRO shuffles(lists, permutations, draw) AS TABLE

@@ -27,6 +27,9 @@ BATTERIES = {
 }
 """Of two questions, of one, of one, and so on within a category."""
 
+WORDS = 12
+"""Pairs of answers of a language."""
+
 SPEC = '{"epochs":5,"batch_size":8,"learning_rate":5e-05}'
 LANGUAGES = ("de", "fa", "ko")
 COUNTRIES = ("DE", "IR", "KR")
@@ -105,7 +108,48 @@ def random_study(runs: list[Run]) -> Study:
         pl.DataFrame(polled, schema=["country", "question"], orient="row").with_columns(
             p_first=pl.Series(rng.integers(0, 9, len(polled)) / 8)
         ),
-    )
+    ) | {"answer_pairs": answer_pairs()}
+
+
+def answer_pairs() -> pl.DataFrame:
+    """Other pairs in each language; a third of a battery's questions have one of their own, half are turned around.
+
+    Of a battery of two, both may then be as frequent.
+    """
+    rng = np.random.default_rng(11)
+    rows = []
+    for language in LANGUAGES:
+        of_battery = {battery: rng.integers(WORDS) for battery in sorted(set(BATTERIES.values()))}
+        for question, battery in BATTERIES.items():
+            word = of_battery[battery] if rng.random() < 2 / 3 else rng.integers(WORDS)
+            pair = [f"yes {word}", f"no {word}"]
+            rows.append((language, question, *(pair if rng.random() < 0.5 else reversed(pair))))
+    return pl.DataFrame(rows, schema=["language", "question", "first", "second"], orient="row")
+
+
+def pairs_left_out(study: Study, language: str) -> Numbers:
+    """1 for every question that is left: of all, then without each pair of answers, [1 + pairs, questions]."""
+    asked = set(study["answers"].filter(language=language)["question"])
+    of_battery: dict[str, list[tuple[str, ...]]] = {}
+    for question, first, second in (
+        study["answer_pairs"].filter(language=language).select("question", "first", "second").rows()
+    ):
+        if question in asked:
+            of_battery.setdefault(BATTERIES[question], []).append(tuple(sorted((first, second))))
+    of = [_main(of_battery.get(BATTERIES[question], [(BATTERIES[question],)])) for question in QUESTIONS]
+    return np.array([np.ones(len(of)), *([one != pair for one in of] for pair in sorted(set(of)))], dtype=float)
+
+
+def _main(pairs: list[tuple[str, ...]]) -> tuple[str, ...]:
+    return min(pairs, key=lambda pair: (-pairs.count(pair), pair))
+
+
+def effective_batteries(study: Study, checkpoint: str, language: str, country: str) -> float:
+    """Of the questions that both profiles have (Kish 1965)."""
+    x = profile_of(study["model_profiles"], checkpoint=checkpoint, language=language)
+    y = profile_of(study["country_profiles"], country=country)
+    sizes = (left_out()[1:, ~np.isnan(x + y)] == 0).sum(axis=1)
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def left_out() -> Numbers:

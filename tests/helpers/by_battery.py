@@ -100,13 +100,18 @@ def varied(known: Jackknife, seeds: Seeds | None, slope: float = 1) -> Estimate:
     return Estimate(known.value, np.sqrt(total), df, fewest=min(fewest, known.df))
 
 
-def jackknife(values: Numbers, items: Numbers) -> Jackknife:
-    """Of values on the scale that they are given in."""
+def jackknife(values: Numbers, items: Numbers, batteries: float | None = None) -> Jackknife:
+    """Of values on the scale that they are given in.
+
+    Args:
+        batteries: Their effective number, where something else is left out, of which there have to be two.
+    """
     touched = items[1:] < items[0]
     there = values[1:][touched]
     sizes = items[0] - items[1:][touched]
     effective = items[0] ** 2 / (sizes**2).sum() if touched.any() else 0.0
-    if effective < LEAST or np.isnan(there).any() or np.isnan(values[0]):
+    too_few = effective < LEAST if batteries is None else batteries < LEAST or effective < 2
+    if too_few or np.isnan(there).any() or np.isnan(values[0]):
         return Jackknife(values[0], None, effective - 1, effective, np.zeros(0))
     weight = (len(there) - 1) / len(there)
     effects = np.zeros(len(values) - 1)
@@ -120,12 +125,27 @@ def interval(
     """Ends of a value's interval, percentages on the logit scale and correlations on that of Fisher's z."""
     if scale == "share":
         return _share_interval(values, items, seeds)
-    scaled = np.arctanh(np.clip(values, -0.999999, 0.999999)) if scale == "rho" else values
-    known = varied(jackknife(scaled, items), seeds)
+    if scale == "rho":
+        return rho_ends(jackknife(fisher_z(values), items))
+    return _ends(varied(jackknife(values, items), seeds))
+
+
+def fisher_z(rho: Numbers) -> Numbers:
+    """The scale on which a correlation's interval is computed."""
+    scaled: Numbers = np.arctanh(np.clip(rho, -0.999999, 0.999999))
+    return scaled
+
+
+def rho_ends(known: Estimate) -> Ends:
+    """Ends of a correlation, of an estimate of its Fisher's z."""
+    low, high = _ends(known)
+    return (None, None) if low is None or high is None else (float(np.tanh(low)), float(np.tanh(high)))
+
+
+def _ends(known: Estimate) -> Ends:
     if known.se is None:
         return None, None
-    ends = known.value - known.quantile * known.se, known.value + known.quantile * known.se
-    return (float(np.tanh(ends[0])), float(np.tanh(ends[1]))) if scale == "rho" else ends
+    return known.value - known.quantile * known.se, known.value + known.quantile * known.se
 
 
 def _logit(values: Numbers, items: Numbers) -> Numbers:

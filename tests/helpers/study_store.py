@@ -11,6 +11,10 @@ A study is a dictionary of polars frames with natural keys alone:
     countries          language, country
     questions          question, category
 
+and, where probes do not all have the answers a and b,
+
+    answer_pairs       language, question, first, second
+
 and, where examples are traced,
 
     influence_runs     influence, run, spec
@@ -81,6 +85,11 @@ UNPROJECTED: Study = {
 }
 """The frames of a study that projects nothing."""
 
+UNWORDED: Study = {
+    "answer_pairs": pl.DataFrame(schema=dict.fromkeys(("language", "question", "first", "second"), pl.String))
+}
+"""The frame of a study whose probes all have the same answers."""
+
 CATEGORIES = pl.DataFrame(
     [tuple(category) for category in echoes.CATEGORIES],
     schema=["number", "code", "name", "first", "last", "in_study"],
@@ -111,9 +120,10 @@ INSERT INTO probe_set_member
 SELECT probe_set_id, question_id, battery
 FROM probe_sets m JOIN probe_set s ON s.code = m.probe_set JOIN question q ON q.code = m.question;
 INSERT INTO probe
-SELECT row_number() OVER (ORDER BY language_id, question_id), 1, question_id, language_id, '[MASK]', 'a', 'b', '', '',
-       'canonical'
+SELECT row_number() OVER (ORDER BY language_id, question_id), 1, question_id, language_id, '[MASK]',
+       coalesce(w.first, 'a'), coalesce(w.second, 'b'), '', '', 'canonical'
 FROM (SELECT DISTINCT language, question FROM answers) a
+LEFT JOIN answer_pairs w USING (language, question)
 JOIN "language" l ON l.code = a.language
 JOIN question q ON q.code = a.question;
 INSERT INTO survey
@@ -270,7 +280,7 @@ _LEFT_OUT = {"probe_sets": {"battery": pl.col("question")}, "rankings": {"score"
 
 def fill(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
     """Write a study into an empty store."""
-    for name, frame in {**UNTRACED, **UNPROJECTED, **study, "categories": CATEGORIES}.items():
+    for name, frame in {**UNTRACED, **UNPROJECTED, **UNWORDED, **study, "categories": CATEGORIES}.items():
         missing = {column: value for column, value in _LEFT_OUT.get(name, {}).items() if column not in frame.columns}
         connection.register(name, frame.with_columns(**missing))
     with transaction(connection):

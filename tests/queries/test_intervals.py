@@ -141,20 +141,6 @@ def _family(tests: list[Jackknife], times: Numbers) -> list[float]:
     return p
 
 
-def test_a_rho_with_ties_and_gaps(
-    connection: duckdb.DuckDBPyConnection, study: Study, left: Numbers, times: Numbers
-) -> None:
-    rows = _rows(connection, "alignment", countries=COUNTRIES, strategies="pretrained")
-    tests = []
-    for row in rows:
-        rhos, items = rhos_of(study, "alpha", row["language"], row["country"], left)
-        assert near(row, "rho", interval(rhos, items, "rho"))
-        tests.append(jackknife(np.arctanh(rhos), items))
-        assert row["p_value"] == pytest.approx(tests[-1].p)
-        assert row["design_effect"] == pytest.approx((tests[-1].se or np.nan) ** 2 * (items[0] - 3) / 1.06)
-    assert [row["p_family"] for row in rows] == pytest.approx(_family(tests, times))
-
-
 def test_a_jaccard_index(connection: duckdb.DuckDBPyConnection, study: Study, left: Numbers) -> None:
     """Of the questions that two languages have: mean over the seeds, then over the pairs of languages."""
     rows = [row for row in _rows(connection, "shift_overlap_test_languages", sentences=40) if row["source"] == "pbc"]

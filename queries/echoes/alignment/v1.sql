@@ -4,7 +4,9 @@ grain = """\
 A checkpoint (pretrained, or the last of its run), a test language and a country, over the questions that both \
 profiles have."""
 paper = "Echoes sections 5.1 and 6"
-reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
+reason = """\
+Intervals and p-values by batteries of questions, joined where they have the same two answers; before, questions were \
+taken for independent."""
 parameters = [
     "score", "probe_set", "survey", "weighting", "countries", "compared.strategies", "model", "source", "sentences",
     "seed", "epoch", "own_country_only", "ci",
@@ -29,9 +31,12 @@ own_country = "Whether the test language is spoken there, as the probes' languag
 rho = "Spearman's correlation of the two profiles, ties sharing their average rank; NULL where one profile is constant."
 n = "Questions that both have."
 p_value = """\
-Two-sided p-value of rho by its standard error over batteries of questions; not corrected for the number of rows. NULL \
-below 10 effective batteries."""
-design_effect = "Squared standard error of rho by battery, over that of as many independent questions."
+Two-sided p-value of rho by its standard error, over batteries of questions joined where they have the same two answers in \
+the test language; not corrected for the number of rows. NULL below 10 effective batteries or 2 effective pairs of answers."""
+p_family = """\
+p_value corrected by Holm (1979) for the rows of the same table that are returned: those of one pretrained model, source, \
+number of sentences, epoch, settings and strategy."""
+design_effect = "Squared standard error of rho, the same, over that of as many independent questions."
 */
 WITH chosen AS (
     FROM selected_checkpoints($strategies, $model, $source, $sentences, $seed, $epoch)
@@ -39,7 +44,8 @@ WITH chosen AS (
 correlations AS MATERIALIZED (
     FROM profile_correlations(
         (SELECT list(checkpoint_id) FROM chosen), $score, $probe_set, $survey, $weighting,
-        CASE WHEN $own_country_only THEN probed_countries() ELSE $countries END, $ci IS NOT NULL
+        CASE WHEN $own_country_only THEN probed_countries() ELSE $countries END,
+        CASE WHEN $ci IS NOT NULL THEN 'answers' END
     )
     WHERE $own_country_only IS DISTINCT FROM TRUE
        OR (language, country) IN (SELECT (l.language, l.country) FROM v_language_country l)
@@ -50,24 +56,20 @@ cells AS MATERIALIZED (
         row_number() OVER (ORDER BY checkpoint_id, language, country) AS cell,
         observed(rho, left_out) AS rho,
         observed(n, left_out) AS n,
-        replicates(rho, n, left_out) AS rhos
+        by_answers(replicates(rho, n, left_out), any_value(effective_batteries)) AS z
     FROM correlations
     GROUP BY checkpoint_id, language, country
 ),
 families AS (
-    FROM family_p(
-        (
-            SELECT list({
-                'key': cell,
-                'family': [model, source, sentences::VARCHAR, epoch::VARCHAR, settings, strategy],
-                'rows': on_fisher_scale(rhos)
-            })
-            FROM cells
-            JOIN chosen USING (checkpoint_id)
-            WHERE $ci IS NOT NULL
-        ),
-        $probe_set
-    )
+    FROM holm((
+        SELECT list({
+            'key': cell,
+            'family': [model, source, sentences::VARCHAR, epoch::VARCHAR, settings, strategy],
+            'p': t_p(z)
+        })
+        FROM cells
+        JOIN chosen USING (checkpoint_id)
+    ))
 )
 SELECT
     checkpoint_id,
@@ -83,12 +85,12 @@ SELECT
     c.country,
     (c.language, c.country) IN (SELECT (l.language, l.country) FROM v_language_country l) AS own_country,
     c.rho,
-    rho_low(c.rhos) AS rho_low,
-    rho_high(c.rhos) AS rho_high,
+    tanh(t_low(c.z)) AS rho_low,
+    tanh(t_high(c.z)) AS rho_high,
     c.n,
-    rho_p(c.rhos) AS p_value,
+    t_p(c.z) AS p_value,
     f.p_family,
-    rho_design_effect(c.rhos) AS design_effect
+    rho_design_effect(c.z, c.n) AS design_effect
 FROM cells c
 JOIN chosen k USING (checkpoint_id)
 LEFT JOIN families f ON f.key = c.cell

@@ -42,7 +42,8 @@ involved AS (
 ),
 correlations AS MATERIALIZED (
     FROM profile_correlations(
-        (SELECT list(checkpoint_id) FROM involved), $score, $probe_set, $survey, $weighting, $countries, $ci IS NOT NULL
+        (SELECT list(checkpoint_id) FROM involved), $score, $probe_set, $survey, $weighting, $countries,
+        CASE WHEN $ci IS NOT NULL THEN 'battery' END
     )
 ),
 runs AS (

@@ -43,7 +43,7 @@ def test_last_of_several_statements_is_the_result(connection: duckdb.DuckDBPyCon
 
 
 def test_macros_serve_sql_by_hand(connection: duckdb.DuckDBPyConnection) -> None:
-    sql = "FROM profile_correlations([1], 'mean', 'echoes-2024', 'wvs7', 'weighted', ['DE'], FALSE) ORDER BY language"
+    sql = "FROM profile_correlations([1], 'mean', 'echoes-2024', 'wvs7', 'weighted', ['DE'], NULL) ORDER BY language"
     assert execute_sql(connection, sql).frame["n"].to_list() == [5, 5]
 
 
