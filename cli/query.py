@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mlv.cli.edge import DEFAULT_STORE, ExitCode, Store, say, split_list
-from mlv.cli.output import Format, Intervals, Limit, Output, Provenance, put
+from mlv.cli.output import Columns, Digits, Format, Intervals, Limit, Output, Pivot, Provenance, Values, put
 from mlv.schema.errors import UsageError
 
 app = typer.Typer(help="Run the versioned analyses of the catalogue.", no_args_is_help=True)
@@ -49,21 +49,27 @@ def run(
     name: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")],
     param: Annotated[list[str] | None, typer.Option("--param", "-p", help="k=v; see `mlv query show NAME`.")] = None,
     ci: Intervals = None,
+    columns: Columns = None,
+    pivot: Pivot = None,
+    values: Values = None,
+    digits: Digits = None,
     output_format: Format = None,
     output: Output = None,
     limit: Limit = None,
     provenance: Provenance = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Run a query and print its result."""
+    """Run a query and print its result, or write it for a paper: -o table.tex, .md or .html."""
     from mlv.queries import run as run_query
     from mlv.queries.engine.parameters import parse_assignments
+    from mlv.queries.engine.shaping import Shape, shaped
     from mlv.schema.store.opening import open_store
 
     with open_store(db) as connection:
         assignments = [*(param or []), *([f"ci={ci}"] if ci else [])]
         result = run_query(connection, name, parameters=parse_assignments(assignments))
-    put(result, output_format, output, limit, provenance)
+    shape = Shape(split_list(columns), pivot, values)
+    put(shaped(result, shape), output_format, output, limit, provenance, digits)
 
 
 @app.command()
