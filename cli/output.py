@@ -31,7 +31,7 @@ Format = Annotated[
     str | None,
     typer.Option(
         "--format",
-        help="table, csv, json, jsonl, parquet, markdown, html or latex; from the ending of -o, else table, if not given.",
+        help="table, csv, json, jsonl, parquet, markdown, html or latex; if not given, by the ending of -o, else table.",
     ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead of standard output.")]

@@ -213,7 +213,7 @@ def latex(grid: Grid, caption: str, comments: Sequence[str], label: str) -> list
         for place, name in enumerate(header)
     ]
     layout, widths = fitted(columns)
-    long = layout.turned or _height(texts, columns, layout, widths) > TEXT_HEIGHT
+    long = layout.turned or _height(texts, layout, widths) > TEXT_HEIGHT
     kinds = "".join(_kind(*pair) for pair in zip(columns, widths, strict=True))
     head = " & ".join(_header(*pair) for pair in zip(columns, widths, strict=True))
     parts = _Parts(
@@ -223,7 +223,10 @@ def latex(grid: Grid, caption: str, comments: Sequence[str], label: str) -> list
         [r"\toprule", rf"{head} \\", r"\midrule"],
         [" & ".join(_cell(*pair) for pair in zip(row, widths, strict=True)) + r" \\" for row in texts],
     )
-    needs = [f"Needs {what}" for what in _needs([caption, *header, *sum(texts, [])], columns, layout, widths, long)]
+    needs = [
+        f"Needs {what}"
+        for what in _needs([caption, *header, *(cell for row in texts for cell in row)], columns, layout, widths, long)
+    ]
     body = _long(parts, "landscape" if layout.turned else "") if long else _floating(parts)
     return [*(f"% {text}" for text in [*comments, *needs]), *body]
 
@@ -295,9 +298,7 @@ def _needs(
     return needs
 
 
-def _height(
-    texts: Sequence[Sequence[str]], columns: Sequence[Column], layout: Layout, widths: Sequence[float | None]
-) -> float:
+def _height(texts: Sequence[Sequence[str]], layout: Layout, widths: Sequence[float | None]) -> float:
     """Points of a table with its header and caption, about."""
     lines = [max([1, *map(_lines_of, row, widths, [layout.scale] * len(row))]) for row in texts]
     return layout.line * (sum(lines) + 3) + CAPTION_HEIGHT
@@ -309,8 +310,7 @@ def _lines_of(cell: str, width: float | None, scale: float) -> int:
 
 def _number(cell: str) -> str:
     """A number with a minus sign, and a power of ten, as they are printed."""
-    signed = re.sub(r"-(?=[\d.i])", "\N{MINUS SIGN}", re.sub(r"e([+-]\d+)", _power, cell))
-    return signed
+    return re.sub(r"-(?=[\d.i])", "\N{MINUS SIGN}", re.sub(r"e([+-]\d+)", _power, cell))
 
 
 def _power(exponent: re.Match[str]) -> str:

@@ -14,8 +14,8 @@ from typing import Any, Final
 import jinja2
 
 from mlv.queries.engine.catalogue import INTERVALS, QUESTIONS
-from mlv.queries.engine.provenance import provenance
 from mlv.queries.engine.grid import cells
+from mlv.queries.engine.provenance import provenance
 from mlv.queries.engine.rendering import render
 from mlv.queries.engine.result import QueryResult
 from mlv.queries.engine.shaping import without_constants

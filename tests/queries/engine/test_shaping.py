@@ -93,7 +93,8 @@ def test_what_all_rows_have_alike_is_said_once() -> None:
     assert made.frame.columns == [name for name in ROWS.columns if name != "model"]
     assert made.frame["settings"].to_list() == ["size=1", "size=1", "size=2", None]
     assert made.caption == (
-        "What stayed? In all rows: model nano; settings epochs=5. In brackets: 95% intervals over questions, by battery."
+        "What stayed? In all rows: model nano; settings epochs=5. "
+        "In brackets: 95% intervals over questions, by battery."
     )
 
 
