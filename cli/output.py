@@ -31,9 +31,10 @@ Format = Annotated[
     str | None,
     typer.Option(
         "--format",
-        help="table, csv, json, jsonl, parquet, markdown, html or latex; if not given, by the ending of -o, else table.",
+        help="table, csv, json, jsonl, parquet, markdown, html, latex; if not given, by the ending of -o, else table.",
     ),
 ]
+Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead of standard output.")]
 Provenance = Annotated[
     bool,
