@@ -336,7 +336,8 @@ def test_intervals_change_nothing_else(drawn_by_hand: dict[bool, Path], query: Q
         opened.execute("SET threads = 1")
         assert run(opened, query.name, query.version, {"ci": "questions"}).frame.equals(frame)
     assert plain.columns == list(query.columns)
-    assert plain.height > 0
+    # neither study has profiles of two models, or after two sources
+    assert plain.height > 0 or query.name == "alignment_difference"
     assert set(frame.columns) == {*query.columns, *query.intervals}
     assert frame.select(plain.columns).equals(plain)
 
