@@ -1,18 +1,34 @@
 """`mlv`: the application. Commands import what they need when they run, so that help answers at once."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mlv.cli import db, demo, edge, influence, ingest, plot, query, report, reproduce, runs, sql, study
 from mlv.cli.compute.group import app as compute
+from mlv.cli.group import Group
 from mlv.schema.store.waiting import waiting
+
+
+class _Study(Group):
+    """The commands in the order of a study."""
+
+    ORDER = (
+        *("demo", "db", "ingest", "study", "compute", "runs"),
+        *("influence", "query", "plot", "report", "reproduce", "sql"),
+    )
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of all commands, and those that are not in the order last."""
+        return sorted(super().list_commands(ctx), key=lambda name: (*self.ORDER, name).index(name))
+
 
 app = typer.Typer(
     help="An experiment store for the cultural values that multilingual language models hold in each language.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    cls=_Study,
 )
 app.add_typer(db.app, name="db")
 app.add_typer(ingest.app, name="ingest")
@@ -52,6 +68,10 @@ def root(
     version: Annotated[  # noqa: ARG001  its callback acts on it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors and what to do about them.")
+    ] = False,
 ) -> None:
     """Fine-tune, probe, commit, query."""
+    edge.be_quiet(quiet)
     context.with_resource(waiting(edge.wait_limits(wait)))

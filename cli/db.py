@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlv.cli.edge import DEFAULT_STORE, ExitCode, Store, jobs_folder, say
+from mlv.cli.group import Group
 from mlv.cli.output import Output, write
 from mlv.schema.errors import UsageError, listed
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from mlv.ingest.rules.rule import Outcome
     from mlv.ingest.upkeep.rebuild import Plan, Rebuilt
 
-app = typer.Typer(help="Make, upgrade, check, copy and make again the store.", no_args_is_help=True)
+app = typer.Typer(help="Make, upgrade, check, copy and make again the store.", no_args_is_help=True, cls=Group)
 
 
 @app.command()

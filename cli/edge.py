@@ -69,11 +69,32 @@ _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *rang
 """Characters that would move a terminal's cursor or change what it shows, but for line feed and tabulator."""
 
 
+class _Narration:
+    """What is said of this process's work, in any of its threads."""
+
+    quiet = False
+
+
+def be_quiet(quiet: bool) -> None:
+    """From now on, say nothing but errors; or say all."""
+    _Narration.quiet = quiet
+
+
+def is_quiet() -> bool:
+    """Whether nothing but errors is said."""
+    return _Narration.quiet
+
+
 def say(text: str = "") -> None:
     """Write a line to standard error, control characters escaped: names in it may come from anywhere.
 
     Where it cannot be written it is lost: no work fails for want of somebody who reads along.
     """
+    if not is_quiet():
+        _tell(text)
+
+
+def _tell(text: str) -> None:
     with contextlib.suppress(OSError):
         print(text.translate(_ESCAPED), file=sys.stderr)  # noqa: T201
 
@@ -107,12 +128,12 @@ def explain(error: Exception) -> ExitCode:
     if known is not error and os.environ.get("MLV_DEBUG"):
         traceback.print_exception(error)
     if known is not None:
-        say(f"error: {known.message}")
+        _tell(f"error: {known.message}")
         if known.hint:
-            say(f"  try: {known.hint}")
+            _tell(f"  try: {known.hint}")
         return exit_code(known)
-    say(f"error: {type(error).__name__}: {error}")
-    say("  This is a fault of mlv. Please report it, with what MLV_DEBUG=1 prints.")
+    _tell(f"error: {type(error).__name__}: {error}")
+    _tell("  This is a fault of mlv. Please report it, with what MLV_DEBUG=1 prints.")
     return ExitCode.FAILURE
 
 

@@ -5,14 +5,21 @@ from typing import Annotated
 import typer
 
 from mlv.cli.edge import DEFAULT_STORE, MOST, Store, say
-from mlv.cli.output import Format, Limit, Output, put
+from mlv.cli.group import Group
+from mlv.cli.output import Format, Json, Limit, Output, put
 
-app = typer.Typer(help="List influence runs, and show the training examples behind a value.", no_args_is_help=True)
+app = typer.Typer(
+    help="List influence runs, and show the training examples behind a value.", no_args_is_help=True, cls=Group
+)
 
 
 @app.command(name="list")
 def list_runs(
-    output_format: Format = None, output: Output = None, limit: Limit = None, db: Store = DEFAULT_STORE
+    as_json: Json = False,
+    output_format: Format = None,
+    output: Output = None,
+    limit: Limit = None,
+    db: Store = DEFAULT_STORE,
 ) -> None:
     """Print the influence and validation runs, how they attribute, and what their traced runs were trained on."""
     from mlv.queries import execute_sql
@@ -27,7 +34,7 @@ def list_runs(
             "FROM (FROM v_influence_run UNION ALL BY NAME FROM v_validation_run) ORDER BY run_id",
             sealed=True,
         )
-    put(result, output_format, output, limit)
+    put(result, "json" if as_json else output_format, output, limit)
 
 
 @app.command()

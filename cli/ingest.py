@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlv.cli.edge import DEFAULT_STORE, MOST, Store, say, split_list
+from mlv.cli.group import Group
 from mlv.ingest.readers.sources import SOURCES
 from mlv.schema.errors import UsageError, excerpt, joined
 
 if TYPE_CHECKING:
     from mlv.ingest.readers.report import FileReport, Rejected
 
-app = typer.Typer(help="Read probes, surveys and corpora into the store.", no_args_is_help=True)
+app = typer.Typer(help="Read probes, surveys and corpora into the store.", no_args_is_help=True, cls=Group)
 
 SHOWN_CAUSES = 8
 

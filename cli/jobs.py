@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -110,19 +110,27 @@ def _row(job: Job) -> dict[str, Any]:
         "run": job.name,
         "kind": job.spec.kind,
         "state": job.standing.state,
+        "model": _model(job.spec),
         "source": spec.get("source"),
         "ft_languages": languages or None,
         "sentences": spec.get("sentences"),
         "seed": job.spec.seed,
+        "metrics": None,
         "started_at": _time(provenance.get("started_at")),
         "finished_at": _time(provenance.get("finished_at")),
     }
 
 
+def _model(spec: "Spec") -> str | None:
+    """The pretrained model that a job starts from or examines, or makes; the checkpoint if a run made it."""
+    models = spec.models()
+    return models[0].name if models else getattr(spec, "name", None)
+
+
 def _time(text: object) -> datetime | None:
-    """A time of a job's provenance, which may have come from elsewhere."""
+    """A time of a job's provenance, which may have come from elsewhere; UTC."""
     with contextlib.suppress(TypeError, ValueError):
-        return datetime.fromisoformat(text).replace(tzinfo=None)  # type: ignore[arg-type]
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)  # type: ignore[arg-type]
     return None
 
 

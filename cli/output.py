@@ -31,9 +31,10 @@ Format = Annotated[
     str | None,
     typer.Option(
         "--format",
-        help="table, csv, json, jsonl, parquet, markdown or latex; from the ending of -o, else table, if not given.",
+        help="table, csv, json, jsonl, parquet, markdown, html, latex; if not given, by the ending of -o, else table.",
     ),
 ]
+Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead of standard output.")]
 Provenance = Annotated[
     bool,
@@ -41,6 +42,24 @@ Provenance = Annotated[
         "--provenance",
         help="With -o PATH, also write PATH.provenance.json: query, hash, parameters, runs and state of the store.",
     ),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option("--columns", help="Columns to keep, comma-separated, in this order, each with its interval."),
+]
+Pivot = Annotated[
+    str | None,
+    typer.Option(
+        "--pivot", help="Column whose values become columns, such as language; --values says what fills them."
+    ),
+]
+Values = Annotated[
+    str | None,
+    typer.Option("--values", help="Column that fills those of --pivot; the first of real numbers if not given."),
+]
+Digits = Annotated[
+    int | None,
+    typer.Option("--digits", min=0, max=15, help="Decimals in table, markdown, html and latex; 3 if not given."),
 ]
 Limit = Annotated[
     int | None, typer.Option("--limit", min=0, max=MOST, help="Most rows that a table prints; 0 for all.")
@@ -52,6 +71,7 @@ ENDINGS = {
     ".jsonl": "jsonl",
     ".parquet": "parquet",
     ".md": "markdown",
+    ".html": "html",
     ".tex": "latex",
     ".txt": "table",
     "": "table",
@@ -81,9 +101,10 @@ def put(
     output: Path | None,
     limit: int | None,
     provenance: bool = False,
+    digits: int | None = None,
 ) -> None:
-    """Render a result and write it, and its provenance if asked; note how many rows a table leaves out."""
-    from mlv.queries.engine.rendering import render, truncation_note
+    """Render a result and write it, and its provenance if asked; note what a reader of it has to know."""
+    from mlv.queries.engine.rendering import notes, render
 
     if provenance and output is None:
         raise UsageError("--provenance writes beside a file.", "Name the file with -o PATH.")
@@ -92,7 +113,7 @@ def put(
     if limit is None and output is None and sys.stdout.isatty():
         limit = TERMINAL_ROWS
     limit = limit or None
-    rendered = render(result, chosen, limit)
+    rendered = render(result, chosen, limit, digits)
     if output is None:
         sys.stdout.buffer.write(rendered)
         sys.stdout.buffer.flush()
@@ -101,8 +122,7 @@ def put(
         say(f"{result.frame.height:,} rows -> {output}")
         if provenance:
             _put_provenance(result, output)
-    note = truncation_note(result, limit) if chosen == "table" else None
-    if note:
+    for note in notes(result, chosen, limit, rendered):
         say(note)
 
 

@@ -5,13 +5,16 @@ from typing import Annotated
 
 import typer
 
+from mlv.cli import completion
 from mlv.cli.edge import DEFAULT_STORE, Store, say
 from mlv.cli.output import Intervals, write
 from mlv.schema.errors import UsageError
 
 
 def plot(
-    name: Annotated[str | None, typer.Argument(help="NAME or NAME@VERSION of a query.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="NAME or NAME@VERSION of a query.", autocompletion=completion.queries)
+    ] = None,
     param: Annotated[list[str] | None, typer.Option("--param", "-p", help="k=v; see `mlv query show NAME`.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A file that ends in .png, .svg or .pdf.")

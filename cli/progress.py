@@ -5,7 +5,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from mlv.cli.edge import say
+from mlv.cli.edge import is_quiet, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -97,5 +97,5 @@ def _format(info: dict[str, float | str]) -> str:
 
 
 def progress() -> Bar | Lines:
-    """Bars if standard error is a terminal, else lines."""
-    return Bar() if sys.stderr.isatty() else Lines()
+    """Bars if standard error is a terminal, else lines, which are not said where nothing is."""
+    return Bar() if sys.stderr.isatty() and not is_quiet() else Lines()

@@ -1,20 +1,24 @@
 """`mlv query`: the catalogue of versioned analyses."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mlv.cli import completion
 from mlv.cli.edge import DEFAULT_STORE, ExitCode, Store, say, split_list
-from mlv.cli.output import Format, Intervals, Limit, Output, Provenance, put
+from mlv.cli.group import Group
+from mlv.cli.output import Columns, Digits, Format, Intervals, Limit, Output, Pivot, Provenance, Values, put
 from mlv.schema.errors import UsageError
 
-app = typer.Typer(help="Run the versioned analyses of the catalogue.", no_args_is_help=True)
+app = typer.Typer(help="Run the versioned analyses of the catalogue.", no_args_is_help=True, cls=Group)
 
 
 @app.command(name="list")
 def list_queries(
     study: Annotated[str | None, typer.Option("--study", help="Only those of this study.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON: name, version, study and question.")] = False,
 ) -> None:
     """Print every query with its newest version and the question it answers."""
     from mlv.queries import catalogue
@@ -23,9 +27,13 @@ def list_queries(
     known = sorted({query.study for query in catalogue()})
     if study is not None and study not in known:
         raise UsageError(f"There is no study {study!r}.", near(study, known, f"There are: {', '.join(known)}."))
-    for query in catalogue():
-        if study in (None, query.study):
-            typer.echo(f"{query.name}@{query.version}  {query.question}")
+    chosen = [query for query in catalogue() if study in (None, query.study)]
+    if as_json:
+        fields = {"name", "version", "study", "question"}
+        typer.echo(json.dumps([query.model_dump(include=fields) for query in chosen], ensure_ascii=False, indent=1))
+        return
+    for query in chosen:
+        typer.echo(f"{query.name}@{query.version}  {query.question}")
 
 
 @app.command()
@@ -37,7 +45,7 @@ def macros() -> None:
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")]) -> None:
+def show(name: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.", autocompletion=completion.queries)]) -> None:
     """Print a query's SQL, with its header: question, parameters, columns, grain, paper."""
     from mlv.queries import find
 
@@ -46,30 +54,38 @@ def show(name: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")]) -> 
 
 @app.command()
 def run(
-    name: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")],
+    name: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.", autocompletion=completion.queries)],
     param: Annotated[list[str] | None, typer.Option("--param", "-p", help="k=v; see `mlv query show NAME`.")] = None,
     ci: Intervals = None,
+    columns: Columns = None,
+    pivot: Pivot = None,
+    values: Values = None,
+    digits: Digits = None,
     output_format: Format = None,
     output: Output = None,
     limit: Limit = None,
     provenance: Provenance = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Run a query and print its result."""
+    """Run a query and print its result, or write it for a paper: -o table.tex, .md or .html."""
     from mlv.queries import run as run_query
     from mlv.queries.engine.parameters import parse_assignments
+    from mlv.queries.engine.shaping import Shape, shaped
     from mlv.schema.store.opening import open_store
 
     with open_store(db) as connection:
         assignments = [*(param or []), *([f"ci={ci}"] if ci else [])]
         result = run_query(connection, name, parameters=parse_assignments(assignments))
-    put(result, output_format, output, limit, provenance)
+    shape = Shape(split_list(columns), pivot, values)
+    put(shaped(result, shape), output_format, output, limit, provenance, digits)
 
 
 @app.command()
 def diff(
-    first: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")],
-    second: Annotated[str | None, typer.Argument(help="NAME@VERSION to compare it with.")] = None,
+    first: Annotated[str, typer.Argument(help="NAME or NAME@VERSION.", autocompletion=completion.queries)],
+    second: Annotated[
+        str | None, typer.Argument(help="NAME@VERSION to compare it with.", autocompletion=completion.queries)
+    ] = None,
     against: Annotated[Path | None, typer.Option("--against", help="Another store to ask the same query of.")] = None,
     param: Annotated[list[str] | None, typer.Option("--param", "-p", help="k=v, for both sides.")] = None,
     key: Annotated[

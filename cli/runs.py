@@ -2,55 +2,126 @@
 
 import json
 import shlex
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlv.cli import jobs
+from mlv.cli import completion, jobs
 from mlv.cli.compute.options import BatchTokens, Device, SkipAmbiguous, Threads
 from mlv.cli.edge import DEFAULT_STORE, Store, explain, jobs_folder, megabytes, say
-from mlv.cli.output import Format, Limit, Output, put
+from mlv.cli.group import Group
+from mlv.cli.output import Format, Json, Limit, Output, put
 from mlv.cli.work import Work, activity, make_work
 from mlv.compute.machine.interrupts import raise_if_received
 from mlv.compute.machine.options import BATCH_TOKENS
 from mlv.schema.errors import JobError, StoreLockedError
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from mlv.ingest.upkeep.deletion import Deletion
     from mlv.schema.jobs.directory import JobDirectory
 
-app = typer.Typer(help="List, show, compare, delete and resume runs.", no_args_is_help=True)
+app = typer.Typer(help="List, show, compare, delete and resume runs.", no_args_is_help=True, cls=Group)
 
 COMPACTED_FROM = 0.1
 """Share of the store's file that is free from which a deletion writes it anew: that takes as long as all of it takes to
 copy, and room for the copy."""
 
-Name = Annotated[str, typer.Argument(help="Name of a run, or the beginning of it.")]
+Name = Annotated[str, typer.Argument(help="Name of a run, or the beginning of it.", autocompletion=completion.runs)]
+
+_RUNS = """
+SELECT
+    r.run,
+    r.kind,
+    'committed' AS state,
+    coalesce(start.model, made.model) AS model,
+    r.source,
+    r.ft_languages,
+    r.sentences,
+    r.seed,
+    measured.metrics,
+    r.started_at AT TIME ZONE 'UTC' AS started_at,
+    r.finished_at AT TIME ZONE 'UTC' AS finished_at
+FROM v_run r
+LEFT JOIN (
+    SELECT checkpoint_id, name AS model FROM checkpoint JOIN base_model USING (base_model_id)
+) start ON start.checkpoint_id = r.start_checkpoint_id
+LEFT JOIN (
+    SELECT run_id, any_value(name) AS model FROM checkpoint JOIN base_model USING (base_model_id) GROUP BY run_id
+) made ON made.run_id = r.run_id
+LEFT JOIN (
+    SELECT run, string_agg(name || ' ' || round(last, 4), '; ' ORDER BY name) AS metrics
+    FROM (
+        SELECT run, name, arg_max(value, coalesce(epoch, 0) * 1e12 + coalesce(step, 0)) AS last
+        FROM v_metric
+        WHERE name LIKE '%loss'
+        GROUP BY run, name
+    )
+    GROUP BY run
+) measured ON measured.run = r.run
+ORDER BY r.run_id
+"""
 
 
 @app.command(name="list")
 def list_runs(
-    output_format: Format = None, output: Output = None, limit: Limit = None, db: Store = DEFAULT_STORE
+    kind: Annotated[str | None, typer.Option(help="Only those of this kind, e.g. finetune.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only those in this state, e.g. committed or failed.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Only those of this pretrained model.", autocompletion=completion.models)
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Only those on this source.", autocompletion=completion.sources)
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="Only those of this study: a file, or the name of one.")] = None,
+    as_json: Json = False,
+    output_format: Format = None,
+    output: Output = None,
+    limit: Limit = None,
+    db: Store = DEFAULT_STORE,
 ) -> None:
-    """Print the committed runs, and the jobs that are not committed yet."""
+    """Print the committed runs with their last losses, and the jobs that are not committed yet. Times are UTC."""
     from dataclasses import replace
 
     from mlv.queries import execute_sql
     from mlv.schema.store.opening import open_store
 
     with open_store(db) as connection:
-        result = execute_sql(
-            connection,
-            "SELECT run, kind, 'committed' AS state, source, ft_languages, sentences, seed, started_at, finished_at "
-            "FROM v_run ORDER BY run_id",
-            sealed=True,
-        )
+        result = execute_sql(connection, _RUNS, sealed=True)
     left, damaged = jobs.unfinished(db)
-    put(replace(result, frame=jobs.add_rows(result.frame, left)), output_format, output, limit)
+    frame = jobs.add_rows(result.frame, left)
+    for column, value in {"kind": kind, "state": state, "model": model, "source": source}.items():
+        frame = _only(frame, column, value)
+    if study is not None:
+        frame = frame.filter(frame["run"].is_in(_runs_of(study, db)))
+    put(replace(result, frame=frame), "json" if as_json else output_format, output, limit)
+    shown = set(frame["run"])
     for job in left:
-        say(f"not committed: {job.name} ({job.standing.state})")
+        if job.name in shown:
+            say(f"not committed: {job.name} ({job.standing.state})")
     _raise_failed(damaged)
+
+
+def _only(rows: "pl.DataFrame", column: str, value: str | None) -> "pl.DataFrame":
+    """Rows with a value in a column, all if it is None; it is said which values there are if none has it."""
+    if value is None:
+        return rows
+    found = rows.filter(rows[column] == value)
+    if found.is_empty():
+        there = ", ".join(rows[column].drop_nulls().unique().sort())
+        say(f"no run has {column} {value}" + (f"; there are: {there}" if there else ""))
+    return found
+
+
+def _runs_of(study: str, store: Path) -> list[str]:
+    """Names of the runs and jobs of a study's cells."""
+    from mlv.cli.study import status_of
+    from mlv.ingest.studies.study import read_study
+
+    return [cell.job for cell in status_of(read_study(study), store).statuses.values() if cell.job]
 
 
 @app.command()
@@ -76,10 +147,15 @@ def _committed(store: Path, name: str) -> dict[str, Any]:
             "SELECT happened_at, event, detail FROM run_event JOIN run USING (run_id) WHERE name = ? ORDER BY position",
             [name],
         ).fetchall()
-    shown: dict[str, Any] = {key: str(value) for key, value in fields.items() if key not in ("spec", "provenance")}
+    shown: dict[str, Any] = {key: _text(value) for key, value in fields.items() if key not in ("spec", "provenance")}
     shown |= {key: json.loads(fields[key]) for key in ("spec", "provenance")}
-    shown["events"] = [{"at": str(at), "event": event, **json.loads(detail)} for at, event, detail in events]
+    shown["events"] = [{"at": _text(at), "event": event, **json.loads(detail)} for at, event, detail in events]
     return shown
+
+
+def _text(value: object) -> str:
+    """A field of a run as text; times are UTC, which they say."""
+    return f"{value.isoformat()}+00:00" if isinstance(value, datetime) else str(value)
 
 
 @app.command()
@@ -183,7 +259,10 @@ def _make_smaller(store: Path, size: int, free: int) -> None:
 def resume(
     name: Annotated[
         str | None,
-        typer.Argument(help="Name of a job; all that are planned, interrupted or not committed if not given."),
+        typer.Argument(
+            help="Name of a job; all that are planned, interrupted or not committed if not given.",
+            autocompletion=completion.runs,
+        ),
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Also those that failed.")] = False,
     device: Device = "auto",

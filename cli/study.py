@@ -10,6 +10,7 @@ from mlv.cli.compute.models import fetch_model
 from mlv.cli.compute.options import BatchTokens, Device, SkipAmbiguous
 from mlv.cli.driver import ACTIVE, Driver, say_problems, say_states, worker_command
 from mlv.cli.edge import DEFAULT_STORE, MOST_THREADS, Store, jobs_folder, say
+from mlv.cli.group import Group
 from mlv.cli.output import Format, Limit, Output, put
 from mlv.cli.work import split_revision
 from mlv.compute.machine.options import BATCH_TOKENS
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from mlv.ingest.studies.study import Study
     from mlv.schema.jobs.spec import ModelRef
 
-app = typer.Typer(help="Plan, run and follow a study: a list of jobs in one file.", no_args_is_help=True)
+app = typer.Typer(help="Plan, run and follow a study: a list of jobs in one file.", no_args_is_help=True, cls=Group)
 
 
 class LauncherKind(StrEnum):
@@ -90,7 +91,7 @@ def plan(
     from mlv.ingest.studies.study import read_study
 
     read = read_study(study)
-    status = _status(read, db, fetch=jobs)
+    status = status_of(read, db, fetch=jobs)
     if jobs:
         _plan_jobs(status, db)
     _put(read, status.frame(), output_format, output, limit)
@@ -109,7 +110,7 @@ def show_status(
     from mlv.ingest.studies.study import read_study
 
     read = read_study(study)
-    status = _status(read, db)
+    status = status_of(read, db)
     _put(read, _counts(status), output_format, output, limit)
     say_problems(status)
     say_states(status)
@@ -129,7 +130,7 @@ def cost(
     from mlv.schema.store.opening import open_store
 
     read = read_study(study)
-    status = _status(read, db)
+    status = status_of(read, db)
     with open_store(db) as connection:
         costs = estimate(connection, status)
     _put(read, costs, output_format, output, limit)
@@ -197,7 +198,7 @@ def cancel(study: StudyFile, db: Store = DEFAULT_STORE) -> None:
     from mlv.compute.running.slurm import cancel as cancel_jobs
     from mlv.ingest.studies.study import read_study
 
-    status = _status(read_study(study), db)
+    status = status_of(read_study(study), db)
     cells = [cell for cell, found in status.statuses.items() if found.state in ACTIVE]
     numbers = cancel_jobs(status.directory(cell) for cell in cells)
     say(f"cancelled: {', '.join(numbers) or 'nothing was in the queue'}")
@@ -241,7 +242,7 @@ def _slurm_launcher(work: "Work", file: Path | None, keys: list[str]) -> "Launch
 def _drive(study: str, work: "Work", launcher: "Launcher", *, failed: bool) -> None:
     from mlv.ingest.studies.study import read_study
 
-    status = _status(read_study(study), work.store, fetch=True)
+    status = status_of(read_study(study), work.store, fetch=True)
     driver = Driver(work, status, launcher, study)
     if failed:
         driver.retry()
@@ -249,7 +250,7 @@ def _drive(study: str, work: "Work", launcher: "Launcher", *, failed: bool) -> N
         driver.run()
 
 
-def _status(study: "Study", store: Path, *, fetch: bool = False) -> "StudyStatus":
+def status_of(study: "Study", store: Path, *, fetch: bool = False) -> "StudyStatus":
     """Where the study stands; with ``fetch`` models are downloaded that are not here."""
     import sys
 

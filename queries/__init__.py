@@ -13,7 +13,7 @@ from mlv.queries.engine.catalogue import Parameter, Query, all_versions, catalog
 from mlv.queries.engine.execution import execute_sql, run, run_query
 from mlv.queries.engine.macros import install_macros
 from mlv.queries.engine.parameters import parse_assignments
-from mlv.queries.engine.rendering import FORMATS, render, truncation_note
+from mlv.queries.engine.rendering import FORMATS, notes, render
 from mlv.queries.engine.result import QueryResult
 from mlv.queries.notebook import Store, open_store
 
@@ -28,10 +28,10 @@ __all__ = [
     "execute_sql",
     "find",
     "install_macros",
+    "notes",
     "open_store",
     "parse_assignments",
     "render",
     "run",
     "run_query",
-    "truncation_note",
 ]

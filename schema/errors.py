@@ -22,12 +22,17 @@ PLAN_AGAIN: Final = "Delete the job directory and plan the job again."
 
 
 class MlvError(Exception):
-    """Something that a user can put right. ``hint`` is the next command to type or the thing to change."""
+    """Something that a user can put right. ``hint`` is the next command to type or the thing to change.
+
+    In a notebook or a script it stands as a note below the message.
+    """
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(f"  try: {hint}")
 
     @property
     def line(self) -> str:

@@ -5,18 +5,18 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
 from mlv.cli.compute.models import convert, prefetch
 from mlv.cli.compute.run import run
+from mlv.cli.group import Group
 
 
-class _Commands(TyperGroup):
+class _Commands(Group):
     """Commands of kinds are imported when they are wanted, with the libraries that they need."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Names of all commands, sorted."""
-        return sorted([*_kind_commands(), *super().list_commands(ctx)])
+        """Names of all commands: those of the kinds first."""
+        return [*_kind_commands(), *super().list_commands(ctx)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of a name; None if there is none."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, TypeVar, get_args
 
 import typer
 
+from mlv.cli import completion
 from mlv.cli.edge import DEFAULT_STORE, MOST, MOST_THREADS, Store, split_list
 from mlv.cli.work import Work, make_work
 from mlv.compute.machine.options import BATCH_TOKENS
@@ -78,10 +79,13 @@ def _parameter(request: "type[Request]", name: str, field: "FieldInfo") -> inspe
     """The parameter of the command that a field of the request is."""
     option, text = request.option(name), field.description
     kind = _type(field.annotation, option.repeated)
+    complete = completion.OPTIONS.get(option.flag)
     default = inspect.Parameter.empty if field.is_required() else _default(field.default, option.repeated)
     if option.argument:
-        return _keyword(name, Annotated[kind, typer.Argument(metavar=option.flag.upper(), help=text)], default)
-    return _keyword(name, Annotated[kind, typer.Option(f"--{option.flag}", help=text)], default)
+        argument = typer.Argument(metavar=option.flag.upper(), help=text, autocompletion=complete)
+        return _keyword(name, Annotated[kind, argument], default)
+    named = typer.Option(f"--{option.flag}", help=text, autocompletion=complete)
+    return _keyword(name, Annotated[kind, named], default)
 
 
 def _type(annotation: Any, repeated: bool) -> Any:

@@ -150,6 +150,13 @@ PEOPLE = Section(
             (published.TABLE_3_10K, published.TABLE_3_2K),
         ),
         Topic(
+            "alignment_difference",
+            "sections 5.1 and 6.1",
+            PRETRAINED,
+            None,
+            spanning("Rho with a country's profile differs by", "difference", "n", "questions", "", 2),
+        ),
+        Topic(
             "similarity_structure",
             "section 6",
             RUNS,

@@ -2,7 +2,8 @@
 
 Rows are matched by their key, the columns that say what a row is. Queries put these before what they measure, so the
 key is every column that both results have and that stands, in the first one, before its first column of real numbers;
-without any, the fewest columns from the left that identify rows. ``key`` names others.
+without any, or where these do not tell rows apart, the fewest columns from the left without real numbers that do.
+``key`` names others.
 
 Two numbers differ if they are further apart than 1e-9 of the larger one and than 1e-12: less is the order in which a
 sum was taken.
@@ -81,10 +82,16 @@ def differences(
 def key_columns(first: pl.DataFrame, second: pl.DataFrame) -> list[str]:
     """The columns that identify a row, as described above."""
     shared = [name for name in first.columns if name in second.columns]
-    if any(first.schema[name].is_float() for name in shared):
-        return list(takewhile(lambda name: not first.schema[name].is_float(), shared))
-    leading = (shared[:count] for count in range(1, len(shared)))
-    return next((key for key in leading if _unique(first, key) and _unique(second, key)), shared)
+    before = list(takewhile(lambda name: not first.schema[name].is_float(), shared))
+    if before != shared and _tells_apart(first, second, before):
+        return before
+    texts = [name for name in shared if not first.schema[name].is_float()]
+    leading = (texts[:count] for count in range(1, len(texts) + 1))
+    return next((key for key in leading if _tells_apart(first, second, key)), texts)
+
+
+def _tells_apart(first: pl.DataFrame, second: pl.DataFrame, key: Sequence[str]) -> bool:
+    return bool(key) and _unique(first, key) and _unique(second, key)
 
 
 def _without_keys_of_a_store(frame: pl.DataFrame) -> pl.DataFrame:

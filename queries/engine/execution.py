@@ -55,7 +55,7 @@ def run_query(connection: duckdb.DuckDBPyConnection, query: Query, parameters: M
     frame = _frame(connection, query.text, values)
     if not values.get(INTERVALS):
         frame = frame.drop(query.intervals)
-    return QueryResult(frame, query.name, query.version, query.sha256, values, store_state(connection))
+    return QueryResult(frame, query.name, query.version, query.sha256, values, store_state(connection), query.question)
 
 
 def execute_sql(

@@ -1,87 +1,74 @@
 """Results as bytes, in every format: the same bytes whether they go to a terminal, a pipe or a file.
 
-csv, json, jsonl and parquet are for machines: every digit is kept. table, markdown and latex are for people: real
-numbers have three decimals, or an exponent if they would round to zero. A missing value is
+csv, json, jsonl and parquet are for machines: every digit is kept. table, markdown, html and latex are for people: real
+numbers have three decimals, or as many as asked for, or an exponent if they would round to zero. markdown, html and
+latex are for texts: a caption says the question and what all rows have alike (``mlv.queries.engine.shaping``), and
+intervals stand in brackets behind their values. A missing value is
 
     csv       an empty field (an empty text is a quoted one, ``""``)
     json(l)   null, which also stands for numbers that are not finite
     parquet   null
     table     NULL, as in markdown
-    latex     --
+    html      an en dash, as in latex
 
 Times are ISO 8601, binary is hexadecimal, lists and structures are JSON. A result without rows keeps its header.
 
 A result of a store carries its provenance: parquet in its metadata under the key ``mlv``, all of
-:func:`provenance`; markdown and latex in comments, in short. csv, json and jsonl hold nothing but rows, as their
+:func:`provenance`; markdown, html and latex in comments, in short. csv, json and jsonl hold nothing but rows, as their
 readers expect.
 """
 
 import io
-import json
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Literal, get_args
+from html import escape
+from typing import Any, Final, Literal, get_args
 
 import polars as pl
 
 from mlv.queries.engine.catalogue import near
+from mlv.queries.engine.grid import CONTROL, DECIMALS, Grid, cells, flat, numeric, plain, with_brackets
+from mlv.queries.engine.latex import latex
 from mlv.queries.engine.provenance import provenance_json
 from mlv.queries.engine.result import QueryResult
+from mlv.queries.engine.shaping import Sheet, sheet
 from mlv.schema.errors import UsageError
 
-Format = Literal["table", "csv", "json", "jsonl", "parquet", "markdown", "latex"]
+Format = Literal["table", "csv", "json", "jsonl", "parquet", "markdown", "html", "latex"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
-DECIMALS = 3
-"""Decimals of real numbers in the formats for people."""
+FOR_PEOPLE: Final = ("table", "markdown", "html", "latex")
+"""Formats whose real numbers are rounded."""
 
-_CONTROL = (*range(32), *range(127, 160))
-"""Characters that would move a terminal's cursor, or stop LaTeX."""
-
-# A bracket or an asterisk at the start of a row would be an argument of the line end before it.
-_LATEX = dict.fromkeys(_CONTROL, " ") | str.maketrans(
-    {
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "\\": r"\textbackslash{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "[": "{[}",
-        "*": "{*}",
-    }
-)
 _MARKDOWN = str.maketrans({"|": r"\|", "\\": r"\\", "\n": "<br>", "\r": "", "\t": " "})
-_TABLE = {code: f"\\x{code:02x}" for code in _CONTROL} | str.maketrans({"\n": r"\n", "\r": r"\r", "\t": r"\t"})
-
-Grid = tuple[list[list[str]], list[bool]]
-"""Cells by row, the header first; and for every column whether it holds numbers."""
+_HTML = dict.fromkeys(CONTROL, " ") | {ord(mark): escape(mark) for mark in "&<>\"'"}
+_TABLE = {code: f"\\x{code:02x}" for code in CONTROL} | str.maketrans({"\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
 
-def render(result: QueryResult, format_name: str, limit: int | None = None) -> bytes:
+def render(result: QueryResult, format_name: str, limit: int | None = None, digits: int | None = None) -> bytes:
     """A result in one of ``FORMATS``, text in UTF-8 with ``\\n`` as line end.
 
-    ``limit`` is the most rows that a table shows; every other format has all rows. See :func:`truncation_note`.
-    Raises UsageError if there is no such format.
+    ``limit`` is the most rows that a table shows; every other format has all rows. ``digits`` are the decimals of
+    those for people. See :func:`notes`.
+    Raises UsageError if there is no such format, or if digits are given for one that keeps all.
     """
+    decimals = DECIMALS if digits is None else digits
+    short = _comments(result) if result.store else []
     writers: dict[str, Callable[[pl.DataFrame], bytes]] = {
-        "table": lambda frame: _table(frame if limit is None else frame.head(limit)),
+        "table": lambda frame: _table(frame if limit is None else frame.head(limit), decimals),
         "csv": _csv,
         "json": _json,
         "jsonl": _jsonl,
         "parquet": lambda frame: _parquet(frame, {"mlv": provenance_json(result)}),
-        "markdown": partial(_markdown, comments=_comments(result) if result.store else []),
-        "latex": partial(_latex, comments=_comments(result)),
+        "markdown": lambda _: _markdown(sheet(result), decimals, short),
+        "html": lambda _: _html(sheet(result), result.name, decimals, short),
+        "latex": lambda _: _latex(sheet(result), result.name, decimals, _comments(result)),
     }
     if format_name not in writers:
         hint = f"There are: {', '.join(FORMATS)}."
         raise UsageError(f"There is no format {format_name!r}.", near(format_name, list(FORMATS), hint))
+    if digits is not None and format_name not in FOR_PEOPLE:
+        raise UsageError(f"{format_name} keeps every digit.", f"--digits is for {', '.join(FOR_PEOPLE)}.")
     try:
         return writers[format_name](result.frame)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
@@ -91,22 +78,23 @@ def render(result: QueryResult, format_name: str, limit: int | None = None) -> b
         ) from error
 
 
-def truncation_note(result: QueryResult, limit: int | None) -> str | None:
-    """What to say on stderr when a table shows ``limit`` rows; None if that is all of them."""
+def notes(result: QueryResult, format_name: str, limit: int | None, rendered: bytes) -> list[str]:
+    """What to say on stderr: that a table leaves rows out, and what a document needs that has a file of LaTeX."""
     rows = result.frame.height
-    if limit is None or rows <= limit:
-        return None
-    return f"{limit} of {rows} rows shown; --limit 0 shows all, --format csv -o PATH keeps them."
+    if format_name == "table" and limit is not None and rows > limit:
+        return [f"{limit} of {rows} rows shown; --limit 0 shows all, --format csv -o PATH keeps them."]
+    lines = rendered.decode().splitlines() if format_name == "latex" else []
+    return [line.replace("% Needs", "The table needs") for line in lines if line.startswith("% Needs")]
 
 
 def _csv(frame: pl.DataFrame) -> bytes:
-    return _written(_flat(_plain(frame)).write_csv)
+    return _written(flat(plain(frame)).write_csv)
 
 
 def _jsonl(frame: pl.DataFrame) -> bytes:
     if frame.is_empty():
         return b""
-    return _written(_numeric(_plain(frame)).write_ndjson)
+    return _written(numeric(plain(frame)).write_ndjson)
 
 
 def _json(frame: pl.DataFrame) -> bytes:
@@ -129,67 +117,6 @@ def _written(write: Callable[[io.BytesIO], Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _plain(frame: pl.DataFrame) -> pl.DataFrame:
-    """Times, binary and enumerations as text; whole decimals, such as DuckDB's sum of integers, as integers."""
-    columns = (_plain_column(pl.col(name), dtype) for name, dtype in frame.schema.items())
-    return frame.with_columns(column for column in columns if column is not None)
-
-
-def _plain_column(column: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
-    """How a column becomes one of a plain type; None if it is of one."""
-    if isinstance(dtype, pl.Datetime):
-        return column.dt.strftime("%Y-%m-%dT%H:%M:%S%.f" + ("%:z" if dtype.time_zone else ""))
-    if isinstance(dtype, pl.Time):
-        return column.dt.strftime("%H:%M:%S%.f")
-    if isinstance(dtype, pl.Binary):
-        return column.bin.encode("hex")
-    if isinstance(dtype, pl.Date | pl.Categorical | pl.Enum):
-        return column.cast(pl.String)
-    if isinstance(dtype, pl.Decimal) and dtype.scale == 0:
-        return column.cast(pl.Int128)
-    return None
-
-
-def _numeric(frame: pl.DataFrame) -> pl.DataFrame:
-    """Decimals as numbers, which JSON would hold as text."""
-    return frame.with_columns(pl.col(pl.Decimal).cast(pl.Float64))
-
-
-def _flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """Lists and structures as JSON texts."""
-    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
-    return frame.with_columns(
-        pl.Series(name, [_json_text(value) for value in frame[name].to_list()], dtype=pl.String) for name in nested
-    )
-
-
-def _json_text(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def cells(frame: pl.DataFrame, missing: str, escapes: dict[int, str]) -> Grid:
-    """Cells as people read them, escaped."""
-    plain = _flat(_plain(frame))
-    numbers = [dtype.is_numeric() for dtype in plain.schema.values()]
-    rows = [[missing if value is None else _cell(value).translate(escapes) for value in row] for row in plain.rows()]
-    return [[name.translate(escapes) for name in plain.columns], *rows], numbers
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return _real(value)
-    return str(value)
-
-
-def _real(value: float) -> str:
-    if value != 0 and abs(value) < 0.5 * 10**-DECIMALS:
-        return f"{value:.1e}"
-    text = f"{value:.{DECIMALS}f}"
-    return text if len(text) < 16 else f"{value:.{DECIMALS}e}"
-
-
 def _padded(grid: Grid) -> tuple[list[list[str]], list[int]]:
     """Cells filled up to the width that their column takes on a screen, numbers on the left; and the widths."""
     from rich.cells import cell_len
@@ -208,34 +135,47 @@ def _lines(lines: Iterable[str]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def _table(frame: pl.DataFrame) -> bytes:
-    (header, *body), widths = _padded(cells(frame, "NULL", _TABLE))
+def _table(frame: pl.DataFrame, digits: int) -> bytes:
+    (header, *body), widths = _padded(cells(frame, "NULL", _TABLE, digits))
     rule = ["-" * width for width in widths]
     return _lines("  ".join(row).rstrip() for row in [header, rule, *body])
 
 
-def _markdown(frame: pl.DataFrame, comments: list[str]) -> bytes:
-    grid = cells(frame, "NULL", _MARKDOWN)
+def _markdown(sheet: Sheet, digits: int, comments: list[str]) -> bytes:
+    grid = with_brackets(cells(sheet.frame, "NULL", _MARKDOWN, digits), "NULL")
     (header, *body), widths = _padded(grid)
     rule = ["-" * max(1, width - 1) + (":" if number else "-") for width, number in zip(widths, grid[1], strict=True)]
+    said = [" ".join(sheet.caption.translate(_MARKDOWN).split()), ""] if sheet.caption else []
     # after an empty line, else it would be a row; two hyphens and a bracket would end it
     ends = ["", *(f"<!-- {comment.replace('-->', '-- >')} -->" for comment in comments)] if comments else []
-    return _lines([*(f"| {' | '.join(row)} |" for row in [header, rule, *body]), *ends])
+    return _lines([*said, *(f"| {' | '.join(row)} |" for row in [header, rule, *body]), *ends])
 
 
-def _latex(frame: pl.DataFrame, comments: list[str]) -> bytes:
-    (header, *body), numbers = cells(frame, "--", _LATEX)
-    columns = "".join("r" if number else "l" for number in numbers)
+def _html(sheet: Sheet, title: str, digits: int, comments: list[str]) -> bytes:
+    (header, *body), numbers = with_brackets(cells(sheet.frame, "\N{EN DASH}", _HTML, digits), "\N{EN DASH}")
+    sides = [' style="text-align: right"' if number else "" for number in numbers]
+
+    def row(tag: str, texts: list[str]) -> str:
+        inner = "".join(f"<{tag}{side}>{text}</{tag}>" for text, side in zip(texts, sides, strict=True))
+        return f"<tr>{inner}</tr>"
+
     return _lines(
         [
-            *(f"% {comment}" for comment in comments),
-            r"% Needs \usepackage{booktabs}.",
-            rf"\begin{{tabular}}{{{columns}}}",
-            r"\toprule",
-            f"{' & '.join(header)} \\\\",
-            r"\midrule",
-            *(f"{' & '.join(row)} \\\\" for row in body),
-            r"\bottomrule",
-            r"\end{tabular}",
+            "<!doctype html>",
+            '<meta charset="utf-8">',
+            f"<title>{title.translate(_HTML)}</title>",
+            *(f"<!-- {comment.replace('-->', '-- >')} -->" for comment in comments),
+            "<table>",
+            *([f"<caption>{sheet.caption.translate(_HTML)}</caption>"] if sheet.caption else []),
+            f"<thead>{row('th', header)}</thead>",
+            "<tbody>",
+            *(row("td", texts) for texts in body),
+            "</tbody>",
+            "</table>",
         ]
     )
+
+
+def _latex(sheet: Sheet, label: str, digits: int, comments: list[str]) -> bytes:
+    grid = with_brackets(cells(sheet.frame, "--", {}, digits), "--")
+    return _lines(latex(grid, sheet.caption, comments, label))

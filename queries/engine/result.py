@@ -30,6 +30,12 @@ class QueryResult:
     store: StoreState | None = None
     """The state of the store; None if the result is not of one."""
 
+    question: str = ""
+    """What it answers; empty for SQL by hand."""
+
+    kept: tuple[str, ...] = ()
+    """Columns that were asked for by name, which tables have even if all rows are the same in them."""
+
     @property
     def title(self) -> str:
         """One line that says how to get the same result again."""

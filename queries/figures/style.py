@@ -13,6 +13,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ft2font import LoadFlags
 
+from mlv.queries.engine.shaping import shared_words
+
 PAGE_WIDTH: Final = 7.0
 """Inches between the margins of a page."""
 
@@ -118,7 +120,7 @@ def panels(rows: pl.DataFrame, columns: Sequence[str]) -> tuple[str, list[tuple[
     if not varying:
         return heading, [("", rows)]
     groups = rows.partition_by(varying, maintain_order=True)
-    common_tokens = {column: shared_tokens(rows[column]) for column in varying if column in {"settings", "tracing"}}
+    common_tokens = {column: shared_words(rows[column]) for column in varying if column in {"settings", "tracing"}}
     if "settings" in common_tokens and "epoch" in varying:
         common_tokens["settings"] |= _finished(rows)
     return heading, [(_label(group, varying, common_tokens), group) for group in groups]
@@ -154,19 +156,13 @@ def labelled(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """Rows with a column ``label``: what tells their checkpoints apart, of ``columns``."""
     varying = [column for column in columns if rows[column].n_unique() > 1]
     made = rows.drop_nulls("ft_languages")
-    shared = {column: shared_tokens(made[column]) | _finished(made) for column in varying if column == "settings"}
+    shared = {column: shared_words(made[column]) | _finished(made) for column in varying if column == "settings"}
     of_models = [column for column in varying if column == "model"]
     labels = [
         _label(rows[place], [*of_models, "ft_languages"] if languages is None else varying, shared)
         for place, languages in enumerate(rows["ft_languages"])
     ]
     return rows.with_columns(label=pl.Series(labels, dtype=pl.String))
-
-
-def shared_tokens(values: pl.Series) -> set[str]:
-    """Words such as ``seed=1`` that every value has."""
-    several = [set(value.split()) for value in values.drop_nulls().unique()]
-    return set.intersection(*several) if several else set()
 
 
 def _finished(rows: pl.DataFrame) -> set[str]:

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import jinja2
-import polars as pl
 
 from mlv.queries.engine.catalogue import INTERVALS, QUESTIONS
+from mlv.queries.engine.grid import cells
 from mlv.queries.engine.provenance import provenance
-from mlv.queries.engine.rendering import cells, render
+from mlv.queries.engine.rendering import render
 from mlv.queries.engine.result import QueryResult
-from mlv.queries.figures.style import shared_tokens
+from mlv.queries.engine.shaping import without_constants
 from mlv.queries.report.build import Chapter, Commands, Drawn, Entry, Report
 from mlv.schema.errors import DataError
 from mlv.schema.files import written_aside
@@ -139,7 +139,7 @@ def _embedded(drawn: Drawn) -> dict[str, Any]:
 
 def _table(result: QueryResult) -> dict[str, Any]:
     """Rows as the page shows them: what all have alike is said once, and long tables are cut."""
-    frame, alike = _without_constants(result.frame)
+    frame, alike = without_constants(result.frame)
     excerpt = frame.head(EXCERPT)
     (header, *rows), numbers = cells(excerpt, "\N{EN DASH}", {})
     cut = f"{excerpt.height:,} of " if frame.height > excerpt.height else ""
@@ -150,24 +150,6 @@ def _table(result: QueryResult) -> dict[str, Any]:
         "markdown": render(QueryResult(excerpt, result.name, result.version, result.sql_sha256), "markdown").decode(),
         "caption": f"{cut}{frame.height:,} rows",
     }
-
-
-def _without_constants(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[str, str]]]:
-    """Rows without columns, and without words of settings, that are the same in all; and these."""
-    if frame.height < 2:
-        return frame, []
-    constant = [name for name in frame.columns if frame[name].n_unique() == 1]
-    _, *first = cells(frame.select(constant).head(1), "", {})[0]
-    alike = [(name, cell) for row in first for name, cell in zip(constant, row, strict=True) if cell]
-    for name in ("settings", "tracing"):
-        if name in frame.columns and name not in constant:
-            shared = shared_tokens(frame[name])
-            alike.append((name, " ".join(sorted(shared))))
-            rest = [
-                None if text is None else " ".join(w for w in text.split() if w not in shared) for text in frame[name]
-            ]
-            frame = frame.with_columns(pl.Series(name, rest, dtype=pl.String))
-    return (frame.drop(constant) if len(constant) < frame.width else frame), alike
 
 
 def write(folder: Path, report: Report) -> int:

@@ -180,6 +180,14 @@ def test_keys_of_queries(hand_store: Path, name: str, key: str) -> None:
     assert key_columns(frame, frame) == key.split()
 
 
+def test_where_columns_before_the_first_real_number_tell_no_rows_apart_later_ones_do() -> None:
+    """As in profile_pca, which says what a run's components explain before what its rows are."""
+    frame = pl.DataFrame({"run": ["a", "a"], "explained": [0.5, 0.5], "language": ["de", "fa"], "x": [1.0, 2.0]})
+    assert key_columns(frame, frame) == ["run", "language"]
+    changed = frame.with_columns(x=pl.Series([1.0, 3.0]))
+    assert _found(frame, changed) == [("changed", "x", "2.0", "3.0", 1.0)]
+
+
 @pytest.mark.parametrize("reference", [query.reference for query in all_versions()])
 def test_every_query_can_be_compared(hand_store: Path, reference: str) -> None:
     name, _, version = reference.partition("@")

@@ -8,17 +8,26 @@ import csv
 import io
 import json
 import os
+import re
 from pathlib import Path
 
 import duckdb
 import polars as pl
 import pytest
 
-from mlv.queries import FORMATS, QueryResult, render, truncation_note
+from mlv.queries import FORMATS, QueryResult, notes, render
 from mlv.schema.errors import UsageError
 
 GOLDEN = Path(__file__).parent / "golden" / "formats"
-ENDINGS = {"table": "txt", "csv": "csv", "json": "json", "jsonl": "jsonl", "markdown": "md", "latex": "tex"}
+ENDINGS = {
+    "table": "txt",
+    "csv": "csv",
+    "json": "json",
+    "jsonl": "jsonl",
+    "markdown": "md",
+    "html": "html",
+    "latex": "tex",
+}
 
 SQL = """
 SELECT * FROM (VALUES
@@ -101,8 +110,14 @@ def test_tables_agree_with_csv_in_every_text(result: QueryResult) -> None:
         ("markdown", "| name | share |\n| ---- | ----: |\n"),
         (
             "latex",
-            "% none@1 (SHA-256 00)\n% Needs \\usepackage{booktabs}.\n\\begin{tabular}{lr}\n\\toprule\n"
-            "name & share \\\\\n\\midrule\n\\bottomrule\n\\end{tabular}\n",
+            "% none@1 (SHA-256 00)\n% Needs \\usepackage{booktabs}.\n\\begin{table}\n\\centering\n"
+            "\\begin{tabular}{@{}lr@{}}\n\\toprule\nname & share \\\\\n\\midrule\n\\bottomrule\n\\end{tabular}\n"
+            "\\end{table}\n",
+        ),
+        (
+            "html",
+            '<!doctype html>\n<meta charset="utf-8">\n<title>none</title>\n<table>\n<thead><tr><th>name</th>'
+            '<th style="text-align: right">share</th></tr></thead>\n<tbody>\n</tbody>\n</table>\n',
         ),
     ],
 )
@@ -145,12 +160,25 @@ def test_only_a_table_is_cut_off_and_says_so() -> None:
     result = QueryResult(pl.DataFrame({"n": range(5)}), "sql", None, "00")
     assert render(result, "table", limit=2).decode() == "n\n-\n0\n1\n"
     assert render(result, "csv", limit=2) == render(result, "csv")
-    assert truncation_note(result, 5) is None
-    assert truncation_note(result, None) is None
-    note = truncation_note(result, 2)
-    assert note is not None
+    assert notes(result, "table", 5, b"") == []
+    assert notes(result, "table", None, b"") == []
+    assert notes(result, "csv", 2, b"") == []
+    (note,) = notes(result, "table", 2, b"")
     assert "2 of 5 rows" in note
     assert "--limit 0" in note
+
+
+@pytest.mark.parametrize(("digits", "text"), [(0, "72"), (1, "71.7"), (5, "71.66667")])
+@pytest.mark.parametrize("format_name", ["table", "markdown", "html", "latex"])
+def test_people_read_as_many_decimals_as_they_ask_for(format_name: str, digits: int, text: str) -> None:
+    result = QueryResult(pl.DataFrame({"x": [71.66666666666667, 1.0]}), "sql", None, "00")
+    assert re.search(rf"(?<![\d.]){text}(?![\d.])", render(result, format_name, digits=digits).decode())
+
+
+@pytest.mark.parametrize("format_name", ["csv", "json", "jsonl", "parquet"])
+def test_formats_for_machines_take_no_digits(format_name: str) -> None:
+    with pytest.raises(UsageError, match=f"{format_name} keeps every digit"):
+        render(QueryResult(pl.DataFrame({"x": [1.0]}), "sql", None, "00"), format_name, digits=2)
 
 
 def test_wide_letters_keep_columns_aligned() -> None:
