@@ -192,12 +192,12 @@ CREATE OR REPLACE TEMP MACRO rho_low(rows) AS
 CREATE OR REPLACE TEMP MACRO rho_high(rows) AS
     list_transform([on_fisher_scale(rows)], lambda scaled: tanh(high_end(scaled)))[1];
 
--- Of a correlation that concerns one test language an estimate on that scale, from replicates without each of the batteries
--- that have the same two answers there: what these do to a model is common to them (docs/statistics.md). Whether there is a
--- standard error is a matter of the effective number of batteries; of their pairs of answers there have to be two.
+-- Of a value that concerns one test language an estimate, from replicates without each of the batteries that have the same
+-- two answers there: what these do to a model is common to them (docs/statistics.md). Whether there is a standard error is
+-- a matter of the effective number of batteries; of their pairs of answers there have to be two.
 CREATE OR REPLACE TEMP MACRO by_answers(rows, effective_batteries) AS
     list_transform(
-        [{'pairs': jackknifed(on_fisher_scale(rows)), 'batteries': effective_batteries}],
+        [{'pairs': jackknifed(rows), 'batteries': effective_batteries}],
         lambda known: {
             'value': known.pairs.value,
             'se': CASE
@@ -209,7 +209,7 @@ CREATE OR REPLACE TEMP MACRO by_answers(rows, effective_batteries) AS
     )[1];
 
 -- Design effects: the squared standard error, over what as many independent questions would have: of a percentage, by
--- battery, the binomial's, of an estimate by_answers of Spearman's rho 1.06 / (n - 3) (Fieller et al. 1957).
+-- battery, the binomial's, of an estimate of Spearman's rho on the scale of Fisher's z 1.06 / (n - 3) (Fieller et al. 1957).
 CREATE OR REPLACE TEMP MACRO share_design_effect(rows) AS
     list_transform(
         [jackknifed(rows)],

@@ -127,7 +127,7 @@ def interval(
         return _share_interval(values, items, seeds)
     if scale == "rho":
         return rho_ends(jackknife(fisher_z(values), items))
-    return _ends(varied(jackknife(values, items), seeds))
+    return ends(varied(jackknife(values, items), seeds))
 
 
 def fisher_z(rho: Numbers) -> Numbers:
@@ -138,11 +138,12 @@ def fisher_z(rho: Numbers) -> Numbers:
 
 def rho_ends(known: Estimate) -> Ends:
     """Ends of a correlation, of an estimate of its Fisher's z."""
-    low, high = _ends(known)
+    low, high = ends(known)
     return (None, None) if low is None or high is None else (float(np.tanh(low)), float(np.tanh(high)))
 
 
-def _ends(known: Estimate) -> Ends:
+def ends(known: Estimate) -> Ends:
+    """Ends of an estimate's interval."""
     if known.se is None:
         return None, None
     return known.value - known.quantile * known.se, known.value + known.quantile * known.se

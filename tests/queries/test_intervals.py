@@ -184,36 +184,6 @@ def test_a_difference_of_rhos_is_paired(connection: duckdb.DuckDBPyConnection, s
     assert row["p"] == pytest.approx(jackknife(change, items).p)
 
 
-def test_a_difference_of_rhos_on_two_sources_is_paired(
-    connection: duckdb.DuckDBPyConnection, study: Study, left: Numbers
-) -> None:
-    """Of three runs on the first source, one has a partner on the second: the same language, sentences and seed."""
-    row = next(
-        row
-        for row in _rows(connection, "alignment_difference", countries=COUNTRIES, source_a="pbc", source_b="tanzil")
-        if (row["language"], row["country"]) == ("fa", "KR")
-    )
-    (first, items_first), (second, items_second) = (
-        rhos_of(study, checkpoint, "fa", "KR", left) for checkpoint in ("pbc-fa-1", "tanzil-fa-1")
-    )
-    difference, items = first - second, np.minimum(items_first, items_second)
-    assert (row["pairs"], row["ft_languages"], row["seeds"]) == (1, "fa", 1)
-    assert near(row, "difference", interval(difference, items))
-    assert row["p"] == pytest.approx(jackknife(difference, items).p)
-    assert row["difference"] == pytest.approx(row["rho_a"] - row["rho_b"])
-
-
-def test_a_difference_of_rhos_turns_its_sign_with_its_sides(connection: duckdb.DuckDBPyConnection) -> None:
-    sides = [
-        _rows(connection, "alignment_difference", countries=COUNTRIES, source_a=a, source_b=b)
-        for a, b in (("pbc", "tanzil"), ("tanzil", "pbc"))
-    ]
-    for one, other in zip(*sides, strict=True):
-        assert one["difference"] == pytest.approx(-other["difference"])
-        assert one["difference_low"] == pytest.approx(-other["difference_high"])
-        assert (one["rho_a"], one["p"]) == (other["rho_b"], pytest.approx(other["p"]))
-
-
 def test_a_cosine_and_the_structure_of_cosines(
     connection: duckdb.DuckDBPyConnection, study: Study, left: Numbers
 ) -> None:

@@ -19,7 +19,7 @@ from battery_study import (
     random_study,
     rhos_of,
 )
-from by_battery import fisher_z, holm, interval, jackknife, rho_ends
+from by_battery import ends, fisher_z, holm, interval, jackknife, rho_ends
 
 from mlv.queries import run
 from mlv.schema.store.opening import open_store
@@ -27,7 +27,9 @@ from mlv.schema.store.opening import open_store
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    return random_study([("tanzil-fa-1", "tanzil", "fa", 40, 1)])
+    """One run on the second source, and two on the first, of which one is alike in all else."""
+    runs = (("pbc-fa-1", "pbc", 1), ("pbc-fa-2", "pbc", 2), ("tanzil-fa-1", "tanzil", 1))
+    return random_study([(name, source, "fa", 40, seed) for name, source, seed in runs])
 
 
 def _aligned(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
@@ -92,3 +94,32 @@ def test_a_rho_has_no_interval_below_ten_effective_batteries(make_store: MakeSto
     with open_store(drawn(make_store, {**study, "probe_sets": few})) as opened:
         rows = _aligned(opened)
         assert {row["rho_low"] for row in rows} == {row["p_value"] for row in rows} == {None}
+
+
+def test_a_difference_of_rhos_after_two_sources_is_paired(make_store: MakeStore, study: Study) -> None:
+    with open_store(drawn(make_store, study)) as opened:
+        sides = [
+            _rows(opened, "alignment_difference", strategies="monolingual", source_a=a, source_b=b)
+            for a, b in (("pbc", "tanzil"), ("tanzil", "pbc"))
+        ]
+    tests = []
+    for row in sides[0]:
+        left = pairs_left_out(study, row["language"])
+        (first, items_first), (second, items_second) = (
+            rhos_of(study, checkpoint, row["language"], row["country"], left)
+            for checkpoint in ("pbc-fa-1", "tanzil-fa-1")
+        )
+        batteries = min(
+            effective_batteries(study, checkpoint, row["language"], row["country"])
+            for checkpoint in ("pbc-fa-1", "tanzil-fa-1")
+        )
+        tests.append(jackknife(first - second, np.minimum(items_first, items_second), batteries))
+        assert (row["pairs"], row["ft_languages"]) == (1, "fa")
+        assert row["difference"] == pytest.approx(first[0] - second[0]) == pytest.approx(row["rho_a"] - row["rho_b"])
+        assert near(row, "difference", ends(tests[-1]))
+        assert row["p"] == pytest.approx(tests[-1].p)
+    assert [row["p_family"] for row in sides[0]] == pytest.approx(holm([test.p or np.nan for test in tests]))
+    for one, other in zip(*sides, strict=True):
+        assert one["difference"] == pytest.approx(-other["difference"])
+        assert one["difference_low"] == pytest.approx(-other["difference_high"])
+        assert (one["rho_a"], one["p"]) == (other["rho_b"], pytest.approx(other["p"]))

@@ -56,7 +56,7 @@ cells AS MATERIALIZED (
         row_number() OVER (ORDER BY checkpoint_id, language, country) AS cell,
         observed(rho, left_out) AS rho,
         observed(n, left_out) AS n,
-        by_answers(replicates(rho, n, left_out), any_value(effective_batteries)) AS z
+        by_answers(on_fisher_scale(replicates(rho, n, left_out)), any_value(effective_batteries)) AS z
     FROM correlations
     GROUP BY checkpoint_id, language, country
 ),

@@ -69,6 +69,7 @@ ft_languages = "Fine-tuning languages of the runs in the mean, separated by semi
 pairs = "Pairs in the mean: those where both rho are defined."
 n = "Fewest questions behind any rho in the mean."
 p = "Two-sided p-value of difference by the standard error of its interval; NULL where there is none."
+p_family = "p corrected by Holm (1979) for the rows of the same two models or sources, setup and strategy that are returned."
 */
 WITH chosen AS (
     FROM selected_checkpoints($strategies, NULL, NULL, $sentences, $seed, $epoch)
@@ -110,7 +111,8 @@ involved AS (
 ),
 correlations AS MATERIALIZED (
     FROM profile_correlations(
-        (SELECT list(checkpoint_id) FROM involved), $score, $probe_set, $survey, $weighting, $countries, $ci IS NOT NULL
+        (SELECT list(checkpoint_id) FROM involved), $score, $probe_set, $survey, $weighting, $countries,
+        CASE WHEN $ci IS NOT NULL THEN 'answers' END
     )
 ),
 runs AS MATERIALIZED (
@@ -123,6 +125,7 @@ runs AS MATERIALIZED (
         a.rho AS rho_a,
         b.rho AS rho_b,
         least(a.n, b.n) AS n,
+        least(a.effective_batteries, b.effective_batteries) AS effective_batteries,
         dense_rank() OVER (
             ORDER BY
                 model_a, model_b, source_a, source_b, sentences, strategy, epoch, settings, mixture, a.language, a.country
@@ -143,7 +146,8 @@ languages AS (
         kept_mean(rho_b, pair, left_out) AS rho_b,
         count(*) AS pairs,
         min(n) AS n,
-        sum(n) AS items
+        sum(n) AS items,
+        min(effective_batteries) AS effective_batteries
     FROM runs
     GROUP BY cell, ft_languages, left_out
 ),
@@ -156,7 +160,8 @@ means AS (
         string_agg(ft_languages, ';' ORDER BY ft_languages) FILTER (WHERE left_out = 0) AS ft_languages,
         sum(pairs)::BIGINT AS pairs,
         min(n) AS n,
-        sum(items) AS items
+        sum(items) AS items,
+        min(effective_batteries) AS effective_batteries
     FROM languages
     GROUP BY cell, left_out
 ),
@@ -178,7 +183,7 @@ cells AS MATERIALIZED (
     SELECT
         cell,
         observed(difference, left_out) AS difference,
-        replicates(difference, items, left_out) AS differences,
+        by_answers(replicates(difference, items, left_out), min(effective_batteries)) AS answers,
         observed(rho_a, left_out) AS rho_a,
         observed(rho_b, left_out) AS rho_b,
         observed(ft_languages, left_out) AS ft_languages,
@@ -193,24 +198,21 @@ setups AS (
     FROM runs
     WHERE left_out = 0
 ),
+estimates AS MATERIALIZED (
+    SELECT cell, varied($ci, answers, spread, 1) AS estimate, seeds, spread.sd AS seed_sd
+    FROM cells
+    LEFT JOIN seeds USING (cell)
+),
 families AS (
-    FROM family_over(
-        $ci,
-        (
-            SELECT list({
-                'key': cell,
-                'family': [
-                    model_a, model_b, source_a, source_b, sentences::VARCHAR, strategy, epoch::VARCHAR, settings
-                ],
-                'rows': differences,
-                'spread': spread
-            })
-            FROM cells
-            JOIN setups USING (cell)
-            LEFT JOIN seeds USING (cell)
-        ),
-        $probe_set
-    )
+    FROM holm((
+        SELECT list({
+            'key': cell,
+            'family': [model_a, model_b, source_a, source_b, sentences::VARCHAR, strategy, epoch::VARCHAR, settings],
+            'p': t_p({'value': estimate.value, 'se': estimate.se, 'df': estimate.fewest})
+        })
+        FROM estimates
+        JOIN setups USING (cell)
+    ))
 )
 SELECT
     model_a,
@@ -224,12 +226,12 @@ SELECT
     language,
     country,
     difference,
-    mean_low($ci, differences, spread) AS difference_low,
-    mean_high($ci, differences, spread) AS difference_high,
-    mean_p($ci, differences, spread) AS p,
+    t_low(estimate) AS difference_low,
+    t_high(estimate) AS difference_high,
+    t_p(estimate) AS p,
     p_family,
     seeds,
-    spread.sd AS seed_sd,
+    seed_sd,
     rho_a,
     rho_b,
     ft_languages,
@@ -237,6 +239,6 @@ SELECT
     n
 FROM cells
 JOIN setups USING (cell)
+JOIN estimates USING (cell)
 LEFT JOIN families ON key = cell
-LEFT JOIN seeds USING (cell)
 ORDER BY cell
