@@ -75,7 +75,7 @@ def test_a_job_killed_while_saving_goes_on_from_the_epoch_before(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from mlv.compute.machine.options import ExecuteOptions
+from mlv.compute.machine.options import ExecuteOptions, Silent
 from mlv.compute.running.execute import execute
 
 class Killer(Silent):
