@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
     R = TypeVar("R", bound=Request)
 
-DIGITS = "the last digits of results hang on it"
+DIFFERS = "results differ slightly with it"
 """What is said of an option that is no part of a job's identity, and yet changes its results a little."""
 
-Device = Annotated[str, typer.Option(help=f"cpu, cuda, mps or auto; {DIGITS}.")]
+Device = Annotated[str, typer.Option(help=f"cpu, cuda, mps or auto; {DIFFERS}.")]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, max=MOST_THREADS, help=f"CPU threads, torch's choice if not given; {DIGITS}."),
+    typer.Option(min=1, max=MOST_THREADS, help=f"CPU threads, torch's choice if not given; {DIFFERS}."),
 ]
 SkipAmbiguous = Annotated[
     bool, typer.Option("--skip-ambiguous", help="Leave out probes whose two answers tokenise alike.")
 ]
 BatchTokens = Annotated[
     int,
-    typer.Option(min=1, max=MOST, help=f"Most tokens of a batch of probes; fewer need less memory; {DIGITS}."),
+    typer.Option(min=1, max=MOST, help=f"Most tokens of a batch of probes; fewer need less memory; {DIFFERS}."),
 ]
 PlanOnly = Annotated[
     bool, typer.Option("--plan-only", help="Make the job directory and stop: a worker elsewhere runs it.")

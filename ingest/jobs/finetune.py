@@ -79,7 +79,7 @@ class Request(request.Request):
             return given
         chosen = {name: value for name, value in given.items() if value is not None}
         if "lora" in chosen:
-            return LORA | chosen
+            return {**LORA, **chosen}
         astray = [name for name in LORA if name in chosen]
         if astray:
             raise ValueError(f"{', '.join(astray)}: of an adapter, which is asked for by its rank (lora)")
