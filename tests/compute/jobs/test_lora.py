@@ -66,10 +66,9 @@ def test_a_step_of_an_adapter_is_that_of_its_matrices_by_hand(
     spec = spec_of(job, FinetuneSpec).model_copy(update={"model": reference})
     finetune.run(job, spec, options)
 
-    model = loading.load(start, SPAN).model
+    model: Any = loading.load(start, SPAN).model
     rows: Any = spans.collate(0)(spans.corrupted(job, spec, loading.load_tokenizer(start), 1))
-    loss: Any = model(**rows)
-    loss.loss.backward()
+    model(**rows).loss.backward()
     state = load_file(job.work / "state-1" / "model.safetensors")
     downs = {
         name.removesuffix(".lora_A.default.weight"): tensor for name, tensor in state.items() if ".lora_A." in name
