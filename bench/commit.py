@@ -47,7 +47,7 @@ def _store(folder: Path) -> Path:
         numbers = f"FROM range({TARGETS}) AS r(i)"
         connection.execute(f"INSERT INTO question SELECT i, i, i, 'Q' || i, 1 {numbers}")
         connection.execute(f"INSERT INTO probe SELECT i, 1, i, 1, '[MASK]', 'a', 'b', '', '', 'canonical' {numbers}")
-        connection.execute("INSERT INTO base_model VALUES (1, 'nano', '', 'd', 'mt5', 1, 1)")
+        connection.execute("INSERT INTO base_model VALUES (1, 'nano', '', 'd', 'mt5', 1, 1, '')")
         connection.execute("INSERT INTO checkpoint VALUES (1, 1, NULL, 0, 0, true, 'nano', 'd')")
         connection.execute("INSERT INTO checkpoint VALUES (2, 1, 1, 5, 5, true, 'nano', 'f')")
         connection.execute(

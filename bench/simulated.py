@@ -59,7 +59,7 @@ JOIN (
 ) USING (parallel), range(1, 4) models(m), range(1, 6) seeds(seed)
 QUALIFY r <= $runs;
 
-INSERT INTO base_model SELECT m, 'mt5-' || m, '', m, 'mt5', m, 1 FROM range(1, 4) t(m);
+INSERT INTO base_model SELECT m, 'mt5-' || m, '', m, 'mt5', m, 1, '' FROM range(1, 4) t(m);
 INSERT INTO checkpoint SELECT m, m, NULL, 0, 0, TRUE, '', 'm' || m FROM range(1, 4) t(m);
 INSERT INTO run
 SELECT r, 'finetune', printf('finetune-%03d', r), r,

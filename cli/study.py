@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlv.cli.compute.models import fetch_model
-from mlv.cli.compute.options import BatchTokens, Device, SkipAmbiguous
+from mlv.cli.compute.options import DIFFERS, BatchTokens, Device, SkipAmbiguous
 from mlv.cli.driver import ACTIVE, Driver, say_problems, say_states, worker_command
 from mlv.cli.edge import DEFAULT_STORE, MOST_THREADS, Store, jobs_folder, say
 from mlv.cli.group import Group
@@ -60,7 +60,7 @@ WorkerThreads = Annotated[
         "--threads",
         min=1,
         max=MOST_THREADS,
-        help="CPU threads of a worker on this machine; an equal share if not given.",
+        help=f"CPU threads of a worker on this machine, an equal share if not given; {DIFFERS}.",
     ),
 ]
 

@@ -32,7 +32,7 @@ def _name(requirement: str) -> str:
 
 
 EXTRAS = PROJECT["project"]["optional-dependencies"]
-DECLARED = [*PROJECT["project"]["dependencies"], *EXTRAS["slurm"], *EXTRAS["spss"]]
+DECLARED = [*PROJECT["project"]["dependencies"], *EXTRAS["lora"], *EXTRAS["slurm"], *EXTRAS["spss"]]
 DEV = EXTRAS["dev"]
 WORKER = PROJECT["dependency-groups"]["worker"]
 

@@ -19,16 +19,20 @@ if TYPE_CHECKING:
 
     R = TypeVar("R", bound=Request)
 
-Device = Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")]
-Threads = Annotated[int | None, typer.Option(min=1, max=MOST_THREADS, help="CPU threads; torch's choice if not given.")]
+DIFFERS = "results differ slightly with it"
+"""What is said of an option that is no part of a job's identity, and yet changes its results a little."""
+
+Device = Annotated[str, typer.Option(help=f"cpu, cuda, mps or auto; {DIFFERS}.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, max=MOST_THREADS, help=f"CPU threads, torch's choice if not given; {DIFFERS}."),
+]
 SkipAmbiguous = Annotated[
     bool, typer.Option("--skip-ambiguous", help="Leave out probes whose two answers tokenise alike.")
 ]
 BatchTokens = Annotated[
     int,
-    typer.Option(
-        min=1, max=MOST, help="Most tokens of a batch of probes; fewer need less memory, and change no result."
-    ),
+    typer.Option(min=1, max=MOST, help=f"Most tokens of a batch of probes; fewer need less memory; {DIFFERS}."),
 ]
 PlanOnly = Annotated[
     bool, typer.Option("--plan-only", help="Make the job directory and stop: a worker elsewhere runs it.")

@@ -9,13 +9,16 @@ examples have one corruption, that of epoch 0, so that their losses compare over
 examples is a permutation keyed by (seed, epoch). A killed job resumes from its last finished epoch, one that was told
 to stop from where it was, and either ends with the weights of an unbroken run. :func:`retrain` trains as a run did
 without some of its examples.
+
+With a LoRA adapter its matrices alone are trained. The states that training resumes from have them apart; the
+checkpoints have them merged, as models like any other.
 """
 
 from typing import TYPE_CHECKING
 
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
-from mlv.compute.models import files, loading
+from mlv.compute.models import adapters, files, loading
 from mlv.compute.models.families import SPAN
 from mlv.compute.training.spans import Examples, epoch_order, make_trainer, read_splits, steps_per_epoch
 from mlv.schema.files import write_json
@@ -30,13 +33,15 @@ if TYPE_CHECKING:
 def run(job: JobDirectory, spec: FinetuneSpec, options: ExecuteOptions, progress: Progress = SILENT) -> None:
     """Run a fine-tuning job to its end, from where it was interrupted.
 
-    Raises JobError for damaged inputs or a loss that became NaN or infinite, NotFoundError for a missing model.
+    Raises JobError for damaged inputs or a loss that became NaN or infinite, NotFoundError for a missing model,
+    ModuleNotFoundError for an adapter if PEFT is not installed.
     """
     device = runtime.prepare(options.device, options.threads, spec.seed)
     loaded = loading.load(files.locate(job, spec.model), SPAN, device=device)
+    found = loaded.describe()
     splits = read_splits(job, spec, loaded.tokenizer)
     history = _train(job, spec, loaded, splits, progress)
-    _write_outputs(job, spec, loaded, len(splits["train"].positions), history)
+    _write_outputs(job, spec, found, len(splits["train"].positions), history)
 
 
 def _train(
@@ -50,6 +55,7 @@ def _train(
     from mlv.compute.training import trainer as training
 
     examples = len(splits["train"].positions)
+    adapter = adapters.add(loaded.model, _shape(spec, spec.lora), spec.seed) if spec.lora else None
     trainer = make_trainer(
         job,
         spec,
@@ -57,17 +63,21 @@ def _train(
         splits,
         lambda epoch: epoch_order(spec.seed, epoch, examples),
         progress,
-        lambda epoch: training.publish(job, loaded, epoch),
+        lambda epoch: training.publish(job, loaded, epoch, adapter),
     )
     training.train(job, trainer, progress, f"fine-tuning {spec.source} {','.join(spec.languages)}")
     history: list[LogEntry] = trainer.state.log_history
     return history
 
 
+def _shape(spec: FinetuneSpec, rank: int) -> adapters.Shape:
+    return adapters.Shape(rank, spec.lora_alpha or rank, spec.lora_dropout or 0.0, spec.lora_targets or ())
+
+
 def _write_outputs(
     job: JobDirectory,
     spec: FinetuneSpec,
-    loaded: loading.LoadedModel,
+    found: dict[str, str | int],
     examples: int,
     history: "list[LogEntry]",
 ) -> None:
@@ -77,4 +87,4 @@ def _write_outputs(
     rows = [(epoch, epoch * steps, epoch == spec.epochs) for epoch in range(1, spec.epochs + 1)]
     write_table(job.outputs / "metrics.parquet", training.metrics(history))
     write_table(job.outputs / "checkpoints.parquet", training.checkpoint_table(job, rows))
-    write_json(job.outputs / "model.json", {**loaded.describe(), "model": spec.model.model_dump(mode="json")})
+    write_json(job.outputs / "model.json", {**found, "model": spec.model.model_dump(mode="json")})

@@ -1,4 +1,7 @@
-"""How a job is run on this machine, and how it reports its progress. Neither changes its results."""
+"""How a job is run on this machine, and how it reports its progress.
+
+Results hang on it in their last digits alone: other devices, threads and batches add numbers in another order.
+"""
 
 from dataclasses import dataclass
 from typing import Final, Protocol

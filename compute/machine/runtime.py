@@ -1,10 +1,11 @@
 """The machine that a job runs on: device, threads, seeds, determinism, safe precision, and a record of all of it."""
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,9 @@ from mlv.schema.jobs.spec import Precision
 
 PACKAGES: Final = ("torch", "transformers", "tokenizers", "accelerate", "safetensors", "numpy", "scipy", "polars")
 """Packages whose versions can change a result."""
+
+OPTIONAL: Final = ("peft",)
+"""Those of extras."""
 
 SLURM: Final = {
     "cluster": "SLURM_CLUSTER_NAME",
@@ -90,11 +94,15 @@ def environment(device: str) -> dict[str, object]:
         "mlv": importlib.metadata.version("mlv"),
         **_working_copy(Path(__file__)),
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "packages": {name: importlib.metadata.version(name) for name in (*PACKAGES, *_installed(OPTIONAL))},
         "hardware": _hardware(device),
         "determinism": _determinism(),
         "slurm": slurm(),
     }
+
+
+def _installed(names: Sequence[str]) -> list[str]:
+    return [name for name in names if importlib.util.find_spec(name)]
 
 
 def slurm() -> dict[str, str]:

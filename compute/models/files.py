@@ -1,6 +1,6 @@
 """Finding and identifying models: by hub name, local folder or checkpoint of a run.
 
-A model is identified by content: the SHA-256 over its configuration, weights and tokenizer.
+A model is identified by content: the SHA-256 over its configuration, weights, tokenizer and, if there is one, adapter.
 
 Weights are read from safetensors alone. PyTorch's own files (``.bin``) are pickles, which can run any program when they
 are opened: a model that has no others is refused, and :func:`convert` makes safetensors of them on request, taking
@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mlv.compute.models.folder import (
+    ADAPTER_FILES,
     SAFE_WEIGHTS,
     TOKENIZER_FILES,
     TORCH_WEIGHTS,
     check_folder,
+    has_adapter,
+    identifying_files,
     pickle_error,
     weight_files,
 )
@@ -28,7 +31,7 @@ from mlv.schema.jobs.spec import ModelRef
 if TYPE_CHECKING:
     from torch import Tensor
 
-FETCHED: Final = ("config.json", *TOKENIZER_FILES, *SAFE_WEIGHTS)
+FETCHED: Final = ("config.json", *TOKENIZER_FILES, *SAFE_WEIGHTS, *ADAPTER_FILES)
 """What is fetched of a model on the hub."""
 
 
@@ -36,8 +39,8 @@ def resolve(name_or_path: str, revision: str | None = None) -> ModelRef:
     """Find a model and identify it: a local folder if there is one of that name, else the hub.
 
     ``HF_HOME`` and ``HF_HUB_OFFLINE`` are respected. Raises NotFoundError if the folder holds no model, or the hub has
-    none of that name or cannot be reached and the model is not in the cache; DataError if its weights are pickles or
-    it has no tokenizer.
+    none of that name or cannot be reached and the model is not in the cache; DataError if its weights are pickles, it
+    has no tokenizer, or there is something in it that would make it another model.
     """
     folder = Path(name_or_path).expanduser()
     if _is_folder(folder):
@@ -46,7 +49,7 @@ def resolve(name_or_path: str, revision: str | None = None) -> ModelRef:
     if folder.is_absolute() or name_or_path.startswith((".", "~")):
         raise NotFoundError(f"There is no folder {name_or_path}", "Name a folder with a model, or a hub name.")
     snapshot = _download(name_or_path, revision, FETCHED)
-    if not weight_files(snapshot):
+    if not weight_files(snapshot) and not has_adapter(snapshot):
         raise pickle_error(name_or_path, revision)
     check_folder(snapshot)
     return ModelRef(name=name_or_path, revision=snapshot.name, digest=digest(snapshot), path=str(snapshot))
@@ -99,9 +102,9 @@ def _without_duplicates(tensors: "dict[str, Tensor]") -> "dict[str, Tensor]":
 
 
 def digest(folder: Path) -> str:
-    """SHA-256 over name and content of configuration, weights and tokenizer files, in the order of their names."""
+    """SHA-256 over name and content of the files that decide what a model computes, in the order of their names."""
     combined = hashlib.sha256()
-    for path in sorted(_files(folder), key=lambda path: path.name):
+    for path in identifying_files(folder):
         with path.open("rb") as file:
             combined.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return combined.hexdigest()
@@ -164,11 +167,6 @@ def _download(name: str, revision: str | None, patterns: Sequence[str]) -> Path:
             f"not be fetched: {reason}",
             "Check the name, fetch it once with network (`hf download NAME`), or name a folder with a model.",
         ) from error
-
-
-def _files(folder: Path) -> list[Path]:
-    tokenizer = [folder / name for name in TOKENIZER_FILES if (folder / name).exists()]
-    return [folder / "config.json", *weight_files(folder), *tokenizer]
 
 
 def _local_name(folder: Path) -> str:

@@ -1,8 +1,17 @@
-"""The folder of a model: which files belong to it, and what is checked before any of them is opened."""
+"""The folder of a model: which files decide what it computes, and what is checked before any of them is opened.
 
+:func:`identifying_files` is the one list: the digest is over it, and what is loaded is in it. What would change a model
+otherwise is refused by :func:`check_folder`: settings of a configuration that lead to other files, to code, or to
+weights that are not what they say. Whether transformers would apply an adapter hangs on whether PEFT is installed: it
+never gets to see one.
+"""
+
+import contextlib
 import json
 import re
 import shlex
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +25,14 @@ SAFE_WEIGHTS: Final = ("model*.safetensors", SAFE_INDEX)
 TORCH_WEIGHTS: Final = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
 TOKENIZER_FILES: Final = (
     "added_tokens.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
     "special_tokens_map.json",
     "spiece.model",
-    "tokenizer.json",
+    "tokenizer*.json",  # tokenizer_config.json may name one for a version of transformers, tokenizer.4.0.0.json
     "tokenizer.model",
-    "tokenizer_config.json",
+    "vocab.json",
+    "vocab.txt",
 )
 VOCABULARIES: Final = ("tokenizer.json", "spiece.model", "tokenizer.model")
 """Files of which a tokenizer has one, unless it reads bytes."""
@@ -28,10 +40,42 @@ VOCABULARIES: Final = ("tokenizer.json", "spiece.model", "tokenizer.model")
 BYTE_TOKENIZER: Final = "ByT5Tokenizer"
 """Class of the tokenizers that do, as ``tokenizer_config.json`` or ``config.json`` names it."""
 
+ADAPTER_CONFIG: Final = "adapter_config.json"
+ADAPTER_WEIGHTS: Final = "adapter_model.safetensors"
+ADAPTER_FILES: Final = (ADAPTER_CONFIG, ADAPTER_WEIGHTS)
+
+REFUSED: Final = {
+    "auto_map": "code that comes with the model, and none is ever run",
+    "configuration_files": "other configurations, for some versions of transformers",
+    "quantization_config": "quantised weights, while everything here computes with those of 32 bits",
+    "transformers_weights": "weights in a file of another name",
+}
+"""What a configuration may ask for that would make another model of the folder."""
+
+
+def identifying_files(folder: Path) -> list[Path]:
+    """The files that decide what the model computes: configuration, weights, adapter and tokenizer."""
+    beside = {path for pattern in (*TOKENIZER_FILES, *ADAPTER_FILES) for path in folder.glob(pattern)}
+    return sorted([folder / "config.json", *weight_files(folder), *beside], key=lambda path: path.name)
+
+
+@contextlib.contextmanager
+def without_adapter(folder: Path) -> Iterator[Path]:
+    """A folder with links to configuration and weights alone: what transformers loads if nothing else is there.
+
+    What text a model generates by default has no part in what it computes; it is there to be saved again.
+    """
+    chosen = [folder / "config.json", *weight_files(folder), *folder.glob("generation_config.json")]
+    with tempfile.TemporaryDirectory(prefix="mlv-") as made:
+        for path in chosen:
+            (Path(made) / path.name).symlink_to(path.resolve())
+        yield Path(made)
+
 
 def check_folder(folder: Path) -> None:
-    """Raise NotFoundError unless the folder has a configuration and weights, DataError if these are not safe to open
-    or have no tokenizer beside them."""
+    """Raise NotFoundError unless the folder has a configuration and weights, DataError if these are not safe to open,
+    have no tokenizer or no whole adapter beside them, or are not all that makes the model."""
+    _check_adapter(folder)
     missing = [] if (folder / "config.json").exists() else ["config.json"]
     if not weight_files(folder):
         if any(folder.glob(TORCH_WEIGHTS[0])):
@@ -45,6 +89,51 @@ def check_folder(folder: Path) -> None:
             "Name a folder in the transformers format, e.g. jobs/RUN/checkpoints/epoch-5.",
         )
     check_tokenizer(folder)
+    for name in ("config.json", "tokenizer_config.json"):
+        if (folder / name).exists():
+            _check_settings(folder / name)
+
+
+def _check_settings(path: Path) -> None:
+    """Raise DataError if a configuration asks for what would make another model of the folder."""
+    asked = [name for name, value in read_json(path).items() if name in REFUSED and value]
+    if asked:
+        raise DataError(
+            f"{path} asks by {asked[0]} for {REFUSED[asked[0]]}.",
+            "Name a model that is its configuration, weights and tokenizer alone, or save it as one with transformers.",
+        )
+
+
+def has_adapter(folder: Path) -> bool:
+    """Whether an adapter lies beside the weights."""
+    return (folder / ADAPTER_CONFIG).exists()
+
+
+def _check_adapter(folder: Path) -> None:
+    """Raise DataError if a folder's adapter is not whole, not LoRA's, not safe to open, or without a model."""
+    weights = sorted(path.name for path in folder.glob("adapter_model*"))
+    if not has_adapter(folder) and not weights:
+        return
+    missing = [name for name in ADAPTER_FILES if not (folder / name).exists()]
+    if missing:
+        found = f" (it has {', '.join(weights)}; a pickle can run any program)" if ADAPTER_WEIGHTS in missing else ""
+        raise DataError(
+            f"The adapter in {folder} has no {missing[0]}{found if weights else ''}.",
+            "Save it again with PEFT as safetensors, or take its files out of the folder.",
+        )
+    adapter = read_json(folder / ADAPTER_CONFIG)
+    if adapter.get("peft_type") != "LORA":
+        raise DataError(
+            f"The adapter in {folder} is of type {excerpt(str(adapter.get('peft_type')), 100)}; only those of LoRA are "
+            "merged into a model's weights.",
+            "Merge it with PEFT and save the whole model, or take its files out of the folder.",
+        )
+    if not (folder / "config.json").exists():
+        base = excerpt(str(adapter.get("base_model_name_or_path")), 200)
+        raise DataError(
+            f"{folder} holds an adapter alone, made for {base}.",
+            "Copy both its files into a folder with the files of that model, and name this folder.",
+        )
 
 
 def check_tokenizer(folder: Path) -> None:

@@ -3,6 +3,8 @@
 The official mT5 and T5 1.1 checkpoints carry an output matrix (``lm_head``) apart from the input embedding and say so
 with ``tie_word_embeddings: false``, which transformers 5 overrides; :func:`load` keeps both matrices apart and the
 logits unscaled, also after saving and loading again. No code that comes with a model is ever run.
+
+A LoRA adapter beside the weights is merged into them: what is loaded is a model like any other.
 """
 
 from dataclasses import dataclass
@@ -10,8 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mlv.compute.models import adapters
 from mlv.compute.models.families import Family, sentinel_ids
-from mlv.compute.models.folder import check_tokenizer, quote, read_json
+from mlv.compute.models.folder import check_tokenizer, has_adapter, quote, read_json, without_adapter
 from mlv.compute.models.interfaces import Model, Tokenizer
 from mlv.schema.errors import DataError
 from mlv.schema.jobs.spec import Precision
@@ -30,6 +33,8 @@ class LoadedModel:
     model: Model
     tokenizer: Tokenizer
     device: str
+    adapter: str = ""
+    """The adapter that was merged into the weights, e.g. ``LoRA alpha=8 rank=4 targets=q,v``."""
 
     @cached_property
     def sentinels(self) -> tuple[int, ...]:
@@ -37,11 +42,12 @@ class LoadedModel:
         return sentinel_ids(self.tokenizer)
 
     def describe(self) -> dict[str, str | int]:
-        """Architecture, parameters (shared ones once) and vocabulary (rows of the embedding)."""
+        """Architecture, parameters (shared ones once), vocabulary (rows of the embedding), and the adapter if any."""
         return {
             "architecture": self.model.config.model_type,
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
             "vocabulary": self.model.config.vocab_size,
+            **({"adapter": self.adapter} if self.adapter else {}),
         }
 
 
@@ -79,8 +85,9 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 def load(folder: Path, family: Family, precision: Precision = "fp32", device: str = "cpu") -> LoadedModel:
     """Load a model of ``family`` with its tokenizer, in evaluation mode.
 
-    Raises DataError if the folder holds another architecture, damaged or incomplete weights, or a tokenizer that lacks
-    the special tokens of the family or does not belong to the model.
+    Raises DataError if the folder holds another architecture, damaged or incomplete weights, an adapter that does not
+    fit them, or a tokenizer that lacks the special tokens of the family or does not belong to the model;
+    ModuleNotFoundError if there is an adapter and PEFT is not installed.
     """
     import torch
 
@@ -90,12 +97,13 @@ def load(folder: Path, family: Family, precision: Precision = "fp32", device: st
     model = _load_weights(folder, family, raw, torch.bfloat16 if precision == "bf16" else torch.float32)
     if family.output_matrix and raw.get("tie_word_embeddings") is False:
         mark_untied(model, folder)
+    adapter = adapters.merge(model, folder) if has_adapter(folder) else ""
     if max(special, default=-1) >= model.config.vocab_size:
         raise DataError(
             f"The tokenizer in {folder} has special tokens beyond the model's {model.config.vocab_size:,} entries.",
             "Take the tokenizer that belongs to the model: tokenizer_config.json and spiece.model or tokenizer.json.",
         )
-    return LoadedModel(model.to(device).eval(), tokenizer, device)
+    return LoadedModel(model.to(device).eval(), tokenizer, device, adapter)
 
 
 def _load_weights(folder: Path, family: Family, raw: dict[str, Any], dtype: "torch.dtype") -> Model:
@@ -103,22 +111,24 @@ def _load_weights(folder: Path, family: Family, raw: dict[str, Any], dtype: "tor
     import transformers
 
     hint = "Fetch or train the model again."
-    try:
-        _check_layers(folder, raw)
-        model: Model
-        model, report = getattr(transformers, family.auto_class).from_pretrained(
-            folder,
-            dtype=dtype,
-            local_files_only=True,
-            output_loading_info=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-        )
-    except MemoryError:
-        raise
-    # a configuration of other types than it should have fails anywhere in transformers or torch
-    except Exception as error:
-        raise DataError(f"The weights in {folder} cannot be loaded: {quote(error)}", hint) from error
+    with without_adapter(folder) as bare:
+        try:
+            _check_layers(folder, raw)
+            model: Model
+            model, report = getattr(transformers, family.auto_class).from_pretrained(
+                bare,
+                dtype=dtype,
+                local_files_only=True,
+                output_loading_info=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+            )
+        except MemoryError:
+            raise
+        # a configuration of other types than it should have fails anywhere in transformers or torch
+        except Exception as error:
+            reason = quote(error).replace(str(bare), str(folder))
+            raise DataError(f"The weights in {folder} cannot be loaded: {reason}", hint) from error
     if report["missing_keys"]:
         raise DataError(f"The weights in {folder} lack {', '.join(sorted(report['missing_keys']))}", hint)
     return model

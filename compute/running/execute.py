@@ -141,8 +141,9 @@ def _recorded(job: JobDirectory, options: ExecuteOptions) -> Iterator[None]:
     try:
         yield
         # after the work: these are the flags and threads that it ran with
-        device = runtime.device_name(options.device)
-        job.update_provenance(environment=runtime.environment(device), finished_at=now().isoformat())
+        environment = runtime.environment(runtime.device_name(options.device))
+        environment["batch_tokens"] = options.batch_tokens
+        job.update_provenance(environment=environment, finished_at=now().isoformat())
         job.log(Finished())
         job.set_state("finished")
     except BaseException as error:

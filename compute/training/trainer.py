@@ -27,6 +27,7 @@ import transformers
 
 from mlv.compute.machine.options import Progress
 from mlv.compute.machine.stopping import StoppedError
+from mlv.compute.models.adapters import Tuner, merged
 from mlv.compute.models.files import digest
 from mlv.compute.models.loading import LoadedModel
 from mlv.compute.training.streams import IntArray
@@ -213,12 +214,13 @@ def last_state(job: JobDirectory) -> Path | None:
     return max(states, key=lambda state: int(state.name.partition("-")[2]), default=None)
 
 
-def publish(job: JobDirectory, loaded: LoadedModel, epoch: int) -> None:
-    """Write ``checkpoints/epoch-N`` with model and tokenizer."""
+def publish(job: JobDirectory, loaded: LoadedModel, epoch: int, adapter: Tuner | None = None) -> None:
+    """Write ``checkpoints/epoch-N`` with model and tokenizer; an adapter that is trained is merged."""
+    model = merged(adapter) if adapter else loaded.model
     with folder_aside(job.checkpoints / f"epoch-{epoch}") as aside:
-        loaded.model.save_pretrained(aside)
+        model.save_pretrained(aside)
         loaded.tokenizer.save_pretrained(aside)
-    job.log(CheckpointWritten(epoch=epoch))
+    job.log(CheckpointWritten(epoch=epoch, merged=adapter is not None))
 
 
 def train(job: JobDirectory, trainer: transformers.Trainer, progress: Progress, label: str) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -11,7 +11,7 @@ from mlv.ingest.jobs import parallel, request
 from mlv.ingest.jobs.cost import Cost
 from mlv.ingest.jobs.parallel import ParallelWith
 from mlv.ingest.jobs.planning import Context, Plan
-from mlv.ingest.jobs.request import Count, Languages, ModelName, Name, Option
+from mlv.ingest.jobs.request import Count, Languages, ModelName, Name, Names, Option
 from mlv.ingest.jobs.runs import NewRun
 from mlv.ingest.jobs.segments import select_segments
 from mlv.ingest.jobs.trained import MASK, corpora_of, enter_checkpoints, enter_corpora, enter_metrics
@@ -22,6 +22,9 @@ from mlv.schema.jobs.parquet import check_decompressed_size, read_parquet
 from mlv.schema.jobs.spec import Mask, ModelRef, Precision, Seed, Spec
 from mlv.schema.papers import echoes
 from mlv.schema.store.rows import next_id, number
+
+LORA: Final[Mapping[str, Any]] = {"lora_alpha": 8.0, "lora_dropout": 0.0, "lora_targets": ("q", "v")}
+"""PEFT's own defaults, for a T5 or mT5."""
 
 
 class Request(request.Request):
@@ -55,6 +58,32 @@ class Request(request.Request):
     )
     mask: Mask = Field("anywhere", description=MASK)
     precision: Precision = Field("fp32", description="fp32, or bf16 on a GPU that computes in it.")
+    lora: Count | None = Field(
+        None, description="Rank of a LoRA adapter that is trained instead of all weights, and merged in checkpoints."
+    )
+    lora_alpha: float | None = Field(
+        None, gt=0, description=f"LoRA's update counts alpha / rank times; with LoRA {LORA['lora_alpha']} if not given."
+    )
+    lora_dropout: float | None = Field(
+        None, ge=0, lt=1, description=f"Dropout before LoRA's matrices; with LoRA {LORA['lora_dropout']} if not given."
+    )
+    lora_targets: Names | None = Field(
+        None, description="Modules that LoRA is added to, comma-separated; with LoRA q,v if not given."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lora(cls, given: Any) -> Any:
+        """The settings of an adapter where one is asked for."""
+        if not isinstance(given, Mapping):
+            return given
+        chosen = {name: value for name, value in given.items() if value is not None}
+        if "lora" in chosen:
+            return {**LORA, **chosen}
+        astray = [name for name in LORA if name in chosen]
+        if astray:
+            raise ValueError(f"{', '.join(astray)}: of an adapter, which is asked for by its rank (lora)")
+        return chosen
 
     @model_validator(mode="after")
     def _divides(self) -> Self:

@@ -121,6 +121,7 @@ def enter_base_model(connection: duckdb.DuckDBPyConnection, job: JobDirectory, m
         "architecture": str(facts.get("architecture", "")),
         "parameters": count_in(job, "model.json", "parameters"),
         "vocabulary": count_in(job, "model.json", "vocabulary"),
+        "adapter": str(facts.get("adapter", "")),
     }
     return int(ensure(connection, "base_model", pl.DataFrame([row]), ["digest"])["base_model_id"][0])
 

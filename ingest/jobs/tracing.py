@@ -68,7 +68,10 @@ class Traced(NamedTuple):
 
 
 def find_traced(context: Context, name: str) -> Traced:
-    """The fine-tuning run of a name. Raises NotFoundError if there is none, UsageError for a run of another kind."""
+    """The fine-tuning run of a name.
+
+    Raises NotFoundError if there is none, UsageError for a run of another kind, or one that trained an adapter.
+    """
     run_id, full = find_run(context.connection, name)
     row = context.connection.execute(
         "SELECT kind, spec, start_checkpoint_id FROM v_run WHERE run_id = ?", [run_id]
@@ -88,6 +91,12 @@ def find_traced(context: Context, name: str) -> Traced:
         for epoch, digest, path, _ in rows
     }
     spec = FinetuneSpec.model_validate_json(row[1])
+    if spec.lora:
+        raise UsageError(
+            f"{full} trained a LoRA adapter of rank {spec.lora}. Influence is computed from the gradients of what was "
+            "trained: of the adapter's own matrices, which its checkpoints no longer hold apart from the weights.",
+            "Trace a run that trained all weights, without --lora: mlv runs list",
+        )
     recorded = JobDirectory(context.jobs / full).read_json("provenance.json").get("model_paths", {})
     folder = locate_model(context.connection, context.store, spec.model, recorded.get(spec.model.name, ""))
     start = spec.model.model_copy(update={"path": folder})

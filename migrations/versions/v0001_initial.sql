@@ -6,6 +6,7 @@ CREATE TABLE base_model (
     architecture VARCHAR NOT NULL,
     parameters BIGINT NOT NULL,
     vocabulary INTEGER NOT NULL,
+    adapter VARCHAR NOT NULL,
     PRIMARY KEY (base_model_id),
     UNIQUE (digest)
 );
@@ -13,10 +14,11 @@ COMMENT ON TABLE base_model IS 'A pretrained model that runs start from.';
 COMMENT ON COLUMN base_model.base_model_id IS 'Key.';
 COMMENT ON COLUMN base_model.name IS 'Hub name or the name of the local model, e.g. google/mt5-small.';
 COMMENT ON COLUMN base_model.revision IS 'Hub commit; empty for a local model.';
-COMMENT ON COLUMN base_model.digest IS 'SHA-256 over configuration, weights and tokenizer.';
+COMMENT ON COLUMN base_model.digest IS 'SHA-256 over configuration, weights, adapter and tokenizer.';
 COMMENT ON COLUMN base_model.architecture IS 'Model type of its configuration, e.g. mt5.';
 COMMENT ON COLUMN base_model.parameters IS 'Number of parameters.';
 COMMENT ON COLUMN base_model.vocabulary IS 'Entries of the vocabulary.';
+COMMENT ON COLUMN base_model.adapter IS 'Adapter beside its weights that is merged into them, e.g. LoRA alpha=8 rank=4 targets=q,v; empty without one.';
 
 CREATE TABLE bootstrap (
     probe_set_id INTEGER NOT NULL,

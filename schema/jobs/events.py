@@ -59,6 +59,9 @@ class CheckpointWritten(Event):
     epoch: int
     """Epochs done."""
 
+    merged: bool = False
+    """Whether an adapter was trained, and is part of its weights."""
+
 
 class LanguageProbed(Event):
     """All probes in a language were asked."""

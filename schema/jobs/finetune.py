@@ -11,6 +11,7 @@ class FinetuneSpec(Spec):
 
     OUTPUTS: ClassVar = ("model.json", "checkpoints.parquet", "metrics.parquet")
     MAKES_CHECKPOINTS: ClassVar = True
+    IF_GIVEN: ClassVar = frozenset({"lora", "lora_alpha", "lora_dropout", "lora_targets"})
     NOT_COMPARED: ClassVar = {
         **Spec.NOT_COMPARED,
         "model": "compared as the pretrained model, and as what continues from a fine-tuned one",
@@ -44,6 +45,15 @@ class FinetuneSpec(Spec):
 
     seed: Seed = 1
     precision: Precision = "fp32"
+    lora: int | None = None
+    """Rank of the LoRA adapter that is trained (Hu et al. 2021); None: all weights are. Checkpoints have it merged."""
+
+    lora_alpha: float | None = None
+    """Its matrices' product counts alpha / rank times."""
+
+    lora_dropout: float | None = None
+    lora_targets: tuple[str, ...] | None = None
+    """Names of the modules that it is added to, in all layers."""
 
     def models(self) -> tuple[ModelRef, ...]:
         """The model that training starts from."""

@@ -26,7 +26,9 @@ def spec_hash(spec: Spec) -> str:
     A model from elsewhere counts by its content, a checkpoint that a job made by that job and epoch as well, and the
     specification of another job by its own hash.
     """
-    counting = {name: _identity(getattr(spec, name)) for name in type(spec).model_fields if name not in spec.LABELS}
+    absent = {name for name in spec.IF_GIVEN if getattr(spec, name) is None}
+    fields = type(spec).model_fields.keys() - spec.LABELS - absent
+    counting = {name: _identity(getattr(spec, name)) for name in fields}
     return hashlib.sha256(canonical(counting).encode()).hexdigest()
 
 

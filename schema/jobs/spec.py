@@ -44,7 +44,7 @@ class ModelRef(SpecPart):
     """Commit on the hub; empty for a local model."""
 
     digest: str
-    """SHA-256 over configuration, weights and tokenizer; empty while the model is not here and not known."""
+    """SHA-256 over configuration, weights, adapter and tokenizer; empty while the model is not here and not known."""
 
     path: str = Field(default="", exclude=True)
     """Folder to load from; kept in ``provenance.json``, not in the specification."""
@@ -85,6 +85,9 @@ class Spec(SpecPart):
 
     LABELS: ClassVar[frozenset[str]] = frozenset()
     """Fields that only name the result: two jobs that differ in them alone are one."""
+
+    IF_GIVEN: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are part of the identity only where they are not None: what a job does without."""
 
     NOT_COMPARED: ClassVar[Mapping[str, str]] = {
         "kind": "runs of two kinds are never compared",

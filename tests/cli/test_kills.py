@@ -244,7 +244,7 @@ REFERENCE = {"category", "language", "country", "language_country"}
 
 def _fill(connection: duckdb.DuckDBPyConnection) -> None:
     """Runs with training examples, and a probe set."""
-    connection.execute("INSERT INTO base_model VALUES (1, 'nano', '', 'd0', 'mt5', 5, 7)")
+    connection.execute("INSERT INTO base_model VALUES (1, 'nano', '', 'd0', 'mt5', 5, 7, '')")
     connection.execute(
         "INSERT INTO run SELECT i, 'finetune', 'finetune-' || i, 'hash' || i, '{}', NULL, 1, 3, 'committed', "
         "TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-02', TIMESTAMP '2026-01-03', '{}' FROM range(100) AS r(i)"

@@ -40,6 +40,10 @@ FINETUNE: Final = FinetuneSpec(
     parallel_with=("fa", "hi", "ko"),
     corpora=(CORPUS,),
     inputs_digest="i",
+    lora=8,
+    lora_alpha=16.0,
+    lora_dropout=0.1,
+    lora_targets=("q", "v"),
 )
 OTHER_SEED: Final = FINETUNE.model_copy(update={"seed": 2})
 PROBE: Final = ProbeSpec(

@@ -147,7 +147,7 @@ LATERAL (SELECT unnest(range(g.segments)) AS place);
 
 INSERT INTO base_model
 SELECT row_number() OVER (ORDER BY model), model, '', model, 'mt5',
-       CASE WHEN model LIKE '%large' THEN 3 WHEN model LIKE '%base' THEN 2 ELSE 1 END, 1
+       CASE WHEN model LIKE '%large' THEN 3 WHEN model LIKE '%base' THEN 2 ELSE 1 END, 1, ''
 FROM checkpoints WHERE checkpoint = model;
 INSERT INTO run
 SELECT row_number() OVER (ORDER BY run), 'finetune', run, run, spec, NULL, NULL, seed, 'committed',

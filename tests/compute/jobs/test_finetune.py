@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
+from resuming import BreaksAfter, BrokenOffError, assert_same_run, weights
 from workers import corrupted_examples, run_job
 
-from mlv.compute.machine.options import ExecuteOptions, Silent
+from mlv.compute.machine.options import ExecuteOptions
 from mlv.compute.models import files, loading
 from mlv.compute.models.families import SPAN, sentinel_ids
 from mlv.compute.training import spans, trainer
@@ -24,45 +24,6 @@ from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.events import Continued
 
 Plan = Callable[..., JobDirectory]
-
-
-class BrokenOffError(Exception):
-    """Stands for a kill."""
-
-
-class BreaksAfter(Silent):
-    """A progress that breaks the job off after some steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def advance(self, amount: int, **info: float | str) -> None:
-        """Count down."""
-        self.left -= amount
-        if self.left < 0:
-            raise BrokenOffError
-
-
-def weights(job: JobDirectory, epoch: int) -> dict[str, Any]:
-    """Tensors of a checkpoint."""
-    from safetensors.numpy import load_file
-
-    state: dict[str, Any] = load_file(job.checkpoints / f"epoch-{epoch}" / "model.safetensors")
-    return state
-
-
-def assert_same_run(one: JobDirectory, other: JobDirectory, epochs: int) -> None:
-    """Bitwise the same weights after every epoch, and the same losses."""
-    for epoch in range(1, epochs + 1):
-        first, second = weights(one, epoch), weights(other, epoch)
-        assert first.keys() == second.keys()
-        for name, value in first.items():
-            np.testing.assert_array_equal(value, second[name], err_msg=f"{name} after epoch {epoch}")
-    rows = [
-        pl.read_parquet(job.outputs / "metrics.parquet").filter(pl.col("name") != "examples_per_second").rows()
-        for job in (one, other)
-    ]
-    assert rows[0] == rows[1]
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +58,7 @@ def test_a_job_killed_while_saving_goes_on_from_the_epoch_before(
     job = finetune_job(tmp_path / "broken")
     publish = trainer.publish
 
-    def breaks_at_the_second(job: JobDirectory, loaded: loading.LoadedModel, epoch: int) -> None:
+    def breaks_at_the_second(job: JobDirectory, loaded: loading.LoadedModel, epoch: int, adapter: None) -> None:
         if epoch == 2:
             raise BrokenOffError
         publish(job, loaded, epoch)

@@ -1,5 +1,6 @@
 """Planning, committing, finding and deleting runs, with workers' outputs written by hand."""
 
+import json
 import re
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import polars as pl
 import pytest
 from finished_jobs import FARSI, MODEL, dump, finetuned, probed
 from planned import Jobs, plan_finetune, plan_pretrain, plan_probe
+from pydantic import ValidationError
 
 from mlv.ingest.jobs.committing import commit_job
+from mlv.ingest.jobs.finetune import Request
 from mlv.ingest.jobs.lookup import canonical_name, check_folder, default_probe_set, find_model, find_run
 from mlv.ingest.upkeep.check import violations
 from mlv.ingest.upkeep.deletion import delete_run, dependants
@@ -19,6 +22,7 @@ from mlv.schema.errors import DataError, JobError, NotFoundError, StoreError, Us
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.events import SkippedProbe, SkippedProbes
 from mlv.schema.jobs.identity import job_name
+from mlv.schema.jobs.settings import words
 from mlv.schema.jobs.spec import ModelRef
 
 
@@ -63,6 +67,36 @@ def test_the_mask_of_a_training_is_recorded(study: duckdb.DuckDBPyConnection, jo
     for specs in (tuned, made):
         assert [spec.settings()["mask"] for spec in specs] == ["anywhere", "t5"]
         assert job_name(specs[0]) != job_name(specs[1])
+
+
+def test_the_settings_of_an_adapter_are_recorded_and_make_another_run(
+    study: duckdb.DuckDBPyConnection, jobs: Jobs
+) -> None:
+    asked: list[dict[str, object]] = [{}, {"lora": 4}, {"lora": 4, "lora_alpha": 16, "lora_targets": ("q", "k")}]
+    specs = [plan_finetune(study, jobs, MODEL, FARSI, **settings).spec() for settings in asked]
+    names = ("lora", "lora_alpha", "lora_dropout", "lora_targets")
+    found = [[spec.settings()[name] for name in names] for spec in specs]
+    assert found == [[None] * 4, [4, 8.0, 0.0, ["q", "v"]], [4, 16.0, 0.0, ["q", "k"]]]
+    assert len({job_name(spec) for spec in specs}) == 3
+    plain, adapted, _ = (" ".join(words(spec.settings())) for spec in specs)
+    assert "lora" not in plain
+    assert "lora=4 lora_alpha=8.0 lora_dropout=0.0 lora_targets=q,v" in adapted
+
+
+def test_settings_of_an_adapter_that_is_not_asked_for_are_refused() -> None:
+    asked = {"model": "m", "source": "lines", "languages": ["fa"]}
+    with pytest.raises(ValidationError, match=r"lora_alpha, lora_targets: of an adapter.* rank"):
+        Request.model_validate({**asked, "lora_alpha": 8, "lora_targets": ["q"]})
+    assert Request.model_validate({**asked, "lora_alpha": None}).lora_alpha is None
+
+
+def test_the_store_says_which_adapter_a_model_has(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    job = finetuned(study, jobs)
+    facts = job.read_json("outputs/model.json") | {"adapter": "LoRA alpha=8 rank=4 targets=q,v"}
+    (job.outputs / "model.json").write_text(json.dumps(facts))
+    commit_job(study, job, _where(jobs))
+    rows = study.execute("SELECT name, digest, adapter FROM base_model").fetchall()
+    assert rows == [("nano", "digest-0", "LoRA alpha=8 rank=4 targets=q,v")]
 
 
 def test_pretraining_takes_what_is_selected_and_says_what_is_missing(

@@ -477,6 +477,16 @@ def test_what_is_no_fine_tuning_run_is_not_traced(study: Study) -> None:
         study.influence(run=probing)
 
 
+def test_a_run_that_trained_an_adapter_is_not_traced(study: Study) -> None:
+    study.connection.execute(
+        "UPDATE run SET spec = json_merge_patch(spec, '{\"lora\": 4}') WHERE name = ?", [study.runs.traced]
+    )
+    for plan in (study.influence, study.validation):
+        with pytest.raises(UsageError, match=rf"{study.runs.traced} trained a LoRA adapter of rank 4") as caught:
+            plan()
+        assert "--lora" in caught.value.hint
+
+
 def test_a_run_that_was_not_probed_says_how_to(study: Study) -> None:
     other = study.runs.other_seed
     with pytest.raises(NotAnsweredError, match=f"{other}/epoch-2 lacks answers to demo-all in fa,hi,ko,ru") as caught:

@@ -72,10 +72,21 @@ def test_every_value_counts_but_names_and_places(kind: str) -> None:
     assert len(set(hashes)) == len(hashes)
 
 
+def test_what_a_job_does_without_is_no_part_of_its_identity() -> None:
+    without = dict.fromkeys(FinetuneSpec.IF_GIVEN)
+    plain = FINETUNE.model_copy(update=without)
+    counting = {name: value for name, value in plain.model_dump(mode="json").items() if name not in without}
+    counting |= {"model": ["", ELSEWHERE.digest]}
+    text = json.dumps(counting, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert spec_hash(plain) == hashlib.sha256(text.encode()).hexdigest()
+    assert len({spec_hash(FINETUNE.model_copy(update={name: None})) for name in without} | {spec_hash(FINETUNE)}) == 5
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_labels_are_fields(kind: str) -> None:
     assert set(KINDS) == set(EXAMPLES)
-    assert set(KINDS[kind].model_fields) >= KINDS[kind].LABELS
+    assert set(KINDS[kind].model_fields) >= KINDS[kind].LABELS | KINDS[kind].IF_GIVEN
+    assert all(KINDS[kind].model_fields[name].default is None for name in KINDS[kind].IF_GIVEN)
 
 
 @pytest.mark.parametrize(

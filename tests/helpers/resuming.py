@@ -1,0 +1,48 @@
+"""Jobs that train, broken off and resumed: they end as if nothing had been."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from mlv.compute.machine.options import Silent
+from mlv.schema.jobs.directory import JobDirectory
+
+
+class BrokenOffError(Exception):
+    """Stands for a kill."""
+
+
+class BreaksAfter(Silent):
+    """A progress that breaks the job off after some steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def advance(self, amount: int, **_: float | str) -> None:
+        """Count down."""
+        self.left -= amount
+        if self.left < 0:
+            raise BrokenOffError
+
+
+def weights(job: JobDirectory, epoch: int) -> dict[str, Any]:
+    """Tensors of a checkpoint."""
+    from safetensors.numpy import load_file
+
+    state: dict[str, Any] = load_file(job.checkpoints / f"epoch-{epoch}" / "model.safetensors")
+    return state
+
+
+def assert_same_run(one: JobDirectory, other: JobDirectory, epochs: int) -> None:
+    """Bitwise the same weights after every epoch, and the same losses."""
+    for epoch in range(1, epochs + 1):
+        first, second = weights(one, epoch), weights(other, epoch)
+        assert first.keys() == second.keys()
+        for name, value in first.items():
+            np.testing.assert_array_equal(value, second[name], err_msg=f"{name} after epoch {epoch}")
+    rows = [
+        pl.read_parquet(job.outputs / "metrics.parquet").filter(pl.col("name") != "examples_per_second").rows()
+        for job in (one, other)
+    ]
+    assert rows[0] == rows[1]
