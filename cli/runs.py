@@ -9,6 +9,7 @@ import typer
 
 from mlv.cli import jobs
 from mlv.cli.compute.options import BatchTokens, Device, SkipAmbiguous, Threads
+from mlv.cli.deleting import make_smaller, say_deletion
 from mlv.cli.edge import DEFAULT_STORE, Store, explain, jobs_folder, megabytes, say
 from mlv.cli.output import Format, Limit, Output, put
 from mlv.cli.work import Work, activity, make_work
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from mlv.schema.jobs.directory import JobDirectory
 
 app = typer.Typer(help="List, show, compare, delete and resume runs.", no_args_is_help=True)
-
-COMPACTED_FROM = 0.1
-"""Share of the store's file that is free from which a deletion writes it anew: that takes as long as all of it takes to
-copy, and room for the copy."""
 
 Name = Annotated[str, typer.Argument(help="Name of a run, or the beginning of it.")]
 
@@ -134,12 +131,12 @@ def _delete_run(store: Path, name: str, yes: bool) -> None:
     with open_store(store, read_only=not yes) as connection:
         going = plan_deletion(connection, name, jobs_folder(store))
         if not yes:
-            _say_deletion(going)
+            say_deletion(going.run, going.rows, going.dependants, going.folders)
             return
         delete_run(connection, going.run_id, going.run, jobs_folder(store))
         size, free = space(connection, store)
     _say_deleted(going, store)
-    _make_smaller(store, size, free)
+    make_smaller(store, size, free)
 
 
 def _delete_job(store: Path, found: jobs.Found, yes: bool) -> None:
@@ -147,7 +144,7 @@ def _delete_job(store: Path, found: jobs.Found, yes: bool) -> None:
 
     going = plan_job_deletion(found.job, activity())
     if not yes:
-        _say_deletion(going)
+        say_deletion(going.run, going.rows, going.dependants, going.folders)
         return
     delete_job(going)
     _say_deleted(going, store)
@@ -156,27 +153,6 @@ def _delete_job(store: Path, found: jobs.Found, yes: bool) -> None:
 def _say_deleted(going: "Deletion", store: Path) -> None:
     freed = sum(going.folders.values())
     say(f"deleted {going.run}" + (f" and {megabytes(freed)} in {jobs_folder(store)}" if freed else ""))
-
-
-def _say_deletion(going: "Deletion") -> None:
-    say(f"would delete {going.run}:")
-    if going.rows:
-        say("  " + ", ".join(f"{count:,} {table}" for table, count in going.rows.items()))
-    for folder, size in going.folders.items():
-        say(f"  {folder} ({megabytes(size)})")
-    if going.dependants:
-        say(f"  first: {', '.join(going.dependants)}")
-    say("  do it: --yes")
-
-
-def _make_smaller(store: Path, size: int, free: int) -> None:
-    """Write the store anew where much of its file is free; say what it has become."""
-    from mlv.migrations.copying import compact
-
-    if free < COMPACTED_FROM * size:
-        say(f"{store}: {megabytes(free)} of {megabytes(size)} are free for what comes next")
-        return
-    say(f"{store}: {megabytes(compact(store).size)} -> {megabytes(store.stat().st_size)}")
 
 
 @app.command()

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from mlv.ingest.journal import Ingest, SourceFile, journal_path, read_journal
+from mlv.ingest.journal import Ingest, SourceFile, journal_path, read_journal, standing_ingests
 from mlv.ingest.rules.evaluation import evaluate
 from mlv.ingest.rules.rule import Outcome, Rule
 from mlv.ingest.rules.rulebook import packaged
@@ -125,10 +125,8 @@ def _job_files(folder: Path, kind: str, recorded: str) -> Iterator[NamedFile]:
 
 def _sources(store: Path) -> Iterator[NamedFile]:
     """The files that ingests read, as the journal has them."""
-    entries, _ = read_journal(journal_path(store))
-    for entry in entries:
-        if isinstance(entry, Ingest):
-            yield from (_source(entry, file) for file in entry.files)
+    for entry in standing_ingests(read_journal(journal_path(store))[0]):
+        yield from (_source(entry, file) for file in entry.files)
 
 
 def _source(entry: Ingest, file: SourceFile) -> NamedFile:
