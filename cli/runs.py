@@ -1,4 +1,4 @@
-"""`mlv runs`: what was computed, how two runs differ, deleting, and going on with what was interrupted."""
+"""`mlv runs`: what was computed, how two runs differ, deleting, exchange, and going on with what was interrupted."""
 
 import json
 import shlex
@@ -12,16 +12,16 @@ from mlv.cli.compute.options import BatchTokens, Device, SkipAmbiguous, Threads
 from mlv.cli.deleting import make_smaller, say_deletion
 from mlv.cli.edge import DEFAULT_STORE, Store, explain, jobs_folder, megabytes, say
 from mlv.cli.output import Format, Limit, Output, put
-from mlv.cli.work import Work, activity, make_work
+from mlv.cli.work import Work, activity, make_work, say_committed
 from mlv.compute.machine.interrupts import raise_if_received
 from mlv.compute.machine.options import BATCH_TOKENS
-from mlv.schema.errors import JobError, StoreLockedError
+from mlv.schema.errors import JobError, StoreLockedError, joined
 
 if TYPE_CHECKING:
     from mlv.ingest.upkeep.deletion import Deletion
     from mlv.schema.jobs.directory import JobDirectory
 
-app = typer.Typer(help="List, show, compare, delete and resume runs.", no_args_is_help=True)
+app = typer.Typer(help="List, show, compare, delete, resume, export and import runs.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Name of a run, or the beginning of it.")]
 
@@ -232,6 +232,42 @@ def _failing_alone(work: Work, job: jobs.Job) -> list[str]:
         explain(error)
         return [job.name]
     return []
+
+
+@app.command()
+def export(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of runs, or their beginnings.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The zip archive to write.")],
+    checkpoints: Annotated[
+        bool, typer.Option("--checkpoints", help="With model states: to probe or trace them elsewhere, too.")
+    ] = False,
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Write runs, and those that they build on, to a zip archive that mlv runs import reads into another store."""
+    from mlv.ingest.upkeep.exchange import export_runs
+    from mlv.schema.store.opening import open_store
+
+    with open_store(db) as connection:
+        runs = export_runs(connection, names, jobs_folder(db), output, checkpoints=checkpoints)
+    say(f"{len(runs)} runs, {megabytes(output.stat().st_size)}: {joined(runs)}")
+    typer.echo(output)
+
+
+@app.command(name="import")
+def import_archive(
+    archive: Annotated[Path, typer.Argument(metavar="FILE", help="What mlv runs export wrote.")],
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Commit the runs of an archive that the store does not have, once it has the texts and probes that they read.
+
+    What is missing, or is another text or probe here, is named before anything is written.
+    """
+    from mlv.ingest.upkeep.exchange import import_runs
+    from mlv.schema.store.opening import open_store
+
+    with open_store(db, read_only=False) as connection:
+        for done in import_runs(connection, db, archive, jobs_folder(db)):
+            say_committed(done)
 
 
 def _finish(work: Work, job: "JobDirectory") -> None:

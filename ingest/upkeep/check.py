@@ -12,7 +12,7 @@ from mlv.ingest.rules.evaluation import evaluate
 from mlv.ingest.rules.rule import Outcome, Rule
 from mlv.ingest.rules.rulebook import packaged
 from mlv.ingest.upkeep.source_files import hashes
-from mlv.schema.errors import MlvError
+from mlv.schema.errors import JobError, MlvError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.identity import spec_hash
 from mlv.schema.jobs.kinds import KINDS, read_spec
@@ -88,10 +88,20 @@ def named_files(
     for name, path, recorded in checkpoints.fetchall():
         folder = store.resolve().parent / path
         there = folder.is_dir()
+        if not there and _left_out(jobs / name):
+            continue
         found = _digest(folder, digest) if digest and there else None
         yield NamedFile("checkpoint", name, path, there, recorded, found)
     if digest:
         yield from _sources(store)
+
+
+def _left_out(job: Path) -> bool:
+    """Whether a job directory came here without its checkpoints."""
+    try:
+        return JobDirectory(job).came_without_checkpoints()
+    except JobError:
+        return False
 
 
 def _digest(folder: Path, digest: Callable[[Path], str]) -> str:
