@@ -3,21 +3,26 @@
 Natural keys alone do not say so: the same question or line may have another text elsewhere.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
 
 import duckdb
-import polars as pl
 
+from mlv.schema.errors import PLAN_AGAIN, JobError
 from mlv.schema.jobs.directory import JobDirectory
-from mlv.schema.jobs.parquet import read_parquet
+from mlv.schema.jobs.parquet import read_table
 from mlv.schema.jobs.spec import Spec
 
-_CORPUS = """
+_PROBE: Final = ("language", "question", "template", "answer_first", "answer_second")
+_PROFILE: Final = ("survey", "country", "weighting", "question", "p_first")
+
+_CORPUS: Final = """
 SELECT c.sha256 FROM corpus c JOIN source s USING (source_id) JOIN "language" l USING (language_id)
 WHERE s.code = ? AND l.code = ? AND c.edition = ?
 """
 
-_PROBES = """
+_PROBES: Final = """
 SELECT count(*) FILTER (p.probe_id IS NULL) AS missing,
        count(*) FILTER ((p.template, p.answer_first, p.answer_second) <> (o.template, o.answer_first, o.answer_second)),
        min(concat_ws(' ', o.language, o.question)) FILTER (
@@ -26,7 +31,7 @@ SELECT count(*) FILTER (p.probe_id IS NULL) AS missing,
 FROM _read o LEFT JOIN v_probe p ON p.collection = ? AND p.language = o.language AND p.question = o.question
 """
 
-_COUNTRIES = """
+_COUNTRIES: Final = """
 SELECT DISTINCT o.survey
 FROM _read o
 LEFT JOIN v_country_profile p
@@ -34,20 +39,24 @@ LEFT JOIN v_country_profile p
 WHERE o.survey IS NOT NULL AND (abs(p.p_first - o.p_first) < 1e-9) IS NOT TRUE
 """
 
-_STATE = "SELECT k.digest FROM checkpoint k JOIN run r USING (run_id) WHERE r.name = ? AND k.epoch = ?"
+_STATE: Final = "SELECT k.digest FROM checkpoint k JOIN run r USING (run_id) WHERE r.name = ? AND k.epoch = ?"
 
 
 def lacking(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: Spec) -> list[str]:
     """What a job read and the store does not have, or has with other content: a sentence each.
 
-    A model state of a run that the store does not have is none of it. Raises JobError where an input is damaged.
+    Inputs that are not in its directory are not looked at. Raises JobError where one is damaged.
     """
-    return [
-        *_texts(connection, spec),
-        *_probes(connection, job, spec),
-        *_surveys(connection, job, spec),
-        *_states(connection, spec),
-    ]
+    return [*_texts(connection, spec), *_probes(connection, job, spec), *_surveys(connection, job, spec)]
+
+
+def other_checkpoints(connection: duckdb.DuckDBPyConnection, spec: Spec) -> Iterator[str]:
+    """The model states that a job read and that a run of the store made with other weights, a sentence each."""
+    for model in spec.models():
+        if made := model.made_by:
+            found = connection.execute(_STATE, [made.job, made.epoch]).fetchone()
+            if found and found[0] != model.digest:
+                yield f"the checkpoint {model.name} is another one here (digest {found[0]}, not {model.digest})"
 
 
 def _texts(connection: duckdb.DuckDBPyConnection, spec: Spec) -> Iterator[str]:
@@ -62,36 +71,34 @@ def _texts(connection: duckdb.DuckDBPyConnection, spec: Spec) -> Iterator[str]:
 
 def _probes(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: Spec) -> Iterator[str]:
     collection = getattr(spec, "collection", "")
-    for name in spec.PROBE_INPUTS:
-        read = read_parquet(job.inputs / name)
-        missing, other, example = _about(connection, read, _PROBES, [collection])[0]
+    for path in _there(job, spec.PROBE_INPUTS):
+        ((missing, other, example),) = _compared(connection, path, _PROBE, _PROBES, [collection])
         if missing or other:
             yield (
-                f"of the {read.height:,} probes of {collection} in {job.path.name}/inputs/{name} {missing:,} are "
-                f"missing and {other:,} are others here, e.g. {example}"
+                f"of the probes of {collection} in {job.path.name}/inputs/{path.name} {missing:,} are missing and "
+                f"{other:,} are others here, e.g. {example}"
             )
 
 
 def _surveys(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: Spec) -> Iterator[str]:
-    for name in spec.PROFILE_INPUTS:
-        for (survey,) in _about(connection, read_parquet(job.inputs / name), _COUNTRIES, []):
+    for path in _there(job, spec.PROFILE_INPUTS):
+        for (survey,) in _compared(connection, path, _PROFILE, _COUNTRIES, []):
             yield f"the survey {survey} is missing, or has other answers here"
 
 
-def _states(connection: duckdb.DuckDBPyConnection, spec: Spec) -> Iterator[str]:
-    for model in spec.models():
-        if made := model.made_by:
-            found = connection.execute(_STATE, [made.job, made.epoch]).fetchone()
-            if found and model.digest and found[0] != model.digest:
-                yield f"the checkpoint {model.name} is another one here (digest {found[0]}, not {model.digest})"
+def _there(job: JobDirectory, names: Sequence[str]) -> list[Path]:
+    return [job.inputs / name for name in names if (job.inputs / name).exists()]
 
 
-def _about(
-    connection: duckdb.DuckDBPyConnection, read: pl.DataFrame, statement: str, values: list[object]
-) -> list[tuple[object, ...]]:
-    """The rows of a statement on a table that a job read, ``_read``."""
-    connection.register("_read", read)
+def _compared(
+    connection: duckdb.DuckDBPyConnection, path: Path, columns: Sequence[str], statement: str, values: list[object]
+) -> list[tuple[Any, ...]]:
+    """The rows of a statement on columns of a table that a job read, ``_read``. Raises JobError where it is damaged."""
+    connection.register("_read", read_table(path, columns))
     try:
         return connection.execute(statement, values).fetchall()
+    # DuckDB's words about damaged text are not always text
+    except (duckdb.Error, UnicodeError) as error:
+        raise JobError(f"{path} cannot be read: {str(error).splitlines()[0]}", PLAN_AGAIN) from error
     finally:
         connection.unregister("_read")

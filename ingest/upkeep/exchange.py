@@ -18,7 +18,7 @@ from typing import Final
 import duckdb
 
 from mlv.ingest.jobs.committing import Committed, commit_job, committed
-from mlv.ingest.jobs.inputs import lacking
+from mlv.ingest.jobs.inputs import lacking, other_checkpoints
 from mlv.ingest.jobs.lookup import find_run
 from mlv.ingest.jobs.order import build_order
 from mlv.ingest.readers.archives import MAX_BYTES, MAX_MEMBERS, members, open_zip, unpack_member
@@ -211,10 +211,12 @@ def _problems(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: Sp
             yield f"{here.path} is here, and {here.state()}: mlv runs resume {job.path.name}, or delete it"
         if job.state() != "finished":
             yield f"{job.path.name} is not finished"
-        gone = [name for name in spec.OUTPUTS if not (job.outputs / name).exists()]
-        if gone:
+        if gone := [name for name in spec.OUTPUTS if not (job.outputs / name).exists()]:
             yield f"{job.path.name} lacks its outputs {', '.join(gone)}"
+        if gone := [name for name in (*spec.PROBE_INPUTS, *spec.PROFILE_INPUTS) if not (job.inputs / name).exists()]:
+            yield f"{job.path.name} lacks its inputs {', '.join(gone)}"
         yield from lacking(connection, job, spec)
+        yield from other_checkpoints(connection, spec)
     except JobError as error:
         yield error.message
 

@@ -115,7 +115,7 @@ class JobDirectory:
         return cast(JobState, state)
 
     def came_without_checkpoints(self) -> bool:
-        """Whether its checkpoints were left out when it was brought here. Raises JobError where that is not to be told."""
+        """Whether its checkpoints were left out when it was brought here. Raises JobError where that cannot be told."""
         return self.read_json("status.json").get(self.LEFT_OUT) is True
 
     def refuse_links(self) -> None:

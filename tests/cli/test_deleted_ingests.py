@@ -1,4 +1,4 @@
-"""`mlv ingest list` and `mlv ingest delete`: a corrected file takes the place of another, also when the store is made again."""
+"""`mlv ingest list` and `mlv ingest delete`: a corrected file takes the place of another, in a store made again, too."""
 
 import shutil
 from pathlib import Path

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from planned import Jobs
 from traced_study import Runs, add_runs
 
 from mlv.ingest.journal import Removal, journal_path, note_ingest, read_journal, standing_ingests
@@ -28,8 +27,7 @@ Ingested = Callable[[duckdb.DuckDBPyConnection], object]
 
 def _swahili(connection: duckdb.DuckDBPyConnection) -> object:
     """A text in a language that nothing else is in, from a source of its own, with a line that is rejected."""
-    (row,) = connection.execute("SELECT path FROM duckdb_databases() WHERE database_name = current_database()").fetchall()
-    path = Path(row[0]).with_name("sw.txt")
+    path = Path(str(connection.execute("FROM pragma_database_list()").fetchall()[0][2])).with_name("sw.txt")
     path.write_text("moja\nmbili\n...\n", encoding="utf-8")
     return ingest_corpus(connection, "lines", [path], language="sw", publication="own")
 
@@ -62,9 +60,7 @@ def _delete(connection: duckdb.DuckDBPyConnection, name: str) -> None:
 
 
 @EACH
-def test_a_store_is_as_if_it_had_never_been_there(
-    bare: duckdb.DuckDBPyConnection, name: str, ingest: Ingested
-) -> None:
+def test_a_store_is_as_if_it_had_never_been_there(bare: duckdb.DuckDBPyConnection, name: str, ingest: Ingested) -> None:
     before = fingerprints(bare)
     ingest(bare)
     assert fingerprints(bare) != before
