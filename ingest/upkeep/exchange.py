@@ -180,7 +180,7 @@ def enter_runs(connection: duckdb.DuckDBPyConnection, store: Path, folder: Path,
         )
     # what compares profiles does not name the runs that made them, but came after them
     for name in build_order(dict(sorted(new.items(), key=lambda entry: _finished_at(folder / entry[0])))):
-        done[name] = _enter(connection, store, folder / name, jobs / name)
+        done[name] = enter_run(connection, store, folder / name, jobs / name)
     return list(done.values())
 
 
@@ -206,9 +206,7 @@ def _specs(folder: Path) -> tuple[dict[str, Spec], list[str]]:
 def _problems(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: Spec, jobs: Path) -> Iterator[str]:
     """What keeps a job directory from being committed, but for the runs that it builds on."""
     try:
-        here = JobDirectory(jobs / job.path.name)
-        if here.path.exists() and here.state() != "finished":
-            yield f"{here.path} is here, and {here.state()}: mlv runs resume {job.path.name}, or delete it"
+        yield from in_the_way(jobs / job.path.name)
         if job.state() != "finished":
             yield f"{job.path.name} is not finished"
         if gone := [name for name in spec.OUTPUTS if not (job.outputs / name).exists()]:
@@ -221,12 +219,21 @@ def _problems(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: Sp
         yield error.message
 
 
+def in_the_way(place: Path) -> Iterator[str]:
+    """What keeps a job directory from being moved to its place. Raises JobError where what is there is damaged."""
+    if place.exists() and (state := JobDirectory(place).state()) != "finished":
+        yield f"{place} is here, and {state}: mlv runs resume {place.name}, or delete it"
+
+
 def _is_committed(connection: duckdb.DuckDBPyConnection, run: str) -> bool:
     return bool(number(connection, "SELECT count(*) FROM run WHERE name = ? AND status = 'committed'", [run]))
 
 
-def _enter(connection: duckdb.DuckDBPyConnection, store: Path, coming_from: Path, place: Path) -> Committed:
-    """Move a job directory into its place and commit it; one that is there, finished, is committed as it is."""
+def enter_run(connection: duckdb.DuckDBPyConnection, store: Path, coming_from: Path, place: Path) -> Committed:
+    """Move a job directory into its place and commit it; one that is there, finished, is committed as it is.
+
+    Raises JobError where it cannot be committed; it is not in its place then.
+    """
     moved = not place.exists()
     if moved:
         coming_from.rename(place)

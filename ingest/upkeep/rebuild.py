@@ -148,8 +148,8 @@ def plan_rebuild(store: Path, jobs: Path, folders: Sequence[Path] = ()) -> Plan:
             f"Nothing says what {store} was made from: there is no {journal_path(store)}, and {why or 'it is empty'}",
             "Make a new store (mlv db upgrade), ingest the sources, then commit the finished jobs: mlv runs resume",
         )
-    history, gone = _history(entries, old, jobs)
-    steps, problems = _steps(history, jobs, SourceFinder(folders))
+    made, gone = history(entries, old, jobs)
+    steps, problems = steps_of(made, jobs, SourceFinder(folders))
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise DataError(
@@ -162,8 +162,11 @@ def plan_rebuild(store: Path, jobs: Path, folders: Sequence[Path] = ()) -> Plan:
     return Plan(store, jobs, steps, remarks, [*left_out, *gone], comparable)
 
 
-def _history(entries: Sequence[Entry], old: OldStore | None, jobs: Path) -> tuple[list[Making], list[str]]:
-    """What is to be done again, in order: ingests and commits of what was not deleted after; and what cannot."""
+def history(entries: Sequence[Entry], old: OldStore | None, jobs: Path) -> tuple[list[Making], list[str]]:
+    """What is to be done again, in order: ingests and commits of what was not deleted after; and what cannot.
+
+    ``entries`` are of the journal, ``old`` is the store itself, where that can be read.
+    """
     noted = list(_in_order(entries))
     ingests = standing_ingests(noted)
     runs: dict[str, datetime] = {}
@@ -193,11 +196,11 @@ def _in_order(entries: Sequence[Entry]) -> Iterator[Entry]:
         yield replace(entry, at=latest)
 
 
-def _steps(history: Sequence[Making], jobs: Path, finder: SourceFinder) -> tuple[list[Step], list[str]]:
-    """The steps of a history, and what is missing for them."""
+def steps_of(made: Sequence[Making], jobs: Path, finder: SourceFinder) -> tuple[list[Step], list[str]]:
+    """The steps that make what was made, and what is missing for them."""
     steps: list[Step] = []
     problems: list[str] = []
-    for entry in history:
+    for entry in made:
         if isinstance(entry, Ingest) and entry.kind not in INGESTS:
             problems.append(f"an ingest of a kind that this mlv does not know: {entry.kind}")
         elif isinstance(entry, Ingest):

@@ -1,4 +1,4 @@
-"""`mlv ingest list` and `mlv ingest delete`: a corrected file takes the place of another, in a store made again, too."""
+"""`mlv ingest list` and `delete`: a corrected file takes the place of another, also in a store made again."""
 
 import shutil
 from pathlib import Path
