@@ -218,7 +218,7 @@ def delete(
     with open_store(db, read_only=not yes) as connection:
         if yes:
             sweep(connection)
-        going = plan_ingest_deletion(connection, name, kind)
+        going = plan_ingest_deletion(connection, name, kind and kind.value)
         if not yes:
             say_deletion(f"{going.kind} {going.name}", going.rows, going.dependants)
             return

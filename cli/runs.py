@@ -236,7 +236,7 @@ def _failing_alone(work: Work, job: jobs.Job) -> list[str]:
 
 @app.command()
 def export(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of runs, or their beginnings.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Names of runs, or their beginnings.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The zip archive to write.")],
     checkpoints: Annotated[
         bool, typer.Option("--checkpoints", help="With model states: to probe or trace them elsewhere, too.")
