@@ -22,7 +22,7 @@ from mlv.ingest.jobs.inputs import lacking, other_checkpoints
 from mlv.ingest.jobs.lookup import find_run
 from mlv.ingest.jobs.order import build_order
 from mlv.ingest.readers.archives import MAX_BYTES, MAX_MEMBERS, members, open_zip, unpack_member
-from mlv.schema.errors import DataError, JobError, MlvError, excerpt, listed
+from mlv.schema.errors import DataError, JobError, MlvError, excerpt, joined, listed
 from mlv.schema.files import written_aside
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.identity import job_name
@@ -66,9 +66,12 @@ def export_runs(
     Raises:
         NotFoundError: There is no such run.
         JobError: A job directory is gone or damaged, or has links that lead out of it.
-        DataError: It would be too much for one archive.
+        DataError: A run is being deleted, or it would be too much for one archive.
     """
-    runs = _with_needed(connection, [find_run(connection, name)[1] for name in names])
+    named = [find_run(connection, name)[1] for name in names]
+    runs = _with_needed(connection, named)
+    if going := set(named) - set(runs):
+        raise DataError(f"{joined(sorted(going))} is being deleted.", "Finish that: mlv runs delete NAME --yes")
     files = {name: path for run in runs for name, path in _files(jobs / run, checkpoints=checkpoints)}
     size = sum(path.stat().st_size for path in files.values())
     if size > MAX_BYTES or len(files) > MAX_MEMBERS:
