@@ -1,4 +1,4 @@
-"""`mlv db`: making, upgrading, checking, copying and making again the store."""
+"""`mlv db`: making, upgrading, checking, copying, merging and making again the store."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mlv.ingest.rules.rule import Outcome
     from mlv.ingest.upkeep.rebuild import Plan, Rebuilt
 
-app = typer.Typer(help="Make, upgrade, check, copy and make again the store.", no_args_is_help=True, cls=Group)
+app = typer.Typer(help="Make, upgrade, check, copy, merge and make again the store.", no_args_is_help=True, cls=Group)
 
 
 @app.command()
@@ -183,6 +183,37 @@ def _say_left_out(left_out: list[str]) -> None:
     if left_out:
         say(f"left out, {len(left_out)}:{listed(left_out)}")
         raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+@app.command()
+def merge(
+    other: Annotated[Path, typer.Argument(metavar="OTHER", help="Another store; it stays as it is.")],
+    sources: Annotated[
+        list[Path] | None,
+        typer.Option("--sources", help="Folder in which its sources are, if they were moved; found by content."),
+    ] = None,
+    jobs: Annotated[Path | None, typer.Option("--jobs", help="Folder of its job directories; jobs/ beside it.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be taken over.")] = False,
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Take over all ingests and committed runs of another store that this one lacks; exit 10 where some cannot be.
+
+    Ingests are repeated from their sources, and runs committed from copies of their job directories. Contents that
+    differ under the same name, and all that is missing, are named before anything is written.
+    """
+    from mlv.ingest.upkeep.merge import merge as take_over
+    from mlv.ingest.upkeep.merge import plan_merge
+    from mlv.schema.store.opening import open_store
+
+    with open_store(db, read_only=dry_run) as connection:
+        plan = plan_merge(connection, db, jobs_folder(db), other, jobs or jobs_folder(other), sources or [])
+        if dry_run:
+            for step in plan.steps:
+                typer.echo(step.description)
+        else:
+            take_over(connection, db, jobs_folder(db), plan, say)
+    say(f"{len(plan.steps)} steps" + ("" if plan.steps else ": it has nothing that is not here"))
+    _say_left_out(plan.left_out)
 
 
 @app.command()

@@ -1,20 +1,25 @@
-"""`mlv ingest`: probes, surveys and corpora into the store."""
+"""`mlv ingest`: probes, surveys and corpora into the store, and out of it again."""
 
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mlv.cli.deleting import make_smaller, say_deletion
 from mlv.cli.edge import DEFAULT_STORE, MOST, Store, say, split_list
 from mlv.cli.group import Group
+from mlv.cli.output import Format, Limit, Output, put
 from mlv.ingest.readers.sources import SOURCES
 from mlv.schema.errors import UsageError, excerpt, joined
 
 if TYPE_CHECKING:
     from mlv.ingest.readers.report import FileReport, Rejected
 
-app = typer.Typer(help="Read probes, surveys and corpora into the store.", no_args_is_help=True, cls=Group)
+app = typer.Typer(
+    help="Read probes, surveys and corpora into the store; list and delete them.", no_args_is_help=True, cls=Group
+)
 
 SHOWN_CAUSES = 8
 
@@ -24,6 +29,14 @@ Download = Annotated[
 ]
 
 DOWNLOADS = Path("downloads")
+
+
+class Kind(StrEnum):
+    """What is ingested."""
+
+    CORPUS = "corpus"
+    PROBES = "probes"
+    SURVEY = "survey"
 
 
 def _fetch(origin: str, folder: Path | None, languages: list[str] | None = None) -> tuple[list[Path], str]:
@@ -165,3 +178,54 @@ def corpus(
             articles=articles,
         )
     _report(reports)
+
+
+@app.command(name="list")
+def list_ingests(
+    output_format: Format = None, output: Output = None, limit: Limit = None, db: Store = DEFAULT_STORE
+) -> None:
+    """Print what was ingested, by the names that mlv ingest delete takes."""
+    from mlv.queries import execute_sql
+    from mlv.schema.store.opening import open_store
+
+    with open_store(db) as connection:
+        result = execute_sql(
+            connection,
+            "SELECT kind, CASE kind WHEN 'probes' THEN split_part(target, '/', 1) ELSE target END AS name, "
+            'count(*) AS files, sum(rows_kept)::BIGINT AS "rows", sum(rows_rejected)::BIGINT AS rejected, '
+            "max(ingested_at) AS ingested_at FROM ingest_file GROUP BY ALL ORDER BY kind, name",
+            sealed=True,
+        )
+    put(result, output_format, output, limit)
+
+
+@app.command()
+def delete(
+    name: Annotated[
+        str,
+        typer.Argument(help="Corpus (SOURCE/LANGUAGE/EDITION), probe collection or survey, as mlv ingest list has it."),
+    ],
+    kind: Annotated[Kind | None, typer.Option(help="What it is, if several things have the name.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; without it, only say what would go.")] = False,
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Delete a corpus, a probe collection in all its languages, or a survey, with what was made of it.
+
+    Runs that trained on it, answered it or compare it have to go first. A file that was corrected is ingested after
+    what it replaces was deleted. The store's file is written anew where that makes it much smaller.
+    """
+    from mlv.ingest.upkeep.ingests import delete_ingest, plan_ingest_deletion, sweep
+    from mlv.migrations.copying import space
+    from mlv.schema.store.opening import open_store
+
+    with open_store(db, read_only=not yes) as connection:
+        if yes:
+            sweep(connection)
+        going = plan_ingest_deletion(connection, name, kind and kind.value)
+        if not yes:
+            say_deletion(f"{going.kind} {going.name}", going.rows, going.dependants)
+            return
+        delete_ingest(connection, going)
+        size, free = space(connection, db)
+    say(f"deleted {going.kind} {going.name}")
+    make_smaller(db, size, free)

@@ -1,4 +1,4 @@
-"""`mlv runs`: what was computed, how two runs differ, deleting, and going on with what was interrupted."""
+"""`mlv runs`: what was computed, how two runs differ, deleting, exchange, and going on with what was interrupted."""
 
 import json
 import shlex
@@ -10,13 +10,14 @@ import typer
 
 from mlv.cli import completion, jobs
 from mlv.cli.compute.options import BatchTokens, Device, SkipAmbiguous, Threads
+from mlv.cli.deleting import make_smaller, say_deletion
 from mlv.cli.edge import DEFAULT_STORE, Store, explain, jobs_folder, megabytes, say
 from mlv.cli.group import Group
 from mlv.cli.output import Format, Json, Limit, Output, put
-from mlv.cli.work import Work, activity, make_work
+from mlv.cli.work import Work, activity, make_work, say_committed
 from mlv.compute.machine.interrupts import raise_if_received
 from mlv.compute.machine.options import BATCH_TOKENS
-from mlv.schema.errors import JobError, StoreLockedError
+from mlv.schema.errors import JobError, StoreLockedError, joined
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,11 +25,7 @@ if TYPE_CHECKING:
     from mlv.ingest.upkeep.deletion import Deletion
     from mlv.schema.jobs.directory import JobDirectory
 
-app = typer.Typer(help="List, show, compare, delete and resume runs.", no_args_is_help=True, cls=Group)
-
-COMPACTED_FROM = 0.1
-"""Share of the store's file that is free from which a deletion writes it anew: that takes as long as all of it takes to
-copy, and room for the copy."""
+app = typer.Typer(help="List, show, compare, delete, resume, export and import runs.", no_args_is_help=True, cls=Group)
 
 Name = Annotated[str, typer.Argument(help="Name of a run, or the beginning of it.", autocompletion=completion.runs)]
 
@@ -210,12 +207,12 @@ def _delete_run(store: Path, name: str, yes: bool) -> None:
     with open_store(store, read_only=not yes) as connection:
         going = plan_deletion(connection, name, jobs_folder(store))
         if not yes:
-            _say_deletion(going)
+            say_deletion(going.run, going.rows, going.dependants, going.folders)
             return
         delete_run(connection, going.run_id, going.run, jobs_folder(store))
         size, free = space(connection, store)
     _say_deleted(going, store)
-    _make_smaller(store, size, free)
+    make_smaller(store, size, free)
 
 
 def _delete_job(store: Path, found: jobs.Found, yes: bool) -> None:
@@ -223,7 +220,7 @@ def _delete_job(store: Path, found: jobs.Found, yes: bool) -> None:
 
     going = plan_job_deletion(found.job, activity())
     if not yes:
-        _say_deletion(going)
+        say_deletion(going.run, going.rows, going.dependants, going.folders)
         return
     delete_job(going)
     _say_deleted(going, store)
@@ -232,27 +229,6 @@ def _delete_job(store: Path, found: jobs.Found, yes: bool) -> None:
 def _say_deleted(going: "Deletion", store: Path) -> None:
     freed = sum(going.folders.values())
     say(f"deleted {going.run}" + (f" and {megabytes(freed)} in {jobs_folder(store)}" if freed else ""))
-
-
-def _say_deletion(going: "Deletion") -> None:
-    say(f"would delete {going.run}:")
-    if going.rows:
-        say("  " + ", ".join(f"{count:,} {table}" for table, count in going.rows.items()))
-    for folder, size in going.folders.items():
-        say(f"  {folder} ({megabytes(size)})")
-    if going.dependants:
-        say(f"  first: {', '.join(going.dependants)}")
-    say("  do it: --yes")
-
-
-def _make_smaller(store: Path, size: int, free: int) -> None:
-    """Write the store anew where much of its file is free; say what it has become."""
-    from mlv.migrations.copying import compact
-
-    if free < COMPACTED_FROM * size:
-        say(f"{store}: {megabytes(free)} of {megabytes(size)} are free for what comes next")
-        return
-    say(f"{store}: {megabytes(compact(store).size)} -> {megabytes(store.stat().st_size)}")
 
 
 @app.command()
@@ -335,6 +311,42 @@ def _failing_alone(work: Work, job: jobs.Job) -> list[str]:
         explain(error)
         return [job.name]
     return []
+
+
+@app.command()
+def export(
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Names of runs, or their beginnings.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The zip archive to write.")],
+    checkpoints: Annotated[
+        bool, typer.Option("--checkpoints", help="With model states: to probe or trace them elsewhere, too.")
+    ] = False,
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Write runs, and those that they build on, to a zip archive that mlv runs import reads into another store."""
+    from mlv.ingest.upkeep.exchange import export_runs
+    from mlv.schema.store.opening import open_store
+
+    with open_store(db) as connection:
+        runs = export_runs(connection, names, jobs_folder(db), output, checkpoints=checkpoints)
+    say(f"{len(runs)} runs, {megabytes(output.stat().st_size)}: {joined(runs)}")
+    typer.echo(output)
+
+
+@app.command(name="import")
+def import_archive(
+    archive: Annotated[Path, typer.Argument(metavar="FILE", help="What mlv runs export wrote.")],
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Commit the runs of an archive that the store does not have, once it has the texts and probes that they read.
+
+    What is missing, or is another text or probe here, is named before anything is written.
+    """
+    from mlv.ingest.upkeep.exchange import import_runs
+    from mlv.schema.store.opening import open_store
+
+    with open_store(db, read_only=False) as connection:
+        for done in import_runs(connection, db, archive, jobs_folder(db)):
+            say_committed(done)
 
 
 def _finish(work: Work, job: "JobDirectory") -> None:

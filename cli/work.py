@@ -143,9 +143,14 @@ class Work:
 
         with open_store(self.store, read_only=False) as connection:
             done = commit_job(connection, job, self.store)
-        rows = ", ".join(f"{count:,} {table}" for table, count in done.rows.items() if count)
-        say(f"{done.run}: {'already committed' if done.already_there else f'committed ({rows})'}")
+        say_committed(done)
         return done
+
+
+def say_committed(done: "Committed") -> None:
+    """Say what a commit wrote."""
+    rows = ", ".join(f"{count:,} {table}" for table, count in done.rows.items() if count)
+    say(f"{done.run}: {'already committed' if done.already_there else f'committed ({rows})'}")
 
 
 def _say_defaults(request: "Request", job: "JobDirectory") -> None:

@@ -1,9 +1,10 @@
 """The journal beside a store: what made it, so that it can be made again when its file is lost or damaged.
 
-``mlv.duckdb.journal.jsonl`` has a line of JSON for every ingest (options, files and their SHA-256), every commit and
-every deletion of a run. A line is appended after the transaction that it is about. If a kill comes between the two,
-an ingest is noted when its command is repeated, as it was never reported done; a commit needs no line, since its job
-directory is there. A store in memory has no journal.
+``mlv.duckdb.journal.jsonl`` has a line of JSON for every ingest (options, files and their SHA-256), every commit of a
+run, and every deletion of either. A line is appended after the transaction that it is about, that of a deletion before.
+If a kill comes between the two, an ingest is noted when its command is repeated, as it was never reported done; a
+commit needs no line, since its job directory is there; and what was to be deleted is in the store. A store in memory
+has no journal.
 
 Copies of a store have none and need none: what can be opened has rows on what it was made from, on all but where the
 sources lay. An older copy in the store's place and the journal complete each other.
@@ -12,10 +13,10 @@ sources lay. An older copy in the store's place and the journal complete each ot
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import duckdb
 from pydantic import TypeAdapter
@@ -47,6 +48,8 @@ class SourceFile:
 class Ingest:
     """A call of ``ingest_probes``, ``ingest_survey`` or ``ingest_corpus`` that wrote something."""
 
+    EVENT: ClassVar = "ingested"
+
     kind: str
     """probes, survey or corpus."""
 
@@ -67,8 +70,30 @@ class RunEvent:
     at: datetime = field(compare=False)
 
 
-Entry = Ingest | RunEvent
-_INGEST, _RUN_EVENT = TypeAdapter(Ingest), TypeAdapter(RunEvent)
+@dataclass(frozen=True)
+class Removal:
+    """What was ingested, and deleted."""
+
+    EVENT: ClassVar = "removed"
+
+    kind: str
+    """probes, survey or corpus."""
+
+    name: str
+    """Probe collection, survey, or corpus as ``SOURCE/LANGUAGE/EDITION``."""
+
+    at: datetime = field(compare=False)
+
+
+Making = Ingest | RunEvent
+"""What a store is made of, one after the other."""
+
+Entry = Making | Removal
+_ENTRIES: Mapping[str, TypeAdapter[Any]] = {
+    Ingest.EVENT: TypeAdapter(Ingest),
+    Removal.EVENT: TypeAdapter(Removal),
+    **dict.fromkeys(("committed", "deleted"), TypeAdapter(RunEvent)),
+}
 
 
 def journal_path(store: Path) -> Path:
@@ -83,14 +108,15 @@ def note_ingest(
     reports: Sequence[FileReport],
     beside: Iterable[Path] = (),
 ) -> None:
-    """Note an ingest, unless the journal has the same; ``beside`` are files that were read with the reported ones."""
+    """Note an ingest, unless the journal has the same, and it was not deleted; ``beside`` are files that were read with
+    the reported ones."""
     store = _store(connection)
     if store is None:
         return
     files = [_source_file(report) for report in reports]
     files += [SourceFile(str(path.absolute()), file_sha256(path)) for path in beside]
     entry = Ingest(kind, dict(options), tuple(files), now())
-    if entry not in read_journal(journal_path(store))[0]:
+    if entry not in standing_ingests(read_journal(journal_path(store))[0]):
         _append(journal_path(store), entry)
 
 
@@ -105,6 +131,37 @@ def note_run(connection: duckdb.DuckDBPyConnection, event: Literal["committed", 
     store = _store(connection)
     if store is not None:
         _append(journal_path(store), RunEvent(event, run, now()))
+
+
+def note_removal(connection: duckdb.DuckDBPyConnection, kind: str, name: str) -> None:
+    """Note that what was ingested under a name is deleted."""
+    store = _store(connection)
+    if store is not None:
+        _append(journal_path(store), Removal(kind, name, now()))
+
+
+def standing_ingests(entries: Iterable[Entry]) -> list[Ingest]:
+    """The ingests of a journal, each with the files that were read into what was not deleted since."""
+    standing: list[Ingest] = []
+    for entry in entries:
+        if isinstance(entry, Ingest):
+            standing.append(entry)
+        elif isinstance(entry, Removal):
+            standing = [left for ingest in standing if (left := _without(ingest, entry))]
+    return standing
+
+
+def _without(ingest: Ingest, removal: Removal) -> Ingest | None:
+    """What is left of an ingest; files that were only read beside others stay with these."""
+    if ingest.kind != removal.kind:
+        return ingest
+    left = tuple(file for file in ingest.files if ingested_as(ingest.kind, file.target) != removal.name)
+    return replace(ingest, files=left) if any(file.target for file in left) else None
+
+
+def ingested_as(kind: str, target: str) -> str:
+    """The name of what a file was read into: of probes the collection, whatever the language."""
+    return target.partition("/")[0] if kind == "probes" else target
 
 
 def _store(connection: duckdb.DuckDBPyConnection) -> Path | None:
@@ -129,14 +186,14 @@ def read_journal(path: Path) -> tuple[list[Entry], list[int]]:
 
 def _entry(line: dict[str, Any]) -> Entry:
     """The entry of a line. Raises ValueError, KeyError or TypeError if it is not one."""
-    entry: Entry = (_INGEST if line["event"] == "ingested" else _RUN_EVENT).validate_python(line)
+    entry: Entry = _ENTRIES[line["event"]].validate_python(line)
     if entry.at.tzinfo is not None:
         raise ValueError("times are UTC without a zone")
     return entry
 
 
 def _line(entry: Entry) -> bytes:
-    event = "ingested" if isinstance(entry, Ingest) else entry.event
+    event = entry.event if isinstance(entry, RunEvent) else entry.EVENT
     fields = {**asdict(entry), "at": entry.at.isoformat(), "event": event}
     return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from mlv.ingest.jobs.inputs import lacking
 from mlv.ingest.jobs.kinds import kind
 from mlv.ingest.jobs.outputs import again
 from mlv.ingest.jobs.runs import enter_events, enter_run
@@ -38,8 +39,8 @@ class Committed:
 def commit_job(connection: duckdb.DuckDBPyConnection, job: JobDirectory, store: Path) -> Committed:
     """Write what a finished job found into the store at ``store``, open for writing on ``connection``.
 
-    Raises JobError if the job is not finished, its outputs are missing or damaged, or name what the store lacks, or its
-    directory has links that lead out of it.
+    Raises JobError if the job is not finished, its outputs are missing or damaged, it read or names what the store
+    lacks, or its directory has links that lead out of it.
     """
     spec = job.spec()
     known = committed(connection, spec)
@@ -51,6 +52,11 @@ def commit_job(connection: duckdb.DuckDBPyConnection, job: JobDirectory, store: 
             f"Let it finish: mlv runs resume {job.path.name}",
         )
     job.refuse_links()
+    if problems := lacking(connection, job, spec):
+        raise JobError(
+            f"{job.path.name} read what the store does not have:{listed(problems)}",
+            f"Ingest what it was planned from, then commit again: mlv runs resume {job.path.name}",
+        )
     try:
         with transaction(connection):
             done = _commit(connection, job, spec, store)

@@ -32,20 +32,15 @@ def corpora_of(segments: pl.DataFrame) -> tuple[CorpusRef, ...]:
 
 
 def enter_corpora(run: NewRun, corpora: tuple[CorpusRef, ...]) -> int:
-    """Enter which corpora a run trained on; return their number. Raises JobError if the store lacks one."""
+    """Enter which corpora a run trained on; return their number. The store has them (``mlv.ingest.jobs.inputs``)."""
     for corpus in corpora:
-        found = run.connection.execute(
-            "SELECT c.corpus_id FROM corpus c JOIN source s USING (source_id) JOIN language l USING (language_id) "
-            "WHERE s.code = ? AND l.code = ? AND c.edition = ? AND c.sha256 = ?",
-            [corpus.source, corpus.language, corpus.edition, corpus.sha256],
-        ).fetchone()
-        if found is None:
-            raise JobError(
-                f"The store has no corpus {corpus.source}/{corpus.language}/{corpus.edition} of the job's content.",
-                "Ingest the files that the job was planned from, then commit again.",
-            )
-        run.connection.execute("INSERT INTO run_corpus VALUES (?, ?, ?)", [run.run_id, found[0], corpus.segments])
-    return len(corpora)
+        run.connection.execute(
+            "INSERT INTO run_corpus SELECT ?, c.corpus_id, ? "
+            "FROM corpus c JOIN source s USING (source_id) JOIN language l USING (language_id) "
+            "WHERE s.code = ? AND l.code = ? AND c.edition = ?",
+            [run.run_id, corpus.segments, corpus.source, corpus.language, corpus.edition],
+        )
+    return run.count("run_corpus")
 
 
 def enter_metrics(run: NewRun) -> int:

@@ -7,12 +7,12 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from mlv.ingest.journal import Ingest, SourceFile, journal_path, read_journal
+from mlv.ingest.journal import Ingest, SourceFile, journal_path, read_journal, standing_ingests
 from mlv.ingest.rules.evaluation import evaluate
 from mlv.ingest.rules.rule import Outcome, Rule
 from mlv.ingest.rules.rulebook import packaged
 from mlv.ingest.upkeep.source_files import hashes
-from mlv.schema.errors import MlvError
+from mlv.schema.errors import JobError, MlvError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.identity import spec_hash
 from mlv.schema.jobs.kinds import KINDS, read_spec
@@ -88,10 +88,20 @@ def named_files(
     for name, path, recorded in checkpoints.fetchall():
         folder = store.resolve().parent / path
         there = folder.is_dir()
+        if not there and _left_out(jobs / name):
+            continue
         found = _digest(folder, digest) if digest and there else None
         yield NamedFile("checkpoint", name, path, there, recorded, found)
     if digest:
         yield from _sources(store)
+
+
+def _left_out(job: Path) -> bool:
+    """Whether a job directory came here without its checkpoints."""
+    try:
+        return JobDirectory(job).came_without_checkpoints()
+    except JobError:
+        return False
 
 
 def _digest(folder: Path, digest: Callable[[Path], str]) -> str:
@@ -125,10 +135,8 @@ def _job_files(folder: Path, kind: str, recorded: str) -> Iterator[NamedFile]:
 
 def _sources(store: Path) -> Iterator[NamedFile]:
     """The files that ingests read, as the journal has them."""
-    entries, _ = read_journal(journal_path(store))
-    for entry in entries:
-        if isinstance(entry, Ingest):
-            yield from (_source(entry, file) for file in entry.files)
+    for entry in standing_ingests(read_journal(journal_path(store))[0]):
+        yield from (_source(entry, file) for file in entry.files)
 
 
 def _source(entry: Ingest, file: SourceFile) -> NamedFile:

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from mlv.ingest.journal import Entry, Ingest, SourceFile
+from mlv.ingest.journal import Ingest, Making, SourceFile
 from mlv.schema.errors import StoreError, StoreLockedError
 from mlv.schema.store.ledger import revision
 from mlv.schema.store.opening import connect
@@ -34,7 +34,7 @@ class OldStore:
         """Whether nothing was ever ingested or committed."""
         return not (self.ingests or self.committed)
 
-    def has(self, entry: Entry) -> bool:
+    def has(self, entry: Making) -> bool:
         """Whether a run is in it, or something of what an ingest read."""
         if not isinstance(entry, Ingest):
             return entry.run in self.committed

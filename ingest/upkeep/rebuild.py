@@ -19,7 +19,17 @@ import duckdb
 
 from mlv.ingest.jobs.committing import commit_job
 from mlv.ingest.jobs.order import build_order
-from mlv.ingest.journal import Entry, Ingest, RunEvent, SourceFile, journal_path, read_journal, write_journal
+from mlv.ingest.journal import (
+    Entry,
+    Ingest,
+    Making,
+    RunEvent,
+    SourceFile,
+    journal_path,
+    read_journal,
+    standing_ingests,
+    write_journal,
+)
 from mlv.ingest.upkeep.fingerprint import differing
 from mlv.ingest.upkeep.old_store import OldStore, read_old
 from mlv.ingest.upkeep.source_files import SourceFinder, placed
@@ -47,7 +57,7 @@ INGESTS: Mapping[str, Callable[[duckdb.DuckDBPyConnection, Sequence[Path], dict[
 class Step:
     """Something to do again."""
 
-    entry: Entry
+    entry: Making
     files: Mapping[SourceFile, Path] = field(default_factory=dict)
     """Where the files of an ingest are now."""
 
@@ -138,8 +148,8 @@ def plan_rebuild(store: Path, jobs: Path, folders: Sequence[Path] = ()) -> Plan:
             f"Nothing says what {store} was made from: there is no {journal_path(store)}, and {why or 'it is empty'}",
             "Make a new store (mlv db upgrade), ingest the sources, then commit the finished jobs: mlv runs resume",
         )
-    history, gone = _history(entries, old, jobs)
-    steps, problems = _steps(history, jobs, SourceFinder(folders))
+    made, gone = history(entries, old, jobs)
+    steps, problems = steps_of(made, jobs, SourceFinder(folders))
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise DataError(
@@ -152,38 +162,45 @@ def plan_rebuild(store: Path, jobs: Path, folders: Sequence[Path] = ()) -> Plan:
     return Plan(store, jobs, steps, remarks, [*left_out, *gone], comparable)
 
 
-def _history(entries: Sequence[Entry], old: OldStore | None, jobs: Path) -> tuple[list[Entry], list[str]]:
-    """What is to be done again, in order: ingests, and commits of runs that were not deleted after; and what cannot."""
-    ingests: list[Entry] = []
+def history(entries: Sequence[Entry], old: OldStore | None, jobs: Path) -> tuple[list[Making], list[str]]:
+    """What is to be done again, in order: ingests and commits of what was not deleted after; and what cannot.
+
+    ``entries`` are of the journal, ``old`` is the store itself, where that can be read.
+    """
+    noted = list(_in_order(entries))
+    ingests = standing_ingests(noted)
     runs: dict[str, datetime] = {}
-    latest = datetime.min  # noqa: DTZ901 the journal is in UTC throughout
-    for entry in entries:
-        # a clock that was set back does not change the order of the journal
-        latest = max(latest, entry.at)
-        if isinstance(entry, Ingest):
-            ingests.append(replace(entry, at=latest))
-        elif entry.event == "committed":
-            runs[entry.run] = latest
-        else:
+    for entry in noted:
+        if isinstance(entry, RunEvent) and entry.event == "committed":
+            runs[entry.run] = entry.at
+        elif isinstance(entry, RunEvent):
             runs.pop(entry.run, None)
     gone: list[str] = []
     if old is not None:
-        noted = {(e.kind, file.sha256, file.target) for e in ingests if isinstance(e, Ingest) for file in e.files}
-        ingests += [e for e in old.ingests if any((e.kind, f.sha256, f.target) not in noted for f in e.files)]
+        known_files = {(e.kind, file.sha256, file.target) for e in ingests for file in e.files}
+        ingests += [e for e in old.ingests if any((e.kind, f.sha256, f.target) not in known_files for f in e.files)]
         if not old.is_empty:
             known = old.committed.keys() | old.deleting
             gone = [run for run in runs if run not in known and not (jobs / run).exists()]
         runs = {run: at for run, at in {**runs, **old.committed}.items() if run not in old.deleting}
-    commits: list[Entry] = [RunEvent("committed", run, at) for run, at in runs.items() if run not in gone]
+    commits = [RunEvent("committed", run, at) for run, at in runs.items() if run not in gone]
     why = "only the journal has it, and its job directory is gone: deleted, or made after this copy of the store"
-    return sorted(ingests + commits, key=lambda entry: entry.at), [f"{run}: {why}" for run in gone]
+    return sorted([*ingests, *commits], key=lambda entry: entry.at), [f"{run}: {why}" for run in gone]
 
 
-def _steps(history: Sequence[Entry], jobs: Path, finder: SourceFinder) -> tuple[list[Step], list[str]]:
-    """The steps of a history, and what is missing for them."""
+def _in_order(entries: Sequence[Entry]) -> Iterator[Entry]:
+    """Entries with times in their order: a clock that was set back does not change that of the journal."""
+    latest = datetime.min  # noqa: DTZ901 the journal is in UTC throughout
+    for entry in entries:
+        latest = max(latest, entry.at)
+        yield replace(entry, at=latest)
+
+
+def steps_of(made: Sequence[Making], jobs: Path, finder: SourceFinder) -> tuple[list[Step], list[str]]:
+    """The steps that make what was made, and what is missing for them."""
     steps: list[Step] = []
     problems: list[str] = []
-    for entry in history:
+    for entry in made:
         if isinstance(entry, Ingest) and entry.kind not in INGESTS:
             problems.append(f"an ingest of a kind that this mlv does not know: {entry.kind}")
         elif isinstance(entry, Ingest):
@@ -292,7 +309,7 @@ def _repeat(connection: duckdb.DuckDBPyConnection, step: Step, jobs: Path, outpu
     connection.execute("UPDATE ingest_file SET ingested_at = ? WHERE ingest_file_id > ?", [entry.at, before])
 
 
-def _as_done(step: Step) -> Entry:
+def _as_done(step: Step) -> Making:
     """A step for the new journal, with its files where they are now."""
     if isinstance(step.entry, RunEvent):
         return step.entry

@@ -6,6 +6,7 @@ again changes nothing, another under the same edition is refused.
 """
 
 import hashlib
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -246,7 +247,8 @@ def _already_there(connection: duckdb.DuckDBPyConnection, target: str, sha256: s
     if known is not None and known[0] != sha256:
         raise DataError(
             f"The store has {target} with other content.",
-            "Give all files of an edition in one call, or keep both texts: --edition NAME",
+            "Give all files of an edition in one call, or keep both texts: --edition NAME. If what is there is wrong: "
+            f"mlv ingest delete {shlex.quote(target)}",
         )
     return known is not None
 

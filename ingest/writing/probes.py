@@ -6,6 +6,7 @@ the same content again changes nothing, other content under the same name is ref
 
 import hashlib
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,6 +63,8 @@ def ingest_probes(
         UsageError: ``language`` or ``collection`` does not fit.
     """
     check_name("a probe collection", collection)
+    if "/" in collection:
+        raise UsageError(f"{collection!r} is not a valid name of a probe collection.", "Give one without a slash.")
     read = read_archive(path, language)
     with transaction(connection):
         known = _known_languages(connection, collection, read)
@@ -98,7 +101,8 @@ def _known_languages(connection: duckdb.DuckDBPyConnection, collection: str, rea
     if problems:
         raise DataError(
             f"The collection {collection} has other probes than these files:{listed(problems)}",
-            "Nothing was written. Keep both by naming these: mlv ingest probes PATH --collection NAME",
+            "Nothing was written. Keep both by naming these: mlv ingest probes PATH --collection NAME. If what is "
+            f"there is wrong: mlv ingest delete {shlex.quote(collection)}",
         )
     return known
 

@@ -3,6 +3,7 @@
 A survey has a name and one content: the same content again changes nothing, another under the same name is refused.
 """
 
+import shlex
 from pathlib import Path
 
 import duckdb
@@ -55,7 +56,8 @@ def ingest_survey(
         if known is not None and known[0] != read.content_sha256:
             raise DataError(
                 f"The survey {name} is in the store with other content than {path.name}.",
-                "Nothing was written. Keep both by naming this one: mlv ingest survey PATH --name NAME",
+                "Nothing was written. Keep both by naming this one: mlv ingest survey PATH --name NAME. If what is "
+                f"there is wrong: mlv ingest delete {shlex.quote(name)}",
             )
         report = _report(read, path, name, already_there=known is not None)
         if known is None:

@@ -22,7 +22,7 @@ import json
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast, get_args
+from typing import Any, ClassVar, Literal, TypeVar, cast, get_args
 
 from mlv.schema.errors import PLAN_AGAIN, JobError, excerpt, joined
 from mlv.schema.files import now, write_json
@@ -38,6 +38,9 @@ JobState = Literal["planned", "running", "finished", "failed"]
 
 class JobDirectory:
     """A job directory on disk. Raises JobError where it is damaged."""
+
+    LEFT_OUT: ClassVar = "checkpoints_left_out"
+    """Key of ``status.json`` that is true of a directory that came from elsewhere without its checkpoints."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -110,6 +113,10 @@ class JobDirectory:
         if state not in get_args(JobState):
             raise self._damaged("status.json", ValueError(f"there is no state {state!r}"))
         return cast(JobState, state)
+
+    def came_without_checkpoints(self) -> bool:
+        """Whether its checkpoints were left out when it was brought here. Raises JobError where that cannot be told."""
+        return self.read_json("status.json").get(self.LEFT_OUT) is True
 
     def refuse_links(self) -> None:
         """Raise JobError where links lead out of the directory: what is read, written or deleted then lies elsewhere.

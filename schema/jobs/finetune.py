@@ -58,3 +58,7 @@ class FinetuneSpec(Spec):
     def models(self) -> tuple[ModelRef, ...]:
         """The model that training starts from."""
         return (self.model,)
+
+    def texts(self) -> tuple[CorpusRef, ...]:
+        """The corpora that sentences are taken from."""
+        return self.corpora

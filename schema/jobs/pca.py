@@ -15,6 +15,7 @@ class PcaSpec(Spec):
     """
 
     OUTPUTS: ClassVar = ("run.json", "points.parquet")
+    PROFILE_INPUTS: ClassVar = ("profiles.parquet",)
     NOT_COMPARED: ClassVar = {
         **Spec.NOT_COMPARED,
         **dict.fromkeys(("checkpoints", "languages", "survey", "countries"), "what is compared"),

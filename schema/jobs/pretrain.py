@@ -78,3 +78,7 @@ class PretrainSpec(Spec):
     mean_span_length: float = echoes.MEAN_SPAN_LENGTH
     seed: Seed = 1
     precision: Precision = "fp32"
+
+    def texts(self) -> tuple[CorpusRef, ...]:
+        """The corpora that sentences are taken from."""
+        return self.corpora

@@ -9,6 +9,7 @@ class ProbeSpec(Spec):
     """Score the answers of a model state to ``inputs/probes.parquet`` (E section 3.4). The seed has no effect."""
 
     OUTPUTS: ClassVar = ("model.json", "probe_logits.parquet")
+    PROBE_INPUTS: ClassVar = ("probes.parquet",)
     NOT_COMPARED: ClassVar = {
         **Spec.NOT_COMPARED,
         "model": "what is probed",

@@ -83,6 +83,12 @@ class Spec(SpecPart):
     MAKES_CHECKPOINTS: ClassVar[bool] = False
     """Whether its results are model states that other jobs can start from or examine."""
 
+    PROBE_INPUTS: ClassVar[tuple[str, ...]] = ()
+    """Files in ``inputs/`` with the probes, of the field ``collection``, that the job reads."""
+
+    PROFILE_INPUTS: ClassVar[tuple[str, ...]] = ()
+    """Files in ``inputs/`` with profiles, those of countries among them."""
+
     LABELS: ClassVar[frozenset[str]] = frozenset()
     """Fields that only name the result: two jobs that differ in them alone are one."""
 
@@ -104,6 +110,10 @@ class Spec(SpecPart):
 
     def models(self) -> tuple[ModelRef, ...]:
         """The model states that the job reads, the one that it starts from or examines first."""
+        return ()
+
+    def texts(self) -> tuple[CorpusRef, ...]:
+        """The corpora that the job reads."""
         return ()
 
     def traced_run(self) -> "Spec | None":

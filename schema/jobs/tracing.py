@@ -25,6 +25,8 @@ class TracingSpec(Spec):
     from.
     """
 
+    PROBE_INPUTS: ClassVar = ("targets.parquet", "reference.parquet")
+
     NOT_COMPARED: ClassVar[Mapping[str, str]] = {
         **Spec.NOT_COMPARED,
         "model": "the checkpoint that is traced belongs to the traced run",

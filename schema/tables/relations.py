@@ -100,24 +100,28 @@ def _depth(table: str) -> int:
     return max((1 + _depth(owner.parent) for owner in owners(table)), default=0)
 
 
-def depending_on(root: str, changed: Mapping[str, str]) -> str:
-    """The query of the keys of other rows of ``root`` whose rows refer to a row that goes with ``$key``'s.
+def depending_on(root: str, changed: Mapping[str, str], dependents: str = "") -> str:
+    """The query of the keys of rows of ``dependents`` whose rows refer to a row that goes with ``$key``'s of ``root``.
 
     Args:
         root: Table whose row ``$key`` goes.
-        changed: By table, the condition that a row is made of what goes, and would be another without it. No reference
-            says so.
+        changed: By table whose rows are made of others', the condition that a row is made of what goes, and would be
+            another without it; empty if none is. No reference says so, and none of its own counts.
+        dependents: Table of what may depend on it: other rows of ``root`` unless given.
     """
+    table_of = dependents or root
     queries = [
         query
-        for table in rows_of(root)
+        for table in rows_of(table_of)
         for reference in references(table).values()
-        if reference not in owners(table)
+        if table not in changed and reference not in owners(table)
         for condition in (_leads(root, reference), _in(reference, changed.get(reference.parent, "")))
         if condition
-        for query in _roots(root, table, condition)
+        for query in _roots(table_of, table, condition)
     ]
-    return f"SELECT {own_key(root)} FROM ({' UNION '.join(queries)}) t({own_key(root)}) WHERE {own_key(root)} <> $key"
+    key = own_key(table_of)
+    others = f" WHERE {key} <> $key" if table_of == root else ""
+    return f"SELECT {key} FROM ({' UNION '.join(queries)}) t({key}){others}"
 
 
 def _roots(root: str, table: str, condition: str) -> Iterator[str]:
@@ -130,3 +134,8 @@ def _roots(root: str, table: str, condition: str) -> Iterator[str]:
             yield inner
         elif owner.parent in rows_of(root):
             yield from _roots(root, owner.parent, f"{owner.key} IN ({inner})")
+
+
+def references_to(table: str) -> list[Reference]:
+    """The columns of all tables that refer to one."""
+    return [found for name in metadata.tables for found in references(name).values() if found.parent == table]

@@ -1,4 +1,4 @@
-"""What a store and its jobs are after SIGKILL, at 200 moments spread over the whole length of what is done to them.
+"""What a store and its jobs are after SIGKILL, at 230 moments spread over the whole length of what is done to them.
 
 Everything is real: a tiny model is trained, asked and traced, and its jobs are committed and deleted as commands do it.
 The moments are drawn with a seed and in proportion to how long an unbroken run takes here; some lie after its end.
@@ -23,15 +23,17 @@ from tiny_model import DEMO, save_model
 from mlv import migrations
 from mlv.compute.machine.options import ExecuteOptions
 from mlv.compute.running.execute import execute
+from mlv.ingest.journal import ingested_as, journal_path, read_journal, standing_ingests
 from mlv.ingest.upkeep.check import check as check_rules
 from mlv.ingest.upkeep.check import named_files
+from mlv.ingest.upkeep.fingerprint import fingerprints
 from mlv.migrations.copying import read_all
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.identity import content_digest
 from mlv.schema.store.opening import connect, open_store
 
-COMMITS, UPGRADES, BACKUPS, DELETIONS, COMPACTIONS, EXECUTIONS = 70, 30, 30, 36, 10, 24
-"""Kills, 200 in all."""
+COMMITS, UPGRADES, BACKUPS, DELETIONS, INGEST_DELETIONS, COMPACTIONS, EXECUTIONS = 70, 30, 30, 36, 30, 10, 24
+"""Kills, 230 in all."""
 
 ON_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
 HERE = ("--threads", "1", "--device", "cpu")
@@ -332,6 +334,53 @@ def test_a_deletion_is_finished_when_it_is_asked_for_again(
         tried(kill, tally, check, "delete", here.store, run)
         shutil.rmtree(here.folder)
     tally.check(f"deletion of {kind}", kills)
+
+
+@pytest.mark.parametrize("name", ["lines/ru/ru", "own", "illustrative"])
+def test_a_deletion_of_an_ingest_leaves_it_whole_or_takes_it_and_can_be_repeated(
+    study: Study, kill: Killer, tmp_path: Path, name: str
+) -> None:
+    kills = INGEST_DELETIONS // 3
+    there = study.copy(tmp_path / "there")
+    mlv = Mlv(there.folder)
+    for ingest in (
+        ("corpus", str(DEMO / "corpus" / "ru.txt"), "--source", "lines", "--language", "ru"),
+        ("probes", str(DEMO / "probes"), "--collection", "own", "--citation", "own"),
+        ("survey", str(DEMO / "survey.csv"), "--name", "illustrative", "--illustrative"),
+    ):
+        assert mlv("ingest", *ingest).code == 0
+    before = prints(there.store)
+    unbroken = there.copy(tmp_path / "unbroken")
+    tally = Tally(kills, kill("delete_ingest", unbroken.store, name).seconds)
+    after = prints(unbroken.store)
+    assert before != after
+
+    def check(killed: Killed) -> None:
+        left = prints(here.store)
+        assert problems(here.store) == []
+        # what is left of a collection, or of languages and questions, is nothing that a result could be made of
+        gone = {table for table in left if left[table] != before[table]}
+        assert not gone or {table for table in left if left[table] != after[table]} <= {"probe_collection", *NAMED}
+        assert not killed.announced or left == after
+        kill("delete_ingest", here.store, name)
+        assert prints(here.store) == after
+        entries, _ = read_journal(journal_path(here.store))
+        assert all(ingested_as(e.kind, f.target) != name for e in standing_ingests(entries) for f in e.files)
+
+    for number in range(kills):
+        here = there.copy(tmp_path / f"{number}")
+        tried(kill, tally, check, "delete_ingest", here.store, name)
+        shutil.rmtree(here.folder)
+    tally.check(f"deletion of {name}", kills)
+
+
+NAMED = {"answer_side", "response_option", "question", "country", "language", "source"}
+
+
+def prints(store: Path) -> Contents:
+    """What a store holds, whatever its keys."""
+    with connect(store) as connection:
+        return fingerprints(connection)
 
 
 def tree(folder: Path) -> set[str]:

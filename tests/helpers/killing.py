@@ -6,6 +6,7 @@ on standard input, ``[operation, arguments, word, seconds]``; the answer, on sta
 before it was killed, ``seconds`` after it had said ``word``: begun, announced or ended.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -60,6 +61,16 @@ def delete(announce: Announce, store: str, run: str) -> None:
     announce("deleted")
 
 
+def delete_ingest(announce: Announce, store: str, name: str) -> None:
+    """`mlv ingest delete --yes`; what is gone is not found."""
+    from mlv.cli import ingest
+    from mlv.schema.errors import NotFoundError
+
+    with contextlib.suppress(NotFoundError):
+        ingest.delete(name, yes=True, db=Path(store))
+    announce("deleted")
+
+
 def compact(announce: Announce, store: str) -> None:
     """Write a store anew."""
     from mlv.migrations.copying import compact
@@ -78,18 +89,20 @@ def execute(announce: Announce, job: str) -> None:
 
 
 OPERATIONS: Mapping[str, Callable[..., None]] = {
-    function.__name__: function for function in (commit, upgrade, backup, delete, compact, execute)
+    function.__name__: function for function in (commit, upgrade, backup, delete, delete_ingest, compact, execute)
 }
 IMPORTS = (
     "alembic.command",
     "duckdb_sqlalchemy",
     "mlv.cli.db",
+    "mlv.cli.ingest",
     "mlv.cli.runs",
     "mlv.compute.jobs.finetune",
     "mlv.compute.attribution.index",
     "mlv.compute.jobs.influence",
     "mlv.ingest.jobs.committing",
     "mlv.ingest.upkeep.deletion",
+    "mlv.ingest.upkeep.ingests",
     "mlv.ingest.writing.reference",
     "mlv.migrations.copying",
     "mlv.migrations.upgrading",

@@ -124,3 +124,26 @@ def test_a_run_depends_on_another_that_made_what_it_refers_to(twins: duckdb.Duck
     query = depending_on("run", {"profile": "profile_id = 2 AND $key = 1"})
     assert twins.execute(query, {"key": 1}).fetchall() == [(2,)]
     assert twins.execute(query, {"key": 2}).fetchall() == []
+
+
+@pytest.mark.parametrize(
+    ("root", "statement", "depends"),
+    [
+        ("corpus", "SELECT 1", False),
+        ("corpus", "UPDATE run_corpus SET corpus_id = 1 WHERE run_id = 2", True),
+        ("corpus", "UPDATE training_example SET segment_id = 1 WHERE run_id = 2", True),
+        ("probe_collection", "UPDATE probe_logit SET probe_id = 1 WHERE run_id = 2", True),
+        ("probe_collection", "UPDATE influence_target SET probe_id = 1 WHERE run_id = 2", True),
+        ("probe_collection", "UPDATE pca_run SET probe_set_id = 1 WHERE run_id = 2", True),
+        # a profile is made of answers: its own reference says nothing that theirs does not
+        ("probe_collection", "UPDATE profile SET probe_collection_id = 1 WHERE profile_id = 2", False),
+        ("survey", "UPDATE pca_point SET profile_id = 1 WHERE run_id = 2", True),
+    ],
+)
+def test_a_run_depends_on_what_was_ingested_if_its_rows_refer_to_it(
+    twins: duckdb.DuckDBPyConnection, root: str, statement: str, depends: bool
+) -> None:
+    query = depending_on(root, {"profile": ""}, "run")
+    assert twins.execute(query, {"key": 1}).fetchall() == [(1,)]
+    twins.execute(statement)
+    assert twins.execute(query, {"key": 1}).fetchall() == ([(1,), (2,)] if depends else [(1,)])
