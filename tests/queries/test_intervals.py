@@ -365,7 +365,8 @@ def test_the_option_is_the_parameter(store: Path) -> None:
 
 def test_no_correlation_has_no_interval(empty_store: Path) -> None:
     """Neither where it is not defined, as of a constant, nor where it is not without some battery."""
-    rows: list[list[float | None]] = [[0, 0.5, 30], *([battery, 0.5 + battery / 100, 28] for battery in range(1, 16))]
+    rows: list[list[float | None]] = [[0, 0.5, 30]]
+    rows += [[battery, 0.5 + battery / 100, 28] for battery in range(1, 16)]
     ends = """
         SELECT rho_low(replicates(row[2], row[3]::INTEGER, row[1]::INTEGER)) IS NULL
         FROM (SELECT unnest($rows) AS row)
