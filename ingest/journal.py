@@ -48,7 +48,7 @@ class Ingest:
     """A call of ``ingest_probes``, ``ingest_survey`` or ``ingest_corpus`` that wrote something."""
 
     kind: str
-    """probes, survey or corpus."""
+    """probes, codebook, survey or corpus."""
 
     options: Mapping[str, Any]
     """Keyword arguments of the call."""
