@@ -162,11 +162,12 @@ class Codebook(_Part):
 
     @cached_property
     def codes_by_label(self) -> dict[tuple[str, str], int]:
-        """Codes by variable and ``plain`` label; labels that two codes have are left out."""
+        """Codes by variable and ``plain`` label, its own before the study's; labels that two codes have are left out."""
+        of_study = _by_label(self.missing)
         return {
             (name, label): code
-            for name in self.asked
-            for label, code in _unambiguous((plain(text), code) for code, text in self.labels(name).items()).items()
+            for name, variable in self.asked.items()
+            for label, code in {**of_study, **_by_label(variable.labels)}.items()
         }
 
     @cached_property
@@ -190,6 +191,10 @@ class Codebook(_Part):
         """Alpha-2 code of what a file calls a country; None if it is none."""
         known = self.countries.get(said) or self.countries.get(re.sub(r"\.0+$", "", said))
         return country_code(known or said)
+
+
+def _by_label(labels: Mapping[int, str]) -> dict[str, int]:
+    return _unambiguous((plain(text), code) for code, text in labels.items())
 
 
 def folded(name: str) -> str:

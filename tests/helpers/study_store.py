@@ -115,7 +115,7 @@ SELECT row_number() OVER (ORDER BY language_id, question_id), 1, question_id, la
 FROM (SELECT DISTINCT language, question FROM answers) a
 JOIN "language" l ON l.code = a.language
 JOIN question q ON q.code = a.question;
-INSERT INTO codebook VALUES (1, 'wvs7', '', '', '');
+INSERT INTO codebook VALUES (1, 'by-hand', '', '', '');
 INSERT INTO survey
 SELECT row_number() OVER (ORDER BY survey), 1, survey, illustrative, '', ''
 FROM (SELECT DISTINCT survey, illustrative FROM country_profiles);

@@ -17,7 +17,7 @@ from mlv.ingest.readers.surveys.files import SurveyFile
 from mlv.ingest.readers.surveys.tables import SCHEMA, Table
 from mlv.ingest.readers.text import stream_lines
 from mlv.ingest.reference.codebook import Codebook, plain
-from mlv.schema.errors import excerpt
+from mlv.schema.errors import DataError, excerpt
 
 LAYOUT: Final = "it is no JSON with question, options and either country and distribution or selections"
 
@@ -52,7 +52,12 @@ def _opinion(line: str) -> Opinion | None:
 
 
 def table(file: SurveyFile, book: Codebook) -> Table:
-    """The shares as a table."""
+    """The shares as a table. Raises DataError if the codebook has no text to find a question by."""
+    if not book.variables_by_text:
+        raise DataError(
+            f"{file.name} is JSON: its questions are texts, and the codebook {book.name} has no text of any variable.",
+            f"Write a codebook for it and complete that: mlv ingest codebook --template FILE --from {file.name}",
+        )
     rows: list[dict[str, Any]] = []
     rejected = []
     for number, line, opinion in opinions(file):

@@ -138,7 +138,8 @@ def _rejected(connection: duckdb.DuckDBPyConnection, header: int, weight: str) -
 def _of_others(count: int, book: Codebook) -> list[Rejected]:
     """What is said of respondents whom the codebook does not take."""
     said = "; ".join(f"{column} = {', '.join(map(str, values))}" for column, values in book.only.items())
-    return [Rejected(0, f"{count} respondents are not of those that the codebook takes", said)] if count else []
+    reason = f"{count} respondents are not of those that the codebook takes"
+    return [Rejected(0, reason, content=said)] if count else []
 
 
 def _count(connection: duckdb.DuckDBPyConnection, variables: list[str]) -> pl.DataFrame:

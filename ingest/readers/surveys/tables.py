@@ -143,7 +143,7 @@ def _wide(file: SurveyFile, book: Codebook, part: Part) -> Table:
     )
     measure, scale = _measure(file, cells)
     shown = f"{len(headings)} columns are taken for {_called(part)}, their cells for {_SAID[measure, scale]}"
-    filled = cells.with_columns(_scaled("cell", scale).alias(measure)).select(SCHEMA)
+    filled = cells.with_columns(_scaled("cell", scale).alias(measure)).select(*SCHEMA)
     return Table(filled, _unread(file, {*_places(file).values(), *headings}, part), [shown])
 
 

@@ -331,8 +331,9 @@ def test_json_lines_are_refused_for_what_they_lack(tmp_path: Path) -> None:
         '{"question": "How important is family?", "country": "Germany", "options": ["Very"], "distribution": [1.0]}\n'
     )
     (tmp_path / "opinions.jsonl").write_text(line)
-    with pytest.raises(DataError, match="nothing in it says which variables and response codes"):
+    with pytest.raises(DataError, match="the codebook wvs7 has no text of any variable") as caught:
         read_survey(tmp_path / "opinions.jsonl")
+    assert "mlv ingest codebook --template FILE --from opinions.jsonl" in caught.value.hint
 
 
 COUNTED = "question,country,response_code,percent,n\nQ1,DEU,1,60,600\nQ1,DEU,2,40,400\n"
