@@ -162,7 +162,7 @@ class Codebook(_Part):
 
     @cached_property
     def codes_by_label(self) -> dict[tuple[str, str], int]:
-        """Codes by variable and ``plain`` label, its own before the study's; labels that two codes have are left out."""
+        """Codes by variable and ``plain`` label, its own before the study's; labels of two codes are left out."""
         of_study = _by_label(self.missing)
         return {
             (name, label): code
