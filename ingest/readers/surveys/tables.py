@@ -84,16 +84,17 @@ def _is_long(file: SurveyFile, book: Codebook) -> bool:
 
 
 def _long(file: SurveyFile, book: Codebook) -> Table:
+    places = _places(file)
     rows = [
-        {"line": number, "content": file.delimiter.join(row), **_named(file, book, row)}
+        {"line": number, "content": file.delimiter.join(row), **_named(places, book, row)}
         for number, row in records(file)
     ]
     return Table(pl.DataFrame(rows, schema=SCHEMA))
 
 
-def _named(file: SurveyFile, book: Codebook, row: list[str]) -> dict[str, str | None]:
+def _named(places: dict[str, int], book: Codebook, row: list[str]) -> dict[str, str | None]:
     """The cells of a row whose columns have a name of ``COLUMNS``, and the country that the codebook says."""
-    cells = {part: row[place].strip() or None for part, place in _places(file).items() if place < len(row)}
+    cells = {part: row[place].strip() or None for part, place in places.items() if place < len(row)}
     return {"country": book.country or None, **cells}
 
 
@@ -128,10 +129,10 @@ def _headings(file: SurveyFile, book: Codebook, part: Part) -> dict[int, str]:
 
 def _wide(file: SurveyFile, book: Codebook, part: Part) -> Table:
     """A row for each cell below a heading that means something; empty cells are none."""
-    headings = _headings(file, book, part)
+    places, headings = _places(file), _headings(file, book, part)
     rows = []
     for number, row in records(file):
-        named = _named(file, book, row)
+        named = _named(places, book, row)
         for place, heading in headings.items():
             if place < len(row) and (cell := row[place].strip()):
                 rows.append({"line": number, "content": f"{heading}: {cell}", **named, part: heading, "cell": cell})
@@ -144,7 +145,7 @@ def _wide(file: SurveyFile, book: Codebook, part: Part) -> Table:
     measure, scale = _measure(file, cells)
     shown = f"{len(headings)} columns are taken for {_called(part)}, their cells for {_SAID[measure, scale]}"
     filled = cells.with_columns(_scaled("cell", scale).alias(measure)).select(*SCHEMA)
-    return Table(filled, _unread(file, {*_places(file).values(), *headings}, part), [shown])
+    return Table(filled, _unread(file, {*places.values(), *headings}, part), [shown])
 
 
 _SAID: Final = {("percent", 1): "percentages", ("percent", 100): "shares of 1", ("n", 1): "numbers of people"}
@@ -169,8 +170,9 @@ def _measure(file: SurveyFile, cells: pl.DataFrame) -> tuple[str, int]:
         return "percent", 100
     if isinstance(total, float) and numbers.select((pl.col("number") % 1 == 0).all()).item():
         return "n", 1
+    sums = f"{total:g}" if isinstance(total, float) else "nothing"
     raise DataError(
-        f"{file.name}: the cells of a question and country add up to {total if total is not None else 'nothing'} where "
+        f"{file.name}: the cells of a question and country add up to {sums} where "
         "percentages would give 100 and shares 1, so that nothing says what they are.",
         "Give all answers to a question, or write a column named percent, weighted_percent or n.",
     )

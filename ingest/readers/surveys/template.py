@@ -188,7 +188,7 @@ def _of_values(values: Iterable[str], text: str = "") -> Variable:
     codes = {value: int(float(value)) for value in values if re.fullmatch(r"\s*-?\d{1,6}(\.0*)?\s*", value)}
     free = (code for code in range(1, MOST_CODE) if code not in codes.values())
     words = {next(free): value.strip() for value in values if value not in codes}
-    return Variable(text, {**dict.fromkeys(codes.values(), ""), **words})
+    return Variable(text, dict(sorted({**dict.fromkeys(codes.values(), ""), **words}.items())))
 
 
 def _counted(name: str, file: SurveyFile, said: Mapping[str, Variable]) -> Survey:

@@ -10,7 +10,7 @@ import pytest
 
 from mlv.ingest.readers.surveys import ReadSurvey, read_survey
 from mlv.ingest.readers.surveys.template import template, template_of
-from mlv.ingest.reference.codebook import parse, wvs7
+from mlv.ingest.reference.codebook import Codebook, parse, wvs7
 from mlv.schema.errors import DataError
 
 BOOK = parse(
@@ -282,7 +282,21 @@ def test_a_file_without_variables_gives_no_template(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_a_template_of_real_opinions_names_every_question(real_data: Path) -> None:
-    text = template_of(real_data / "wvs" / "goqa_wvs_weighted.jsonl.gz")
+def test_real_opinions_by_a_completed_template_are_the_published_percentages(real_data: Path) -> None:
+    """GlobalOpinionQA on the world that is better off because of science (Q163), in a country that both have alike."""
+    opinions = real_data / "wvs" / "goqa_wvs_weighted.jsonl.gz"
+    text = template_of(opinions)
     assert text.count("[variables.V") == 220
-    assert wvs7().name not in text
+    assert "because of science" in text.split("[variables.V2]")[0].split("[variables.V1]")[1]
+    line = "questions.163 = {first = [6, 7, 8, 9, 10], second = [1, 2, 3, 4, 5]}"
+    book = parse("goqa.toml", _completed(text, "V1", line))
+    percent = real_data / "wvs" / "wvs7_percent_unweighted_46countries.csv.gz"
+
+    def sides(read: ReadSurvey, by: Codebook) -> dict[str, float]:
+        rows = read.responses.filter(country="BR").join(by.sides, on=["variable", "response_code"])
+        summed = rows.filter(pl.col("question") == "163").group_by("side").agg(pl.col("share").sum())
+        return dict(
+            summed.filter(pl.col("side") != "missing").with_columns(pl.col("share") / pl.col("share").sum()).rows()
+        )
+
+    assert sides(read_survey(opinions, book), book) == pytest.approx(sides(read_survey(percent), wvs7()), abs=0.005)
