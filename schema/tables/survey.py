@@ -65,7 +65,10 @@ class Survey(Row, table=True):
 
     __tablename__ = "survey"
     __table_args__ = table(
-        "A release of a survey, or a table of shares derived from one.", identity=("code",), enforced=True
+        "A release of a survey, or a table of shares derived from one.",
+        identity=("code",),
+        enforced=True,
+        owner="codebook_id",
     )
 
     survey_id: int = column("Key.", key=True)
