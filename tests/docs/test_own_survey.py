@@ -2,13 +2,14 @@
 
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from battery_study import COUNTRIES, QUESTIONS, random_study
+from battery_study import random_study
 from command_line import Mlv
 from study_store import fill
 
@@ -76,7 +77,10 @@ def mlv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return Mlv(tmp_path, capsys)
 
 
-def test_from_a_file_of_spss_to_intervals(mlv: Mlv) -> None:
+@pytest.mark.parametrize("spss", [True, False])
+def test_from_a_file_to_intervals(mlv: Mlv, monkeypatch: pytest.MonkeyPatch, spss: bool) -> None:
+    if not spss:
+        monkeypatch.setitem(sys.modules, "pyreadstat", None)
     people = _people()
     file = _write(people, mlv.folder)
     template, survey, query = [line for block in _blocks("sh") for line in block.splitlines()]
@@ -105,5 +109,5 @@ def test_from_a_file_of_spss_to_intervals(mlv: Mlv) -> None:
     done = mlv(*shlex.split(query)[1:], "--format", "csv")
     assert done.code == 0, done.err
     rows = pl.read_csv(done.out.encode()).filter(country="IR")
-    assert rows["n"].max() <= len(ASKED) < len(QUESTIONS) and set(COUNTRIES) >= {"IR"}
+    assert (rows["n"] <= len(ASKED)).all()
     assert (rows["rho_low"] < rows["rho"]).all() and (rows["rho"] < rows["rho_high"]).all() and rows.height == 3
