@@ -49,7 +49,7 @@ def ingest_survey(
         NotFoundError: There is no such file or codebook.
     """
     book = find_codebook(connection, codebook)
-    name = name or book.name
+    name = book.name if name is None else name
     check_name("a survey", name)
     read = read_survey(path, book)
     with transaction(connection):
