@@ -45,7 +45,7 @@ def _store(folder: Path) -> Path:
         connection.execute("INSERT INTO probe_collection VALUES (1, 'none', 'nobody', 'x')")
         connection.execute("INSERT INTO category VALUES (1, 'c', 'C', 1, 45, true)")
         numbers = f"FROM range({TARGETS}) AS r(i)"
-        connection.execute(f"INSERT INTO question SELECT i, i, i, 'Q' || i, 1 {numbers}")
+        connection.execute(f"INSERT INTO question SELECT i, i, i, 1 {numbers}")
         connection.execute(f"INSERT INTO probe SELECT i, 1, i, 1, '[MASK]', 'a', 'b', '', '', 'canonical' {numbers}")
         connection.execute("INSERT INTO base_model VALUES (1, 'nano', '', 'd', 'mt5', 1, 1, '')")
         connection.execute("INSERT INTO checkpoint VALUES (1, 1, NULL, 0, 0, true, 'nano', 'd')")

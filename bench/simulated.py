@@ -29,14 +29,15 @@ INSERT INTO country SELECT i, country, country, country FROM languages WHERE cou
 INSERT INTO language_country SELECT i, i, i, '' FROM languages WHERE country IS NOT NULL;
 INSERT INTO category SELECT number, code, name, first, last, in_study FROM categories;
 INSERT INTO question
-SELECT q, q, q, 'Q' || q, number FROM categories, range(first, last + 1) t(q) WHERE in_study LIMIT 237;
+SELECT q, q, q, number FROM categories, range(first, last + 1) t(q) WHERE in_study LIMIT 237;
 INSERT INTO probe_collection VALUES (1, 'arora-2023', '', '');
 INSERT INTO probe_set VALUES (1, 'echoes-2024', 1, '');
 INSERT INTO probe_set_member SELECT 1, question_id, 'b' || question_id // 4 FROM question;
 INSERT INTO probe
 SELECT row_number() OVER (), 1, question_id, i, '[MASK]', 'a', 'b', '', '', 'canonical'
 FROM question, languages WHERE country IS NOT NULL;
-INSERT INTO survey VALUES (1, 'wvs7', FALSE, '', '');
+INSERT INTO codebook VALUES (1, 'wvs7', '', '', '');
+INSERT INTO survey VALUES (1, 1, 'wvs7', FALSE, '', '');
 """
 
 RUNS_OF_THE_GRID = """

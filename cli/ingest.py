@@ -124,21 +124,48 @@ def probes(
 @app.command()
 def survey(
     path: Annotated[
-        Path | None, typer.Argument(help="Official cross-national file (CSV, .sav, .dta), or a table of shares.")
+        Path | None,
+        typer.Argument(help="Microdata (CSV, .sav, .dta), a table of shares, or JSON lines like GlobalOpinionQA's."),
     ] = None,
-    name: Annotated[str, typer.Option(help="Name of the survey in the store.")] = "wvs7",
+    codebook: Annotated[
+        str,
+        typer.Option(help="What it is read by: a file (mlv ingest codebook), or the name of a codebook in the store."),
+    ] = "wvs7",
+    name: Annotated[
+        str | None, typer.Option(help="Name of the survey in the store; that of the codebook if not given.")
+    ] = None,
     citation: Annotated[str | None, typer.Option(help="How to cite the survey.")] = None,
     illustrative: Annotated[bool, typer.Option("--illustrative", help="The numbers are invented.")] = False,
     download: Download = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Read survey answers: WVS wave 7 respondents, or shares by question, country and response code."""
+    """Read survey answers: respondents, or shares by question, country and answer, of WVS wave 7 or by a codebook."""
     from mlv.ingest.writing.surveys import ingest_survey
     from mlv.schema.store.opening import open_store
 
     path = _fetch("wvs7", path)[0][0] if download else _require(path)
+    book = Path(codebook) if codebook.endswith(".toml") or Path(codebook).is_file() else codebook
     with open_store(db, read_only=False) as connection:
-        _report(ingest_survey(connection, path, name=name, citation=citation, illustrative=illustrative))
+        _report(ingest_survey(connection, path, codebook=book, name=name, citation=citation, illustrative=illustrative))
+
+
+@app.command()
+def codebook(
+    template: Annotated[Path, typer.Option(help="File to write, e.g. study.toml.")],
+    survey: Annotated[
+        Path | None, typer.Option("--from", help="Survey file whose variables, codes and labels it gets.")
+    ] = None,
+) -> None:
+    """Write a codebook to fill in: how the answers of another survey stand to the two answers of probes."""
+    from mlv.ingest.readers.surveys import template as codebooks
+    from mlv.schema.files import written_aside
+
+    text = codebooks.template_of(survey) if survey else codebooks.template()
+    if template.exists():
+        raise UsageError(f"There is something at {template} already.", "Name another file, or delete it first.")
+    with written_aside(template) as aside:
+        aside.write_text(text, encoding="utf-8")
+    say(f"Complete {template} in an editor, then: mlv ingest survey FILE --codebook {template}")
 
 
 @app.command()

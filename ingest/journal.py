@@ -51,7 +51,7 @@ class Ingest:
     EVENT: ClassVar = "ingested"
 
     kind: str
-    """probes, survey or corpus."""
+    """probes, codebook, survey or corpus."""
 
     options: Mapping[str, Any]
     """Keyword arguments of the call."""

@@ -1,10 +1,9 @@
-"""The numbering of World Values Survey wave 7, and the packaged tables that join probes with survey answers.
+"""The numbering of World Values Survey wave 7, and what is known of the probes that Arora et al. made of it.
 
-Probe files and survey files name a question differently: ``106a`` and ``106b`` are two poles of the survey variable
-``Q106``. The category follows from the number (``mlv.schema.papers.echoes.CATEGORIES``). Which response codes stand for
-which of a probe's answers, which probes depart from that, and which questions were asked together is in
-``data/answer_sides.csv``, ``data/probe_polarity.csv`` and ``data/question_batteries.csv``; ``docs/survey-mapping.md``
-argues every row.
+The category of a question follows from its number (``mlv.schema.papers.echoes.CATEGORIES``). Which response codes stand
+for which of a probe's answers is in a codebook (``mlv.ingest.reference.codebook``); which probes depart from that, and
+which questions were asked together, is in ``data/probe_polarity.csv`` and ``data/question_batteries.csv``.
+``docs/survey-mapping.md`` argues every row.
 """
 
 import re
@@ -33,34 +32,8 @@ def category_of(number: int) -> CategoryRange | None:
 
 
 @cache
-def answer_sides() -> pl.DataFrame:
-    """Which answer of a question's probes a response code counts for.
-
-    Returns:
-        ``question, variable, response_code, side, label``; ``side`` is first, second or missing.
-    """
-    return _packaged("answer_sides.csv").select(
-        question="question_id",
-        variable=pl.format("Q{}", pl.col("question_id").str.extract(r"^(\d+)")),
-        response_code=pl.col("response_code").cast(pl.Int64),
-        side="side",
-        label="label",
-    )
-
-
-def survey_variables() -> list[str]:
-    """Survey variables that a probe is about, in the order of the questionnaire."""
-    return answer_sides()["variable"].unique(maintain_order=True).to_list()
-
-
-def response_codes() -> pl.DataFrame:
-    """Every code of every variable that the mapping knows: ``variable, response_code``."""
-    return answer_sides().select("variable", "response_code").unique()
-
-
-@cache
 def probe_polarity() -> dict[tuple[str, str], str]:
-    """Polarity of the probes of Arora et al. whose answers are not on the sides of ``answer_sides``: by (question,
+    """Polarity of the probes of Arora et al. whose answers are not on the sides that the codebook says: by (question,
     language)."""
     rows = _packaged("probe_polarity.csv").select("question_id", "language", "polarity").iter_rows()
     return {(question, language): polarity for question, language, polarity in rows}

@@ -8,7 +8,6 @@ the file alone; ``mlv.ingest.studies.status`` holds them against a store. This f
 
 import hashlib
 import itertools
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
@@ -22,6 +21,7 @@ from mlv.ingest.jobs.kinds import kind as find_kind
 from mlv.ingest.jobs.request import Request
 from mlv.schema.errors import DataError, NotFoundError, at_key, excerpt, format_validation_errors, joined, listed
 from mlv.schema.jobs.kinds import KINDS
+from mlv.schema.toml import parse_toml
 
 MOST_CELLS: Final = 100_000
 """Jobs that a study may have; the paper's whole grid with five seeds has about 1,500."""
@@ -160,7 +160,7 @@ def read_study(name: str) -> Study:
     """The study of a file or name. Raises DataError that says everything that is wrong with it, and where."""
     text = study_text(name)
     try:
-        file = _File.model_validate(_toml(name, text))
+        file = _File.model_validate(parse_toml(name, text))
     except ValidationError as error:
         raise _wrong(name, format_validation_errors(error, _File)) from error
     reader = _Reader(file)
@@ -168,17 +168,6 @@ def read_study(name: str) -> Study:
     if reader.problems:
         raise _wrong(name, list(dict.fromkeys(reader.problems)))
     return Study(_settled(cells), hashlib.sha256(text.encode()).hexdigest())
-
-
-def _toml(name: str, text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    # a number of thousands of digits is a plain ValueError
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{name} is not valid TOML: {excerpt(str(error), 500)}.",
-            "Correct that line; https://toml.io has the syntax.",
-        ) from error
 
 
 def _wrong(name: str, problems: Sequence[str]) -> DataError:

@@ -92,10 +92,14 @@ def _options(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], dic
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for code, citation in connection.execute("SELECT code, citation FROM probe_collection").fetchall():
         found["probes", code] = {"collection": code, "language": None, "citation": citation}
-    for code, citation, illustrative in connection.execute(
-        "SELECT code, citation, illustrative FROM survey"
-    ).fetchall():
-        found["survey", code] = {"name": code, "citation": citation, "illustrative": illustrative}
+    for (code,) in connection.execute("SELECT code FROM codebook").fetchall():
+        found["codebook", code] = {}
+    surveys = connection.execute(
+        "SELECT s.code, k.code AS codebook, citation, illustrative FROM survey s JOIN codebook k USING (codebook_id)"
+    )
+    for code, codebook, citation, illustrative in surveys.fetchall():
+        options = {"codebook": codebook, "name": code, "citation": citation, "illustrative": illustrative}
+        found["survey", code] = options
     corpora = connection.execute(
         "SELECT s.code, s.name, l.code, c.edition, c.licence FROM corpus c JOIN source s USING (source_id) "
         'JOIN "language" l USING (language_id)'

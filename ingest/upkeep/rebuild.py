@@ -33,6 +33,7 @@ from mlv.ingest.journal import (
 from mlv.ingest.upkeep.fingerprint import differing
 from mlv.ingest.upkeep.old_store import OldStore, read_old
 from mlv.ingest.upkeep.source_files import SourceFinder, placed
+from mlv.ingest.writing.codebooks import ingest_codebook
 from mlv.ingest.writing.corpora import ingest_corpus
 from mlv.ingest.writing.probes import ingest_probes
 from mlv.ingest.writing.reference import ensure_reference
@@ -47,6 +48,7 @@ from mlv.schema.store.rows import number
 
 INGESTS: Mapping[str, Callable[[duckdb.DuckDBPyConnection, Sequence[Path], dict[str, Any]], object]] = {
     "probes": lambda connection, paths, options: ingest_probes(connection, paths[0], **options),
+    "codebook": lambda connection, paths, options: ingest_codebook(connection, paths[0], **options),
     "survey": lambda connection, paths, options: ingest_survey(connection, paths[0], **options),
     "corpus": lambda connection, paths, options: ingest_corpus(connection, options.pop("source"), paths, **options),
 }

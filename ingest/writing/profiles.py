@@ -63,12 +63,13 @@ ORDER BY ALL
 _COUNTRY_VALUES = """
 WITH mapping AS MATERIALIZED (
     SELECT variable, response_code, question_id, side
-    FROM question JOIN answer_side USING (question_id)
+    FROM answer_side
+    WHERE codebook_id = (SELECT codebook_id FROM survey WHERE survey_id = $survey)
 ), shares AS (
     SELECT country_id, variable, response_code,
            unnest(['unweighted', 'weighted']) AS weighting, unnest([share, weighted_share]) AS share
     FROM survey_response
-    WHERE survey_id = ?
+    WHERE survey_id = $survey
 ), sides AS (
     SELECT country_id, weighting, question_id,
            -- in one order, so that the last digit is the same in every store
@@ -118,7 +119,7 @@ def build_country_profiles(connection: duckdb.DuckDBPyConnection, survey_id: int
 
     A question is left out if nobody is on either side.
     """
-    values = connection.execute(_COUNTRY_VALUES, [survey_id]).pl()
+    values = connection.execute(_COUNTRY_VALUES, {"survey": survey_id}).pl()
     values = values.with_columns(survey_id=pl.lit(survey_id))
     return _store(connection, values, ["survey_id", "country_id", "weighting"])
 

@@ -30,7 +30,6 @@ def ensure_questions(connection: duckdb.DuckDBPyConnection, codes: Iterable[str]
     """Keys of questions by code; new ones are added. Every code has a ``number_of``."""
     rows = [(code, number_of(code)) for code in codes]
     frame = pl.DataFrame(rows, schema={"code": pl.String, "number": pl.Int64}, orient="row").with_columns(
-        variable=pl.format("Q{}", "number"),
         category_id=pl.col("number").map_elements(_category_number, return_dtype=pl.Int64),
     )
     return dict(ensure(connection, "question", frame, ["code"]).select("code", "question_id").iter_rows())

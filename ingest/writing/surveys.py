@@ -1,4 +1,4 @@
-"""Writing surveys: responses, what their codes mean, and the profiles of the countries.
+"""Writing surveys: responses, and the profiles of the countries.
 
 A survey has a name and one content: the same content again changes nothing, another under the same name is refused.
 """
@@ -12,61 +12,80 @@ import polars as pl
 from mlv.ingest.journal import note_ingest
 from mlv.ingest.readers.report import FileReport, check_name, file_sha256
 from mlv.ingest.readers.surveys import ReadSurvey, read_survey
-from mlv.ingest.reference.questions import answer_sides
 from mlv.ingest.rules.gates import validate
 from mlv.ingest.rules.rulebook import gates
+from mlv.ingest.writing.codebooks import ensure_codebook, find_codebook
 from mlv.ingest.writing.profiles import build_country_profiles
-from mlv.ingest.writing.reference import ensure_country, ensure_questions, ensure_reference
+from mlv.ingest.writing.reference import ensure_country, ensure_reference
 from mlv.ingest.writing.reports import record
 from mlv.schema.errors import DataError
 from mlv.schema.store.opening import transaction
 from mlv.schema.store.rows import append, ensure
-
-WVS_CITATION = (
-    "Haerpfer, C., Inglehart, R., Moreno, A., Welzel, C., Kizilova, K., Diez-Medrano J., M. Lagos, P. Norris, "
-    "E. Ponarin & B. Puranen (eds.) (2022): World Values Survey: Round Seven - Country-Pooled Datafile. Madrid & "
-    "Vienna: JD Systems Institute & WVSA Secretariat. doi:10.14281/18241.24"
-)
-"""How to cite the official cross-national file."""
 
 
 def ingest_survey(
     connection: duckdb.DuckDBPyConnection,
     path: Path,
     *,
-    name: str,
+    codebook: Path | str | None = None,
+    name: str | None = None,
     citation: str | None = None,
     illustrative: bool = False,
 ) -> list[FileReport]:
     """Read a survey and write its responses and the profiles of its countries, all or nothing.
 
     Args:
-        path: The official cross-national file (CSV, .sav, .dta) or a table of percentages; plain, gzipped or zipped.
-        name: What the survey is called in the store, e.g. ``wvs7-v6.0``.
-        citation: How to cite it; that of the World Values Survey for the official file.
+        path: Microdata (CSV, .sav, .dta), a table of shares or JSON lines; plain, gzipped or zipped.
+        codebook: What it is read by: a file, or the name of a codebook in the store; that of World Values Survey wave 7
+            if there is none.
+        name: What the survey is called in the store, e.g. ``wvs7-v6.0``; as the codebook if there is none.
+        citation: How to cite it; as the codebook says for microdata.
         illustrative: Whether the numbers are invented for demonstration.
 
+    Returns:
+        A report on the survey, after one on the codebook's file if there is one.
+
     Raises:
-        DataError: The file cannot be used (``read_survey``), or ``name`` stands for other content.
+        DataError: The file or the codebook cannot be used, or a name stands for other content.
+        NotFoundError: There is no such file or codebook.
     """
+    book = find_codebook(connection, codebook)
+    name = book.name if name is None else name
     check_name("a survey", name)
-    read = read_survey(path)
+    read = read_survey(path, book)
     with transaction(connection):
-        known = connection.execute("SELECT sha256 FROM survey WHERE code = ?", [name]).fetchone()
-        if known is not None and known[0] != read.content_sha256:
-            raise DataError(
-                f"The survey {name} is in the store with other content than {path.name}.",
-                "Nothing was written. Keep both by naming this one: mlv ingest survey PATH --name NAME. If what is "
-                f"there is wrong: mlv ingest delete {shlex.quote(name)}",
-            )
-        report = _report(read, path, name, already_there=known is not None)
-        if known is None:
+        ensure_reference(connection)
+        codebook_id, of_book = ensure_codebook(connection, book, codebook if isinstance(codebook, Path) else None)
+        already_there = _is_known(connection, read, path, name, codebook_id)
+        report = _report(read, path, name, already_there)
+        if not already_there:
             validate(read.responses, f"The survey {name}", gates("survey_response"))
-            _write(connection, read, name, citation, illustrative)
+            default = book.citation if read.layout == "respondents" else ""
+            row = {"code": name, "illustrative": illustrative, "citation": citation or default}
+            _write(connection, read, {**row, "codebook_id": codebook_id})
             record(connection, report)
-    options = {"name": name, "citation": citation, "illustrative": illustrative}
+    if of_book:
+        note_ingest(connection, "codebook", {}, [of_book])
+    options = {"codebook": book.name, "name": name, "citation": citation, "illustrative": illustrative}
     note_ingest(connection, "survey", options, [report])
-    return [report]
+    return [*([of_book] if of_book else []), report]
+
+
+def _is_known(connection: duckdb.DuckDBPyConnection, read: ReadSurvey, path: Path, name: str, codebook_id: int) -> bool:
+    """Whether the store has the survey. Raises DataError if the name stands for other content or another reading."""
+    known = connection.execute("SELECT sha256, codebook_id FROM survey WHERE code = ?", [name]).fetchone()
+    if known is None:
+        return False
+    if known != (read.content_sha256, codebook_id):
+        other = (
+            "read by another codebook" if known[0] == read.content_sha256 else f"with other content than {path.name}"
+        )
+        raise DataError(
+            f"The survey {name} is in the store {other}.",
+            "Nothing was written. Keep both by naming this one: mlv ingest survey PATH --name NAME. If what is there is "
+            f"wrong: mlv ingest delete {shlex.quote(name)}",
+        )
+    return True
 
 
 def _report(read: ReadSurvey, path: Path, name: str, already_there: bool) -> FileReport:
@@ -84,18 +103,8 @@ def _report(read: ReadSurvey, path: Path, name: str, already_there: bool) -> Fil
     )
 
 
-def _write(
-    connection: duckdb.DuckDBPyConnection, read: ReadSurvey, name: str, citation: str | None, illustrative: bool
-) -> None:
-    ensure_reference(connection)
-    _ensure_mapping(connection)
-    known_citation = WVS_CITATION if read.layout == "respondents" else ""
-    row = {
-        "code": name,
-        "illustrative": illustrative,
-        "citation": citation or known_citation,
-        "sha256": read.content_sha256,
-    }
+def _write(connection: duckdb.DuckDBPyConnection, read: ReadSurvey, survey: dict[str, object]) -> None:
+    row = {**survey, "sha256": read.content_sha256}
     survey_id = int(ensure(connection, "survey", pl.DataFrame([row]), ["code"])["survey_id"][0])
     countries = {code: ensure_country(connection, code) for code in read.responses["country"].unique().sort()}
     rows = read.responses.select(
@@ -105,17 +114,3 @@ def _write(
     )
     append(connection, "survey_response", rows)
     build_country_profiles(connection, survey_id)
-
-
-def _ensure_mapping(connection: duckdb.DuckDBPyConnection) -> None:
-    """Write the packaged mapping: questions, the codes of their variables, and which answer each code counts for."""
-    sides = answer_sides()
-    questions = ensure_questions(connection, sides["question"].unique(maintain_order=True))
-    options = sides.select("variable", "response_code", "label")
-    ensure(connection, "response_option", options, ["variable", "response_code"])
-    rows = sides.select(
-        pl.col("question").replace_strict(questions, return_dtype=pl.Int64).alias("question_id"),
-        "response_code",
-        "side",
-    )
-    ensure(connection, "answer_side", rows, ["question_id", "response_code"])

@@ -63,6 +63,22 @@ COMMENT ON COLUMN category.first_number IS 'Lowest question number of the catego
 COMMENT ON COLUMN category.last_number IS 'Highest question number of the category in WVS wave 7. 56 is on happiness; the dissertation''s Table 7.1 counts it as social capital.';
 COMMENT ON COLUMN category.in_study IS 'Whether the study of the paper uses the category (4 and 8 are excluded).';
 
+CREATE TABLE codebook (
+    codebook_id INTEGER NOT NULL,
+    code VARCHAR NOT NULL,
+    title VARCHAR NOT NULL,
+    sha256 VARCHAR NOT NULL,
+    content VARCHAR NOT NULL,
+    PRIMARY KEY (codebook_id),
+    UNIQUE (code)
+);
+COMMENT ON TABLE codebook IS 'How the answers to a study''s variables stand to the two answers of probes: what a survey is read by.';
+COMMENT ON COLUMN codebook.codebook_id IS 'Key.';
+COMMENT ON COLUMN codebook.code IS 'Name that it gives itself, e.g. wvs7.';
+COMMENT ON COLUMN codebook.title IS 'The study in words, with its wave or years.';
+COMMENT ON COLUMN codebook.sha256 IS 'SHA-256 of content.';
+COMMENT ON COLUMN codebook.content IS 'All that the file says, as JSON: settings of the study, variables, codes, labels.';
+
 CREATE TABLE country (
     country_id INTEGER NOT NULL,
     code VARCHAR NOT NULL,
@@ -209,7 +225,7 @@ CREATE TABLE ingest_file (
 );
 COMMENT ON TABLE ingest_file IS 'A file that was ingested, with what was kept and rejected.';
 COMMENT ON COLUMN ingest_file.ingest_file_id IS 'Key.';
-COMMENT ON COLUMN ingest_file.kind IS 'probes, survey or corpus.';
+COMMENT ON COLUMN ingest_file.kind IS 'probes, codebook, survey or corpus.';
 COMMENT ON COLUMN ingest_file.target IS 'What the file was read into, e.g. pbc/fa/Farsi or arora-2023/fa.';
 COMMENT ON COLUMN ingest_file.name IS 'File name; for an archive, archive and member.';
 COMMENT ON COLUMN ingest_file.sha256 IS 'SHA-256 of the file''s bytes.';
@@ -393,20 +409,6 @@ COMMENT ON COLUMN reject.item IS 'What the row is about, e.g. question 130d or M
 COMMENT ON COLUMN reject.reason IS 'Why it was not taken.';
 COMMENT ON COLUMN reject.content IS 'The row as it was, at most 500 characters.';
 
-CREATE TABLE response_option (
-    response_option_id INTEGER NOT NULL,
-    variable VARCHAR NOT NULL,
-    response_code INTEGER NOT NULL,
-    label VARCHAR NOT NULL,
-    PRIMARY KEY (response_option_id),
-    UNIQUE (variable, response_code)
-);
-COMMENT ON TABLE response_option IS 'A response code of a survey variable, with a short gloss.';
-COMMENT ON COLUMN response_option.response_option_id IS 'Key.';
-COMMENT ON COLUMN response_option.variable IS 'Survey variable, e.g. Q106.';
-COMMENT ON COLUMN response_option.response_code IS 'Code in the official file; negative codes are missing answers.';
-COMMENT ON COLUMN response_option.label IS 'Short English gloss of the code.';
-
 CREATE TABLE run (
     run_id INTEGER NOT NULL,
     kind VARCHAR NOT NULL,
@@ -494,22 +496,6 @@ COMMENT ON COLUMN source.name IS 'Full name.';
 COMMENT ON COLUMN source.domain IS 'religious, encyclopedic, news or other.';
 COMMENT ON COLUMN source.citation IS 'How to cite the source.';
 
-CREATE TABLE survey (
-    survey_id INTEGER NOT NULL,
-    code VARCHAR NOT NULL,
-    illustrative BOOLEAN NOT NULL,
-    citation VARCHAR NOT NULL,
-    sha256 VARCHAR NOT NULL,
-    PRIMARY KEY (survey_id),
-    UNIQUE (code)
-);
-COMMENT ON TABLE survey IS 'A release of a survey, or a table of shares derived from one.';
-COMMENT ON COLUMN survey.survey_id IS 'Key.';
-COMMENT ON COLUMN survey.code IS 'Name given at ingest, e.g. wvs7-v6.0.';
-COMMENT ON COLUMN survey.illustrative IS 'True where the numbers are invented for demonstration.';
-COMMENT ON COLUMN survey.citation IS 'How to cite the survey.';
-COMMENT ON COLUMN survey.sha256 IS 'SHA-256 of the ingested content.';
-
 CREATE TABLE survey_response (
     survey_id INTEGER NOT NULL,
     country_id INTEGER NOT NULL,
@@ -529,8 +515,8 @@ COMMENT ON COLUMN survey_response.variable IS 'Survey variable, e.g. Q106.';
 COMMENT ON COLUMN survey_response.response_code IS 'Response code.';
 COMMENT ON COLUMN survey_response.n IS 'Interviewees, unweighted; NULL where the source has only shares.';
 COMMENT ON COLUMN survey_response.share IS 'Unweighted share in [0, 1], of n where that is there; NULL where the source has only weighted ones.';
-COMMENT ON COLUMN survey_response.weighted_n IS 'Sum of W_WEIGHT; NULL where the source has no respondents.';
-COMMENT ON COLUMN survey_response.weighted_share IS 'Share weighted by W_WEIGHT, in [0, 1]; NULL where the source has no weights.';
+COMMENT ON COLUMN survey_response.weighted_n IS 'Sum of the respondents'' weights; NULL where the source has no respondents.';
+COMMENT ON COLUMN survey_response.weighted_share IS 'Share by the respondents'' weights, in [0, 1]; NULL where the source has no weights.';
 
 CREATE TABLE training_example (
     training_example_id INTEGER NOT NULL,
@@ -713,7 +699,6 @@ CREATE TABLE question (
     question_id INTEGER NOT NULL,
     code VARCHAR NOT NULL,
     number INTEGER NOT NULL,
-    variable VARCHAR NOT NULL,
     category_id INTEGER NOT NULL,
     PRIMARY KEY (question_id),
     UNIQUE (code),
@@ -723,23 +708,63 @@ COMMENT ON TABLE question IS 'A question as the probes number it. Questions with
 COMMENT ON COLUMN question.question_id IS 'Key.';
 COMMENT ON COLUMN question.code IS 'Identifier in the probe files, e.g. 1, 106a, 130d.';
 COMMENT ON COLUMN question.number IS 'Question number in WVS wave 7.';
-COMMENT ON COLUMN question.variable IS 'Variable of the official survey file that holds the answers, e.g. Q106.';
 COMMENT ON COLUMN question.category_id IS 'The WVS category, by question number.';
+
+CREATE TABLE response_option (
+    response_option_id INTEGER NOT NULL,
+    codebook_id INTEGER NOT NULL,
+    variable VARCHAR NOT NULL,
+    response_code INTEGER NOT NULL,
+    label VARCHAR NOT NULL,
+    PRIMARY KEY (response_option_id),
+    UNIQUE (codebook_id, variable, response_code),
+    FOREIGN KEY(codebook_id) REFERENCES codebook (codebook_id)
+);
+COMMENT ON TABLE response_option IS 'A response code of a survey variable, with its label.';
+COMMENT ON COLUMN response_option.response_option_id IS 'Key.';
+COMMENT ON COLUMN response_option.codebook_id IS 'The codebook.';
+COMMENT ON COLUMN response_option.variable IS 'Survey variable, e.g. Q106.';
+COMMENT ON COLUMN response_option.response_code IS 'Code in the survey''s files.';
+COMMENT ON COLUMN response_option.label IS 'What the code means; empty where the codebook does not say.';
+
+CREATE TABLE survey (
+    survey_id INTEGER NOT NULL,
+    codebook_id INTEGER NOT NULL,
+    code VARCHAR NOT NULL,
+    illustrative BOOLEAN NOT NULL,
+    citation VARCHAR NOT NULL,
+    sha256 VARCHAR NOT NULL,
+    PRIMARY KEY (survey_id),
+    UNIQUE (code),
+    FOREIGN KEY(codebook_id) REFERENCES codebook (codebook_id)
+);
+COMMENT ON TABLE survey IS 'A release of a survey, or a table of shares derived from one.';
+COMMENT ON COLUMN survey.survey_id IS 'Key.';
+COMMENT ON COLUMN survey.codebook_id IS 'What it was read by.';
+COMMENT ON COLUMN survey.code IS 'Name given at ingest, e.g. wvs7-v6.0.';
+COMMENT ON COLUMN survey.illustrative IS 'True where the numbers are invented for demonstration.';
+COMMENT ON COLUMN survey.citation IS 'How to cite the survey.';
+COMMENT ON COLUMN survey.sha256 IS 'SHA-256 of the ingested content.';
 
 CREATE TABLE answer_side (
     answer_side_id INTEGER NOT NULL,
+    codebook_id INTEGER NOT NULL,
     question_id INTEGER NOT NULL,
+    variable VARCHAR NOT NULL,
     response_code INTEGER NOT NULL,
     side VARCHAR NOT NULL,
     PRIMARY KEY (answer_side_id),
     CHECK (side IN ('first', 'second', 'missing')),
-    UNIQUE (question_id, response_code),
+    UNIQUE (codebook_id, question_id, response_code),
+    FOREIGN KEY(codebook_id) REFERENCES codebook (codebook_id),
     FOREIGN KEY(question_id) REFERENCES question (question_id)
 );
 COMMENT ON TABLE answer_side IS 'Which answer of a question''s probes a response code counts for; middle classes go to the nearer end (Echoes section 3.5).';
 COMMENT ON COLUMN answer_side.answer_side_id IS 'Key.';
+COMMENT ON COLUMN answer_side.codebook_id IS 'The codebook.';
 COMMENT ON COLUMN answer_side.question_id IS 'The question.';
-COMMENT ON COLUMN answer_side.response_code IS 'Response code of the question''s survey variable.';
+COMMENT ON COLUMN answer_side.variable IS 'Survey variable that asks it, e.g. Q106 of 106a and 106b.';
+COMMENT ON COLUMN answer_side.response_code IS 'Response code of the variable.';
 COMMENT ON COLUMN answer_side.side IS 'first or second answer; missing: counts for neither.';
 
 CREATE TABLE probe (

@@ -40,8 +40,24 @@ class Question(Row, table=True):
     question_id: int = column("Key.", key=True)
     code: str = column("Identifier in the probe files, e.g. 1, 106a, 130d.")
     number: int = column("Question number in WVS wave 7.")
-    variable: str = column("Variable of the official survey file that holds the answers, e.g. Q106.")
     category_id: int = column("The WVS category, by question number.", refers="category.category_id", enforced=True)
+
+
+class Codebook(Row, table=True):
+    """A study, and how its variables stand to questions."""
+
+    __tablename__ = "codebook"
+    __table_args__ = table(
+        "How the answers to a study's variables stand to the two answers of probes: what a survey is read by.",
+        identity=("code",),
+        enforced=True,
+    )
+
+    codebook_id: int = column("Key.", key=True)
+    code: str = column("Name that it gives itself, e.g. wvs7.")
+    title: str = column("The study in words, with its wave or years.")
+    sha256: str = column("SHA-256 of content.")
+    content: str = column("All that the file says, as JSON: settings of the study, variables, codes, labels.")
 
 
 class Survey(Row, table=True):
@@ -49,10 +65,14 @@ class Survey(Row, table=True):
 
     __tablename__ = "survey"
     __table_args__ = table(
-        "A release of a survey, or a table of shares derived from one.", identity=("code",), enforced=True
+        "A release of a survey, or a table of shares derived from one.",
+        identity=("code",),
+        enforced=True,
+        owner="codebook_id",
     )
 
     survey_id: int = column("Key.", key=True)
+    codebook_id: int = column("What it was read by.", refers="codebook.codebook_id", enforced=True)
     code: str = column("Name given at ingest, e.g. wvs7-v6.0.")
     illustrative: bool = column("True where the numbers are invented for demonstration.")
     citation: str = column("How to cite the survey.")
@@ -64,15 +84,17 @@ class ResponseOption(Row, table=True):
 
     __tablename__ = "response_option"
     __table_args__ = table(
-        "A response code of a survey variable, with a short gloss.",
-        identity=("variable", "response_code"),
+        "A response code of a survey variable, with its label.",
+        identity=("codebook_id", "variable", "response_code"),
         enforced=True,
+        owner="codebook_id",
     )
 
     response_option_id: int = column("Key.", key=True)
+    codebook_id: int = column("The codebook.", refers="codebook.codebook_id", enforced=True)
     variable: str = column("Survey variable, e.g. Q106.")
-    response_code: int = column("Code in the official file; negative codes are missing answers.")
-    label: str = column("Short English gloss of the code.")
+    response_code: int = column("Code in the survey's files.")
+    label: str = column("What the code means; empty where the codebook does not say.")
 
 
 class AnswerSide(Row, table=True):
@@ -83,14 +105,16 @@ class AnswerSide(Row, table=True):
         "Which answer of a question's probes a response code counts for; middle classes go to the nearer end "
         "(Echoes section 3.5).",
         check("side IN ('first', 'second', 'missing')"),
-        identity=("question_id", "response_code"),
+        identity=("codebook_id", "question_id", "response_code"),
         enforced=True,
-        owner="question_id",
+        owner="codebook_id",
     )
 
     answer_side_id: int = column("Key.", key=True)
+    codebook_id: int = column("The codebook.", refers="codebook.codebook_id", enforced=True)
     question_id: int = column("The question.", refers="question.question_id", enforced=True)
-    response_code: int = column("Response code of the question's survey variable.")
+    variable: str = column("Survey variable that asks it, e.g. Q106 of 106a and 106b.")
+    response_code: int = column("Response code of the variable.")
     side: str = column("first or second answer; missing: counts for neither.")
 
 
@@ -116,9 +140,11 @@ class SurveyResponse(Row, table=True):
         "Unweighted share in [0, 1], of n where that is there; NULL where the source has only weighted ones.",
         sql_type=sa.Double,
     )
-    weighted_n: float | None = column("Sum of W_WEIGHT; NULL where the source has no respondents.", sql_type=sa.Double)
+    weighted_n: float | None = column(
+        "Sum of the respondents' weights; NULL where the source has no respondents.", sql_type=sa.Double
+    )
     weighted_share: float | None = column(
-        "Share weighted by W_WEIGHT, in [0, 1]; NULL where the source has no weights.", sql_type=sa.Double
+        "Share by the respondents' weights, in [0, 1]; NULL where the source has no weights.", sql_type=sa.Double
     )
 
 

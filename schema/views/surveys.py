@@ -28,11 +28,11 @@ SURVEYS = (
             "question": "Identifier of the question.",
             "variable": "Survey variable.",
             "response_code": "Response code.",
-            "label": "Short gloss of the code.",
-            "side": "first, second or missing; NULL where the code is not mapped.",
+            "label": "What the code means; empty where the codebook does not say.",
+            "side": "first, second or missing.",
             "n": "Interviewees, unweighted; NULL where the source has only shares.",
             "share": "Unweighted share; NULL where the source has only weighted ones.",
-            "weighted_share": "Share weighted by W_WEIGHT; NULL where the source has no weights.",
+            "weighted_share": "Share by the respondents' weights; NULL where the source has no weights.",
         },
         """
         SELECT s.code AS survey, y.code AS country, q.code AS question, r.variable, r.response_code, o.label,
@@ -40,9 +40,9 @@ SURVEYS = (
         FROM survey_response r
         JOIN survey s USING (survey_id)
         JOIN country y USING (country_id)
-        JOIN question q ON q.variable = r.variable
-        LEFT JOIN answer_side a ON a.question_id = q.question_id AND a.response_code = r.response_code
-        LEFT JOIN response_option o ON o.variable = r.variable AND o.response_code = r.response_code
+        JOIN answer_side a USING (codebook_id, variable, response_code)
+        JOIN question q USING (question_id)
+        JOIN response_option o USING (codebook_id, variable, response_code)
         """,
     ),
 )

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from command_line import Mlv
 
+from mlv.cli.edge import ExitCode
+from mlv.ingest.reference.codebook import parse
+
 
 @pytest.fixture
 def own(empty_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Mlv:
@@ -40,5 +43,25 @@ def test_what_is_missing_in_the_whole_file_is_said_first(own: Mlv, tmp_path: Pat
     said = _said(own, tmp_path, "B_COUNTRY,q57,Q300\n276,1,1\n276,2,1\n0,1,1\n")
     assert said[1] == "  W_WEIGHT: not in the file: shares are unweighted"
     assert said[2].startswith("  columns: not in the file: Q1, Q2, Q3, ")
-    assert said[3] == "  columns: not read, no probe is about them: Q300"
+    assert said[3] == "  columns: not read, they are not in the codebook: Q300"
     assert said[4] == "  line 4 (0): '0' is not a country of ISO 3166-1"
+
+
+def test_a_codebook_is_written_once_and_a_wrong_name_is_told(own: Mlv, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(own.folder)
+    done = own.bare("ingest", "codebook", "--template", "book.toml")
+    assert done.code == 0 and done.out == ""
+    assert "mlv ingest survey FILE --codebook book.toml" in done.err
+    assert parse("book.toml", (own.folder / "book.toml").read_text(encoding="utf-8")).name == "my-study"
+    done = own.bare("ingest", "codebook", "--template", "book.toml")
+    assert done.code == ExitCode.USAGE and "something at book.toml already" in done.err
+    (own.folder / "survey.csv").write_text("V2,V258,V4\nDE,1,1\nDE,1,3\n")
+    for name in ("none.toml", "none"):
+        done = own("ingest", "survey", "survey.csv", "--codebook", name)
+        assert done.code == ExitCode.NOT_FOUND and f"There is no codebook {name}" in done.err
+    done = own("ingest", "survey", "survey.csv", "--codebook", "book.toml")
+    assert done.code == 0 and "survey.csv -> my-study: 2 read, 2 rows kept, 1 rejected" in done.err
+    assert "columns: not in the file: V240" in done.err
+    assert own.rows(
+        "SELECT survey, country, question, p_first FROM v_country_profile WHERE weighting = 'weighted'"
+    ) == [("my-study", "DE", "1", 0.5)]

@@ -255,7 +255,7 @@ def _fill(connection: duckdb.DuckDBPyConnection) -> None:
         "INSERT INTO training_example SELECT i, i % 100, i // 100, 'train', i FROM range(50_000) AS r(i)"
     )
     connection.execute("INSERT INTO category VALUES (1, 'c', 'C', 1, 45, true)")
-    connection.execute("INSERT INTO question SELECT i, 'q' || i, 1, 'Q' || i, 1 FROM range(25) AS r(i)")
+    connection.execute("INSERT INTO question SELECT i, 'q' || i, 1, 1 FROM range(25) AS r(i)")
     connection.execute("INSERT INTO probe_collection VALUES (1, 'own', 'nobody', 'x')")
     connection.execute("INSERT INTO probe_set VALUES (1, 'all', 1, 'all')")
     connection.execute("INSERT INTO probe_set_member SELECT 1, i, i::VARCHAR FROM range(25) AS r(i)")

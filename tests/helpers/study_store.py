@@ -110,8 +110,7 @@ FROM countries c JOIN "language" l ON l.code = c.language JOIN country y ON y.co
 
 INSERT INTO category SELECT number, code, name, first, last, in_study FROM categories;
 INSERT INTO question
-SELECT row_number() OVER (ORDER BY question), question, regexp_extract(question, '\\d+')::INTEGER, 'Q' || question,
-       number
+SELECT row_number() OVER (ORDER BY question), question, regexp_extract(question, '\\d+')::INTEGER, number
 FROM questions q JOIN categories c ON c.code = q.category;
 INSERT INTO probe_collection VALUES (1, 'arora-2023', '', '');
 INSERT INTO probe_set
@@ -126,8 +125,9 @@ FROM (SELECT DISTINCT language, question FROM answers) a
 LEFT JOIN answer_pairs w USING (language, question)
 JOIN "language" l ON l.code = a.language
 JOIN question q ON q.code = a.question;
+INSERT INTO codebook VALUES (1, 'by-hand', '', '', '');
 INSERT INTO survey
-SELECT row_number() OVER (ORDER BY survey), survey, illustrative, '', ''
+SELECT row_number() OVER (ORDER BY survey), 1, survey, illustrative, '', ''
 FROM (SELECT DISTINCT survey, illustrative FROM country_profiles);
 
 INSERT INTO source

@@ -24,8 +24,9 @@ INSERT INTO metric SELECT run_id, 'loss', 0.5, 10, 3.5 FROM run WHERE name = 'fi
 INSERT INTO ingest_file
 VALUES (1, 'probes', 'arora-2023/fa', 'fa.csv', '00', 9, 8, 1, 0, TIMESTAMP '2024-01-01');
 INSERT INTO reject VALUES (1, 0, 7, 'question 130d', 'no second answer', '130d,...');
-INSERT INTO response_option VALUES (1, 'Q131', 1, 'very secure');
-INSERT INTO answer_side SELECT 1, question_id, 1, 'first' FROM question WHERE code = '131';
+INSERT INTO response_option SELECT 1, codebook_id, 'Q131', 1, 'very secure' FROM codebook;
+INSERT INTO answer_side
+SELECT 1, codebook_id, question_id, 'Q131', 1, 'first' FROM codebook, question q WHERE q.code = '131';
 INSERT INTO survey_response SELECT survey_id, country_id, 'Q131', 1, 50, 0.5, NULL, NULL FROM survey, country;
 INSERT INTO probe_logit
 SELECT 1, 1, probe_id, answer, answer, -1, -2 * answer, -1 FROM probe, (VALUES (1), (2)) t(answer);

@@ -1,11 +1,11 @@
-"""Survey files of SPSS and Stata, written as CSV in the layout of the official one. Needs pyreadstat (extra ``spss``).
+"""Survey files of SPSS and Stata, written as CSV. Needs pyreadstat (extra ``spss``).
 
 Stata's missing values are letters, whose labels say which code of the codebook they are.
 """
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,9 +19,6 @@ ENDINGS: Final = (".sav", ".zsav", ".dta")
 
 ROWS_AT_ONCE: Final = 20_000
 """Respondents in memory: of each some 300 columns are read."""
-
-_WANTED: Final = re.compile(r"(?i)B_COUNTRY(_ALPHA)?|W_WEIGHT|Q\d.*")
-"""What a survey is read from, of several hundred columns."""
 
 _LABELS: Final = ((r"\bknow", -1), ("answer|refus", -2), ("applic", -3), ("asked", -4))
 """Words in the label of a missing value, and its code in the codebook."""
@@ -37,24 +34,53 @@ def is_microdata(name: str) -> bool:
     return name.lower().endswith(ENDINGS)
 
 
-def write_csv(path: Path, target: Path) -> None:
-    """Write the columns that a survey is read from as CSV. Raises DataError if there are none, or if it is damaged."""
+def write_csv(path: Path, target: Path, wanted: Callable[[str], bool]) -> None:
+    """Write the columns that are wanted as CSV. Raises DataError if there are none, or if the file is damaged."""
     import pyreadstat
 
     try:
         names = _reader(path)(path, metadataonly=True)[1].column_names
-        wanted = [name for name in names if _WANTED.fullmatch(name)]
-        if not wanted:
+        columns = [name for name in names if wanted(name)]
+        if not columns:
             raise DataError(
-                f"{path.name} has none of the variables B_COUNTRY, W_WEIGHT, Q1, ...: its variables are "
+                f"{path.name} has none of the codebook's columns: its variables are "
                 f"{excerpt(joined(names, most=12), 500)}.",
-                "Name the official cross-national file.",
+                "Name the codebook of this study: mlv ingest survey FILE --codebook CODEBOOK",
             )
         with target.open("w", encoding="utf-8", newline="") as file:
-            for place, frame in enumerate(_frames(path, wanted)):
+            for place, frame in enumerate(_frames(path, columns)):
                 frame.to_csv(file, index=False, header=place == 0, lineterminator="\n")
     except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError, ValueError, UnicodeError) as error:
         raise DataError(f"{path.name} cannot be read: {excerpt(str(error), 500)}.", "Fetch the file again.") from error
+
+
+def variables_of(path: Path) -> dict[str, tuple[str, dict[int, str], frozenset[int]]]:
+    """What a file says of its variables: text, labels by code, and codes that are no answer. Raises DataError."""
+    import pyreadstat
+
+    try:
+        _, meta = _reader(path)(path, metadataonly=True, user_missing=True)
+    except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError, ValueError, UnicodeError) as error:
+        raise DataError(f"{path.name} cannot be read: {excerpt(str(error), 500)}.", "Fetch the file again.") from error
+    found = {}
+    for name, text in meta.column_names_to_labels.items():
+        labels = {
+            code: label
+            for value, label in meta.variable_value_labels.get(name, {}).items()
+            if (code := _code_of(value, label)) is not None
+        }
+        ranges = [(part["lo"], part["hi"]) for part in meta.missing_ranges.get(name, ())]
+        letters = {_code(letter, "") for letter in meta.missing_user_values.get(name, ())}
+        missing = {code for code in labels for low, high in ranges if isinstance(low, float) and low <= code <= high}
+        found[name] = (text or "", labels, frozenset(missing | (letters & labels.keys())))
+    return found
+
+
+def _code_of(value: Any, label: str) -> int | None:
+    """The code that a value label is of; None if it is of a text or a fraction."""
+    if isinstance(value, str):
+        return _code(value, label) if re.fullmatch("[a-z]", value) else None
+    return int(value) if float(value).is_integer() else None
 
 
 def _reader(path: Path) -> Any:

@@ -1,8 +1,8 @@
-"""The layout of published tables: a row for each response code of a question in a country.
+"""Shares as published tables have them: of each answer to a question in a country.
 
-It has one or more of the percentage, the weighted percentage and the number of people who gave the answer. Unweighted
-shares are those of the numbers, which are exact, where there are some, else of the percentages; where both are there,
-they must not contradict each other.
+A row has one or more of the percentage, the weighted percentage and the number of people who gave the answer.
+Unweighted shares are those of the numbers, which are exact, where there are some, else of the percentages; where both
+are there, they must not contradict each other.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,8 +11,9 @@ from typing import Final
 import polars as pl
 
 from mlv.ingest.readers.report import Rejected
-from mlv.ingest.readers.surveys.files import LOWEST_CODE, RESPONSE_COLUMNS, ReadSurvey, SurveyFile, countries, records
-from mlv.ingest.reference.questions import response_codes, survey_variables
+from mlv.ingest.readers.surveys.files import RESPONSE_COLUMNS, ReadSurvey, SurveyFile, countries
+from mlv.ingest.readers.surveys.tables import MEASURES, PERCENTS, Table, as_number
+from mlv.ingest.reference.codebook import Codebook, folded, plain
 
 SUM_TOLERANCE: Final = 0.5
 """How far the percentages of a question in a country may be from 100: published tables round each of up to ten."""
@@ -26,41 +27,17 @@ MOST_PEOPLE: Final = 1e9
 CELL: Final = ("variable", "country")
 """What shares add up over."""
 
-PERCENTS: Final = {"percent": "percentages", "weighted_percent": "weighted percentages"}
-"""Columns of percentages, and what they are called."""
-
-MEASURES: Final = (*PERCENTS, "n")
-"""Columns of which a table has at least one."""
-
-COLUMNS: Final = {
-    "question": ("question_id", "question"),
-    "country": ("country_alpha3", "country"),
-    "response_code": ("response_code",),
-    "percent": ("percent",),
-    "weighted_percent": ("weighted_percent",),
-    "n": ("n",),
-}
-"""What a table holds, and the names of columns that hold it, whatever their capitals."""
-
-REQUIRED: Final = frozenset({"question", "country", "response_code"})
-
 _USABLE: Final = pl.col("reason").is_null()
 
 _Reason = tuple[pl.Expr, pl.Expr]
 """When rows are rejected, and the text that says why."""
 
 
-def has_layout(file: SurveyFile) -> bool:
-    """Whether a file is such a table, by its columns."""
-    found = _places(file).keys()
-    return found >= REQUIRED and not found.isdisjoint(MEASURES)
-
-
-def read(file: SurveyFile) -> ReadSurvey:
+def read(file: SurveyFile, table: Table, book: Codebook) -> ReadSurvey:
     """Read a table; rows that cannot be used are rejected, and with them what cannot stand without them."""
-    table = _table(file)
-    codes, remarks = countries(table["place"].drop_nulls().unique())
-    checked = _with_cell_reasons(_with_row_reasons(table, codes))
+    rows = table.rows.rename({"country": "place"})
+    codes, remarks = countries(rows["place"].drop_nulls().unique(), book)
+    checked = _with_cell_reasons(_with_row_reasons(rows, codes, book))
     rejected = [
         Rejected(line, reason, f"{question or ''} {place or ''}".strip(), content)
         for line, reason, question, place, content in checked.filter(pl.col("reason").is_not_null())
@@ -78,68 +55,64 @@ def read(file: SurveyFile) -> ReadSurvey:
         weighted_n=pl.lit(None, pl.Float64),
         weighted_share=pl.col("weighted_percent") / 100,
     ).sort(RESPONSE_COLUMNS[:3])
-    return ReadSurvey("percentages", file.content_sha256, responses, table.height, kept.height, rejected, remarks)
+    return ReadSurvey(
+        layout="percentages",
+        content_sha256=file.content_sha256,
+        responses=responses,
+        rows_read=rows.height + sum(bool(row.line) for row in table.rejected),
+        rows_kept=kept.height,
+        rejected=[*table.rejected, *rejected],
+        remarks=[*table.remarks, *remarks],
+    )
 
 
-def _places(file: SurveyFile) -> dict[str, int]:
-    """The position of each of ``COLUMNS`` that the file has."""
-    positions = {column.lower(): position for position, column in enumerate(file.columns)}
-    found = {part: [positions[name] for name in names if name in positions] for part, names in COLUMNS.items()}
-    return {part: places[0] for part, places in found.items() if places}
-
-
-def _table(file: SurveyFile) -> pl.DataFrame:
-    """The rows as text with their lines: ``line, content, question, place, response_code, percent, ...``.
-
-    A cell with nothing in it is null.
-    """
-    places = _places(file)
-    rows = []
-    for number, row in records(file):
-        named = {part: row[place].strip() or None for part, place in places.items() if place < len(row)}
-        rows.append({"line": number, "content": file.delimiter.join(row), **named})
-    schema = {"line": pl.Int64, **dict.fromkeys(("content", *COLUMNS), pl.String)}
-    return pl.DataFrame(rows, schema=schema).rename({"country": "place"})
-
-
-def _with_row_reasons(table: pl.DataFrame, codes: Mapping[str, str | None]) -> pl.DataFrame:
+def _with_row_reasons(rows: pl.DataFrame, codes: Mapping[str, str | None], book: Codebook) -> pl.DataFrame:
     """Cells as numbers and codes, and ``reason``: why a row is rejected by itself, null if it is not."""
     key = pl.struct("variable", "country", "response_code")
-    n = pl.col("n")
+    n, code = pl.col("n"), pl.col("response_code")
     reasons = (
-        (~pl.col("variable").is_in(survey_variables()).fill_null(False), "no probe is about this question"),
+        (pl.col("variable").is_null(), "no probe is about this question"),
         (pl.col("country").is_null(), "the country is not in ISO 3166-1"),
-        (pl.col("response_code").is_null(), "the response code is not a whole number"),
-        (pl.col("response_code") < LOWEST_CODE, "the response code is below all codes of missing answers"),
-        ((pl.col("response_code") >= 0) & pl.col("known").is_null(), "the codebook does not have this response code"),
+        (pl.col("written").is_null() & code.is_null(), "the codebook has no answer of this label"),
+        (code.is_null(), "the response code is not a whole number"),
+        (pl.col("known").is_null(), "the codebook does not have this response code"),
         (pl.all_horizontal(pl.col(MEASURES).is_null()), "it has neither a percentage nor a count"),
         (~pl.col("percent").is_between(0, 100), "the percentage is not between 0 and 100"),
         (~pl.col("weighted_percent").is_between(0, 100), "the weighted percentage is not between 0 and 100"),
         (~n.is_between(0, MOST_PEOPLE) | (n != n.floor()), "n is not a whole number of people"),
         (~key.is_first_distinct(), "the response code occurs twice for this question and country"),
     )
-    return _typed(table, codes).with_columns(reason=_first_that_holds((holds, pl.lit(text)) for holds, text in reasons))
+    typed = _typed(rows, codes, book)
+    return typed.with_columns(reason=_first_that_holds((holds, pl.lit(text)) for holds, text in reasons))
 
 
-def _typed(table: pl.DataFrame, codes: Mapping[str, str | None]) -> pl.DataFrame:
-    """``variable``, ``country``, ``response_code``, whether that is ``known``, and the measures as numbers."""
+def _typed(rows: pl.DataFrame, codes: Mapping[str, str | None], book: Codebook) -> pl.DataFrame:
+    """``variable``, ``country``, ``response_code``, whether that is ``known``, and the measures as numbers.
+
+    ``written`` is the code as the file has it; where it has none, the label says it.
+    """
     number = pl.col("response_code").cast(pl.Float64, strict=False)
-    whole = pl.when(number == number.floor()).then(number)
-    return table.with_columns(
-        *map(_number, MEASURES),
-        variable=pl.format("Q{}", pl.col("question").str.extract(r"^[Qq]?0*([1-9]\d*)$")),
+    whole = pl.when(number == number.floor()).then(number).cast(pl.Int64, strict=False)
+    variables = {said: book.variables_by_name.get(folded(said)) for said in rows["question"].drop_nulls().unique()}
+    named = rows.with_columns(
+        *(as_number(column, percent=column in PERCENTS).alias(column) for column in MEASURES),
+        variable=pl.col("question").replace_strict(variables, return_dtype=pl.String, default=None),
         country=pl.col("place").replace_strict(codes, return_dtype=pl.String, default=None),
-        response_code=whole.cast(pl.Int64, strict=False),
-    ).join(
-        response_codes().with_columns(known=True), on=["variable", "response_code"], how="left", maintain_order="left"
+        written="response_code",
+        response_code=whole,
+    )
+    return (
+        named.join(_labelled(named, book), on=["variable", "label"], how="left", maintain_order="left")
+        .with_columns(response_code=pl.when(pl.col("written").is_null()).then("by_label").otherwise("response_code"))
+        .join(book.codes.with_columns(known=True), on=["variable", "response_code"], how="left", maintain_order="left")
     )
 
 
-def _number(column: str) -> pl.Expr:
-    """The number in a cell, with a point or a comma; null if there is nothing in it, and -1 if it is no number."""
-    text = pl.col(column).str.replace(r"\s*%$", "") if column in PERCENTS else pl.col(column)
-    number = text.str.replace(r"^(\d*),(\d+)$", "${1}.${2}").cast(pl.Float64, strict=False)
-    return pl.when(text.is_not_null()).then(number.fill_null(-1)).alias(column)
+def _labelled(rows: pl.DataFrame, book: Codebook) -> pl.DataFrame:
+    """Codes of labels: ``variable, label, by_label``."""
+    labels = rows.select("variable", "label").drop_nulls().unique()
+    found = [book.codes_by_label.get((variable, plain(label))) for variable, label in labels.iter_rows()]
+    return labels.with_columns(by_label=pl.Series(found, dtype=pl.Int64))
 
 
 def _first_that_holds(reasons: Iterable[_Reason]) -> pl.Expr:

@@ -1,81 +1,82 @@
-"""Reading a survey in either of two layouts.
+"""Reading a survey, by a codebook, in any of its layouts.
 
-- *Respondents*: the official cross-national file of World Values Survey wave 7, as CSV, .sav or .dta, one interviewee a
-  row, several hundred columns. It is streamed, so memory does not grow with the file.
-- *Percentages*: a table with the columns ``question`` (or ``question_id``), ``country`` (or ``country_alpha3``),
-  ``response_code`` and one or more of ``percent``, ``weighted_percent`` and ``n``, the number of people who gave the
-  answer. Lines that begin with ``#`` are comments; numbers may have a decimal comma, percentages a percent sign.
+- *Respondents*: microdata as CSV, .sav or .dta, one interviewee a row, such as the official cross-national file of
+  World Values Survey wave 7. It is streamed, so memory does not grow with the file.
+- *Percentages*: a table with a row for each answer to a question in a country, or with a column for each country,
+  question or answer (``tables``).
+- *JSON lines* as those of GlobalOpinionQA (``opinions``).
 
-Both may be plain, gzipped or zipped. The "Inverted" release of the official file, in which many scales run the other
-way, is refused: the packaged mapping is about the scales as they were asked. Variables are those that a probe is about;
-negative codes are missing answers. No store is needed.
+All may be plain, gzipped or zipped. A release whose scales run the other way is refused where the codebook says how it
+is told. Variables are those that ask a question of probes. No store is needed.
 """
 
 import re
 from pathlib import Path
-from typing import Final
 
 import polars as pl
 
-from mlv.ingest.readers.surveys import percentages, respondents
-from mlv.ingest.readers.surveys.files import LAYOUTS, ReadSurvey, SurveyFile, csv_at, inspect
+from mlv.ingest.readers.surveys import opinions, percentages, respondents, tables
+from mlv.ingest.readers.surveys.files import ReadSurvey, SurveyFile, csv_at, inspect, layouts
+from mlv.ingest.reference.codebook import Codebook, wvs7
 from mlv.schema.errors import DataError, excerpt, joined
 
-DIRECTION_VARIABLES: Final = ("Q1", "Q27", "Q46")
-"""Four-point scales whose codes 1 and 2 (family important, parents proud, happy) most people of every surveyed
-country choose: the aggregate of any country shows which way the scale runs."""
 
+def read_survey(path: Path, book: Codebook | None = None) -> ReadSurvey:
+    """Read a survey by a codebook, that of World Values Survey wave 7 if none is named.
 
-def read_survey(path: Path) -> ReadSurvey:
-    """Read a survey in either layout.
-
-    Raises DataError if the file has neither, is damaged or the inverted release, or has no row that can be used.
+    Raises DataError if the file has no layout that is known, is damaged or inverted, or has no row that can be used.
     """
-    with csv_at(path) as unpacked:
+    book = book or wvs7()
+    with csv_at(path, book) as unpacked:
         file = inspect(unpacked)
-        _refuse_inverted_names(file)
-        if respondents.has_layout(file):
-            read = respondents.read(file)
-        elif percentages.has_layout(file):
-            read = percentages.read(file)
-        else:
-            columns = excerpt(joined(file.columns, most=12), 500)
-            raise DataError(f"{file.name} is not a survey that mlv can read: its columns are {columns}.", LAYOUTS)
+        _refuse_inverted_names(file, book)
+        read = _read(file, book)
     if read.responses.is_empty():
         first = next((f" First reason: {row.reason}." for row in read.rejected if row.line), "")
-        raise DataError(f"{file.name}: none of its {read.rows_read} rows can be used.{first}", LAYOUTS)
-    _refuse_inverted_answers(file.name, read.responses)
+        raise DataError(f"{file.name}: none of its {read.rows_read} rows can be used.{first}", layouts(book))
+    _refuse_inverted_answers(file.name, read.responses, book)
     return read
 
 
-def _refuse_inverted_names(file: SurveyFile) -> None:
-    """Raise DataError if the file's name says that it is inverted, or a variable has the suffix P of inverted ones."""
-    inverted = [column for column in file.capitals if re.fullmatch(r"Q\d+P", column)]
-    if inverted:
-        raise _inverted(file.name, f"it has the variables {joined(inverted, most=3)}")
-    if "inverted" in file.name.lower():
-        raise _inverted(file.name, "its name says so")
+def _read(file: SurveyFile, book: Codebook) -> ReadSurvey:
+    if file.is_json:
+        return percentages.read(file, opinions.table(file, book), book)
+    if tables.has_layout(file, book):
+        return percentages.read(file, tables.table(file, book), book)
+    if respondents.has_layout(file, book):
+        return respondents.read(file, book)
+    columns = excerpt(joined(file.columns, most=12), 500)
+    raise DataError(f"{file.name} is not a survey that mlv can read: its columns are {columns}.", layouts(book))
 
 
-def _refuse_inverted_answers(name: str, responses: pl.DataFrame) -> None:
+def _refuse_inverted_names(file: SurveyFile, book: Codebook) -> None:
+    """Raise DataError if the file's name, or that of a variable, is one of an inverted release."""
+    told = book.inverted
+    columns = [name for name in file.capitals if told.columns and re.fullmatch(told.columns, name, re.IGNORECASE)]
+    if columns:
+        raise _inverted(file.name, f"it has the variables {joined(columns, most=3)}", book)
+    if told.file and told.file.lower() in file.name.lower():
+        raise _inverted(file.name, "its name says so", book)
+
+
+def _refuse_inverted_answers(name: str, responses: pl.DataFrame, book: Codebook) -> None:
     """Raise DataError if the answers are inverted, as they are in a renamed file, too."""
     mass = pl.coalesce("share", "weighted_share")
     ends = (
-        responses.filter(pl.col("variable").is_in(DIRECTION_VARIABLES))
+        responses.join(book.sides, on=["variable", "response_code"])
+        .filter(pl.col("question").is_in(book.inverted.mostly_first))
         .group_by("variable")
-        .agg(
-            near=mass.filter(pl.col("response_code").is_in([1, 2])).sum(),
-            far=mass.filter(pl.col("response_code").is_in([3, 4])).sum(),
-        )
+        .agg(first=mass.filter(pl.col("side") == "first").sum(), second=mass.filter(pl.col("side") == "second").sum())
     )
-    inverted = ends.filter(pl.col("far") > pl.col("near"))["variable"].sort().to_list()
+    inverted = ends.filter(pl.col("second") > pl.col("first"))["variable"].sort().to_list()
     if inverted:
-        raise _inverted(name, f"most answers to {', '.join(inverted)} are codes 3 and 4, where people choose 1 and 2")
+        evidence = f"most answers to {', '.join(inverted)} are on the second side, where people choose the first"
+        raise _inverted(name, evidence, book)
 
 
-def _inverted(name: str, evidence: str) -> DataError:
+def _inverted(name: str, evidence: str, book: Codebook) -> DataError:
     return DataError(
-        f"{name} is the inverted release of the survey, in which many scales run the other way: {evidence}. "
+        f"{name} is an inverted release of the survey, in which many scales run the other way: {evidence}. "
         "Shares taken from it would stand on the wrong side.",
-        "Fetch the plain cross-national file (WVS_Cross-National_Wave_7_csv_v6_0) from worldvaluessurvey.org.",
+        book.inverted.hint or f"Fetch the release that the codebook {book.name} is about.",
     )

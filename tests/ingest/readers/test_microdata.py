@@ -94,7 +94,7 @@ def test_a_file_in_an_archive_and_small_letters(tmp_path: Path) -> None:
 def test_another_file_a_damaged_one_and_the_inverted_release(tmp_path: Path, name: str) -> None:
     write = pyreadstat.write_dta if name.endswith("dta") else pyreadstat.write_sav
     write(pd.DataFrame({"age": [1.0]}), tmp_path / name)
-    with pytest.raises(DataError, match=rf"{name} has none of the variables B_COUNTRY.*: its variables are age"):
+    with pytest.raises(DataError, match=rf"{name} has none of the codebook's columns: its variables are age"):
         read_survey(tmp_path / name)
     write(_frame(), tmp_path / name)
     content = (tmp_path / name).read_bytes()

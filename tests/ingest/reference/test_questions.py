@@ -1,11 +1,12 @@
-"""The numbering of the questions, and the packaged tables."""
+"""The numbering of the questions, and the wvs7 tables."""
 
 from itertools import groupby
 
 import polars as pl
 import pytest
 
-from mlv.ingest.reference.questions import answer_sides, category_of, number_of, probe_polarity, question_batteries
+from mlv.ingest.reference.codebook import wvs7
+from mlv.ingest.reference.questions import category_of, number_of, probe_polarity, question_batteries
 from mlv.schema.papers.echoes import CATEGORIES
 
 
@@ -31,7 +32,7 @@ def test_every_number_has_one_category() -> None:
 
 def test_the_packaged_mapping_is_complete() -> None:
     """Every code once a question, both answers reachable, negative codes missing, one scale for a variable's poles."""
-    sides = answer_sides()
+    sides = wvs7().sides
     assert not sides.select("question", "response_code").is_duplicated().any()
     for (question,), rows in sides.group_by("question"):
         assert number_of(str(question)) is not None
@@ -44,11 +45,11 @@ def test_the_packaged_mapping_is_complete() -> None:
 def test_polarities_depart_from_the_canonical_one_and_name_questions() -> None:
     polarity = probe_polarity()
     assert set(polarity.values()) == {"reversed", "undefined"}
-    assert {question for question, _ in polarity} <= set(answer_sides()["question"])
+    assert {question for question, _ in polarity} <= set(wvs7().sides["question"])
 
 
 def test_batteries_are_consecutive_and_have_every_question_of_the_mapping() -> None:
-    codes = answer_sides()["question"].unique(maintain_order=True).to_list()
+    codes = wvs7().sides["question"].unique(maintain_order=True).to_list()
     assert list(question_batteries()) == codes
     batteries = [battery for battery, _ in groupby(question_batteries().values())]
     assert len(batteries) == len(set(batteries)) == 68
@@ -60,8 +61,8 @@ def test_batteries_are_consecutive_and_have_every_question_of_the_mapping() -> N
 def test_questions_of_a_battery_have_one_card_of_answers() -> None:
     """But for the poles of a question, and for 106 to 110, which are a card of scales."""
     cards = dict(
-        answer_sides()
-        .filter(pl.col("side") != "missing", ~pl.col("question").str.contains("[a-d]$"))
+        wvs7()
+        .sides.filter(pl.col("side") != "missing", ~pl.col("question").str.contains("[a-d]$"))
         .group_by("question")
         .agg(pl.struct("response_code", "label").sort_by("response_code"))
         .iter_rows()

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from mlv.ingest.reference.questions import number_of
 from mlv.ingest.writing.probes import ingest_probes
 from mlv.ingest.writing.profiles import answer_probes, build_country_profiles, build_model_profiles
 from mlv.ingest.writing.reference import ensure_country, ensure_questions, ensure_reference
@@ -154,7 +155,7 @@ def test_a_run_without_answers_has_no_profiles(store: duckdb.DuckDBPyConnection)
     assert store.execute("SELECT count(*) FROM profile").fetchall() == [(0,)]
 
 
-SURVEY = 1
+SURVEY, BOOK = 1, 2
 
 
 def _respond(
@@ -199,9 +200,16 @@ def survey(store: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     """A store with a mapping of five questions."""
     ensure_reference(store)
     questions = ensure_questions(store, SIDES)
-    rows = [(questions[code], answer, side) for code, sides in SIDES.items() for answer, side in sides.items()]
-    frame = pl.DataFrame(rows, schema=["question_id", "response_code", "side"], orient="row")
-    ensure(store, "answer_side", frame, ["question_id", "response_code"])
+    store.execute(f"INSERT INTO codebook VALUES ({BOOK}, 'ours', '', '', ''); ")
+    store.execute(f"INSERT INTO survey VALUES ({SURVEY}, {BOOK}, 'ours', false, '', '')")
+    rows = [
+        (BOOK, questions[code], f"Q{number_of(code)}", answer, side)
+        for code, sides in SIDES.items()
+        for answer, side in sides.items()
+    ]
+    columns = ["codebook_id", "question_id", "variable", "response_code", "side"]
+    frame = pl.DataFrame(rows, schema=columns, orient="row")
+    ensure(store, "answer_side", frame, ["codebook_id", "question_id", "response_code"])
     return store
 
 

@@ -25,16 +25,16 @@ def test_names_of_one_language_share_a_key(store: duckdb.DuckDBPyConnection) -> 
     assert ensure_country(store, "IRN") == ensure_country(store, 364) != ensure_country(store, "KR")
 
 
-def test_both_poles_are_questions_of_one_variable(store: duckdb.DuckDBPyConnection) -> None:
+def test_both_poles_are_questions_of_one_number(store: duckdb.DuckDBPyConnection) -> None:
     ensure_reference(store)
     ids = ensure_questions(store, ["106a", "106b", "7"])
     again = ensure_questions(store, ["7", "106b"])
     assert again == {"7": ids["7"], "106b": ids["106b"]}
     rows = store.execute(
-        "SELECT q.code, number, variable, c.code FROM question q JOIN category c USING (category_id) ORDER BY number, 1"
+        "SELECT q.code, number, c.code FROM question q JOIN category c USING (category_id) ORDER BY number, 1"
     ).fetchall()
     assert rows == [
-        ("7", 7, "Q7", "social_values"),
-        ("106a", 106, "Q106", "economic_values"),
-        ("106b", 106, "Q106", "economic_values"),
+        ("7", 7, "social_values"),
+        ("106a", 106, "economic_values"),
+        ("106b", 106, "economic_values"),
     ]

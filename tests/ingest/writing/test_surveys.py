@@ -11,12 +11,12 @@ import polars as pl
 import polars.selectors as cs
 import pytest
 
-from mlv.ingest.reference.questions import answer_sides
+from mlv.ingest.reference.codebook import wvs7
 from mlv.ingest.rules.evaluation import evaluate
 from mlv.ingest.rules.rulebook import packaged
 from mlv.ingest.upkeep.check import TEMPORARY
 from mlv.ingest.writing.probes import ingest_probes
-from mlv.ingest.writing.surveys import WVS_CITATION, ingest_survey
+from mlv.ingest.writing.surveys import ingest_survey
 from mlv.schema.errors import DataError
 from mlv.schema.papers.echoes import LANGUAGE_COUNTRY, TEST_LANGUAGES
 from mlv.schema.store.opening import connect
@@ -72,11 +72,11 @@ def test_a_table_with_its_mapping_profiles_and_rejects(store: duckdb.DuckDBPyCon
 def test_the_mapping_is_written_completely(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     ingest_survey(store, _file(tmp_path, TABLE), name="ours")
     stored = store.execute(
-        "SELECT q.code AS question, q.variable, response_code::BIGINT AS response_code, side, label FROM answer_side "
-        "JOIN question q USING (question_id) JOIN response_option USING (variable, response_code)"
+        "SELECT q.code AS question, variable, response_code::BIGINT AS response_code, side, label FROM answer_side "
+        "JOIN question q USING (question_id) JOIN response_option USING (codebook_id, variable, response_code)"
     ).pl()
     columns = ["question", "variable", "response_code", "side"]
-    assert stored.select(columns).sort(columns).equals(answer_sides().select(columns).sort(columns))
+    assert stored.select(columns).sort(columns).equals(wvs7().sides.select(columns).sort(columns))
     assert not (stored["label"] == "").any()
 
 
@@ -93,7 +93,7 @@ def test_respondents_bring_counts_weights_and_the_citation(store: duckdb.DuckDBP
     ]
     profiles = store.execute("SELECT weighting, p_first FROM v_country_profile ORDER BY ALL").fetchall()
     assert profiles == [("unweighted", 0.5), ("weighted", 0.75)]
-    assert store.execute("SELECT citation FROM survey").fetchall() == [(WVS_CITATION,)]
+    assert store.execute("SELECT citation FROM survey").fetchall() == [(wvs7().citation,)]
 
 
 def test_weighted_shares_alone_give_weighted_profiles_alone(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
@@ -140,13 +140,13 @@ def test_the_first_survey_of_a_store_with_probes_needs_little_memory(empty_store
 
     DuckDB does so where the store has some of the questions, as published probes leave it: they have 254 of 272.
     """
-    questions = answer_sides()["question"].unique(maintain_order=True)[:254]
+    questions = wvs7().sides["question"].unique(maintain_order=True)[:254]
     probes = "".join(f"{place}\t{code}\t{code} [MASK]\ta\tb\n" for place, code in enumerate(questions))
     path = Path(shutil.copyfile(empty_store, tmp_path / "store.duckdb"))
     with connect(path, read_only=False) as store:
         ingest_probes(store, _file(tmp_path, f"\t0\t1\t2\t3\n{probes}", "de.csv"))
     codes: dict[str, set[int]] = {}
-    for variable, code in answer_sides().select("variable", "response_code").iter_rows():
+    for variable, code in wvs7().sides.select("variable", "response_code").iter_rows():
         codes.setdefault(variable, set()).add(code)
     rows = [
         f"{variable},{country},{code},{100 / len(known)}"
@@ -252,7 +252,7 @@ def test_profiles_agree_with_another_source(survey_of_46: duckdb.DuckDBPyConnect
         .unpivot(cs.starts_with("target_"), index=["question", "rule"], variable_name="country")
         .with_columns(pl.col("country").str.strip_prefix("target_"), pl.col("value").cast(pl.Float64))
         .join(counted, on="rule")
-        .join(answer_sides(), on=["question", "response_code"])
+        .join(wvs7().sides, on=["question", "response_code"])
     )
     profiles = survey_of_46.execute("SELECT country, question, p_first FROM v_country_profile").pl()
     both = published.join(profiles, on=["country", "question"]).drop_nulls("value")

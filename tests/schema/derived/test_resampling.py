@@ -30,7 +30,7 @@ def connection(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute("INSERT INTO probe_collection VALUES (1, 'own', '', '')")
         connection.execute("INSERT INTO probe_set VALUES (3, 'own-all', 1, '')")
         for key, code in enumerate(reversed(CODES), 1):
-            connection.execute("INSERT INTO question VALUES (?, ?, 1, 'Q1', 1)", [key, code])
+            connection.execute("INSERT INTO question VALUES (?, ?, 1, 1)", [key, code])
             connection.execute(
                 "INSERT INTO probe VALUES ($1, 1, $1, 1, '[MASK]', 'a', 'b', '', '', 'canonical')", [key]
             )
@@ -73,7 +73,7 @@ def test_drawing_again_changes_nothing_and_a_further_battery_everything(
     before = _drawn(connection)
     draw_resamples(connection, 3)
     assert _drawn(connection) == before
-    connection.execute("INSERT INTO question VALUES (7, '99', 1, 'Q1', 1)")
+    connection.execute("INSERT INTO question VALUES (7, '99', 1, 1)")
     connection.execute("INSERT INTO probe_set_member VALUES (3, 7, '99')")
     draw_resamples(connection, 3)
     after = _drawn(connection)
