@@ -45,10 +45,10 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Ingest:
-    """A call of ``ingest_probes``, ``ingest_survey`` or ``ingest_corpus`` that wrote something."""
+    """A call of ``ingest_probes``, ``ingest_survey``, ``ingest_corpus`` or ``make_probe_set`` that wrote something."""
 
     kind: str
-    """probes, survey or corpus."""
+    """probes, survey, corpus or probe_set."""
 
     options: Mapping[str, Any]
     """Keyword arguments of the call."""
@@ -56,6 +56,12 @@ class Ingest:
     files: tuple[SourceFile, ...]
     at: datetime = field(compare=False)
     """When, UTC."""
+
+    @property
+    def made(self) -> set[tuple[str, str, str]]:
+        """What came of it: kind, SHA-256 of the file and target of each file, or the name of what has no file."""
+        files = {(self.kind, file.sha256, file.target) for file in self.files}
+        return files or {(self.kind, "", str(self.options.get("name")))}
 
 
 @dataclass(frozen=True)
