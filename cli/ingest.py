@@ -100,7 +100,8 @@ def probes(
         typer.Option(metavar="LANGUAGE=COUNTRY", help="Compares a language with a country's people, too: sw=KE."),
     ] = None,
     template: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write an example of a file with every column explained; no more.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write an example of a file with every column explained; no more."),
     ] = None,
     download: Download = False,
     db: Store = DEFAULT_STORE,
@@ -213,7 +214,9 @@ def corpus(
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="table: write this data set of the Hugging Face hub into PATH first, and read it."),
+        typer.Option(
+            metavar="NAME", help="table: write this data set of the Hugging Face hub into PATH first, and read it."
+        ),
     ] = None,
     subset: Annotated[str | None, typer.Option(help="Subset (configuration) of the data set.")] = None,
     split: Annotated[str, typer.Option(help="Split of the data set.")] = "train",

@@ -23,9 +23,14 @@ class Format(NamedTuple):
 
 
 def _all(pattern: str) -> Callable[[Sequence[str]], bool]:
-    """Whether nine lines in ten match, so that a header or a stray line does not hide a format."""
+    """Whether nine lines in ten match, so that a stray line does not hide a format; remarks (``#``) do not count."""
     compiled = re.compile(pattern)
-    return lambda lines: sum(compiled.match(line) is not None for line in lines) >= 0.9 * len(lines)
+
+    def told(lines: Sequence[str]) -> bool:
+        content = [line for line in lines if not line.startswith("#")]
+        return bool(content) and sum(compiled.match(line) is not None for line in content) >= 0.9 * len(content)
+
+    return told
 
 
 def _begins(pattern: str) -> Callable[[Sequence[str]], bool]:
@@ -45,13 +50,13 @@ FORMATS: Final = (
     Format("XML or HTML", _begins(r"\A\s*<(\?xml|!doctype|html)\b"), "Take its sentences out, one a line."),
     Format("USFM", _begins(r"^\\id\s"), "Use --source usfm."),
     Format("CoNLL-U", _conllu, "Take its sentences: sed -n 's/^# text = //p' FILE > FILE.txt"),
-    Format(
-        "a Bible with numbers of verses",
-        lambda lines: _all(r"(?:\d{8}\t|#)")(lines) and any(line[0] != "#" for line in lines),
-        "Use --source paralleltext.",
-    ),
+    Format("a Bible with numbers of verses", _all(r"\d{8}\t"), "Use --source paralleltext."),
     Format("a Quran with numbers of ayas", _all(r"\d{1,3}\|\d{1,3}\|"), "Use --source tanzil."),
-    Format("JSON", _all(r"\s*(?:[\[{}\]]|\"[^\"]*\":)"), "With an object in each line use --source table --columns text=NAME."),
+    Format(
+        "JSON",
+        _all(r"\s*(?:[\[{}\]]|\"[^\"]*\":)"),
+        "With an object in each line use --source table --columns text=NAME.",
+    ),
     Format(
         "a table with tabs",
         _all(r"[^\t]*\t"),

@@ -4,9 +4,9 @@
     # closest ISO 639-3: eng
     40001001<tab>The book of the generation of Jesus Christ ...
 
-The number is book (two digits), chapter and verse (three each), and becomes a key as eBible has it (``MAT 1:1``); that of
-a book beyond the 66 stays as it is. Lines that begin with ``#`` are a header or verses that the editors took out. A verse
-without text stands with another one, or is not there: it is rejected.
+The number is book (two digits), chapter and verse (three each), and becomes a key as eBible has it (``MAT 1:1``);
+that of a book beyond the 66 stays as it is. Lines that begin with ``#`` are a header or verses that the editors took
+out. A verse without text stands with another one, or is not there: it is rejected.
 """
 
 import re

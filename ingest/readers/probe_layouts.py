@@ -104,8 +104,7 @@ def _layout(name: str, header: list[str]) -> Layout:
     names = [column.strip().casefold() for column in header]
     if missing := [column for column in REQUIRED if column not in names]:
         raise DataError(
-            f"{name}: the header is {excerpt(str(header[:8]))}; it lacks {', '.join(missing)}, "
-            f"and is not {PUBLISHED}"
+            f"{name}: the header is {excerpt(str(header[:8]))}; it lacks {', '.join(missing)}, and is not {PUBLISHED}"
         )
     if twice := {column for column in names if column in COLUMNS and names.count(column) > 1}:
         raise DataError(f"{name}: the header has {', '.join(sorted(twice))} more than once")

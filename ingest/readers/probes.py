@@ -1,11 +1,11 @@
-"""Reading probe files: cloze sentences with two candidate answers, as Arora et al. (2023) published them or of one's own.
+"""Reading probe files: cloze sentences with two candidate answers, as Arora et al. (2023) published them or one's own.
 
-A row is a probe: a question, a sentence with ``[MASK]`` and two answers (``probe_layouts`` has the layouts). A file has one
-language, which its name says, or a column that says the language of each row. Rows are repaired and counted if they can
-be, else rejected with line and reason; a file that is not what it claims to be raises. No store is needed.
+A row is a probe: a question, a sentence with ``[MASK]`` and two answers (``probe_layouts`` has the layouts). A file has
+one language, which its name says, or a column that says the language of each row. Rows are repaired and counted if they
+can be, else rejected with line and reason; a file that is not what it claims to be raises. No store is needed.
 
-A question is known by its identifier, the same in every collection: 1 to 259, alone or like ``106a``, are those of World
-Values Survey wave 7, all others the user's own.
+A question is known by its identifier, the same in every collection: 1 to 259, alone or like ``106a``, are those of
+World Values Survey wave 7, all others the user's own.
 
 Repaired are HTML entities, Unicode normalisation (NFC), control characters and whatever else is not text, white space
 around a field, and clause marks around a label (``unangenehm,``, ``~ 아니다``) if only one of the two labels has them
@@ -296,7 +296,9 @@ def _question_problems(question: str, category: str) -> list[str]:
         return ["no question" if not question else f"{excerpt(question)!r} is no identifier of a question"]
     code = found[1] if (found := _VARIABLE.fullmatch(question)) else question.casefold()
     if code != question and number_of(code) is not None:
-        return [f"{question!r} is no question, but much like {code} of World Values Survey wave 7: write that, or not so"]
+        return [
+            f"{question!r} is no question, but much like {code} of World Values Survey wave 7: write that, or not so"
+        ]
     number = number_of(question)
     known = None if number is None else category_of(number)
     if known and category not in ("", known.code):

@@ -1,8 +1,8 @@
 """Tables of texts: TSV, CSV or JSON lines, with a row for each sentence.
 
-Which column is what is said as ``text=sentence,key=id,language=lang``; if nothing is said, columns are called like this:
-``text``, ``key``, ``language``. A column of a language is named by that: ``key=id,de=German,sw=Swahili`` takes two texts
-from each row. Numbers mean columns of a file without a header, from 1. Inner values of JSON have dotted names
+Which column is what is said as ``text=sentence,key=id,language=lang``; if nothing is said, columns are called
+``text``, ``key`` and ``language``. A column of a language is named by that: ``key=id,de=German,sw=Swahili`` takes two
+texts from each row. Numbers mean columns of a file without a header, from 1. Inner values of JSON have dotted names
 (``translation.de``). The key is the number of the row where there is no column of it: rows with one number in several
 files are then translations of each other.
 

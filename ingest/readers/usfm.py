@@ -1,9 +1,9 @@
 r"""Bibles in USFM, the format of translators: a file for each book, with markers such as ``\c 1`` and ``\v 2``.
 
 The text of a verse is what stands between its marker and the next one, across paragraphs, without notes, cross
-references, figures, headings and titles, and without the attributes of words. Its key is that of eBible (``MAT 1:1``). A
-marker of several verses (``\v 3-4``) keeps the text under the first; the others are rejected. Files of a folder are one
-text, whose edition is the folder's name; the language has to be given.
+references, figures, headings and titles, and without the attributes of words. Its key is that of eBible (``MAT 1:1``).
+A marker of several verses (``\v 3-4``) keeps the text under the first; the others are rejected. Files of a folder are
+one text, whose edition is the folder's name; the language has to be given.
 """
 
 import re
@@ -19,7 +19,7 @@ NOTES: Final = re.compile(r"\\(f|fe|ef|x|ex|fig|rq|va|vp|ca|pro)\b(?:(?!\\[cv]\s
 
 MILESTONES: Final = re.compile(r"\\[a-z0-9]+-[se]\b[^\\]*\\\*")
 ATTRIBUTES: Final = re.compile(r"\|[^\\]*(?=\\)")
-MARKER: Final = re.compile(r"\\(\+?[a-z]+)[0-9]*\*?\s?")
+MARKER: Final = re.compile(r"\\(\+?[a-z]+)[0-9]*(?:\*|\s?)")
 NUMBERS: Final = re.compile(r"\s*([0-9]{1,3})[a-z]?(?:[-–,]([0-9]{1,3})[a-z]?)?\s*")
 
 # fmt: off

@@ -126,7 +126,11 @@ def _read_all(
     source: Source, paths: Iterable[Path], language: str | None, edition: str | None
 ) -> tuple[list[_File], list[MlvError]]:
     """The content of the files, and what is wrong with those that cannot be used."""
-    given = [resolve(name).code for name in (language.split(",") if source.multilingual else [language])] if language else []
+    given = (
+        [resolve(name).code for name in (language.split(",") if source.multilingual else [language])]
+        if language
+        else []
+    )
     files: list[_File] = []
     undeclared: dict[str, Path] = {}
     problems: list[MlvError] = []
@@ -158,7 +162,8 @@ def _wanted(source: Source, path: Path, given: Sequence[str]) -> list[ReadCorpus
         return texts
     if missing := sorted(set(given) - set(declared)):
         raise UsageError(
-            f"{path} has no text in {joined(missing)}; it has {joined(sorted(declared))}.", "Name some of these, or none."
+            f"{path} has no text in {joined(missing)}; it has {joined(sorted(declared))}.",
+            "Name some of these, or none.",
         )
     return [text for text in texts if text.language in given]
 
@@ -300,9 +305,7 @@ def _raise_all(problems: Sequence[MlvError]) -> None:
         )
 
 
-def _write(
-    connection: duckdb.DuckDBPyConnection, source: Source, corpus: _Corpus, licence: str, columns: str
-) -> None:
+def _write(connection: duckdb.DuckDBPyConnection, source: Source, corpus: _Corpus, licence: str, columns: str) -> None:
     """Add a corpus, its segments, and the reports of its files."""
     row = {"code": source.code, "name": source.name, "domain": source.domain, "citation": source.citation}
     source_id = ensure(connection, "source", pl.DataFrame([row]), ["code"])["source_id"][0]

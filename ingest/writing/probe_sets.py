@@ -44,7 +44,12 @@ def choose_questions(
 
 
 def make_probe_set(
-    connection: duckdb.DuckDBPyConnection, name: str, *, collection: str, questions: Sequence[str], description: str = ""
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    *,
+    collection: str,
+    questions: Sequence[str],
+    description: str = "",
 ) -> bool:
     """Make a probe set of questions of a collection; False if the store has it already.
 
@@ -92,6 +97,8 @@ def _ensure(connection: duckdb.DuckDBPyConnection, name: str, members: pl.DataFr
         return False
     row = {"code": name, "probe_collection_id": members["probe_collection_id"][0], "description": description}
     set_id = int(ensure(connection, "probe_set", pl.DataFrame([row]), ["code"])["probe_set_id"][0])
-    append(connection, "probe_set_member", members.select(pl.lit(set_id).alias("probe_set_id"), "question_id", "battery"))
+    append(
+        connection, "probe_set_member", members.select(pl.lit(set_id).alias("probe_set_id"), "question_id", "battery")
+    )
     draw_resamples(connection, set_id)
     return True

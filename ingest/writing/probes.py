@@ -62,7 +62,7 @@ def ingest_probes(
         collection: Name of the probe collection.
         language: Language of a single file, if its name is not that of a language.
         citation: How to cite the probes; not needed for a collection in ``CITATIONS``.
-        countries: Countries, by language of these files, whose people the language is compared with, beside those known.
+        countries: Countries, by language of these files, whose people it is compared with, beside those known.
 
     Returns:
         One report per file, those that were not read included.
@@ -105,7 +105,9 @@ def _check_collection(collection: str, read: Sequence[ReadProbes]) -> None:
 
 def _pairs(countries: Mapping[str, Sequence[str]], read: Sequence[ReadProbes]) -> dict[str, list[str]]:
     """Codes of countries by code of language. Raises UsageError for unknown ones, and languages without probes here."""
-    pairs = {resolve(name).code: sorted({country(other).code for other in others}) for name, others in countries.items()}
+    pairs = {
+        resolve(name).code: sorted({country(other).code for other in others}) for name, others in countries.items()
+    }
     if unasked := sorted(pairs.keys() - {file.language for file in read}):
         raise UsageError(
             f"--country names {', '.join(unasked)}, and these files have no probes in that language.",

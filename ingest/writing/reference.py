@@ -74,8 +74,8 @@ def _check_categories(connection: duckdb.DuckDBPyConnection, wanted: Mapping[str
     if differing := [f"{code} is in {known}, not in {wanted[code]}" for code, known in stored if known != wanted[code]]:
         raise DataError(
             f"Questions of the store are in other categories:{listed(sorted(differing))}",
-            "Nothing was written. An identifier means the same question in all collections, and who names it first gives it "
-            "its category: write the same one or none, or another identifier.",
+            "Nothing was written. An identifier means the same question in all collections, and who names it first "
+            "gives it its category: write the same one or none, or another identifier.",
         )
 
 

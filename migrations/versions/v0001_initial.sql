@@ -53,7 +53,7 @@ CREATE TABLE category (
     PRIMARY KEY (category_id),
     UNIQUE (code)
 );
-COMMENT ON TABLE category IS 'A theme of the World Values Survey (Echoes section 3.1; dissertation Table 7.1), or of a user''s own questions.';
+COMMENT ON TABLE category IS 'A theme of the World Values Survey (Echoes section 3.1; dissertation Table 7.1), or of one''s own questions.';
 COMMENT ON COLUMN category.category_id IS 'Number of the category in Echoes section 3.1, 1 to 13; above for others.';
 COMMENT ON COLUMN category.code IS 'Short name, as query results print it.';
 COMMENT ON COLUMN category.name IS 'Full name as in Echoes section 3.1; the short name for others.';

@@ -10,7 +10,7 @@ class Category(Row, table=True):
 
     __tablename__ = "category"
     __table_args__ = table(
-        "A theme of the World Values Survey (Echoes section 3.1; dissertation Table 7.1), or of a user's own questions.",
+        "A theme of the World Values Survey (Echoes section 3.1; dissertation Table 7.1), or of one's own questions.",
         identity=("code",),
         enforced=True,
     )
