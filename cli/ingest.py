@@ -90,7 +90,7 @@ def _of_rows(rows: "list[Rejected]") -> str:
 @app.command()
 def probes(
     path: Annotated[
-        Path | None, typer.Argument(help="Archive (probes.zip), unpacked folder, or one language's file.")
+        Path | None, typer.Argument(help="Table, archive (probes.zip), unpacked folder, or one language's file.")
     ] = None,
     collection: Annotated[str, typer.Option(help="Name of the probe collection.")] = "arora-2023",
     language: Annotated[str | None, typer.Option(help="Language of a single file that is not named after it.")] = None,
@@ -234,6 +234,8 @@ def corpus(
         paths, published = _fetch(origin, _one_folder(paths), split_list(language))
         language, licence = None, licence or published
     if dataset:
+        if source != "table" or download:
+            raise UsageError("--dataset goes with --source table, and not with --download.", "Leave one of them out.")
         from mlv.ingest.readers.huggingface import fetch_dataset
 
         paths = [fetch_dataset(dataset, _one_folder(paths) or DOWNLOADS, subset=subset, split=split)]

@@ -4,6 +4,7 @@ The file is what a store is made again from, whatever becomes of the data set. O
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ def _load(name: str, subset: str | None, split: str) -> Any:
     """The rows of a split. Raises DownloadError."""
     import datasets
 
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
     repository, _, revision = name.partition("@")
     try:
         if (Path(name) / "dataset_dict.json").exists():

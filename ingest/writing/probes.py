@@ -105,9 +105,10 @@ def _check_collection(collection: str, read: Sequence[ReadProbes]) -> None:
 
 def _pairs(countries: Mapping[str, Sequence[str]], read: Sequence[ReadProbes]) -> dict[str, list[str]]:
     """Codes of countries by code of language. Raises UsageError for unknown ones, and languages without probes here."""
-    pairs = {
-        resolve(name).code: sorted({country(other).code for other in others}) for name, others in countries.items()
-    }
+    found: dict[str, set[str]] = {}
+    for name, others in countries.items():
+        found.setdefault(resolve(name).code, set()).update(country(other).code for other in others)
+    pairs = {code: sorted(others) for code, others in found.items()}
     if unasked := sorted(pairs.keys() - {file.language for file in read}):
         raise UsageError(
             f"--country names {', '.join(unasked)}, and these files have no probes in that language.",

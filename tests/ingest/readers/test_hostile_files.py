@@ -45,9 +45,9 @@ NEWS = (
     b'date,title,publication,article\n2019,a,Fox News,"One. Two is here.\nThree ""said"" so."\n2020,b,Reuters,Other.\n'
 )
 OWN_PROBES = (
-    "# mine\nquestion,language,template,answer_first,answer_second,battery,category,polarity\n"
-    'own-1,de,"Gut, [MASK].",ja,nein,b,c,reversed\n'
-).encode()
+    b"# mine\nquestion,language,template,answer_first,answer_second,battery,category,polarity\n"
+    b'own-1,de,"Gut, [MASK].",ja,nein,b,c,reversed\n'
+)
 PROBES = "\t0\t1\t2\t3\n0\t1\tFamily is [MASK].\tgood\tbad\n1\t106a\tGeld&#39;s [MASK].\tgut,\tböse\n".encode()
 SHARES = (
     b"# own\nquestion,country,response_code,percent,n\nQ1,IRN,1,60,6\nQ1,IRN,2,40,4\nQ2,DEU,1,50,1\nQ2,DEU,-1,50,1\n"
@@ -325,6 +325,6 @@ def test_names_that_are_sql_are_names(store: duckdb.DuckDBPyConnection, tmp_path
     ingest_corpus(store, "lines", [_file(tmp_path, "x.de.txt", b"one\n")], edition=name)
     ingest_survey(store, _file(tmp_path, "s.csv", SHARES), name=name)
     ingest_probes(store, _file(tmp_path, "de.csv", PROBES), collection=name)
-    for table, column in (("corpus", "edition"), ("survey", "code"), ("probe_collection", "code")):
-        assert store.execute(f"SELECT {column} FROM {table}").fetchall() == [(name,)]
+    for where, column in (("corpus", "edition"), ("survey", "code"), ("probe_collection", "code")):
+        assert store.execute(f"SELECT {column} FROM {where}").fetchall() == [(name,)]
     assert store.execute("SELECT count(*) FROM run").fetchone() == (0,)

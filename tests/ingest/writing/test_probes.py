@@ -312,7 +312,7 @@ def test_a_question_has_one_category_and_its_answers_one_side(store: duckdb.Duck
 
 def test_a_language_is_compared_with_further_countries(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     for _ in range(2):
-        ingest_probes(store, _own(tmp_path), collection="ours", countries={"German": ["AUT", "Switzerland"]})
+        ingest_probes(store, _own(tmp_path), collection="ours", countries={"German": ["AUT"], "de": ["Switzerland"]})
     rows = store.execute("SELECT country FROM v_language_country WHERE language = 'de' ORDER BY ALL").fetchall()
     assert rows == [("AT",), ("CH",), ("DE",)]
     with pytest.raises(UsageError, match="--country names sw, and these files have no probes in that language"):
