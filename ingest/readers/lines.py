@@ -35,7 +35,7 @@ def _language(code: str) -> str | None:
     return found if found is not None and len(found) == 2 else None
 
 
-SOURCE: Final = Source(
+SOURCE: Final[Source] = Source(
     code="lines",
     name="Parallel lines",
     domain="other",

@@ -67,7 +67,7 @@ def columns_of(said: str) -> Columns:
     """The columns that an option means. Raises UsageError if it cannot be read or does not say what the text is."""
     pairs = [(name.strip(), column.strip()) for name, _, column in (pair.partition("=") for pair in said.split(","))]
     named = dict(pairs)
-    texts = {language(name).code: column for name, column in pairs if name and name not in ROLES}
+    texts: dict[str | None, str] = {language(name).code: column for name, column in pairs if name and name not in ROLES}
     twofold = len(named) < len(pairs) or (texts and "language" in named)
     if not all(chain(*pairs)) or twofold or ("text" in named) == bool(texts):
         raise UsageError(f"--columns {said} does not say which column is which.", _HOW)
@@ -207,7 +207,7 @@ def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str
             yield f"{before}{name}", "" if inner is None else str(inner)
 
 
-SOURCE: Final = Source(
+SOURCE: Final[Source] = Source(
     code="table",
     name="Table of texts",
     domain="other",

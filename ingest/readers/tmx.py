@@ -74,7 +74,7 @@ class _Memory(XmlReader):
         self.texts.setdefault(language, Segments()).add(self.line, self._key, sentence, empty="the sentence is empty")
 
 
-SOURCE: Final = Source(
+SOURCE: Final[Source] = Source(
     code="tmx",
     name="Translation memory",
     domain="other",
