@@ -43,7 +43,7 @@ INSERT INTO survey VALUES (1, 1, 'wvs7', FALSE, '', '');
 RUNS_OF_THE_GRID = """
 INSERT INTO source SELECT i, code, code, 'other', '' FROM sources;
 INSERT INTO corpus
-SELECT s.i * 100 + l.i, s.i, l.i, '', '', '', '' FROM sources s JOIN languages l ON s.parallel = (l.code <> 'en')
+SELECT s.i * 100 + l.i, s.i, l.i, '', '', '', '', '' FROM sources s JOIN languages l ON s.parallel = (l.code <> 'en')
 WHERE l.finetuning;
 INSERT INTO segment
 SELECT row_number() OVER (), corpus_id, p, s.code[:4] || ' ' || p, md5(corpus_id || ' ' || p) || md5(p || '')

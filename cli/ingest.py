@@ -104,21 +104,82 @@ def _of_rows(rows: "list[Rejected]") -> str:
 @app.command()
 def probes(
     path: Annotated[
-        Path | None, typer.Argument(help="Archive (probes.zip), unpacked folder, or one language's file.")
+        Path | None, typer.Argument(help="Table, archive (probes.zip), unpacked folder, or one language's file.")
     ] = None,
     collection: Annotated[str, typer.Option(help="Name of the probe collection.")] = "arora-2023",
     language: Annotated[str | None, typer.Option(help="Language of a single file that is not named after it.")] = None,
     citation: Annotated[str | None, typer.Option(help="How to cite the collection.")] = None,
+    country: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LANGUAGE=COUNTRY", help="Compares a language with a country's people, too: sw=KE."),
+    ] = None,
+    template: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write an example of a file with every column explained; no more."),
+    ] = None,
     download: Download = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Read cloze probes in the layout of Arora et al. (2023)."""
+    """Read cloze probes: a table with named columns, or files in the layout of Arora et al. (2023)."""
+    if template is not None:
+        from mlv.ingest.readers.probe_layouts import template as example
+
+        _write_new(template, example())
+        return
     from mlv.ingest.writing.probes import ingest_probes
     from mlv.schema.store.opening import open_store
 
+    countries = _by_language(country or [])
     path = _fetch("arora-2023", path)[0][0] if download else _require(path)
     with open_store(db, read_only=False) as connection:
-        _report(ingest_probes(connection, path, collection=collection, language=language, citation=citation))
+        reports = ingest_probes(
+            connection, path, collection=collection, language=language, citation=citation, countries=countries
+        )
+    _report(reports)
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write a file that is not there yet. Raises UsageError if it is."""
+    if path.exists():
+        raise UsageError(f"{path} exists already.", "Name another file, or delete it first.")
+    path.write_text(text, encoding="utf-8")
+    say(f"wrote {path}")
+
+
+def _by_language(pairs: list[str]) -> dict[str, list[str]]:
+    """Countries by language, of options ``LANGUAGE=COUNTRY``."""
+    found: dict[str, list[str]] = {}
+    for pair in pairs:
+        language, equals, country = pair.partition("=")
+        if not (language and equals and country):
+            raise UsageError(f"--country {pair} is no LANGUAGE=COUNTRY.", "Write it like sw=KE or Swahili=Kenya.")
+        found.setdefault(language.strip(), []).append(country.strip())
+    return found
+
+
+@app.command()
+def probe_set(
+    name: Annotated[str, typer.Argument(help="Name of the set, as queries take it: probe_set=NAME.")],
+    collection: Annotated[str, typer.Option(help="Collection of which its questions are.")] = "arora-2023",
+    category: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Questions of these categories, comma-separated.")
+    ] = None,
+    questions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Questions that a file names, one a line.")
+    ] = None,
+    description: Annotated[str, typer.Option(help="What is in it and why, in words.")] = "",
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Name questions of a collection, so that probing, tracing and queries can be restricted to them."""
+    from mlv.ingest.readers.text import read_items
+    from mlv.ingest.writing.probe_sets import choose_questions, make_probe_set
+    from mlv.schema.store.opening import open_store
+
+    named = read_items(questions) if questions else None
+    with open_store(db, read_only=False) as connection:
+        chosen = choose_questions(connection, collection, split_list(category), named)
+        made = make_probe_set(connection, name, collection=collection, questions=chosen, description=description)
+    say(f"{name}: {len(chosen):,} questions of {collection}{'' if made else ', already there'}")
 
 
 @app.command()
@@ -174,18 +235,38 @@ def corpus(
     paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders; gzip is read as it is.")] = None,
     language: Annotated[
         str | None,
-        typer.Option(help="Language, if the file does not name it; with --download those to fetch, comma-separated."),
+        typer.Option(
+            help="Language, if the file does not name it; of a file with several, or with --download, those to take, "
+            "comma-separated."
+        ),
     ] = None,
     edition: Annotated[str | None, typer.Option(help="Edition; from the file name if not given.")] = None,
     publication: Annotated[
-        str | None, typer.Option(help="news: take this publication alone; lines: name of the source, lines-NAME.")
+        str | None,
+        typer.Option(help="news: take this publication alone; lines, table, tmx: name of the source, lines-NAME."),
     ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="table: which columns are what, text=sentence,key=id,language=lang or key=id,de=German,sw=Swahili; "
+            "numbers in a file without a header. Called text, key, language if not given.",
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="table: write this data set of the Hugging Face hub into PATH first, and read it."
+        ),
+    ] = None,
+    subset: Annotated[str | None, typer.Option(help="Subset (configuration) of the data set.")] = None,
+    split: Annotated[str, typer.Option(help="Split of the data set.")] = "train",
     licence: Annotated[str, typer.Option(help="Licence of the text, as its origin states it.")] = "",
     articles: Annotated[int, typer.Option(min=1, max=MOST, help="news: most articles taken from a file.")] = 5000,
     download: Download = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Read parallel texts or news articles."""
+    """Read texts in one of many formats: parallel ones, translations of the Bible or the Quran, news, one's own."""
     from mlv.ingest.writing.corpora import ingest_corpus
     from mlv.schema.store.opening import open_store
 
@@ -193,6 +274,12 @@ def corpus(
         origin = f"lines-{publication}" if source == "lines" and publication else source
         paths, published = _fetch(origin, _one_folder(paths), split_list(language))
         language, licence = None, licence or published
+    if dataset:
+        if source != "table" or download:
+            raise UsageError("--dataset goes with --source table, and not with --download.", "Leave one of them out.")
+        from mlv.ingest.readers.huggingface import fetch_dataset
+
+        paths = [fetch_dataset(dataset, _one_folder(paths) or DOWNLOADS, subset=subset, split=split)]
     with open_store(db, read_only=False) as connection:
         reports = ingest_corpus(
             connection,
@@ -203,6 +290,7 @@ def corpus(
             publication=publication,
             licence=licence,
             articles=articles,
+            columns=columns,
         )
     _report(reports)
 
@@ -220,7 +308,7 @@ def list_ingests(
             connection,
             "SELECT kind, CASE kind WHEN 'probes' THEN split_part(target, '/', 1) ELSE target END AS name, "
             'count(*) AS files, sum(rows_kept)::BIGINT AS "rows", sum(rows_rejected)::BIGINT AS rejected, '
-            "max(ingested_at) AS ingested_at FROM ingest_file GROUP BY ALL ORDER BY kind, name",
+            "max(ingested_at) AS ingested_at FROM ingest_file WHERE kind <> 'codebook' GROUP BY ALL ORDER BY kind, name",
             sealed=True,
         )
     put(result, output_format, output, limit)

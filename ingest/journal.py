@@ -46,12 +46,12 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Ingest:
-    """A call of ``ingest_probes``, ``ingest_survey`` or ``ingest_corpus`` that wrote something."""
+    """A call of ``ingest_probes``, ``ingest_survey``, ``ingest_corpus`` or ``make_probe_set`` that wrote something."""
 
     EVENT: ClassVar = "ingested"
 
     kind: str
-    """probes, codebook, survey or corpus."""
+    """probes, probe_set, codebook, survey or corpus."""
 
     options: Mapping[str, Any]
     """Keyword arguments of the call."""
@@ -59,6 +59,17 @@ class Ingest:
     files: tuple[SourceFile, ...]
     at: datetime = field(compare=False)
     """When, UTC."""
+
+    @property
+    def targets(self) -> set[str]:
+        """What its files were read into."""
+        return {file.target for file in self.files}
+
+    @property
+    def made(self) -> set[tuple[str, str, str]]:
+        """What came of it: kind, SHA-256 of the file and target of each file, or the name of what has no file."""
+        files = {(self.kind, file.sha256, file.target) for file in self.files}
+        return files or {(self.kind, "", str(self.options.get("name")))}
 
 
 @dataclass(frozen=True)
@@ -141,18 +152,26 @@ def note_removal(connection: duckdb.DuckDBPyConnection, kind: str, name: str) ->
 
 
 def standing_ingests(entries: Iterable[Entry]) -> list[Ingest]:
-    """The ingests of a journal, each with the files that were read into what was not deleted since."""
+    """The ingests of a journal, each with the files that were read into what was not deleted since.
+
+    A codebook goes with the last survey that was read by it, a probe set with its collection.
+    """
     standing: list[Ingest] = []
     for entry in entries:
         if isinstance(entry, Ingest):
             standing.append(entry)
         elif isinstance(entry, Removal):
-            standing = [left for ingest in standing if (left := _without(ingest, entry))]
+            left = [kept for ingest in standing if (kept := _without(ingest, entry))]
+            books = {ingest.options.get("codebook") for ingest in left if ingest.kind == "survey"}
+            standing = [ingest for ingest in left if ingest.kind != "codebook" or ingest.targets & books]
     return standing
 
 
 def _without(ingest: Ingest, removal: Removal) -> Ingest | None:
     """What is left of an ingest; files that were only read beside others stay with these."""
+    if ingest.kind == "probe_set":
+        gone = removal.kind == "probes" and ingest.options.get("collection") == removal.name
+        return None if gone else ingest
     if ingest.kind != removal.kind:
         return ingest
     left = tuple(file for file in ingest.files if ingested_as(ingest.kind, file.target) != removal.name)

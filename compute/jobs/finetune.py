@@ -20,7 +20,7 @@ from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.models import adapters, files, loading
 from mlv.compute.models.families import SPAN
-from mlv.compute.training.spans import Examples, epoch_order, make_trainer, read_splits, steps_per_epoch
+from mlv.compute.training.spans import Examples, epoch_order, make_trainer, note_cut, read_splits, steps_per_epoch
 from mlv.schema.files import write_json
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
@@ -40,6 +40,8 @@ def run(job: JobDirectory, spec: FinetuneSpec, options: ExecuteOptions, progress
     loaded = loading.load(files.locate(job, spec.model), SPAN, device=device)
     found = loaded.describe()
     splits = read_splits(job, spec, loaded.tokenizer)
+    sentences = sum(len(split.tokens) for split in splits.values())
+    note_cut(job, sum(split.cut for split in splits.values()), sentences, spec.max_tokens)
     history = _train(job, spec, loaded, splits, progress)
     _write_outputs(job, spec, found, len(splits["train"].positions), history)
 

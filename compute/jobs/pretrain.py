@@ -29,7 +29,7 @@ from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.models import loading
 from mlv.compute.models.interfaces import Model, Tokenizer
 from mlv.compute.training.corruption import SpanCorruption
-from mlv.compute.training.spans import CorruptedExamples, collate
+from mlv.compute.training.spans import CorruptedExamples, collate, note_cut
 from mlv.compute.training.streams import IntArray, Purpose, Stream
 from mlv.schema.errors import DataError, UsageError
 from mlv.schema.files import folder_aside, write_json
@@ -256,6 +256,7 @@ def _train(
 
     tokenizer = loaded.tokenizer
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    note_cut(job, sum(len(row) > spec.max_tokens for row in ids), len(ids), spec.max_tokens)
     tokens = [np.asarray(row[: spec.max_tokens], dtype=np.int64) for row in ids]
     lengths = np.asarray([len(row) for row in tokens])
     corruption = SpanCorruption(

@@ -16,6 +16,7 @@ from mlv.compute.training.corruption import BoolArray, Corrupted, SpanCorruption
 from mlv.compute.training.streams import IntArray, Purpose, Stream
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import SentencesCut
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.parquet import read_table
 
@@ -48,6 +49,8 @@ class Examples(NamedTuple):
 
     positions: list[int]
     tokens: list[IntArray]
+    cut: int = 0
+    """How many of them were longer, and cut off."""
 
 
 class CorruptedExamples:
@@ -177,7 +180,13 @@ def _tokenise(frame: pl.DataFrame, max_tokens: int, tokenizer: Tokenizer) -> Exa
     texts = frame["text"].to_list()
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
     tokens = [np.asarray(row[:max_tokens], dtype=np.int64) for row in ids]
-    return Examples(frame["position"].to_list(), tokens)
+    return Examples(frame["position"].to_list(), tokens, sum(len(row) > max_tokens for row in ids))
+
+
+def note_cut(job: JobDirectory, cut: int, sentences: int, max_tokens: int) -> None:
+    """Say in the job's log, once, how many of its sentences were cut off, if any were."""
+    if cut and not job.logged(SentencesCut):
+        job.log(SentencesCut(sentences=cut, of=sentences, max_tokens=max_tokens))
 
 
 def make_trainer(

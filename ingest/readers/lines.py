@@ -1,25 +1,30 @@
 """Plain parallel text: one sentence a line, and line *i* of every file of a source is the same sentence.
 
+Pairs of files as Moses has them (``corpus.de`` and ``corpus.sw``) are such text. What is plainly of another format is
+refused, with the source that fits.
+
 The key is the line's number. An empty line is rejected, and shifts nothing. The language is the code that the file's
 name ends with (``newstest2019-ref.fas.txt``, ``corpus.fa``, ``fa.txt``), as long as the language has a two-letter
 code: most short words (``new.txt``) are a three-letter code of some language.
 """
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from mlv.ingest.readers.sources import Source
-from mlv.ingest.readers.text import ReadCorpus, Segments, read_lines, slug
+from mlv.ingest.readers.formats import refuse_other_formats
+from mlv.ingest.readers.sources import Source, named_source
+from mlv.ingest.readers.text import ReadCorpus, Segments, read_lines
 from mlv.ingest.reference.languages import first_language
 
 
 def read(path: Path) -> ReadCorpus:
-    """Read one file. The edition is its name."""
+    """Read one file. The edition is its name. Raises DataError if it is plainly of another format."""
     name = path.name.removesuffix(".gz").removesuffix(".txt")
+    lines = read_lines(path)
+    refuse_other_formats(path, lines)
     segments = Segments()
-    for number, text in enumerate(read_lines(path), start=1):
+    for number, text in enumerate(lines, start=1):
         segments.add(number, str(number), text, empty="the line is empty")
     return segments.finish(_language(name.rpartition(".")[2]), name)
 
@@ -30,14 +35,7 @@ def _language(code: str) -> str | None:
     return found if found is not None and len(found) == 2 else None
 
 
-def of_publication(publication: str | None, _articles: int) -> Source:
-    """The source of a named set of texts that are translations of each other, or the one without a name."""
-    if publication is None:
-        return SOURCE
-    return replace(SOURCE, code=f"lines-{slug(publication).removeprefix('lines-')}", name=publication)
-
-
-SOURCE: Final = Source(
+SOURCE: Final[Source] = Source(
     code="lines",
     name="Parallel lines",
     domain="other",
@@ -46,5 +44,5 @@ SOURCE: Final = Source(
     read=read,
     patterns=("*.txt",),
     line_aligned=True,
-    of_publication=of_publication,
+    of_publication=lambda publication, _: named_source(SOURCE, publication),
 )

@@ -5,7 +5,7 @@ A new source is such a module, and its name in ``SOURCES``. Its files can be fet
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,7 +16,7 @@ from mlv.schema.errors import UsageError
 if TYPE_CHECKING:
     from mlv.ingest.readers.text import ReadCorpus
 
-SOURCES: Final = ("pbc", "ebible", "tanzil", "flores", "news", "lines")
+SOURCES: Final = ("pbc", "ebible", "paralleltext", "usfm", "tanzil", "flores", "news", "lines", "table", "tmx")
 """Names of the sources and of their modules."""
 
 
@@ -35,7 +35,9 @@ class Source:
     licence: str
     """What its publishers state; the licence of each corpus unless another is given."""
 
-    read: "Callable[[Path], ReadCorpus]"
+    read: "Callable[[Path], ReadCorpus | list[ReadCorpus]]"
+    """Reads a file: one text, or one for each of its languages."""
+
     patterns: tuple[str, ...]
     """Globs of its files in a folder. Each is tried with ``.gz``, too."""
 
@@ -57,12 +59,23 @@ class Source:
     unreliable_language: bool = False
     """Whether files name a wrong language in places, so that ``--language`` wins over them."""
 
+    multilingual: bool = False
+    """Whether a file may have several languages, of which ``--language`` then takes some."""
+
     by_hand: tuple[str, str] | None = None
     """If no program may fetch it: why and where to get it, and what to do then."""
 
     of_publication: "Callable[[str | None, int], Source] | None" = None
     """If ``--publication`` goes with it: the source of a publication, of whose articles at most so many are read from a
     file. Raises UsageError if it needs a publication and has none."""
+
+    of_columns: "Callable[[Source, str], Source] | None" = None
+    """If ``--columns`` goes with it: the source that reads files by what the option says."""
+
+    def texts(self, path: Path) -> "list[ReadCorpus]":
+        """The texts of a file."""
+        read = self.read(path)
+        return read if isinstance(read, list) else [read]
 
 
 def find_source(code: str) -> Source:
@@ -73,19 +86,34 @@ def find_source(code: str) -> Source:
     return source
 
 
-def source_of(code: str, publication: str | None, articles: int) -> Source:
+def source_of(code: str, publication: str | None, articles: int, columns: str | None = None) -> Source:
     """The source that the options of a command mean.
 
-    ``news`` needs a publication, and becomes a source of its own: ``news-fox``. ``lines`` takes one, so that texts that
-    are not translations of each other do not share keys: ``lines-ntrex``. Raises UsageError if they do not fit.
+    ``news`` needs a publication, and becomes a source of its own: ``news-fox``. Formats of a user's texts take one, so
+    that texts that are not translations of each other do not share keys: ``lines-ntrex``. Raises UsageError if they do
+    not fit.
     """
     source = find_source(code)
-    if source.of_publication is None and publication is not None:
-        fitting = [name for name in SOURCES if find_source(name).of_publication]
-        raise UsageError(f"--publication does not go with {code}.", f"It goes with {' and '.join(fitting)}.")
+    for option, given, taken in (
+        ("publication", publication, "of_publication"),
+        ("columns", columns, "of_columns"),
+    ):
+        if given is not None and getattr(source, taken) is None:
+            fitting = [name for name in SOURCES if getattr(find_source(name), taken)]
+            raise UsageError(f"--{option} does not go with {code}.", f"It goes with {', '.join(fitting)}.")
     if publication is not None:
         _check_publication(publication)
-    return source.of_publication(publication, articles) if source.of_publication else source
+    made = source.of_publication(publication, articles) if source.of_publication else source
+    return made if columns is None or made.of_columns is None else made.of_columns(made, columns)
+
+
+def named_source(source: Source, publication: str | None) -> Source:
+    """The source of a named set of texts that are translations of each other, or the one without a name."""
+    from mlv.ingest.readers.text import slug
+
+    if publication is None:
+        return source
+    return replace(source, code=f"{source.code}-{slug(publication).removeprefix(f'{source.code}-')}", name=publication)
 
 
 def _check_publication(publication: str) -> None:

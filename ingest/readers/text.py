@@ -1,22 +1,26 @@
 """What every reader of a text format shares: bytes to lines, lines to clean segments, and the reasons for rejects.
 
 Text is normalised in one way for all sources: Unicode NFC, every run of white space one space, none at the ends.
-Zero-width (non-)joiners stay, because Persian and Hindi spelling needs them. Control characters, byte order marks and
-characters from the private use areas are not text: they are removed, and the row counts as repaired.
+Zero-width (non-)joiners stay, because Persian and Hindi spelling needs them. Control characters, byte order marks,
+marks of the direction of writing and characters from the private use areas are not text: they are removed, HTML
+entities become the characters that they stand for, and the row counts as repaired.
 
 A line ends at a line feed and nowhere else. Other characters that Unicode calls line breaks occur inside sentences,
-and to split at them would shift every line after it against its translation.
+and to split at them would shift every line after it against its translation. Only in a file without any line feed
+a carriage return ends a line.
 
 A file is read as a stream, and refused if a line has no end or if a gzip file unpacks to far more than it holds.
 """
 
 import gzip
+import html
 import io
 import re
 import unicodedata
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html.entities import html5
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -38,8 +42,13 @@ TAR_MAGIC: Final = (257, b"ustar")
 LONGEST_LINE: Final = 64 << 20
 """Bytes of a line at most; a whole Bible in one line has 10 MiB."""
 
-NO_TEXT: Final = re.compile("[\x00-\x08\x0e-\x1b\x7f\x80-\x84\x86-\x9f\ufeff\ue000-\uf8ff]|[\U000f0000-\U0010ffff]")
-"""Control characters that are not white space, byte order marks, and the private use areas."""
+NO_TEXT: Final = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f\x80-\x84\x86-\x9f\ufeff\ue000-\uf8ff]|[\U000f0000-\U0010ffff]"
+    "|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+"""Control characters that are not white space, byte order marks, the private use areas, and marks of direction."""
+
+_ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|([A-Za-z][A-Za-z0-9]{1,30}));")
 
 SCHEMA: Final = {"line": pl.Int64, "position": pl.Int64, "parallel_key": pl.String, "text": pl.String}
 
@@ -62,7 +71,10 @@ class ReadCorpus:
     """Rows in the file: the segments, and the rejected rows. A verse that a text does not have is not a row."""
 
     rows_repaired: int
-    """Segments from which something that is not text was removed."""
+    """Segments in which entities were decoded, or from which something that is not text was removed."""
+
+    by_row: bool = False
+    """Whether keys are numbers of rows, so that files of the source have to agree in their number."""
 
 
 @dataclass
@@ -100,9 +112,17 @@ class Segments:
 
 
 def clean(raw: str) -> tuple[str, bool]:
-    """Normalised text, and whether something that is not text was removed from it."""
-    text, removed = NO_TEXT.subn("", raw)
-    return unicodedata.normalize("NFC", " ".join(text.split())), removed > 0
+    """Normalised text, and whether entities in it were decoded or something that is not text was removed from it."""
+    text = raw
+    while (plainer := NO_TEXT.sub("", decoded(text))) != text:
+        # some texts were escaped twice
+        text = plainer
+    return unicodedata.normalize("NFC", " ".join(text.split())), text != raw
+
+
+def decoded(text: str) -> str:
+    """The text with HTML entities as the characters that they stand for; names that HTML lacks stay."""
+    return _ENTITY.sub(lambda found: html5.get(f"{found[1]};", found[0]) if found[1] else html.unescape(found[0]), text)
 
 
 def stem(path: Path) -> str:
@@ -120,6 +140,12 @@ def read_lines(path: Path) -> list[str]:
     return list(stream_lines(path))
 
 
+def read_items(path: Path) -> list[str]:
+    """The lines of a file that are neither empty nor a remark (``#``), without space around them."""
+    lines = (line.strip() for line in read_lines(path))
+    return [line for line in lines if line and not line.startswith("#")]
+
+
 def stream_lines(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file one by one, without their ends and without a byte order mark.
 
@@ -133,7 +159,8 @@ def stream_lines(path: Path) -> Iterator[str]:
         except UnicodeDecodeError as error:
             raise _not_utf8(path, number, offset + error.start, line) from error
         offset += len(line)
-        yield text.removesuffix("\n").removesuffix("\r")
+        whole = text.removesuffix("\n").removesuffix("\r")
+        yield from whole.split("\r") if number == 1 and not text.endswith("\n") else [whole]
     if offset == 0:
         raise DataError(f"{path} is empty.", "Fetch it again, or leave it out.")
 
@@ -181,11 +208,23 @@ def _bounded(path: Path, unpacked: BinaryIO, size: int) -> Iterator[bytes]:
 
 def _not_utf8(path: Path, number: int, offset: int, line: bytes) -> DataError:
     """The error for a line that is not UTF-8, with how to convert the file."""
-    utf16 = number == 1 and line.startswith(UTF16_MARKS)
-    encoding = "UTF-16" if utf16 else "ENCODING"
-    likely = "it looks like UTF-16" if utf16 else "most likely an older encoding such as Windows-1256 or KOI8-R"
+    known = "UTF-16" if number == 1 and line.startswith(UTF16_MARKS) else likely_encoding(line)
+    encoding = known or "ENCODING"
+    likely = f"it looks like {known}" if known else "most likely an older encoding such as Windows-1256 or KOI8-R"
     plain = path.name.removesuffix(".gz")
     return DataError(
         f"{path} is not UTF-8: line {number}, byte {offset}; {likely}.",
         f"Convert it: iconv -f {encoding} -t UTF-8 {plain} > utf8-{plain}",
     )
+
+
+def likely_encoding(text: bytes) -> str:
+    """Windows-1252 if bytes that are no UTF-8 look like a Latin script; empty if they do not.
+
+    In a Latin script few letters are beyond ASCII and most of these stand beside one that is not; in others nearly all
+    are.
+    """
+    letters = sum(byte < 0x80 and chr(byte).isalpha() for byte in text)
+    high = sum(byte >= 0x80 for byte in text)
+    undefined = any(byte in text for byte in b"\x81\x8d\x8f\x90\x9d")
+    return "Windows-1252" if letters > 2 * high and not undefined else ""

@@ -2,9 +2,9 @@
 
 What runs trained on, answered or compared stays until these runs are deleted. The journal hears of a deletion first, so
 that what is gone is not ingested again when the store is made again; killed after that, what was to be deleted is
-there, whole, until it is deleted. Languages, countries and questions that nothing else needs go last, each by itself,
-since DuckDB deletes no row in the transaction that deletes what refers to it; the next deletion takes what a kill left
-of them.
+there, whole, until it is deleted. A codebook goes with the last survey that was read by it. Languages, countries and
+questions that nothing else needs go last, each by itself, since DuckDB deletes no row in the transaction that deletes
+what refers to it; the next deletion takes what a kill left of them.
 """
 
 from collections.abc import Iterator
@@ -16,11 +16,10 @@ from mlv.ingest.journal import note_removal
 from mlv.ingest.writing.reference import ensure_reference
 from mlv.schema.errors import DataError, NotFoundError, joined
 from mlv.schema.store.opening import transaction
-from mlv.schema.store.rows import number
 from mlv.schema.store.sql import quoted
 from mlv.schema.tables.relations import depending_on, own_key, references_to, rows_of
 
-TABLES: Final = {"corpus": "corpus", "probes": "probe_collection", "survey": "survey"}
+TABLES: Final = {"corpus": "corpus", "probes": "probe_collection", "survey": "survey", "codebook": "codebook"}
 """By kind of ingest, the table with a row for each of what files are read into."""
 
 _INGESTED: Final = """
@@ -38,8 +37,9 @@ ingest_file_id IN (
 """
 """The condition that a row is about a file that was read into something: ``mlv.ingest.journal.ingested_as`` in SQL."""
 
-_FOR_SURVEYS: Final = ("answer_side", "response_option")
-"""What the first survey brings along for all surveys."""
+_UNUSED_CODEBOOKS: Final = (
+    "SELECT code, codebook_id FROM codebook WHERE codebook_id NOT IN (SELECT codebook_id FROM survey)"
+)
 
 _NAMED: Final = ("question", "country", "language", "source")
 """What is entered when it is first referred to, in an order in which it can be deleted."""
@@ -110,23 +110,27 @@ def delete_ingest(connection: duckdb.DuckDBPyConnection, going: IngestDeletion) 
             f"mlv runs delete {going.dependants[0]} --yes",
         )
     note_removal(connection, going.kind, going.name)
-    table = TABLES[going.kind]
-    # what DuckDB looks after cannot go with what refers to it; that a collection has no probes does no harm
-    alone = any(reference.enforced for reference in references_to(table))
-    with transaction(connection):
-        for rows, condition, values in _going(going.kind, going.name, going.key):
-            if rows != table or not alone:
-                connection.execute(f"DELETE FROM {rows} WHERE {condition}", values)
-    connection.execute(f"DELETE FROM {table} WHERE {own_key(table)} = ?", [going.key])
+    _delete(connection, going.kind, going.name, going.key)
     sweep(connection)
     connection.execute("CHECKPOINT")
 
 
+def _delete(connection: duckdb.DuckDBPyConnection, kind: str, name: str, key: int) -> None:
+    table = TABLES[kind]
+    # what DuckDB looks after cannot go with what refers to it; that a collection has no probes does no harm
+    alone = any(reference.enforced for reference in references_to(table))
+    with transaction(connection):
+        for rows, condition, values in _going(kind, name, key):
+            if rows != table or not alone:
+                connection.execute(f"DELETE FROM {rows} WHERE {condition}", values)
+    connection.execute(f"DELETE FROM {table} WHERE {own_key(table)} = ?", [key])
+
+
 def sweep(connection: duckdb.DuckDBPyConnection) -> None:
-    """Delete languages, countries, questions and sources that nothing refers to, but for those of every store."""
-    if not number(connection, "SELECT count(*) FROM survey"):
-        for table in _FOR_SURVEYS:
-            connection.execute(f"DELETE FROM {table}")
+    """Delete codebooks that no survey was read by, and languages, countries, questions and sources that nothing refers
+    to, but for those of every store."""
+    for name, key in connection.execute(_UNUSED_CODEBOOKS).fetchall():
+        _delete(connection, "codebook", name, key)
     for table in _NAMED:
         used = " UNION ".join(
             f"SELECT {reference.column} FROM {quoted(reference.table)} WHERE {reference.column} IS NOT NULL"

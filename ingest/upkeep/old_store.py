@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 
 from mlv.ingest.journal import Ingest, Making, SourceFile
+from mlv.ingest.writing.probes import ARORA, GIVEN_WITH, MADE_OF_ARORA, all_questions
 from mlv.schema.errors import StoreError, StoreLockedError
 from mlv.schema.store.ledger import revision
 from mlv.schema.store.opening import connect
@@ -38,8 +39,7 @@ class OldStore:
         """Whether a run is in it, or something of what an ingest read."""
         if not isinstance(entry, Ingest):
             return entry.run in self.committed
-        there = {(ingest.kind, file.sha256, file.target) for ingest in self.ingests for file in ingest.files}
-        return any((entry.kind, file.sha256, file.target) in there for file in entry.files)
+        return any(entry.made & ingest.made for ingest in self.ingests)
 
 
 def read_old(store: Path) -> tuple[OldStore | None, str]:
@@ -76,9 +76,30 @@ def _ingests(connection: duckdb.DuckDBPyConnection) -> list[Ingest]:
             times.append(at)
         of_unit = options[kind, name[0]]
         if kind == "probes" and not files[0].member:
-            of_unit = {**of_unit, "language": files[0].target.rpartition("/")[2]}
+            # a file that has a column of the language was read into several
+            of_unit = {**of_unit, "language": files[0].target.rpartition("/")[2] if len(files) == 1 else None}
+        if kind == "probes":
+            codes = {file.target.rpartition("/")[2] for file in files}
+            pairs = {code: countries for code, countries in of_unit["countries"].items() if code in codes}
+            of_unit = {**of_unit, "countries": pairs}
         found.append(Ingest(kind, of_unit, tuple(files), min(times)))
-    return sorted(found, key=lambda ingest: ingest.at)
+    return sorted([*found, *_probe_sets(connection)], key=lambda ingest: ingest.at)
+
+
+def _probe_sets(connection: duckdb.DuckDBPyConnection) -> list[Ingest]:
+    """The probe sets that a user made: after all probes of their collections, since nothing says when."""
+    rows = connection.execute(
+        "SELECT s.code, c.code, description, list(q.code ORDER BY q.code), max(f.ingested_at) "
+        "FROM probe_set s JOIN probe_collection c USING (probe_collection_id) "
+        "JOIN probe_set_member USING (probe_set_id) JOIN question q USING (question_id) "
+        "JOIN ingest_file f ON f.kind = 'probes' AND starts_with(f.target, c.code || '/') "
+        "GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    return [
+        Ingest("probe_set", {"name": name, "collection": of, "questions": questions, "description": about}, (), at)
+        for name, of, about, questions, at in rows
+        if name not in (all_questions(of), *(MADE_OF_ARORA if of == ARORA else ()))
+    ]
 
 
 def _unit(row: tuple[Any, ...]) -> tuple[str, tuple[str, str]]:
@@ -91,7 +112,15 @@ def _options(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], dic
     """Options that give the same again, by kind and what was read into."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for code, citation in connection.execute("SELECT code, citation FROM probe_collection").fetchall():
-        found["probes", code] = {"collection": code, "language": None, "citation": citation}
+        found["probes", code] = {"collection": code, "language": None, "citation": citation, "countries": {}}
+    pairs = connection.execute(
+        'SELECT citation, l.code, y.code FROM language_country JOIN "language" l USING (language_id) '
+        "JOIN country y USING (country_id) ORDER BY ALL"
+    )
+    for citation, language, country in pairs.fetchall():
+        of_collection = found.get(("probes", citation.removeprefix(GIVEN_WITH)))
+        if of_collection is not None:
+            of_collection["countries"].setdefault(language, []).append(country)
     for (code,) in connection.execute("SELECT code FROM codebook").fetchall():
         found["codebook", code] = {}
     surveys = connection.execute(
@@ -101,10 +130,10 @@ def _options(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], dic
         options = {"codebook": codebook, "name": code, "citation": citation, "illustrative": illustrative}
         found["survey", code] = options
     corpora = connection.execute(
-        "SELECT s.code, s.name, l.code, c.edition, c.licence FROM corpus c JOIN source s USING (source_id) "
+        "SELECT s.code, s.name, l.code, c.edition, c.licence, c.columns FROM corpus c JOIN source s USING (source_id) "
         'JOIN "language" l USING (language_id)'
     )
-    for source, name, language, edition, licence in corpora.fetchall():
+    for source, name, language, edition, licence, columns in corpora.fetchall():
         reader, _, publication = source.partition("-")
         found["corpus", f"{source}/{language}/{edition}"] = {
             "source": reader,
@@ -112,5 +141,6 @@ def _options(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], dic
             "edition": edition,
             "publication": name.removeprefix(NEWS_NAME) if publication else None,
             "licence": licence,
+            "columns": columns or None,
         }
     return found

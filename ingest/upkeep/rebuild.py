@@ -35,6 +35,7 @@ from mlv.ingest.upkeep.old_store import OldStore, read_old
 from mlv.ingest.upkeep.source_files import SourceFinder, placed
 from mlv.ingest.writing.codebooks import ingest_codebook
 from mlv.ingest.writing.corpora import ingest_corpus
+from mlv.ingest.writing.probe_sets import make_probe_set
 from mlv.ingest.writing.probes import ingest_probes
 from mlv.ingest.writing.reference import ensure_reference
 from mlv.ingest.writing.surveys import ingest_survey
@@ -50,6 +51,7 @@ INGESTS: Mapping[str, Callable[[duckdb.DuckDBPyConnection, Sequence[Path], dict[
     "probes": lambda connection, paths, options: ingest_probes(connection, paths[0], **options),
     "codebook": lambda connection, paths, options: ingest_codebook(connection, paths[0], **options),
     "survey": lambda connection, paths, options: ingest_survey(connection, paths[0], **options),
+    "probe_set": lambda connection, _, options: make_probe_set(connection, **options),
     "corpus": lambda connection, paths, options: ingest_corpus(connection, options.pop("source"), paths, **options),
 }
 """By kind of ingest, what repeats it from its files and options."""
@@ -71,7 +73,7 @@ class Step:
         """What is done, in words."""
         if isinstance(self.entry, Ingest):
             targets = dict.fromkeys(file.target for file in self.entry.files if file.target)
-            return f"ingest {self.entry.kind} {joined(targets, most=3)}"
+            return f"ingest {self.entry.kind} {joined(targets or [str(self.entry.options.get('name'))], most=3)}"
         return f"commit {self.entry.run}"
 
 
@@ -179,8 +181,8 @@ def history(entries: Sequence[Entry], old: OldStore | None, jobs: Path) -> tuple
             runs.pop(entry.run, None)
     gone: list[str] = []
     if old is not None:
-        known_files = {(e.kind, file.sha256, file.target) for e in ingests for file in e.files}
-        ingests += [e for e in old.ingests if any((e.kind, f.sha256, f.target) not in known_files for f in e.files)]
+        there = set().union(*(entry.made for entry in ingests))
+        ingests += [entry for entry in old.ingests if entry.made - there]
         if not old.is_empty:
             known = old.committed.keys() | old.deleting
             gone = [run for run in runs if run not in known and not (jobs / run).exists()]

@@ -39,6 +39,7 @@ def ingest_corpus(
     publication: str | None = None,
     licence: str = "",
     articles: int = ARTICLES,
+    columns: str | None = None,
 ) -> list[FileReport]:
     """Read corpora and write them, all or nothing. Returns a report for each file.
 
@@ -46,26 +47,28 @@ def ingest_corpus(
         source: One of ``mlv.ingest.readers.sources.SOURCES``.
         paths: Files, and folders that stand for the files of this format in them.
         language: Language of the one text whose file does not name it. A file that does has to agree, unless languages
-            of the source are unreliable.
+            of the source are unreliable. Of files with several languages those to take, comma-separated.
         edition: Edition of all files, instead of what their format or name gives.
         publication: News outlet; name of the text with ``lines``.
         licence: Licence of the texts, instead of what is known of the source.
         articles: Most news articles that are taken from a file.
+        columns: Which columns of a table are text, key and language (``mlv.ingest.readers.table``).
 
     Raises:
         UsageError: An option does not fit, or the language of a file is unknown or contradicted.
         NotFoundError: A path does not exist, or a folder has no file of the format.
         DataError: A file cannot be used, or the store has other content under the same edition.
     """
-    origin = source_of(source, publication, articles)
+    origin = source_of(source, publication, articles, columns)
     files, unreadable = _read_all(origin, _find_files(origin, paths), language, edition)
     corpora, unusable = _assemble_all(connection, origin, files)
     _raise_all([*unreadable, *unusable])
     with transaction(connection):
         for corpus in corpora:
             if not corpus.already_there:
-                _write(connection, origin, corpus, licence)
+                _write(connection, origin, corpus, licence, columns or "")
     options = {"source": source, "language": language, "edition": edition, "publication": publication}
+    options |= {"columns": columns} if columns else {}
     reports = [report for corpus in corpora for report in corpus.reports]
     key_files = {file.path.with_name(origin.key_file) for file in files} if origin.key_file else set()
     note_ingest(connection, "corpus", {**options, "licence": licence, "articles": articles}, reports, sorted(key_files))
@@ -124,28 +127,46 @@ def _read_all(
     source: Source, paths: Iterable[Path], language: str | None, edition: str | None
 ) -> tuple[list[_File], list[MlvError]]:
     """The content of the files, and what is wrong with those that cannot be used."""
-    given = None if language is None else resolve(language).code
+    given = (
+        [resolve(name).code for name in (language.split(",") if source.multilingual else [language])]
+        if language
+        else []
+    )
     files: list[_File] = []
     undeclared: dict[str, Path] = {}
     problems: list[MlvError] = []
     for path in paths:
         try:
-            read = source.read(path)
-            if read.language is None:
-                undeclared.setdefault(read.edition, path)
-            code, read = _resolve_language(source, path, read, given)
-            check_name("an edition", edition or read.edition)
-            files.append(_File(path, code, edition or read.edition, read))
+            for text in _wanted(source, path, given):
+                if text.language is None:
+                    undeclared.setdefault(text.edition, path)
+                code, read = _resolve_language(source, path, text, given[0] if len(given) == 1 else None)
+                check_name("an edition", edition or read.edition)
+                files.append(_File(path, code, edition or read.edition, read))
         except MlvError as problem:
             problems.append(problem)
-    if given is not None and len(undeclared) > 1:
+    if given and len(undeclared) > 1:
         names = joined(str(path) for path in undeclared.values())
         ambiguous = UsageError(
-            f"--language {given} stands for one text, and several do not name their language: {names}.",
+            f"--language {given[0]} stands for one text, and several do not name their language: {names}.",
             "Ingest them one by one, each with its --language, or end their names in the language's code: text.fa.txt",
         )
         problems.append(ambiguous)
     return files, problems
+
+
+def _wanted(source: Source, path: Path, given: Sequence[str]) -> list[ReadCorpus]:
+    """The texts of a file; of one in several languages those that are given, if any are. Raises UsageError."""
+    texts = source.texts(path)
+    declared = [text.language for text in texts if text.language]
+    if not (source.multilingual and given and declared):
+        return texts
+    if missing := sorted(set(given) - set(declared)):
+        raise UsageError(
+            f"{path} has no text in {joined(missing)}; it has {joined(sorted(declared))}.",
+            "Name some of these, or none.",
+        )
+    return [text for text in texts if text.language in given]
 
 
 def _resolve_language(source: Source, path: Path, read: ReadCorpus, given: str | None) -> tuple[str, ReadCorpus]:
@@ -256,8 +277,9 @@ def _already_there(connection: duckdb.DuckDBPyConnection, target: str, sha256: s
 def _check_alignment(
     connection: duckdb.DuckDBPyConnection, source: Source, files: Sequence[_File]
 ) -> Iterator[DataError]:
-    """The error for files of a line-aligned source that differ in their number of lines."""
-    if not source.line_aligned:
+    """The error for files whose keys are numbers of lines, and that differ in how many they have."""
+    files = [file for file in files if source.line_aligned or file.read.by_row]
+    if not files:
         return
     stored = connection.execute(
         "SELECT target, rows_read FROM ingest_file WHERE kind = 'corpus' AND starts_with(target, ?) ORDER BY target",
@@ -285,7 +307,7 @@ def _raise_all(problems: Sequence[MlvError]) -> None:
         )
 
 
-def _write(connection: duckdb.DuckDBPyConnection, source: Source, corpus: _Corpus, licence: str) -> None:
+def _write(connection: duckdb.DuckDBPyConnection, source: Source, corpus: _Corpus, licence: str, columns: str) -> None:
     """Add a corpus, its segments, and the reports of its files."""
     row = {"code": source.code, "name": source.name, "domain": source.domain, "citation": source.citation}
     source_id = ensure(connection, "source", pl.DataFrame([row]), ["code"])["source_id"][0]
@@ -295,6 +317,7 @@ def _write(connection: duckdb.DuckDBPyConnection, source: Source, corpus: _Corpu
         "edition": corpus.edition,
         "licence": licence or source.licence,
         "origin": ", ".join(report.name for report in corpus.reports),
+        "columns": columns,
         "sha256": corpus.sha256,
     }
     key = ["source_id", "language_id", "edition"]

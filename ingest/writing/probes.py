@@ -7,22 +7,24 @@ the same content again changes nothing, other content under the same name is ref
 import hashlib
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
 from mlv.ingest.journal import note_ingest
-from mlv.ingest.readers.probes import ReadProbes, read_archive
+from mlv.ingest.readers.probes import ReadProbe, ReadProbes, read_archive
 from mlv.ingest.readers.report import FileReport, check_name
-from mlv.ingest.reference.questions import probe_polarity, question_batteries
+from mlv.ingest.reference.languages import country
+from mlv.ingest.reference.languages import language as resolve
+from mlv.ingest.reference.questions import number_of, probe_polarity, question_batteries
 from mlv.ingest.rules.gates import validate
 from mlv.ingest.rules.rulebook import gates
-from mlv.ingest.writing.reference import ensure_language, ensure_questions, ensure_reference
+from mlv.ingest.writing.reference import ensure_language, ensure_pairs, ensure_questions, ensure_reference
 from mlv.ingest.writing.reports import record
 from mlv.schema.derived.resampling import draw_resamples
-from mlv.schema.errors import DataError, UsageError, listed
+from mlv.schema.errors import DataError, UsageError, joined, listed
 from mlv.schema.papers.echoes import ECHOES_DOUBTFUL_QUESTION, ECHOES_EXCLUDED_QUESTIONS
 from mlv.schema.store.opening import transaction
 from mlv.schema.store.rows import append, ensure
@@ -36,6 +38,12 @@ CITATIONS = {
 }
 """How to cite the collections that are known by name."""
 
+GIVEN_WITH = "given with the probes of "
+"""Citation of the country of a language, before the collection that it came with."""
+
+MADE_OF_ARORA = ("echoes-2024", "echoes-238")
+"""Probe sets that come with the published collection, beside that of all its questions."""
+
 _CONTENT = ("question", "template", "answer_first", "answer_second")
 
 
@@ -46,6 +54,7 @@ def ingest_probes(
     collection: str = ARORA,
     language: str | None = None,
     citation: str | None = None,
+    countries: Mapping[str, Sequence[str]] | None = None,
 ) -> list[FileReport]:
     """Read probe files and write them, all or none; content that is there already is left alone.
 
@@ -54,42 +63,82 @@ def ingest_probes(
         collection: Name of the probe collection.
         language: Language of a single file, if its name is not that of a language.
         citation: How to cite the probes; not needed for a collection in ``CITATIONS``.
+        countries: Countries, by language of these files, whose people it is compared with, beside those known.
 
     Returns:
         One report per file, those that were not read included.
 
     Raises:
         DataError: A file cannot be read, or differs from what the collection has in its language.
-        UsageError: ``language`` or ``collection`` does not fit.
+        UsageError: ``language``, ``collection`` or ``countries`` does not fit.
     """
     check_name("a probe collection", collection)
     if "/" in collection:
         raise UsageError(f"{collection!r} is not a valid name of a probe collection.", "Give one without a slash.")
     read = read_archive(path, language)
+    _check_collection(collection, read)
+    pairs = _pairs(countries or {}, read)
     with transaction(connection):
         known = _known_languages(connection, collection, read)
         new = [file for file in read if file.language and file.language not in known]
         reports = [_report(file, path, collection, not new or file.language in known) for file in read]
+        ensure_pairs(connection, pairs, f"{GIVEN_WITH}{collection}")
         if new:
             _write(connection, collection, citation or CITATIONS.get(collection, ""), new)
             for report in reports:
                 if not report.already_there:
                     record(connection, report)
-    note_ingest(connection, "probes", {"collection": collection, "language": language, "citation": citation}, reports)
+    options = {"collection": collection, "language": language, "citation": citation, "countries": pairs}
+    note_ingest(connection, "probes", options, reports)
     return reports
+
+
+def _check_collection(collection: str, read: Sequence[ReadProbes]) -> None:
+    """Raise UsageError if probes would go into the published collection that cannot be of it."""
+    if collection != ARORA:
+        return
+    own = dict.fromkeys(p.question for file in read for p in file.probes if number_of(p.question) is None)
+    if own or any(file.named for file in read):
+        why = f"they ask {joined(own)}" if own else "their columns have names"
+        raise UsageError(
+            f"These are not probes of {ARORA}: {why}.",
+            "Name the collection that they make up: mlv ingest probes PATH --collection NAME --citation TEXT",
+        )
+
+
+def _pairs(countries: Mapping[str, Sequence[str]], read: Sequence[ReadProbes]) -> dict[str, list[str]]:
+    """Codes of countries by code of language. Raises UsageError for unknown ones, and languages without probes here."""
+    found: dict[str, set[str]] = {}
+    for name, others in countries.items():
+        found.setdefault(resolve(name).code, set()).update(country(other).code for other in others)
+    pairs = {code: sorted(others) for code, others in found.items()}
+    if unasked := sorted(pairs.keys() - {file.language for file in read}):
+        raise UsageError(
+            f"--country names {', '.join(unasked)}, and these files have no probes in that language.",
+            f"They have probes in {joined(sorted({file.language for file in read if file.language}))}.",
+        )
+    return pairs
+
+
+def all_questions(collection: str) -> str:
+    """Name of the probe set with all questions of a collection."""
+    return "wvs7-all" if collection == ARORA else f"{collection}-all"
 
 
 def _known_languages(connection: duckdb.DuckDBPyConnection, collection: str, read: Sequence[ReadProbes]) -> set[str]:
     """Languages in which the collection has the same probes. Raises DataError if it has others in any."""
     known, problems = set(), []
-    members = "SELECT DISTINCT question, battery FROM v_probe_set WHERE collection = ?"
-    batteries = dict(connection.execute(members, [collection]).fetchall())
+    members = "SELECT DISTINCT question, battery FROM v_probe_set WHERE collection = ? AND probe_set = ?"
+    batteries = dict(connection.execute(members, [collection, all_questions(collection)]).fetchall())
     for file in read:
         stored = connection.execute(
-            f"SELECT {', '.join(_CONTENT)} FROM v_probe WHERE collection = ? AND language = ?",
+            f"SELECT {', '.join(_CONTENT)}, polarity FROM v_probe WHERE collection = ? AND language = ?",
             [collection, file.language],
         ).fetchall()
-        given = [(p.question, p.template, p.answer_first, p.answer_second) for p in file.probes]
+        given = [
+            (p.question, p.template, p.answer_first, p.answer_second, _polarity(collection, file.language, p))
+            for p in file.probes
+        ]
         differing = {row[0] for row in set(stored) ^ set(given)}
         said = {probe.question: probe.battery for probe in file.probes if probe.battery}
         differing |= {code for code, battery in said.items() if battery != batteries.get(code, battery)}
@@ -119,6 +168,7 @@ def _report(file: ReadProbes, path: Path, collection: str, already_there: bool) 
         rows_kept=len(file.probes),
         rows_repaired=sum(probe.repaired for probe in file.probes),
         rejected=file.rejected,
+        remarks=file.remarks,
         already_there=already_there,
     )
 
@@ -129,7 +179,7 @@ def _write(connection: duckdb.DuckDBPyConnection, collection: str, citation: str
     row = pl.DataFrame({"code": [collection], "citation": [citation], "sha256": [""]})
     collection_id = int(ensure(connection, "probe_collection", row, ["code"])["probe_collection_id"][0])
     codes = list(dict.fromkeys(probe.question for file in files for probe in file.probes))
-    questions = ensure_questions(connection, codes)
+    questions = ensure_questions(connection, codes, _categories(files))
     frame = pl.concat(
         [_frame(file, ensure_language(connection, file.language), collection, questions) for file in files]
     )
@@ -142,7 +192,6 @@ def _write(connection: duckdb.DuckDBPyConnection, collection: str, citation: str
 
 def _frame(file: ReadProbes, language_id: int, collection: str, questions: dict[str, int]) -> pl.DataFrame:
     """A file's probes as rows of ``probe``, with ``language`` and ``question`` as the quality gates name them."""
-    polarity = probe_polarity() if collection == ARORA else {}
     rows = [
         {
             "language": file.language,
@@ -154,11 +203,31 @@ def _frame(file: ReadProbes, language_id: int, collection: str, questions: dict[
             "answer_second": probe.answer_second,
             "mask_prefix": probe.mask_prefix,
             "mask_suffix": probe.mask_suffix,
-            "polarity": polarity.get((probe.question, file.language), "canonical"),
+            "polarity": _polarity(collection, file.language, probe),
         }
         for probe in file.probes
     ]
     return pl.DataFrame(rows)
+
+
+def _polarity(collection: str, language: str, probe: ReadProbe) -> str:
+    """What the file says, else what is known of the published collection, else canonical."""
+    known = probe_polarity().get((probe.question, language)) if collection == ARORA else None
+    return probe.polarity or known or "canonical"
+
+
+def _categories(files: Sequence[ReadProbes]) -> dict[str, str]:
+    """The category of each question of which a file says one. Raises DataError if two files say different ones."""
+    said: dict[str, str] = {}
+    for file in files:
+        for probe in file.probes:
+            if probe.category and said.setdefault(probe.question, probe.category) != probe.category:
+                raise DataError(
+                    f"Question {probe.question} is of the category {said[probe.question]!r}, but {file.name}, line "
+                    f"{probe.line} says {probe.category!r}.",
+                    "Nothing was written. A question is of one category in all languages: write the same everywhere.",
+                )
+    return said
 
 
 def _update_hash(connection: duckdb.DuckDBPyConnection, collection: str) -> None:
@@ -213,7 +282,7 @@ def _ensure_sets(
         [collection_id],
     ).pl()
     questions = questions.join(batteries, on="code", how="left", maintain_order="left")
-    everything = "wvs7-all" if collection == ARORA else f"{collection}-all"
+    everything = all_questions(collection)
     description = f"Every question with a usable probe of {collection} in at least one language."
     _ensure_set(connection, everything, collection_id, description, questions)
     if collection == ARORA:

@@ -1,6 +1,6 @@
 """Writing reference rows: languages, countries, questions and categories, each entered when it is first needed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import duckdb
@@ -8,10 +8,15 @@ import polars as pl
 
 from mlv.ingest.reference.languages import country, language
 from mlv.ingest.reference.questions import category_of, number_of
+from mlv.schema.errors import DataError, listed
 from mlv.schema.papers import echoes
+from mlv.schema.papers.echoes import CategoryRange
 from mlv.schema.store.rows import ensure
 
 LANGUAGE_COUNTRY_CITATION: Final = "dissertation Table 7.2"
+
+OTHER: Final = "other"
+"""Category of questions of one's own that are in none."""
 
 
 def ensure_language(connection: duckdb.DuckDBPyConnection, name: str) -> int:
@@ -26,33 +31,73 @@ def ensure_country(connection: duckdb.DuckDBPyConnection, name: str | int) -> in
     return int(ensure(connection, "country", row, ["code"])["country_id"][0])
 
 
-def ensure_questions(connection: duckdb.DuckDBPyConnection, codes: Iterable[str]) -> dict[str, int]:
-    """Keys of questions by code; new ones are added. Every code has a ``number_of``."""
-    rows = [(code, number_of(code)) for code in codes]
-    frame = pl.DataFrame(rows, schema={"code": pl.String, "number": pl.Int64}, orient="row").with_columns(
-        category_id=pl.col("number").map_elements(_category_number, return_dtype=pl.Int64),
-    )
-    return dict(ensure(connection, "question", frame, ["code"]).select("code", "question_id").iter_rows())
+def ensure_questions(
+    connection: duckdb.DuckDBPyConnection, codes: Iterable[str], categories: Mapping[str, str] | None = None
+) -> dict[str, int]:
+    """Keys of questions by code; new ones are added. The WVS categories have to be there.
+
+    ``categories`` has the category of questions that are not of WVS wave 7; those without one stay where they are, and
+    new ones are in ``OTHER``. Raises DataError if a question is in another category than it says.
+    """
+    wanted = {code: category.code if (category := _category(code)) else OTHER for code in codes}
+    wanted |= categories or {}
+    ids = _ensure_categories(connection, wanted.values())
+    rows = [(code, number_of(code), ids[category]) for code, category in wanted.items()]
+    schema = {"code": pl.String, "number": pl.Int64, "category_id": pl.Int64}
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    questions = dict(ensure(connection, "question", frame, ["code"]).select("code", "question_id").iter_rows())
+    _check_categories(connection, categories or {})
+    return questions
 
 
-def _category_number(number: int) -> int | None:
-    category = category_of(number)
-    return None if category is None else category.number
+def _category(code: str) -> CategoryRange | None:
+    """The WVS category of a question; None for one of another origin."""
+    number = number_of(code)
+    return None if number is None else category_of(number)
+
+
+def _ensure_categories(connection: duckdb.DuckDBPyConnection, codes: Iterable[str]) -> dict[str, int]:
+    """Keys of categories by code; new ones are added."""
+    frame = pl.DataFrame({"code": list(dict.fromkeys(codes))}, schema={"code": pl.String})
+    rows = frame.with_columns(name=pl.col("code"), in_study=pl.lit(value=False))
+    return dict(ensure(connection, "category", rows, ["code"]).iter_rows())
+
+
+def _check_categories(connection: duckdb.DuckDBPyConnection, wanted: Mapping[str, str]) -> None:
+    """Raise DataError if a question of the store is in another category than is wanted."""
+    stored = connection.execute(
+        "SELECT q.code, c.code FROM question q JOIN category c USING (category_id) WHERE q.code IN (SELECT unnest(?))",
+        [list(wanted)],
+    ).fetchall()
+    if differing := [f"{code} is in {known}, not in {wanted[code]}" for code, known in stored if known != wanted[code]]:
+        raise DataError(
+            f"Questions of the store are in other categories:{listed(sorted(differing))}",
+            "Nothing was written. An identifier means the same question in all collections, and who names it first "
+            "gives it its category: write the same one or none, or another identifier.",
+        )
+
+
+def ensure_pairs(connection: duckdb.DuckDBPyConnection, pairs: Mapping[str, Iterable[str]], citation: str) -> None:
+    """Add countries, by language, whose people a language is compared with. Raises UsageError for unknown ones."""
+    rows = [
+        {
+            "language_id": ensure_language(connection, language),
+            "country_id": ensure_country(connection, country),
+            "citation": citation,
+        }
+        for language, countries in pairs.items()
+        for country in countries
+    ]
+    if rows:
+        ensure(connection, "language_country", pl.DataFrame(rows), ["language_id", "country_id"])
 
 
 def ensure_reference(connection: duckdb.DuckDBPyConnection) -> None:
     """Add the study's languages, countries, which country stands for which language, and the WVS categories."""
     for code in echoes.FINETUNING_LANGUAGES:
         ensure_language(connection, code)
-    pairs = [
-        {
-            "language_id": ensure_language(connection, code),
-            "country_id": ensure_country(connection, alpha2),
-            "citation": LANGUAGE_COUNTRY_CITATION,
-        }
-        for code, alpha2 in echoes.LANGUAGE_COUNTRY.items()
-    ]
-    ensure(connection, "language_country", pl.DataFrame(pairs), ["language_id", "country_id"])
+    pairs = {code: (alpha2,) for code, alpha2 in echoes.LANGUAGE_COUNTRY.items()}
+    ensure_pairs(connection, pairs, LANGUAGE_COUNTRY_CITATION)
     connection.executemany(
         "INSERT INTO category (category_id, code, name, first_number, last_number, in_study) "
         "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",

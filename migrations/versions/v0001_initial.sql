@@ -49,18 +49,18 @@ CREATE TABLE category (
     category_id INTEGER NOT NULL,
     code VARCHAR NOT NULL,
     name VARCHAR NOT NULL,
-    first_number INTEGER NOT NULL,
-    last_number INTEGER NOT NULL,
+    first_number INTEGER,
+    last_number INTEGER,
     in_study BOOLEAN NOT NULL,
     PRIMARY KEY (category_id),
     UNIQUE (code)
 );
-COMMENT ON TABLE category IS 'A theme of the World Values Survey (Echoes section 3.1; dissertation Table 7.1).';
-COMMENT ON COLUMN category.category_id IS 'Number of the category in Echoes section 3.1, 1 to 13.';
+COMMENT ON TABLE category IS 'A theme of the World Values Survey (Echoes section 3.1; dissertation Table 7.1), or of one''s own questions.';
+COMMENT ON COLUMN category.category_id IS 'Number of the category in Echoes section 3.1, 1 to 13; above for others.';
 COMMENT ON COLUMN category.code IS 'Short name, as query results print it.';
-COMMENT ON COLUMN category.name IS 'Full name as in Echoes section 3.1.';
-COMMENT ON COLUMN category.first_number IS 'Lowest question number of the category in WVS wave 7.';
-COMMENT ON COLUMN category.last_number IS 'Highest question number of the category in WVS wave 7. 56 is on happiness; the dissertation''s Table 7.1 counts it as social capital.';
+COMMENT ON COLUMN category.name IS 'Full name as in Echoes section 3.1; the short name for others.';
+COMMENT ON COLUMN category.first_number IS 'Lowest question number of the category in WVS wave 7; NULL for others.';
+COMMENT ON COLUMN category.last_number IS 'Highest question number of the category in WVS wave 7; NULL for others. 56 is on happiness; the dissertation''s Table 7.1 counts it as social capital.';
 COMMENT ON COLUMN category.in_study IS 'Whether the study of the paper uses the category (4 and 8 are excluded).';
 
 CREATE TABLE codebook (
@@ -649,6 +649,7 @@ CREATE TABLE corpus (
     edition VARCHAR NOT NULL,
     licence VARCHAR NOT NULL,
     origin VARCHAR NOT NULL,
+    "columns" VARCHAR NOT NULL,
     sha256 VARCHAR NOT NULL,
     PRIMARY KEY (corpus_id),
     UNIQUE (source_id, language_id, edition),
@@ -662,6 +663,7 @@ COMMENT ON COLUMN corpus.language_id IS 'Language of the text.';
 COMMENT ON COLUMN corpus.edition IS 'Edition or translation, from the file name unless given, e.g. fa.makarem.';
 COMMENT ON COLUMN corpus.licence IS 'Licence as the origin states it; empty where it states none.';
 COMMENT ON COLUMN corpus.origin IS 'Name of the ingested file or its address.';
+COMMENT ON COLUMN corpus."columns" IS 'Columns of a table that it was read from, e.g. text=sentence,key=id; else empty.';
 COMMENT ON COLUMN corpus.sha256 IS 'SHA-256 of the ingested keys and texts, in order.';
 
 CREATE TABLE language_country (
@@ -674,7 +676,7 @@ CREATE TABLE language_country (
     FOREIGN KEY(language_id) REFERENCES language (language_id),
     FOREIGN KEY(country_id) REFERENCES country (country_id)
 );
-COMMENT ON TABLE language_country IS 'The country that a language''s profile is aligned with (Echoes section 3.2; dissertation Table 7.2).';
+COMMENT ON TABLE language_country IS 'The countries that a language''s profile is aligned with: that of Echoes section 3.2 (dissertation Table 7.2), and what probes came with.';
 COMMENT ON COLUMN language_country.language_country_id IS 'Key.';
 COMMENT ON COLUMN language_country.language_id IS 'The language.';
 COMMENT ON COLUMN language_country.country_id IS 'The country.';
@@ -698,17 +700,17 @@ COMMENT ON COLUMN probe_set.description IS 'What is in it and why.';
 CREATE TABLE question (
     question_id INTEGER NOT NULL,
     code VARCHAR NOT NULL,
-    number INTEGER NOT NULL,
+    number INTEGER,
     category_id INTEGER NOT NULL,
     PRIMARY KEY (question_id),
     UNIQUE (code),
     FOREIGN KEY(category_id) REFERENCES category (category_id)
 );
-COMMENT ON TABLE question IS 'A question as the probes number it. Questions with two poles have two rows, e.g. 106a and 106b.';
+COMMENT ON TABLE question IS 'A question as the probes name it, the same in all collections. Questions with two poles have two rows, e.g. 106a and 106b.';
 COMMENT ON COLUMN question.question_id IS 'Key.';
-COMMENT ON COLUMN question.code IS 'Identifier in the probe files, e.g. 1, 106a, 130d.';
-COMMENT ON COLUMN question.number IS 'Question number in WVS wave 7.';
-COMMENT ON COLUMN question.category_id IS 'The WVS category, by question number.';
+COMMENT ON COLUMN question.code IS 'Identifier in the probe files, e.g. 1, 106a, 130d, or any text for a question of one''s own.';
+COMMENT ON COLUMN question.number IS 'Question number in WVS wave 7; NULL for other questions.';
+COMMENT ON COLUMN question.category_id IS 'The category: of WVS by question number, of others as the probe file says.';
 
 CREATE TABLE response_option (
     response_option_id INTEGER NOT NULL,

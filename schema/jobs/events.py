@@ -52,6 +52,20 @@ class Continued(Event):
     """Optimizer steps done."""
 
 
+class SentencesCut(Event):
+    """Sentences of a training are longer than the longest input: what is beyond it was left out."""
+
+    event: Literal["sentences_cut"] = "sentences_cut"
+    sentences: int
+    """How many."""
+
+    of: int
+    """Sentences of the job, training and development together."""
+
+    max_tokens: int
+    """Length at which they were cut off."""
+
+
 class CheckpointWritten(Event):
     """A training left a model state."""
 
@@ -179,6 +193,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     Started,
     Resumed,
     Continued,
+    SentencesCut,
     CheckpointWritten,
     LanguageProbed,
     SkippedProbes,

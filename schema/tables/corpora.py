@@ -41,6 +41,7 @@ class Corpus(Row, table=True):
     edition: str = column("Edition or translation, from the file name unless given, e.g. fa.makarem.")
     licence: str = column("Licence as the origin states it; empty where it states none.")
     origin: str = column("Name of the ingested file or its address.")
+    columns: str = column("Columns of a table that it was read from, e.g. text=sentence,key=id; else empty.")
     sha256: str = column("SHA-256 of the ingested keys and texts, in order.")
 
 

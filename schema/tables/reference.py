@@ -32,7 +32,8 @@ class LanguageCountry(Row, table=True):
 
     __tablename__ = "language_country"
     __table_args__ = table(
-        "The country that a language's profile is aligned with (Echoes section 3.2; dissertation Table 7.2).",
+        "The countries that a language's profile is aligned with: that of Echoes section 3.2 (dissertation Table 7.2), "
+        "and what probes came with.",
         identity=("language_id", "country_id"),
         enforced=True,
         owner="language_id",

@@ -6,41 +6,46 @@ from mlv.schema.tables.columns import Row, check, column, table
 
 
 class Category(Row, table=True):
-    """One of the 13 themes of the World Values Survey."""
+    """A theme of questions: one of the 13 of the World Values Survey, or of a user's probes."""
 
     __tablename__ = "category"
     __table_args__ = table(
-        "A theme of the World Values Survey (Echoes section 3.1; dissertation Table 7.1).",
+        "A theme of the World Values Survey (Echoes section 3.1; dissertation Table 7.1), or of one's own questions.",
         identity=("code",),
         enforced=True,
     )
 
-    category_id: int = column("Number of the category in Echoes section 3.1, 1 to 13.", key=True)
+    category_id: int = column("Number of the category in Echoes section 3.1, 1 to 13; above for others.", key=True)
     code: str = column("Short name, as query results print it.")
-    name: str = column("Full name as in Echoes section 3.1.")
-    first_number: int = column("Lowest question number of the category in WVS wave 7.")
-    last_number: int = column(
-        "Highest question number of the category in WVS wave 7. 56 is on happiness; the dissertation's Table 7.1 "
-        "counts it as social capital."
+    name: str = column("Full name as in Echoes section 3.1; the short name for others.")
+    first_number: int | None = column("Lowest question number of the category in WVS wave 7; NULL for others.")
+    last_number: int | None = column(
+        "Highest question number of the category in WVS wave 7; NULL for others. 56 is on happiness; the "
+        "dissertation's Table 7.1 counts it as social capital."
     )
     in_study: bool = column("Whether the study of the paper uses the category (4 and 8 are excluded).")
 
 
 class Question(Row, table=True):
-    """What a probe asks: a WVS question, or one pole of it."""
+    """What a probe asks: a WVS question, one pole of it, or a question of a user's own."""
 
     __tablename__ = "question"
     __table_args__ = table(
-        "A question as the probes number it. Questions with two poles have two rows, e.g. 106a and 106b.",
+        "A question as the probes name it, the same in all collections. Questions with two poles have two rows, e.g. "
+        "106a and 106b.",
         identity=("code",),
         enforced=True,
         owner="category_id",
     )
 
     question_id: int = column("Key.", key=True)
-    code: str = column("Identifier in the probe files, e.g. 1, 106a, 130d.")
-    number: int = column("Question number in WVS wave 7.")
-    category_id: int = column("The WVS category, by question number.", refers="category.category_id", enforced=True)
+    code: str = column("Identifier in the probe files, e.g. 1, 106a, 130d, or any text for a question of one's own.")
+    number: int | None = column("Question number in WVS wave 7; NULL for other questions.")
+    category_id: int = column(
+        "The category: of WVS by question number, of others as the probe file says.",
+        refers="category.category_id",
+        enforced=True,
+    )
 
 
 class Codebook(Row, table=True):

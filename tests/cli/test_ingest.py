@@ -65,3 +65,47 @@ def test_a_codebook_is_written_once_and_a_wrong_name_is_told(own: Mlv, monkeypat
     assert own.rows(
         "SELECT survey, country, question, p_first FROM v_country_profile WHERE weighting = 'weighted'"
     ) == [("my-study", "DE", "1", 0.5)]
+
+
+def test_a_template_of_probes_is_written_once_and_can_be_ingested(own: Mlv, tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    assert own("ingest", "probes", "--template", str(path)).err == f"wrote {path}\n"
+    again = own("ingest", "probes", "--template", str(path))
+    assert (again.code, again.err) == (
+        2,
+        f"error: {path} exists already.\n  try: Name another file, or delete it first.\n",
+    )
+    done = own("ingest", "probes", str(path), "--collection", "ours", "--country", "en=GB", "--country", "English=IE")
+    assert (done.code, done.err) == (0, "own.csv -> ours/en: 2 read, 2 rows kept, 0 rejected\n")
+    assert own.rows("SELECT country FROM v_language_country WHERE language = 'en' ORDER BY 1") == [
+        ("GB",),
+        ("IE",),
+        ("US",),
+    ]
+    refused = own("ingest", "probes", str(path), "--collection", "ours", "--country", "GB")
+    assert refused.code == 2 and "--country GB is no LANGUAGE=COUNTRY" in refused.err
+
+
+def test_a_probe_set_of_a_file(own: Mlv, tmp_path: Path) -> None:
+    own("ingest", "probes", "--template", str(tmp_path / "own.csv"))
+    own("ingest", "probes", str(tmp_path / "own.csv"), "--collection", "ours")
+    (tmp_path / "chosen.txt").write_text("# mine\n\n own-2 \n")
+    chosen = ("ingest", "probe-set", "mine", "--collection", "ours", "--questions", str(tmp_path / "chosen.txt"))
+    assert [own(*chosen).err for _ in range(2)] == [
+        "mine: 1 questions of ours\n",
+        "mine: 1 questions of ours, already there\n",
+    ]
+    assert own.rows("SELECT question FROM v_probe_set WHERE probe_set = 'mine'") == [("own-2",)]
+
+
+def test_a_data_set_is_fetched_and_read(own: Mlv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.chdir(tmp_path)
+    datasets.Dataset.from_list([{"nr": 1, "s": "ja"}, {"nr": 2, "s": "nein"}]).save_to_disk(tmp_path / "set")
+    asked = ("ingest", "corpus", "--dataset", "set", "--columns", "text=s,key=nr", "--language", "de")
+    done = own(*asked, "--source", "table")
+    assert done.code == 0
+    assert done.err.endswith("set-train.jsonl -> table/de/set-train: 2 read, 2 rows kept, 0 rejected\n")
+    assert (tmp_path / "downloads" / "huggingface" / "set-train.jsonl").is_file()
+    refused = own(*asked, "--source", "lines")
+    assert refused.code == 2 and "--dataset goes with --source table" in refused.err

@@ -16,7 +16,7 @@ import atheris
 
 with atheris.instrument_imports(include=["mlv.ingest", "mlv.schema.jobs", "csv", "zipfile", "tomllib"]):
     from mlv.ingest.journal import read_journal
-    from mlv.ingest.readers import ebible, flores, lines, news, pbc, tanzil
+    from mlv.ingest.readers import ebible, flores, lines, news, paralleltext, pbc, table, tanzil, tmx, usfm
     from mlv.ingest.readers.probes import read_archive
     from mlv.ingest.readers.surveys import read_survey
     from mlv.ingest.studies.study import read_study
@@ -41,6 +41,10 @@ TARGETS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "flores": ("deu_Latn.dev", flores.read),
     "lines": ("x.de.txt", lines.read),
     "news": ("news.csv", lambda path: news.read(path, "fox")),
+    "rows": ("own.tsv", table.read),
+    "tmx": ("own.tmx", tmx.read),
+    "usfm": ("MAT.usfm", usfm.read),
+    "paralleltext": ("eng-x-bible.txt", paralleltext.read),
     "probes": ("de.csv", read_archive),
     "zip": ("a.zip", read_archive),
     "survey": ("survey.csv", read_survey),

@@ -133,7 +133,7 @@ FROM (SELECT DISTINCT survey, illustrative FROM country_profiles);
 INSERT INTO source
 SELECT row_number() OVER (ORDER BY code), code, code, 'other', '' FROM (SELECT DISTINCT source AS code FROM segments);
 INSERT INTO corpus
-SELECT row_number() OVER (ORDER BY s.code, l.code, edition), source_id, language_id, edition, '', '', ''
+SELECT row_number() OVER (ORDER BY s.code, l.code, edition), source_id, language_id, edition, '', '', '', ''
 FROM segments g
 JOIN source s ON s.code = g.source
 JOIN "language" l ON l.code = g.language;

@@ -44,7 +44,9 @@ def gradients(model: Any, items: Items, groups: Sequence[str]) -> tuple[Tensor, 
     found = []
     for rows in items:
         by_row = [exact.gradients(row) for row in rows]
-        found.append(torch.cat([torch.stack([row[name] for row in by_row]).sum(0).flatten() for name in sorted(traced)]))
+        found.append(
+            torch.cat([torch.stack([row[name] for row in by_row]).sum(0).flatten() for name in sorted(traced)])
+        )
     logprobs = [sum(row.weight * exact.logprob(row) for row in rows) for rows in items]
     return torch.stack(found), torch.tensor(logprobs, dtype=torch.float64)
 

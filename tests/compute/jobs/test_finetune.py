@@ -21,7 +21,7 @@ from mlv.compute.models.families import SPAN, sentinel_ids
 from mlv.compute.training import spans, trainer
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
-from mlv.schema.jobs.events import Continued
+from mlv.schema.jobs.events import Continued, SentencesCut
 
 Plan = Callable[..., JobDirectory]
 
@@ -32,6 +32,22 @@ def unbroken(finetune_job: Plan, options: ExecuteOptions, tmp_path_factory: pyte
     job = finetune_job(tmp_path_factory.mktemp("unbroken"))
     run_job(job, options)
     return job
+
+
+@pytest.mark.parametrize("max_tokens", [8, 500])
+def test_sentences_that_are_cut_off_are_counted_in_the_log(
+    finetune_job: Plan, options: ExecuteOptions, tmp_path: Path, max_tokens: int
+) -> None:
+    job = finetune_job(tmp_path, epochs=2, max_tokens=max_tokens)
+    with pytest.raises(BrokenOffError):
+        run_job(job, options, BreaksAfter(8))
+    run_job(job, options)
+    tokenizer = loading.load_tokenizer(job.checkpoints / "epoch-2")
+    texts = pl.read_parquet(job.inputs / "examples.parquet")["text"].to_list()
+    longer = sum(len(tokenizer(text, add_special_tokens=False)["input_ids"]) > max_tokens for text in texts)
+    assert (longer > 0) == (max_tokens == 8)
+    noted = [SentencesCut(sentences=longer, of=28, max_tokens=max_tokens)] if longer else []
+    assert job.logged(SentencesCut) == noted
 
 
 # 23 training examples in batches of 4: 6 steps an epoch

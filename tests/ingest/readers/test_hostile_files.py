@@ -17,7 +17,7 @@ from fuzzing import damaged, examples, outcome
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlv.ingest.readers import ebible, flores, lines, news, pbc, tanzil
+from mlv.ingest.readers import ebible, flores, lines, news, paralleltext, pbc, table, tanzil, tmx, usfm
 from mlv.ingest.readers import text as text_module
 from mlv.ingest.readers.probes import read_archive
 from mlv.ingest.readers.surveys import read_survey
@@ -36,11 +36,17 @@ PBC = """<?xml version="1.0" encoding="utf-8"?>
 <seg id="b.MAR.1.2" type="verse">دوم &amp; <note>سوم</note></seg>
 </div></div></body></text></cesDoc>
 """.encode()
+TMX = b'<tmx version="1.4"><body><tu><tuv xml:lang="en"><seg>One &amp; <ph>x</ph></seg></tuv></tu></body></tmx>'
+USFM = b"\\id MAT\n\\c 1\n\\p\n\\v 1 The \\w book|l\\w*\\f + \\ft Or\\f*\n\\v 2-3 of\n"
 VREF = b"GEN 1:1\nGEN 1:2\nMAT 5:3\n"
 EBIBLE = "در آغاز\n\n<range>\n".encode()
 TANZIL = "1|1|به نام خداوند\n1|2|ستایش\n2|255|خدا\n\n# Language: Persian\n# ID: fa.makarem\n".encode()
 NEWS = (
     b'date,title,publication,article\n2019,a,Fox News,"One. Two is here.\nThree ""said"" so."\n2020,b,Reuters,Other.\n'
+)
+OWN_PROBES = (
+    b"# mine\nquestion,language,template,answer_first,answer_second,battery,category,polarity\n"
+    b'own-1,de,"Gut, [MASK].",ja,nein,b,c,reversed\n'
 )
 PROBES = "\t0\t1\t2\t3\n0\t1\tFamily is [MASK].\tgood\tbad\n1\t106a\tGeld&#39;s [MASK].\tgut,\tböse\n".encode()
 SHARES = (
@@ -121,13 +127,29 @@ def test_lines_and_flores(tmp_path: Path, content: bytes) -> None:
 
 
 @examples(30)
+@given(content=damaged([b"key\tlanguage\ttext\n1\tde\teins\n", b'key,text\n1,"eins"\n', b'{"text": "eins"}\n']))
+def test_tables(tmp_path: Path, content: bytes) -> None:
+    for corpus in outcome(lambda: table.read(_file(tmp_path, "own.tsv", content))) or ():
+        _sound(corpus)
+
+
+@examples(30)
+@given(content=damaged([TMX, USFM, b"# closest ISO 639-3: eng\n40001001\tA verse .\n40001002\t\n"]))
+def test_tmx_usfm_and_numbered_verses(tmp_path: Path, content: bytes) -> None:
+    for corpus in outcome(lambda: tmx.read(_file(tmp_path, "own.tmx", content))) or ():
+        _sound(corpus)
+    _sound(outcome(lambda: usfm.read(_file(tmp_path, "MAT.usfm", content))))
+    _sound(outcome(lambda: paralleltext.read(_file(tmp_path, "eng-x-bible.txt", content))))
+
+
+@examples(30)
 @given(content=damaged([NEWS]))
 def test_news(tmp_path: Path, content: bytes) -> None:
     _sound(outcome(lambda: news.read(_file(tmp_path, "news.csv", content), "fox")))
 
 
 @examples(30)
-@given(content=damaged([PROBES], gzipped=False))
+@given(content=damaged([PROBES, OWN_PROBES], gzipped=False))
 def test_probes(tmp_path: Path, content: bytes) -> None:
     read = outcome(lambda: read_archive(_file(tmp_path, "de.csv", content)))
     for probe in read[0].probes if read else ():
@@ -303,6 +325,6 @@ def test_names_that_are_sql_are_names(store: duckdb.DuckDBPyConnection, tmp_path
     ingest_corpus(store, "lines", [_file(tmp_path, "x.de.txt", b"one\n")], edition=name)
     ingest_survey(store, _file(tmp_path, "s.csv", SHARES), name=name)
     ingest_probes(store, _file(tmp_path, "de.csv", PROBES), collection=name)
-    for table, column in (("corpus", "edition"), ("survey", "code"), ("probe_collection", "code")):
-        assert store.execute(f"SELECT {column} FROM {table}").fetchall() == [(name,)]
+    for where, column in (("corpus", "edition"), ("survey", "code"), ("probe_collection", "code")):
+        assert store.execute(f"SELECT {column} FROM {where}").fetchall() == [(name,)]
     assert store.execute("SELECT count(*) FROM run").fetchone() == (0,)

@@ -36,6 +36,25 @@ def test_verses_have_keys_of_usfm_and_lines_of_the_file(tmp_path: Path) -> None:
     assert (corpus.rows_read, corpus.rejected) == (2, [])
 
 
+TEI = """<?xml version="1.0"?><TEI xmlns="http://www.tei-c.org/ns/1.0" xml:lang="en"><text><body><div>
+<ab xml:id="b.MAT.1.1">The <hi>book</hi></ab><ab>no verse</ab>
+<ab xml:id="b.MAT.1.2"> </ab></div></body></text></TEI>
+"""
+
+
+def test_verses_of_tei(tmp_path: Path) -> None:
+    (tmp_path / "own.xml").write_text(TEI, encoding="utf-8")
+    corpus = pbc.read(tmp_path / "own.xml")
+    assert (corpus.language, corpus.segments.rows()) == ("en", [(2, 0, "MAT 1:1", "The book")])
+    assert [(row.line, row.item) for row in corpus.rejected] == [(3, "MAT 1:2")]
+
+
+def test_a_file_without_a_verse_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "own.xml").write_text("<doc><p>text</p></doc>", encoding="utf-8")
+    with pytest.raises(DataError, match="has no verse: no seg or ab element"):
+        pbc.read(tmp_path / "own.xml")
+
+
 CORPUS_BOOKS = (
     "GEN EXO LEV NUM DEU JOS JDG RUT 1SA 2SA 1KI 2KI 1CH 2CH EZR NEH EST JOB PSA PRO ECC SON ISA JER LAM EZE DAN "
     "HOS JOE AMO OBA JON MIC NAH HAB ZEP HAG ZEC MAL MAT MAR LUK JOH ACT ROM 1CO 2CO GAL EPH PHI COL 1TH 2TH 1TI "

@@ -59,8 +59,13 @@ def test_a_publication_makes_a_source_of_its_own(code: str, publication: str | N
 @pytest.mark.parametrize(
     ("code", "publication", "message", "hint"),
     [
-        ("bible", None, "no source 'bible'", "Sources: pbc, ebible, tanzil, flores, news, lines"),
-        ("pbc", "fox", "--publication does not go with pbc", "It goes with news and lines."),
+        (
+            "bible",
+            None,
+            "no source 'bible'",
+            "Sources: pbc, ebible, paralleltext, usfm, tanzil, flores, news, lines, table, tmx",
+        ),
+        ("pbc", "fox", "--publication does not go with pbc", "It goes with news, lines, table, tmx."),
         ("news", None, "one outlet at a time", "--publication fox | new-yorker | reuters"),
         ("lines", "کیهان", "No name in small Latin letters", "--publication kayhan"),
         ("lines", " x", "is not a valid name of a publication", "without line breaks"),

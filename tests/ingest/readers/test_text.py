@@ -36,10 +36,33 @@ def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
 
 
 def test_bytes_that_are_not_utf8_are_placed(tmp_path: Path) -> None:
-    data = "eins\nzwölf\n".encode() + "drei Kühe\n".encode("latin-1")
-    with pytest.raises(DataError, match=r"line 3, byte 18") as caught:
+    data = "один\nдва\n".encode() + "три коровы\n".encode("koi8-r")
+    with pytest.raises(DataError, match=r"line 3, byte 16; most likely an older encoding") as caught:
         read_lines(_write(tmp_path / "a.txt", data))
-    assert data[18:19] == b"\xfc" and "iconv -f ENCODING -t UTF-8 a.txt" in caught.value.hint
+    assert data[16:17] == b"\xd4" and "iconv -f ENCODING -t UTF-8 a.txt" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "encoding", "named"),
+    [
+        ("drei Kühe auf der Weide", "cp1252", "Windows-1252"),
+        ("“señor”, dijo él", "cp1252", "Windows-1252"),
+        ("три коровы", "cp1251", "ENCODING"),
+        ("سه گاو در چراگاه", "cp1256", "ENCODING"),
+        ("žluťoučký kůň", "mac_latin2", "ENCODING"),
+    ],
+)
+def test_an_older_encoding_is_named_only_where_it_is_likely(
+    tmp_path: Path, line: str, encoding: str, named: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        read_lines(_write(tmp_path / "a.txt", line.encode(encoding, "ignore")))
+    assert f"iconv -f {named} -t UTF-8" in caught.value.hint
+
+
+@pytest.mark.parametrize("end", [b"", b"\r"])
+def test_a_carriage_return_ends_lines_where_there_is_no_line_feed(tmp_path: Path, end: bytes) -> None:
+    assert read_lines(_write(tmp_path / "a.txt", b"eins\rzwei\r\rvier" + end)) == ["eins", "zwei", "", "vier"]
 
 
 def test_utf16_is_named(tmp_path: Path) -> None:
@@ -84,6 +107,11 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ("dev\uf020anagari \uf0ac", "devanagari", True),
         ("한\u0098제라", "한제라", True),
         ("a\x00b", "ab", True),
+        ("\u202bاین\u202c \u200f", "این", True),
+        ("\u2067א\u2069 \u061cب\u200e", "א ب", True),
+        ("R&amp;D&#39;s caf&eacute;&#x2026;", "R&D's café…", True),
+        ("AIDS&amp;#39;li &amp;lt;b&amp;gt;", "AIDS'li <b>", True),
+        ("AT&T; &notanentity; &lt", "AT&T; &notanentity; &lt", False),
         ("", "", False),
     ],
 )

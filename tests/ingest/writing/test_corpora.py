@@ -280,3 +280,28 @@ def _check_runs_in_one_language(store: duckdb.DuckDBPyConnection) -> None:
     alone = {code: set(select_segments(store, "ebible", [code], 2000)["parallel_key"]) for code in study}
     assert alone["fa"].isdisjoint(alone["hi"])
     assert alone["fa"] == alone["ko"] == alone["ru"]
+
+
+def test_a_file_of_several_languages_becomes_a_corpus_of_each(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    path = _lines(tmp_path / "own.tsv", "id\tlang\ttext", "a\tde\tja", "a\tsw\tndiyo", "b\tsw\thapana", "c\tfa\tنه")
+    said = "text=text,key=id,language=lang"
+    reports = ingest_corpus(store, "table", [path], language="de,Swahili", columns=said, publication="Own")
+    assert [(report.target, report.rows_kept) for report in reports] == [
+        ("table-own/de/own", 1),
+        ("table-own/sw/own", 2),
+    ]
+    assert store.execute("SELECT DISTINCT columns FROM corpus").fetchall() == [(said,)]
+    with pytest.raises(UsageError, match="has no text in ru; it has de, fa, sw"):
+        ingest_corpus(store, "table", [path], language="ru", columns=said)
+    assert ingest_corpus(store, "table", [path], columns=said, publication="Own")[2].target == "table-own/fa/own"
+
+
+def test_tables_whose_keys_are_rows_have_to_agree_in_their_number(
+    store: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    ingest_corpus(store, "table", [_lines(tmp_path / "a.csv", "text,x", "eins,1", "zwei,2")], language="de")
+    other = _lines(tmp_path / "b.csv", "text,x", "moja,1")
+    with pytest.raises(DataError, match="aligned by line, but differ in their number of lines"):
+        ingest_corpus(store, "table", [other], language="sw")
+    keyed = _lines(tmp_path / "c.csv", "text,key", "moja,1")
+    assert ingest_corpus(store, "table", [keyed], language="sw")[0].rows_kept == 1

@@ -5,8 +5,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from mlv.ingest.writing.probe_sets import choose_questions, make_probe_set
 from mlv.ingest.writing.probes import ARORA, ingest_probes
-from mlv.schema.errors import DataError, UsageError
+from mlv.schema.errors import DataError, MlvError, UsageError
 from mlv.schema.papers.echoes import ECHOES_EXCLUDED_QUESTIONS, TEST_LANGUAGES
 from mlv.schema.tables.metadata import table_names
 
@@ -241,3 +242,123 @@ def test_batteries_that_are_there_are_not_changed(
         ingest_probes(store, _with_batteries(tmp_path / "new", language, {"1": "mine", "16": "new"}), collection="ours")
     assert _counts(store) == before
     assert _batteries(store, "ours-all") == {"1": "mine", "16": "mine"}
+
+
+OWN = (
+    "question,template,answer_first,answer_second,battery,category,polarity\n"
+    "own-1,Nachbarn sind [MASK].,nett,laut,n,neighbours,\n"
+    "own-2,Lärm ist [MASK].,schlecht,gut,n,neighbours,reversed\n"
+    "own-3,Brot ist [MASK].,gut,schlecht,,,\n"
+    "1,Familie ist [MASK].,wichtig,unwichtig,,,\n"
+)
+
+
+def _own(folder: Path, text: str = OWN, language: str = "de") -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / f"{language}.csv").write_text(text, encoding="utf-8")
+    return folder / f"{language}.csv"
+
+
+def test_questions_of_ones_own_have_categories_batteries_and_sides(
+    store: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    (report,) = ingest_probes(store, _own(tmp_path), collection="ours")
+    assert report.remarks == ["taken as questions of World Values Survey wave 7, by their identifiers: 1"]
+    rows = store.execute(
+        "SELECT question, p.number, p.category, battery, polarity FROM v_probe p JOIN v_probe_set s "
+        "USING (collection, question) WHERE probe_set = 'ours-all' ORDER BY question"
+    ).fetchall()
+    assert rows == [
+        ("1", 1, "social_values", "1-6", "canonical"),
+        ("own-1", None, "neighbours", "n", "canonical"),
+        ("own-2", None, "neighbours", "n", "reversed"),
+        ("own-3", None, "other", "own-3", "canonical"),
+    ]
+    assert store.execute("SELECT category_id, code FROM category WHERE first_number IS NULL ORDER BY 1").fetchall() == [
+        (14, "neighbours"),
+        (15, "other"),
+    ]
+
+
+def test_what_is_of_no_published_collection_needs_a_name(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    before = _counts(store)
+    with pytest.raises(UsageError, match="not probes of arora-2023: they ask own-1, own-2, own-3") as caught:
+        ingest_probes(store, _own(tmp_path))
+    assert "--collection NAME" in caught.value.hint
+    known = OWN.splitlines()[0] + "\n" + OWN.splitlines()[-1] + "\n"
+    with pytest.raises(UsageError, match="their columns have names"):
+        ingest_probes(store, _own(tmp_path, known))
+    assert _counts(store) == before
+
+
+def test_a_question_has_one_category_and_its_answers_one_side(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    ingest_probes(store, _own(tmp_path), collection="ours")
+    before = _counts(store)
+    with pytest.raises(DataError, match="own-1 is in neighbours, not in noise"):
+        ingest_probes(store, _own(tmp_path / "b", OWN.replace(",neighbours", ",noise")), collection="others")
+    with pytest.raises(DataError, match=r"other probes than these files:\n  - de.csv \(de\): 1 questions, e.g. own-2"):
+        ingest_probes(store, _own(tmp_path / "c", OWN.replace("reversed", "undefined")), collection="ours")
+    folder = _own(tmp_path / "d", language="de").parent
+    _own(folder, OWN.replace(",neighbours,\n", ",noise,\n"), "ro")
+    with pytest.raises(DataError, match=r"own-1 is of the category 'neighbours', but ro\.csv, line 2 says 'noise'"):
+        ingest_probes(store, folder, collection="others")
+    assert _counts(store) == before
+    # who does not say leaves it where it is
+    ingest_probes(store, _own(tmp_path / "e", OWN.replace(",neighbours", ","), "ro"), collection="ours")
+    assert store.execute("SELECT DISTINCT category FROM v_probe WHERE question = 'own-1'").fetchall() == [
+        ("neighbours",)
+    ]
+
+
+def test_a_language_is_compared_with_further_countries(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    for _ in range(2):
+        ingest_probes(store, _own(tmp_path), collection="ours", countries={"German": ["AUT"], "de": ["Switzerland"]})
+    rows = store.execute("SELECT country FROM v_language_country WHERE language = 'de' ORDER BY ALL").fetchall()
+    assert rows == [("AT",), ("CH",), ("DE",)]
+    with pytest.raises(UsageError, match="--country names sw, and these files have no probes in that language"):
+        ingest_probes(store, _own(tmp_path), collection="ours", countries={"sw": ["KE"]})
+    with pytest.raises(UsageError, match="no country 'Atlantis'"):
+        ingest_probes(store, _own(tmp_path), collection="ours", countries={"de": ["Atlantis"]})
+
+
+def test_a_probe_set_is_made_of_categories_or_a_list(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    ingest_probes(store, _own(tmp_path), collection="ours")
+    chosen = choose_questions(store, "ours", ["neighbours", "social_values"])
+    assert chosen == ["1", "own-1", "own-2"]
+    assert choose_questions(store, "ours", named=["own-3", "1", "own-3"]) == ["own-3", "1"]
+    assert choose_questions(store, "ours", ["neighbours"], ["own-2", "1"]) == ["own-2"]
+    made = [make_probe_set(store, "mine", collection="ours", questions=chosen, description="ours") for _ in range(2)]
+    assert made == [True, False]
+    assert _set(store, "mine") == chosen
+    assert _batteries(store, "mine") == {"1": "1-6", "own-1": "n", "own-2": "n"}
+    resamples = store.execute("SELECT count(DISTINCT resample), sum(times) FROM v_resample WHERE probe_set = 'mine'")
+    assert resamples.fetchall() == [(2000, 2 * 2000)]
+    before = _counts(store)
+    with pytest.raises(DataError, match="The store has a probe set mine with 3 questions"):
+        make_probe_set(store, "mine", collection="ours", questions=["1"])
+    with pytest.raises(DataError, match="has a probe set ours-all"):
+        make_probe_set(store, "ours-all", collection="ours", questions=["1"])
+    assert _counts(store) == before
+
+
+@pytest.mark.parametrize(
+    ("collection", "categories", "named", "message"),
+    [
+        ("absent", ["other"], None, "no probe collection absent; it has ours"),
+        ("ours", [], None, "No questions are chosen"),
+        ("ours", ["noise"], None, "ours has no category noise"),
+        ("ours", [], ["own-9"], "ours has no question own-9"),
+        ("ours", ["other"], ["own-1"], "None of the named questions is in these categories"),
+    ],
+)
+def test_a_choice_of_nothing_is_refused(
+    store: duckdb.DuckDBPyConnection,
+    tmp_path: Path,
+    collection: str,
+    categories: list[str],
+    named: list[str] | None,
+    message: str,
+) -> None:
+    ingest_probes(store, _own(tmp_path), collection="ours")
+    with pytest.raises(MlvError, match=message):
+        choose_questions(store, collection, categories, named)

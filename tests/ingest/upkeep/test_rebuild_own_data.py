@@ -1,0 +1,45 @@
+"""Probes, probe sets and tables of a user's own are made again by the journal, and by the store alone."""
+
+from pathlib import Path
+
+import pytest
+
+from mlv.ingest.journal import journal_path
+from mlv.ingest.upkeep.rebuild import plan_rebuild, rebuild
+from mlv.ingest.writing.corpora import ingest_corpus
+from mlv.ingest.writing.probe_sets import make_probe_set
+from mlv.ingest.writing.probes import ingest_probes
+from mlv.migrations import upgrade
+from mlv.schema.store.opening import connect
+
+PROBES = (
+    "language,question,template,answer_first,answer_second,category,polarity\n"
+    "sw,own-1,Familia ni [MASK].,muhimu,si muhimu,home,\n"
+    "en,own-1,Family is [MASK].,important,unimportant,home,reversed\n"
+    "en,own-2,Noise is [MASK].,bad,good,,\n"
+)
+
+
+@pytest.mark.parametrize("journal", [True, False], ids=["journal", "store alone"])
+def test_the_store_is_made_again_as_it_was(tmp_path: Path, journal: bool) -> None:
+    store = tmp_path / "mlv.duckdb"
+    (tmp_path / "own.csv").write_text(PROBES, encoding="utf-8")
+    (tmp_path / "texts.tsv").write_text("id\tlang\ts\na\tde\tja\na\tsw\tndiyo\n", encoding="utf-8")
+    upgrade(store)
+    with connect(store, read_only=False) as connection:
+        ingest_probes(connection, tmp_path / "own.csv", collection="ours", countries={"sw": ["KE", "TZ"]})
+        make_probe_set(connection, "one", collection="ours", questions=["own-2"], description="Only noise.")
+        ingest_corpus(connection, "table", [tmp_path / "texts.tsv"], columns="text=s,key=id,language=lang")
+    if not journal:
+        journal_path(store).unlink()
+    plan = plan_rebuild(store, tmp_path / "jobs", [tmp_path])
+    done = rebuild(plan, tmp_path / "again.duckdb")
+    assert (done.differing, done.left_out, done.remarks) == ({}, [], [])
+    with connect(tmp_path / "again.duckdb") as connection:
+        pairs = connection.execute("SELECT country FROM v_language_country WHERE language = 'sw' ORDER BY 1").fetchall()
+        assert pairs == [("KE",), ("TZ",)]
+        sets = connection.execute(
+            "SELECT question, description FROM v_probe_set JOIN probe_set ON code = probe_set WHERE probe_set = 'one'"
+        ).fetchall()
+        assert sets == [("own-2", "Only noise.")]
+    assert plan_rebuild(tmp_path / "again.duckdb", tmp_path / "jobs").steps
