@@ -82,8 +82,8 @@ def _is_known(connection: duckdb.DuckDBPyConnection, read: ReadSurvey, path: Pat
         )
         raise DataError(
             f"The survey {name} is in the store {other}.",
-            "Nothing was written. Keep both by naming this one: mlv ingest survey PATH --name NAME. If what is there is "
-            f"wrong: mlv ingest delete {shlex.quote(name)}",
+            "Nothing was written. Keep both by naming this one: mlv ingest survey PATH --name NAME. If what is there "
+            f"is wrong: mlv ingest delete {shlex.quote(name)}",
         )
     return True
 
