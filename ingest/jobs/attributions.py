@@ -27,6 +27,7 @@ DEFAULTS: Final = {
 
 PRESETS: Final = {
     "echoes": Attribution(
+        kernel="joint",
         damping=ECHOES_DAMPING,
         confidence=True,
         gradients=Gradients(
@@ -67,7 +68,7 @@ class Choices(Request):
     )
     kernel: Literal["joint", "module", "diagonal"] | None = Field(
         None,
-        description="TRAK's second moments of training gradients: joint (if not given), of all features; module, of "
+        description="TRAK's second moments of training gradients: joint, of all features; module (if not given), of "
         "those of each matrix by itself; diagonal, of each feature by itself.",
     )
     damping: Annotated[float | None, Option("lambda")] = Field(
@@ -169,7 +170,7 @@ def _given(fields: dict[str, Any]) -> dict[str, Any]:
 
 def named(name: str, seed: int) -> Attribution:
     """The attribution of a name: ``default``, ``exact``, a preset, or one such as ``trak-random-32``; after each may
-    follow settings, as tables have them: ``trak-principal-16 kernel=module damping=0.1``.
+    follow settings, as tables have them: ``trak-principal-16 kernel=joint damping=0.1``.
 
     Raises ValueError if it means none.
     """

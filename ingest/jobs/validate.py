@@ -45,7 +45,7 @@ class Request(request.Request):
         ("default",),
         min_length=1,
         description="default, exact, echoes, languages, or METHOD-PROJECTION-DIMENSIONS, e.g. trak-random-32, "
-        "trak-exact, tracin-cosine-principal-16; settings may follow, as in 'trak-principal-16 kernel=module "
+        "trak-exact, tracin-cosine-principal-16; settings may follow, as in 'trak-principal-16 kernel=joint "
         "damping=0.1'; repeatable. The removal test takes the first.",
     )
     targets: Literal["random", "shifted", "all"] = Field(

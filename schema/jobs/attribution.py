@@ -56,7 +56,7 @@ class Attribution(SpecPart):
     similarity: Literal["dot", "cosine"] = "dot"
     """cosine: gradients are normalised first."""
 
-    kernel: Literal["joint", "module", "diagonal"] = "joint"
+    kernel: Literal["joint", "module", "diagonal"] = "module"
     """TRAK's second moments of the training gradients: of all features jointly; of those of each matrix by itself,
     whose scores add up; or of each feature by itself, as Adam's and EK-FAC's. TracIn has none."""
 

@@ -327,7 +327,7 @@ def assert_near(found: Array, expected: Array, tolerance: float = 1e-4) -> None:
 def test_unprojected_trak_is_that_of_autograds_gradients(
     study: Study, autograd: dict[int, Autograd], traced: Traced
 ) -> None:
-    choices = {**EXACT, "damping": 0.3}
+    choices = {**EXACT, "damping": 0.3, "kernel": "joint"}
     job = study.done(quantity=traced, **choices, checkpoints="all")
     targets = pl.read_parquet(job.inputs / "targets.parquet")
     one, two = (
@@ -580,7 +580,7 @@ def test_jobs_share_an_index_whatever_they_trace(study: Study) -> None:
         {"questions": ["1", "57"]},
         {"languages": ["ko"]},
         {"damping": 7.0},
-        {**TRACIN, "checkpoints": "2"},
+        {"kernel": "joint"},
     ):
         progress = BreaksAt()
         job = study.plan(**{**EXACT, "top_k": 2, **request})

@@ -362,7 +362,7 @@ def test_an_option_wins_over_the_preset() -> None:
         "trak-cosine-exact",
         "tracin-exact",
         "tracin-cosine-principal-16",
-        "trak-principal-16 damping=0.1 kernel=module",
+        "trak-principal-16 damping=0.1 kernel=joint",
         "trak-cosine-exact kernel=diagonal corruptions=epoch modules=attention,output",
     ],
 )
@@ -502,7 +502,7 @@ def test_a_run_that_was_not_probed_says_how_to(study: Study) -> None:
 
 def test_a_start_that_was_not_probed_says_how_to(study: Study) -> None:
     study.connection.execute("DELETE FROM probe_answer WHERE checkpoint_id = 1")
-    with pytest.raises(NotAnsweredError, match=r"^nano lacks .* in fa,hi,ko,ru; finetune-.* lacks .* in ru\.$"):
+    with pytest.raises(NotAnsweredError, match=r"^nano lacks .* in fa,hi,ko,ru; finetune-.* lacks .* in ru\.\n"):
         study.influence()
     with pytest.raises(NotAnsweredError, match=r"^nano lacks answers to demo-all in ko\.$") as caught:
         study.influence(languages=["ko"])

@@ -78,7 +78,7 @@ SPECS: dict[str, Spec] = {
 
 def _other(value: Any) -> Any:
     """Another value than a field's."""
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return not value
     return value[:-1] if isinstance(value, list) else f"{value}2" if isinstance(value, str) else value + 1
 
