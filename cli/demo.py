@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from mlv.cli.edge import MOST_THREADS, say
+from mlv.cli.compute.options import Threads
+from mlv.cli.edge import say
 
 LANGUAGES = ("fa", "ko", "hi", "ru")
 SEED = 1
@@ -34,7 +35,7 @@ QUERIES: dict[str, list[str]] = {
 
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to make the study.")] = Path("demo"),
-    threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads.")] = 2,
+    threads: Threads = None,
 ) -> None:
     """Make a small study: ingest, pretrain a nano mT5, fine-tune it in four languages and jointly, trace, query.
 

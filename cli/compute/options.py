@@ -25,7 +25,7 @@ DIFFERS = "results differ slightly with it"
 Device = Annotated[str, typer.Option(help=f"cpu, cuda, mps or auto; {DIFFERS}.")]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, max=MOST_THREADS, help=f"CPU threads, torch's choice if not given; {DIFFERS}."),
+    typer.Option(min=1, max=MOST_THREADS, help=f"CPU threads, by the model's width if not given; {DIFFERS}."),
 ]
 SkipAmbiguous = Annotated[
     bool, typer.Option("--skip-ambiguous", help="Leave out probes whose two answers tokenise alike.")

@@ -77,8 +77,9 @@ def run(job: JobDirectory, spec: PretrainSpec, options: ExecuteOptions, progress
 
     Raises JobError for damaged inputs, UsageError for an unknown preset, DataError for too little text.
     """
-    preset(spec.preset)
+    chosen = preset(spec.preset)
     device = runtime.prepare(options.device, options.threads, spec.seed)
+    runtime.fit_threads(chosen.width)
     frame = read_table(job.inputs / "segments.parquet", COLUMNS).sort("source", "language", "edition", "position")
     draws = draw_segments(frame["language"].to_numpy(), spec.steps * spec.batch_size, spec.seed)
     tokenizer = _tokenizer(job, spec, frame["text"], draws, progress)

@@ -18,6 +18,12 @@ PACKAGES: Final = ("torch", "transformers", "tokenizers", "accelerate", "safeten
 OPTIONAL: Final = ("peft",)
 """Those of extras."""
 
+CHOOSE_THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""Environment variables by which a user chooses how many threads torch has."""
+
+NARROW: Final = 256
+"""Width of a model up to which one thread is the better choice (docs/performance.md)."""
+
 SLURM: Final = {
     "cluster": "SLURM_CLUSTER_NAME",
     "partition": "SLURM_JOB_PARTITION",
@@ -60,7 +66,10 @@ def check_precision(precision: Precision, device: str) -> None:
 
 
 def prepare(choice: str, threads: int | None, seed: int) -> str:
-    """Set threads, determinism and seeds for a job; return the device to use."""
+    """Set threads, determinism and seeds for a job; return the device to use.
+
+    Threads that nobody chose are set anew when a model is loaded (:func:`fit_threads`).
+    """
     import scipy.linalg  # noqa: F401  only libraries that are loaded can be limited
     import torch
     import transformers
@@ -69,6 +78,7 @@ def prepare(choice: str, threads: int | None, seed: int) -> str:
     device = device_name(choice)
     if threads is not None:
         torch.set_num_threads(threads)
+    _Threads.chosen = threads is not None or any(name in os.environ for name in CHOOSE_THREADS)
     # BLAS would take all cores, and its last digits depend on how many there are
     threadpool_limits(torch.get_num_threads(), "blas")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -78,6 +88,29 @@ def prepare(choice: str, threads: int | None, seed: int) -> str:
     torch.backends.cudnn.benchmark = False
     transformers.set_seed(seed)
     return device
+
+
+class _Threads:
+    """Whether somebody chose the threads of the job that runs."""
+
+    chosen = True
+
+
+def threads_for(width: int) -> int | None:
+    """CPU threads for a model of a width, if nobody chose: one for a narrow one, None for torch's choice.
+
+    The products of a narrow model are so small that threads wait for each other more than they compute; beside other
+    work, which then holds one of them, several are slower than one.
+    """
+    return 1 if width <= NARROW else None
+
+
+def fit_threads(width: int) -> None:
+    """Set CPU threads by a model's width, unless the user or the environment chose them for the job that runs."""
+    import torch
+
+    if not _Threads.chosen:
+        torch.set_num_threads(threads_for(width) or torch.get_num_threads())
 
 
 def quiet_libraries() -> None:

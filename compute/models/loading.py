@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mlv.compute.machine import runtime
 from mlv.compute.models import adapters
 from mlv.compute.models.families import Family, sentinel_ids
 from mlv.compute.models.folder import check_tokenizer, has_adapter, quote, read_json, without_adapter
@@ -103,6 +104,7 @@ def load(folder: Path, family: Family, precision: Precision = "fp32", device: st
             f"The tokenizer in {folder} has special tokens beyond the model's {model.config.vocab_size:,} entries.",
             "Take the tokenizer that belongs to the model: tokenizer_config.json and spiece.model or tokenizer.json.",
         )
+    runtime.fit_threads(model.config.hidden_size)
     return LoadedModel(model.to(device).eval(), tokenizer, device, adapter)
 
 

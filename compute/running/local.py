@@ -96,7 +96,8 @@ class LocalLauncher:
     def __init__(self, worker: Sequence[str], options: ExecuteOptions, workers: int, gpus: Sequence[str] = ()) -> None:
         """``worker`` is the command that executes the job directory appended to it; ``gpus`` as CUDA names them."""
         self._command, self._options, self._gpus = list(worker), options, list(gpus)
-        self._threads = options.threads or max(1, available_cpus() // workers)
+        # a worker that has all of them chooses by its model
+        self._threads = options.threads or (max(1, available_cpus() // workers) if workers > 1 else None)
         self._places = list(range(workers))
         self._running: list[_Worker] = []
         self._unstarted: list[Ended] = []
@@ -138,7 +139,7 @@ class LocalLauncher:
 
     def environment(self, place: int) -> dict[str, str]:
         """Environment variables of the worker at a place, counted from 0."""
-        own = {"OMP_NUM_THREADS": str(self._threads)}
+        own = {"OMP_NUM_THREADS": str(self._threads)} if self._threads else {}
         if self._gpus:
             own["CUDA_VISIBLE_DEVICES"] = self._gpus[place % len(self._gpus)]
         return own
@@ -173,9 +174,11 @@ class LocalLauncher:
         return 0
 
 
-def worker_arguments(options: ExecuteOptions, threads: int) -> list[str]:
+def worker_arguments(options: ExecuteOptions, threads: int | None) -> list[str]:
     """Options of the command that executes a job directory."""
-    arguments = ["--device", options.device, "--threads", str(threads), "--batch-tokens", str(options.batch_tokens)]
+    arguments = ["--device", options.device, "--batch-tokens", str(options.batch_tokens)]
+    if threads:
+        arguments += ["--threads", str(threads)]
     return [*arguments, "--skip-ambiguous"] if options.skip_ambiguous else arguments
 
 

@@ -62,6 +62,29 @@ def test_preparing_sets_threads_seeds_and_determinism() -> None:
     assert torch.rand(3).tolist() == first
 
 
+@pytest.mark.parametrize(
+    ("given", "variable", "width", "expected"),
+    [(None, False, 128, 1), (None, False, 4096, 2), (2, False, 128, 2), (None, True, 128, 2)],
+)
+def test_threads_are_chosen_by_width_unless_somebody_chose(
+    given: int | None, variable: bool, width: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    for name in runtime.CHOOSE_THREADS:
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    try:
+        torch.set_num_threads(2)
+        runtime.prepare("cpu", given, seed=5)
+        runtime.fit_threads(width)
+        assert torch.get_num_threads() == expected
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_the_environment_says_what_a_result_depends_on() -> None:
     import torch
 

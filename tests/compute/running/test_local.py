@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlv.compute.machine.options import ExecuteOptions
-from mlv.compute.running.local import LOG, Ended, LocalLauncher, available_gpus
+from mlv.compute.running.local import LOG, Ended, LocalLauncher, available_gpus, worker_arguments
 
 TELL = """
 import json, os, sys
@@ -52,7 +52,7 @@ def test_workers_get_their_job_their_share_and_a_gpu_each(tmp_path: Path) -> Non
     assert launcher.free == 2
     told = [json.loads((tmp_path / name / "told.json").read_text()) for name in ("0", "7")]
     assert [one["CUDA_VISIBLE_DEVICES"] for one in told] == ["5", "6"]
-    arguments = ["--device", "cuda", "--threads", "3", "--batch-tokens", "7", "--skip-ambiguous"]
+    arguments = ["--device", "cuda", "--batch-tokens", "7", "--threads", "3", "--skip-ambiguous"]
     assert all(one["OMP_NUM_THREADS"] == "3" and one["arguments"] == arguments for one in told)
     assert (tmp_path / "7" / LOG).read_text() == "to the log\n"
 
@@ -63,6 +63,9 @@ def test_threads_are_shared_fairly_and_a_place_is_used_again(tmp_path: Path, mon
     assert [launcher.environment(place)["OMP_NUM_THREADS"] for place in range(3)] == ["2", "2", "2"]
     assert [launcher.environment(place)["CUDA_VISIBLE_DEVICES"] for place in range(3)] == ["0", "1", "0"]
     assert _launcher(TELL, workers=9).environment(8) == {"OMP_NUM_THREADS": "1"}
+    # the only worker chooses by its model
+    assert _launcher(TELL, workers=1).environment(0) == {}
+    assert "--threads" not in worker_arguments(ExecuteOptions("cpu"), None)
     for job in _jobs(tmp_path, "0", "1"):
         launcher.start([job])
         _all(launcher, 1)
