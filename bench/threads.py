@@ -48,7 +48,7 @@ def rates(preset: str, threads: int) -> list[float]:
 
     torch.set_num_threads(threads)
     torch.manual_seed(1)
-    model = new_model(preset, VOCABULARY).train()
+    model = new_model(preset, VOCABULARY)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     inputs = torch.randint(3, VOCABULARY, (ROWS, TOKENS))
     labels = torch.randint(3, VOCABULARY, (ROWS, TOKENS // 4))

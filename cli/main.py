@@ -12,7 +12,7 @@ def main() -> None:
     # before anything is opened that could get the number of a closed stream
     streams.install()
     interrupts.install()
-    # threads that wait sleep: spinning, they would hold the cores that others are to compute on; read as torch is loaded
+    # threads that wait sleep: spinning, they would hold cores that others are to compute on; read as torch is loaded
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from mlv.cli import edge
     from mlv.cli.app import app
