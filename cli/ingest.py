@@ -308,7 +308,7 @@ def list_ingests(
             connection,
             "SELECT kind, CASE kind WHEN 'probes' THEN split_part(target, '/', 1) ELSE target END AS name, "
             'count(*) AS files, sum(rows_kept)::BIGINT AS "rows", sum(rows_rejected)::BIGINT AS rejected, '
-            "max(ingested_at) AS ingested_at FROM ingest_file WHERE kind <> 'codebook' "
+            "max(ingested_at) AT TIME ZONE 'UTC' AS ingested_at FROM ingest_file WHERE kind <> 'codebook' "
             "GROUP BY ALL ORDER BY kind, name",
             sealed=True,
         )
