@@ -20,7 +20,6 @@ ROOMS = ("schema", "migrations", "ingest", "compute", "queries", "cli")
 
 USED_BY_OTHERS = {
     "accelerate": "transformers trains with it",
-    "datasets": "the labelled corpora of the next studies are read with it",
     "protobuf": "transformers reads tokenizers of sentencepiece with it",
 }
 """Packages that no module of mlv imports, and what they are for."""

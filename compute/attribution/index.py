@@ -278,12 +278,12 @@ class _Builder:
         return projected.div_(dimensions**0.5)
 
 
-def check_finite(norms: Tensor, examples: Sequence[int], what: str = "examples") -> None:
-    """Raise JobError if a norm [examples] is NaN or infinite; ``what`` these are, in the plural."""
+def check_finite(norms: Tensor, examples: Sequence[int], what: str = "example") -> None:
+    """Raise JobError if a norm [examples] is NaN or infinite; ``what`` they are of."""
     wrong = (~torch.isfinite(norms)).nonzero()[:, 0].tolist()
     if wrong:
         raise JobError(
-            f"Gradients of {len(wrong)} {what} became NaN or infinite, the first that of number "
+            f"Gradients of {len(wrong)} {what}s became NaN or infinite, the first that of {what} "
             f"{examples[wrong[0]]}: the checkpoint is damaged, or overflows",
             "Probe the checkpoint (`mlv compute probe`); fine-tune again with a smaller `--learning-rate`.",
         )

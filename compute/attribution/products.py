@@ -134,7 +134,7 @@ def _trace_targets(folder: Path, first: int, tracer: Tracer, targets: Rows, batc
         logprob.index_add_(0, owners, found * torch.tensor([row.weight for row in rows], dtype=torch.float64))
     kept.finish()
     squared_norms = kept.squared_norms.cpu()
-    check_finite(squared_norms, range(first, first + len(targets)), "targets")
+    check_finite(squared_norms, range(first, first + len(targets)), "target")
     save({"squared_norms": squared_norms, "logprob": logprob}, folder / f"targets-{first:06}.safetensors")
     return kept
 

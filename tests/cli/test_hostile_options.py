@@ -82,7 +82,14 @@ USUAL: Final = {
     **{"model": "model", "models": "model", "languages": "fa", "source": "lines", "paths": "folder"},
     **{"run": "finetune-0", "name": "coverage", "first": "coverage", "second": "coverage@1", "study": "study.toml"},
     **{"names": "finetune-0", "archive": "folder", "other": "other.duckdb"},
-    **{"target": "copy.duckdb", "output": "written", "jobs": "jobs/none", "probe": "1", "language": "fa"},
+    **{
+        "target": "copy.duckdb",
+        "output": "written",
+        "template": "written.toml",
+        "jobs": "jobs/none",
+        "probe": "1",
+        "language": "fa",
+    },
 }
 
 

@@ -374,7 +374,7 @@ def test_a_deletion_of_an_ingest_leaves_it_whole_or_takes_it_and_can_be_repeated
     tally.check(f"deletion of {name}", kills)
 
 
-NAMED = {"answer_side", "response_option", "question", "country", "language", "source"}
+NAMED = {"codebook", "answer_side", "response_option", "question", "country", "language", "source"}
 
 
 def prints(store: Path) -> Contents:

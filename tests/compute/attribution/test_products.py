@@ -110,12 +110,12 @@ def test_what_is_done_is_not_done_again(
         exact_products(tmp_path, {"of": "another"}, examples, targets, load, 60, SILENT, "")
 
 
-@pytest.mark.parametrize(("damaged", "what"), [("targets", "targets"), ("examples", "examples")])
+@pytest.mark.parametrize(("damaged", "what"), [("targets", "target"), ("examples", "example")])
 def test_a_gradient_that_is_not_finite_is_said(
     make: Callable[[str], Any], damaged: str, what: str, tmp_path: Path
 ) -> None:
     model = make("xlmr")
     items = {"examples": items_for(model, 3, 1, 1), "targets": items_for(model, 3, 2, 1)}
     items[damaged][1][0] = items[damaged][1][0]._replace(weight=float("nan"))
-    with pytest.raises(JobError, match=f"Gradients of 1 {what} became NaN or infinite, the first that of number 1"):
+    with pytest.raises(JobError, match=f"Gradients of 1 {what}s became NaN or infinite, the first that of {what} 1:"):
         streamed(model, tmp_path, items["examples"], items["targets"])

@@ -127,7 +127,7 @@ def test_templates_without_exactly_one_mask_are_all_named(tokenizer: Any, templa
         schema=list(scoring.COLUMNS),
         orient="row",
     )
-    with pytest.raises(DataError, match=r"2 \(en\), 3 \(ko\)$"):
+    with pytest.raises(DataError, match=r"2 \(en\), 3 \(ko\)\n"):
         scoring.tokenise(frame, tokenizer)
 
 

@@ -27,7 +27,7 @@ Ingested = Callable[[duckdb.DuckDBPyConnection], object]
 
 def _swahili(connection: duckdb.DuckDBPyConnection) -> object:
     """A text in a language that nothing else is in, from a source of its own, with a line that is rejected."""
-    path = Path(str(connection.execute("FROM pragma_database_list()").fetchall()[0][2])).with_name("sw.txt")
+    path = Path(str(connection.execute("PRAGMA database_list").fetchall()[0][2])).with_name("sw.txt")
     path.write_text("moja\nmbili\n...\n", encoding="utf-8")
     return ingest_corpus(connection, "lines", [path], language="sw", publication="own")
 

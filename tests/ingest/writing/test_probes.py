@@ -105,7 +105,7 @@ def test_other_content_under_the_same_name_is_refused(store: duckdb.DuckDBPyConn
     _file(tmp_path / "new", "fa", ROWS)
     _file(tmp_path / "new", "de", ROWS | {"1": "Familie war [MASK]\twichtig\tunwichtig"})
     with pytest.raises(
-        DataError, match=r"other probes than these files:\n  - de.csv \(de\): 1 questions, e.g. 1$"
+        DataError, match=r"other probes than these files:\n  - de.csv \(de\): 1 questions, e.g. 1\n"
     ) as e:
         ingest_probes(store, tmp_path / "new")
     assert "--collection NAME" in e.value.hint
