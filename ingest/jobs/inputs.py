@@ -24,7 +24,8 @@ WHERE s.code = ? AND l.code = ? AND c.edition = ?
 
 _PROBES: Final = """
 SELECT count(*) FILTER (p.probe_id IS NULL) AS missing,
-       count(*) FILTER ((p.template, p.answer_first, p.answer_second) <> (o.template, o.answer_first, o.answer_second)),
+       count(p.probe_id) FILTER (
+           (p.template, p.answer_first, p.answer_second) <> (o.template, o.answer_first, o.answer_second)),
        min(concat_ws(' ', o.language, o.question)) FILTER (
            (p.template, p.answer_first, p.answer_second)
            IS DISTINCT FROM (o.template, o.answer_first, o.answer_second))
