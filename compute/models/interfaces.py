@@ -46,6 +46,9 @@ class ModelConfig(Protocol):
 
     model_type: str
     vocab_size: int
+    hidden_size: int
+    """Width of the layers; of a T5 it is called ``d_model``, and known by this name, too."""
+
     is_encoder_decoder: bool
     tie_word_embeddings: bool
 
