@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from measure import figure
 
@@ -48,7 +48,7 @@ def rates(preset: str, threads: int) -> list[float]:
 
     torch.set_num_threads(threads)
     torch.manual_seed(1)
-    model = new_model(preset, VOCABULARY)
+    model: Any = new_model(preset, VOCABULARY)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     inputs = torch.randint(3, VOCABULARY, (ROWS, TOKENS))
     labels = torch.randint(3, VOCABULARY, (ROWS, TOKENS // 4))

@@ -31,7 +31,8 @@ def test_a_further_source_is_a_file_and_a_line(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(sources, "SOURCES", (*SOURCES, "proverbs"))
     (tmp_path / "a.fa.txt").write_text("one\n")
     source = source_of("proverbs", None, ARTICLES)
-    assert (source.name, source.read(tmp_path / "a.fa.txt").language) == ("Proverbs", "fa")
+    (text,) = source.texts(tmp_path / "a.fa.txt")
+    assert (source.name, text.language) == ("Proverbs", "fa")
 
 
 def test_sources_are_named_without_importing_their_readers() -> None:
