@@ -16,7 +16,7 @@ import duckdb
 
 from mlv.ingest.journal import Ingest, Making, journal_path, read_journal, write_journal
 from mlv.ingest.upkeep.exchange import coming, enter_run, in_the_way
-from mlv.ingest.upkeep.old_store import read_old
+from mlv.ingest.upkeep.old_store import probe_sets, read_old
 from mlv.ingest.upkeep.rebuild import INGESTS, Step, history, steps_of
 from mlv.ingest.upkeep.source_files import SourceFinder, placed
 from mlv.schema.errors import DataError, StoreError, UsageError, listed
@@ -30,6 +30,7 @@ _CONTENT: Final = """
 SELECT 'corpus', concat_ws('/', s.code, l.code, c.edition), c.sha256
 FROM corpus c JOIN source s USING (source_id) JOIN "language" l USING (language_id)
 UNION ALL SELECT 'survey', code, sha256 FROM survey
+UNION ALL SELECT 'codebook', code, sha256 FROM codebook
 UNION ALL
 SELECT 'probes', collection || '/' || language, sha256(string_agg(
     concat_ws(chr(31), question, template, answer_first, answer_second), chr(30) ORDER BY question))
@@ -90,13 +91,15 @@ def plan_merge(
 
 
 def _content(connection: duckdb.DuckDBPyConnection) -> Content:
-    return {(kind, name): digest for kind, name, digest in connection.execute(_CONTENT).fetchall()}
+    content = {(kind, name): digest for kind, name, digest in connection.execute(_CONTENT).fetchall()}
+    sets = [made.options for made in probe_sets(connection)]
+    return content | {("probe_set", chosen["name"]): " ".join(chosen["questions"]) for chosen in sets}
 
 
 def _has(entry: Making, here: Content, there: Content, runs: set[str]) -> bool:
     """Whether a store has a run, or all that an ingest brought into the other."""
     if isinstance(entry, Ingest):
-        return {(entry.kind, file.target) for file in entry.files} & there.keys() <= here.keys()
+        return {(kind, name) for kind, _, name in entry.made} & there.keys() <= here.keys()
     return entry.run in runs
 
 

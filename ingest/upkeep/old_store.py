@@ -83,13 +83,13 @@ def _ingests(connection: duckdb.DuckDBPyConnection) -> list[Ingest]:
             pairs = {code: countries for code, countries in of_unit["countries"].items() if code in codes}
             of_unit = {**of_unit, "countries": pairs}
         found.append(Ingest(kind, of_unit, tuple(files), min(times)))
-    return sorted([*found, *_probe_sets(connection)], key=lambda ingest: ingest.at)
+    return sorted([*found, *probe_sets(connection)], key=lambda ingest: ingest.at)
 
 
-def _probe_sets(connection: duckdb.DuckDBPyConnection) -> list[Ingest]:
+def probe_sets(connection: duckdb.DuckDBPyConnection) -> list[Ingest]:
     """The probe sets that a user made: after all probes of their collections, since nothing says when."""
     rows = connection.execute(
-        "SELECT s.code, c.code, description, list(q.code ORDER BY q.code), max(f.ingested_at) "
+        "SELECT s.code, c.code, description, list(DISTINCT q.code ORDER BY q.code), max(f.ingested_at) "
         "FROM probe_set s JOIN probe_collection c USING (probe_collection_id) "
         "JOIN probe_set_member USING (probe_set_id) JOIN question q USING (question_id) "
         "JOIN ingest_file f ON f.kind = 'probes' AND starts_with(f.target, c.code || '/') "

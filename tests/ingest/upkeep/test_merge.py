@@ -8,10 +8,12 @@ from tiny_study import DEMO
 from two_stores import Place, Theirs
 
 from mlv.ingest.journal import Ingest, RunEvent, journal_path, read_journal
+from mlv.ingest.readers.surveys.template import template
 from mlv.ingest.upkeep.fingerprint import fingerprints
 from mlv.ingest.upkeep.merge import merge, plan_merge
 from mlv.ingest.upkeep.rebuild import plan_rebuild, rebuild
 from mlv.ingest.writing.corpora import ingest_corpus
+from mlv.ingest.writing.probe_sets import make_probe_set
 from mlv.ingest.writing.surveys import ingest_survey
 from mlv.schema.errors import DataError, UsageError
 from mlv.schema.store.opening import connect
@@ -56,6 +58,24 @@ def test_all_that_is_lacking_is_taken_over_once_and_the_store_can_be_made_again(
     assert made.differing == {}
     with connect(mine.store) as connection:
         assert fingerprints(connection) == theirs.prints()
+
+
+def test_codebooks_and_probe_sets_of_a_users_own_go_along(study_store: Path, mine: Place, tmp_path: Path) -> None:
+    other = Place(tmp_path / "other", study_store)
+    (tmp_path / "book.toml").write_text(template(), encoding="utf-8")
+    (tmp_path / "survey.csv").write_text("V2,V258,V4\nDE,1,1\nDE,1,3\n")
+    with connect(other.store, read_only=False) as connection:
+        ingest_survey(connection, tmp_path / "survey.csv", codebook=tmp_path / "book.toml")
+        make_probe_set(connection, "few", collection="demo", questions=["1", "57"])
+    assert set(_merge(mine, other)) == {"ingest codebook my-study", "ingest survey my-study", "ingest probe_set few"}
+    assert mine.prints() == other.prints()
+    assert _merge(mine, other) == []
+    mine.do(
+        "DELETE FROM probe_set_member WHERE probe_set_id = (SELECT probe_set_id FROM probe_set WHERE code = 'few') "
+        "AND question_id = (SELECT question_id FROM question WHERE code = '57')"
+    )
+    with pytest.raises(DataError, match="the probe_set few differs: 1 here, 1 57 there"):
+        _merge(mine, other)
 
 
 def test_a_source_that_was_renamed_is_found_and_noted_by_the_name_that_it_had(theirs: Theirs, mine: Place) -> None:
