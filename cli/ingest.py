@@ -300,13 +300,14 @@ def list_ingests(
     output_format: Format = None, output: Output = None, limit: Limit = None, db: Store = DEFAULT_STORE
 ) -> None:
     """Print what was ingested, by the names that mlv ingest delete takes."""
+    from mlv.ingest.journal import INGESTED_AS
     from mlv.queries import execute_sql
     from mlv.schema.store.opening import open_store
 
     with open_store(db) as connection:
         result = execute_sql(
             connection,
-            "SELECT kind, CASE kind WHEN 'probes' THEN split_part(target, '/', 1) ELSE target END AS name, "
+            f"SELECT kind, {INGESTED_AS} AS name, "
             'count(*) AS files, sum(rows_kept)::BIGINT AS "rows", sum(rows_rejected)::BIGINT AS rejected, '
             "max(ingested_at) AT TIME ZONE 'UTC' AS ingested_at FROM ingest_file WHERE kind <> 'codebook' "
             "GROUP BY ALL ORDER BY kind, name",

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import duckdb
 from pydantic import TypeAdapter
@@ -176,6 +176,10 @@ def _without(ingest: Ingest, removal: Removal) -> Ingest | None:
         return ingest
     left = tuple(file for file in ingest.files if ingested_as(ingest.kind, file.target) != removal.name)
     return replace(ingest, files=left) if any(file.target for file in left) else None
+
+
+INGESTED_AS: Final = "CASE kind WHEN 'probes' THEN split_part(target, '/', 1) ELSE target END"
+""":func:`ingested_as` of a row of ``ingest_file``, as SQL."""
 
 
 def ingested_as(kind: str, target: str) -> str:

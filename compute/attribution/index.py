@@ -78,7 +78,7 @@ class GradientIndex:
             with safetensors.safe_open(path, "pt") as shard:
                 for name in ("examples", "squared_norms", "logprob", "tokens"):
                     small.setdefault(name, []).append(shard.get_tensor(name))
-        ends = torch.tensor([0, *_sizes(folder)["features"]]).cumsum(0).tolist()
+        ends = torch.tensor([0, *sizes_of(folder)["features"]]).cumsum(0).tolist()
         self.size: int = ends[-1]
         self.parts: list[tuple[int, int]] = list(pairwise(ends))
         """First feature of each of the model's matrices, and the one after its last."""
@@ -158,7 +158,7 @@ def _missing(folder: Path, order: Sequence[int]) -> dict[Path, Sequence[int]] | 
     """Missing shards and their examples; None as long as the size of shards has not been chosen."""
     if not (folder / "sizes.json").exists():
         return None
-    size = _sizes(folder)["shard"]
+    size = sizes_of(folder)["shard"]
     shards = {
         folder / f"shard-{start // size:05}.safetensors": order[start : start + size]
         for start in range(0, len(order), size)
@@ -166,7 +166,8 @@ def _missing(folder: Path, order: Sequence[int]) -> dict[Path, Sequence[int]] | 
     return {path: examples for path, examples in shards.items() if not path.exists()}
 
 
-def _sizes(folder: Path) -> dict[str, Any]:
+def sizes_of(folder: Path) -> dict[str, Any]:
+    """What ``sizes.json`` of a folder says."""
     sizes: dict[str, Any] = json.loads((folder / "sizes.json").read_text(encoding="utf-8"))
     return sizes
 

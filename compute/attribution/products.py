@@ -16,7 +16,6 @@ A folder whose making was interrupted goes on with its next shard.
 Imports torch at its top: import this module inside functions.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -26,7 +25,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mlv.compute.attribution.gradients import Tracer, WeightedInput
-from mlv.compute.attribution.index import check_finite, prepare_folder, save
+from mlv.compute.attribution.index import check_finite, prepare_folder, save, sizes_of
 from mlv.compute.attribution.parameters import Parameter
 from mlv.compute.attribution.sinks import by_example
 from mlv.compute.machine.options import Progress
@@ -81,7 +80,7 @@ def exact_products(
     prepare_folder(folder, identity)
     if not (folder / "sizes.json").exists():
         write_json(folder / "sizes.json", {"targets": _targets_at_once(load(), targets, memory)})
-    at_once = json.loads((folder / "sizes.json").read_text(encoding="utf-8"))["targets"]
+    at_once = sizes_of(folder)["targets"]
     shards = range(0, len(examples), EXAMPLES_AT_ONCE)
     missing = {
         first: [start for start in shards if not _path(folder, first, start).exists()]

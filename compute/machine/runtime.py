@@ -109,8 +109,9 @@ def fit_threads(width: int) -> None:
     """Set CPU threads by a model's width, unless the user or the environment chose them for the job that runs."""
     import torch
 
-    if not _Threads.chosen:
-        torch.set_num_threads(threads_for(width) or torch.get_num_threads())
+    threads = threads_for(width)
+    if threads and not _Threads.chosen:
+        torch.set_num_threads(threads)
 
 
 def quiet_libraries() -> None:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import duckdb
 
-from mlv.ingest.journal import note_removal
+from mlv.ingest.journal import INGESTED_AS, note_removal
 from mlv.ingest.writing.reference import ensure_reference
 from mlv.schema.errors import DataError, NotFoundError, joined
 from mlv.schema.store.opening import transaction
@@ -29,13 +29,10 @@ UNION ALL SELECT 'probes', code, probe_collection_id FROM probe_collection
 UNION ALL SELECT 'survey', code, survey_id FROM survey
 """
 
-_FILES: Final = """
-ingest_file_id IN (
-    SELECT ingest_file_id FROM ingest_file
-    WHERE kind = $kind AND CASE kind WHEN 'probes' THEN split_part(target, '/', 1) ELSE target END = $name
+_FILES: Final = (
+    f"ingest_file_id IN (SELECT ingest_file_id FROM ingest_file WHERE kind = $kind AND {INGESTED_AS} = $name)"
 )
-"""
-"""The condition that a row is about a file that was read into something: ``mlv.ingest.journal.ingested_as`` in SQL."""
+"""The condition that a row is about a file that was read into something."""
 
 _UNUSED_CODEBOOKS: Final = (
     "SELECT code, codebook_id FROM codebook WHERE codebook_id NOT IN (SELECT codebook_id FROM survey)"

@@ -36,9 +36,7 @@ def is_microdata(name: str) -> bool:
 
 def write_csv(path: Path, target: Path, wanted: Callable[[str], bool]) -> None:
     """Write the columns that are wanted as CSV. Raises DataError if there are none, or if the file is damaged."""
-    import pyreadstat
-
-    try:
+    with _explained(path):
         names = _reader(path)(path, metadataonly=True)[1].column_names
         columns = [name for name in names if wanted(name)]
         if not columns:
@@ -50,18 +48,23 @@ def write_csv(path: Path, target: Path, wanted: Callable[[str], bool]) -> None:
         with target.open("w", encoding="utf-8", newline="") as file:
             for place, frame in enumerate(_frames(path, columns)):
                 frame.to_csv(file, index=False, header=place == 0, lineterminator="\n")
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Raise DataError where pyreadstat cannot read the file."""
+    import pyreadstat
+
+    try:
+        yield
     except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError, ValueError, UnicodeError) as error:
         raise DataError(f"{path.name} cannot be read: {excerpt(str(error), 500)}.", "Fetch the file again.") from error
 
 
 def variables_of(path: Path) -> dict[str, tuple[str, dict[int, str], frozenset[int]]]:
     """What a file says of its variables: text, labels by code, and codes that are no answer. Raises DataError."""
-    import pyreadstat
-
-    try:
+    with _explained(path):
         _, meta = _reader(path)(path, metadataonly=True, user_missing=True)
-    except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError, ValueError, UnicodeError) as error:
-        raise DataError(f"{path.name} cannot be read: {excerpt(str(error), 500)}.", "Fetch the file again.") from error
     found = {}
     for name, text in meta.column_names_to_labels.items():
         labels = {

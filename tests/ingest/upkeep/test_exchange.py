@@ -119,7 +119,7 @@ def _link(name: str) -> zipfile.ZipInfo:
         (lambda name, data: (f"../{name}", data), "points outside the archive"),
         (lambda name, data: (f"/{name}", data), "points outside the archive"),
         (lambda name, data: (f"x/{name}", data), "no part of a job directory"),
-        (lambda name, data: (name.replace("/log.jsonl", "/work/log.jsonl"), data), "no part of a job directory"),
+        (lambda name, data: (name.replace("log.jsonl", "work/log.jsonl"), data), "no part of a job directory"),
         (lambda name, data: (_link(name) if name.endswith("log.jsonl") else name, data), "is a link"),
         (lambda name, data: (name, b"0" * 10**7 if name.endswith("log.jsonl") else data), "would unpack"),
         (lambda name, data: (name.replace("finetune-", "probe-"), data), "has the specification of finetune-"),
