@@ -300,19 +300,12 @@ def list_ingests(
     output_format: Format = None, output: Output = None, limit: Limit = None, db: Store = DEFAULT_STORE
 ) -> None:
     """Print what was ingested, by the names that mlv ingest delete takes."""
-    from mlv.ingest.journal import INGESTED_AS
+    from mlv.ingest.upkeep.ingests import INGESTS
     from mlv.queries import execute_sql
     from mlv.schema.store.opening import open_store
 
     with open_store(db) as connection:
-        result = execute_sql(
-            connection,
-            f"SELECT kind, {INGESTED_AS} AS name, "
-            'count(*) AS files, sum(rows_kept)::BIGINT AS "rows", sum(rows_rejected)::BIGINT AS rejected, '
-            "max(ingested_at) AT TIME ZONE 'UTC' AS ingested_at FROM ingest_file WHERE kind <> 'codebook' "
-            "GROUP BY ALL ORDER BY kind, name",
-            sealed=True,
-        )
+        result = execute_sql(connection, INGESTS, sealed=True)
     put(result, output_format, output, limit)
 
 

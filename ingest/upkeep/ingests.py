@@ -34,6 +34,16 @@ _FILES: Final = (
 )
 """The condition that a row is about a file that was read into something."""
 
+INGESTS: Final = f"""
+SELECT kind, {INGESTED_AS} AS name, count(*) AS files, sum(rows_kept)::BIGINT AS "rows",
+       sum(rows_rejected)::BIGINT AS rejected, max(ingested_at) AT TIME ZONE 'UTC' AS ingested_at
+FROM ingest_file
+WHERE kind <> 'codebook'
+GROUP BY ALL
+ORDER BY kind, name
+"""
+"""What was ingested, by the names that it can be deleted by; times are UTC."""
+
 _UNUSED_CODEBOOKS: Final = (
     "SELECT code, codebook_id FROM codebook WHERE codebook_id NOT IN (SELECT codebook_id FROM survey)"
 )
