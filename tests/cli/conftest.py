@@ -1,6 +1,7 @@
 """The command line on what a test module makes once."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,11 @@ def empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def on_empty(empty_folder: Path, capsys: pytest.CaptureFixture[str]) -> Mlv:
-    """The command line on an empty store that other tests ask too: what is written into it stays."""
+def on_empty(empty_folder: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Mlv]:
+    """The command line on an empty store that other tests ask too: rows stay, jobs may not be left."""
     capsys.readouterr()
-    return Mlv(empty_folder, capsys)
+    yield Mlv(empty_folder, capsys)
+    assert not (empty_folder / "jobs").exists()
 
 
 @pytest.fixture

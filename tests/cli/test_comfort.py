@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -117,9 +118,10 @@ def _completed(line: str, store: Path) -> list[str]:
 def test_a_shell_completes_names(on_empty: Mlv, tmp_path: Path) -> None:
     assert _completed("mlv query run unchanged_", on_empty.store) == ["unchanged_by_category", "unchanged_multilingual"]
     assert _completed("mlv query show coverage@", on_empty.store) == ["coverage@1"]
-    (on_empty.folder / "jobs" / "probe-1").mkdir(parents=True)
-    (on_empty.folder / "jobs" / "probe-1" / "job.json").write_text("{")
-    assert _completed("mlv runs show pr", on_empty.store) == ["probe-1"]
+    own = shutil.copytree(on_empty.folder, tmp_path / "own")
+    (own / "jobs" / "probe-1").mkdir(parents=True)
+    (own / "jobs" / "probe-1" / "job.json").write_text("{")
+    assert _completed("mlv runs show pr", own / on_empty.store.name) == ["probe-1"]
     # no store, or another file: nothing, and not a word
     other = tmp_path / "other.duckdb"
     other.write_text("no store")
