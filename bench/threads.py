@@ -1,8 +1,9 @@
-"""Training steps a second by threads, alone and beside busy neighbours: what the choice of threads rests on.
+"""How fast the three loops are by threads, alone and beside busy neighbours: what the choice of threads rests on.
 
-``python bench/threads.py`` prints, for models of several widths, the rate with one thread and with all of them, whose
-waiting either spins (OpenMP's default) or sleeps (``OMP_WAIT_POLICY=PASSIVE``, which mlv sets). A neighbour is a
-process that computes without end. Nothing else may run: a table made beside other work says nothing.
+``python bench/threads.py`` prints, for models of several widths, how many batches a second are trained on, probed and
+indexed with one thread and with all of them, whose waiting either spins (OpenMP's default) or sleeps
+(``OMP_WAIT_POLICY=PASSIVE``, which mlv sets). A neighbour is a process that computes without end. Nothing else may
+run: a table made beside other work says nothing.
 """
 
 import contextlib
@@ -10,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,10 +21,14 @@ from mlv.compute.machine import runtime
 from mlv.schema.jobs.pretrain import PRESETS
 
 NEIGHBOURS: Final = (0, 1, 2)
-SECONDS: Final = 6.0
+SECONDS: Final = 4.0
 ROWS: Final = 16
 TOKENS: Final = 48
+ANSWER: Final = 6
+"""Tokens of an answer, and an eighth of an input: what a decoder is given."""
+
 VOCABULARY: Final = 6_000
+DIMENSIONS: Final = 16
 KEPT: Final = 0.6
 """Share of its quiet rate that a loop is to keep beside one neighbour."""
 
@@ -40,24 +45,79 @@ def neighbours(count: int) -> Iterator[None]:
             process.wait()
 
 
-def rates(preset: str, threads: int) -> list[float]:
-    """Training steps a second beside each number of neighbours."""
+def tokens(length: int) -> list[list[int]]:
+    """A batch of random token ids."""
     import torch
 
-    from mlv.compute.jobs.pretrain import new_model
+    rows: list[list[int]] = torch.randint(3, VOCABULARY // 2, (ROWS, length)).tolist()
+    return rows
 
-    torch.set_num_threads(threads)
-    torch.manual_seed(1)
-    model: Any = new_model(preset, VOCABULARY)
+
+def training(model: Any) -> Callable[[], object]:
+    """A step of an optimizer."""
+    import torch
+
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-    inputs = torch.randint(3, VOCABULARY, (ROWS, TOKENS))
-    labels = torch.randint(3, VOCABULARY, (ROWS, TOKENS // 4))
+    inputs, labels = torch.tensor(tokens(TOKENS)), torch.tensor(tokens(ANSWER))
 
     def step() -> None:
         optimizer.zero_grad()
         model(input_ids=inputs, labels=labels).loss.backward()
         optimizer.step()
 
+    return step
+
+
+def probing(model: Any) -> Callable[[], object]:
+    """Scoring both answers of a batch of probes."""
+    from tiny_models import sentences
+
+    from mlv.compute.jobs.pretrain import train_tokenizer
+    from mlv.compute.models import loading, scoring
+
+    loaded = loading.LoadedModel(model.eval(), train_tokenizer(sentences(), VOCABULARY), "cpu")
+    sentinel = loaded.sentinels[0]
+    probes = [
+        scoring.Probe("Q1", "en", [*template, sentinel], (one, two))
+        for template, one, two in zip(tokens(TOKENS), tokens(ANSWER), tokens(ANSWER), strict=True)
+    ]
+    return lambda: scoring.score(loaded, probes, ROWS * TOKENS)
+
+
+def indexing(model: Any) -> Callable[[], object]:
+    """Projecting the gradients of a batch of examples."""
+    from mlv.compute.attribution.directions import random_directions
+    from mlv.compute.attribution.gradients import Tracer, WeightedInput
+    from mlv.compute.attribution.sinks import FeatureSink
+    from mlv.schema.jobs.attribution import Gradients
+
+    tracer = Tracer(model.eval(), Gradients().modules)
+    directions = random_directions(tracer.parameters, DIMENSIONS, 1, "cpu")
+    sink = FeatureSink(tracer.parameters, directions, "cpu")
+    rows = [
+        WeightedInput(place, inputs, targets, len(targets))
+        for place, (inputs, targets) in enumerate(zip(tokens(TOKENS), tokens(ANSWER), strict=True))
+    ]
+
+    def step() -> None:
+        tracer.trace(rows, sink)
+        _ = sink.features
+
+    return step
+
+
+LOOPS: Final = {"training": training, "probing": probing, "indexing": indexing}
+
+
+def rates(loop: str, preset: str, threads: int) -> list[float]:
+    """Batches a second beside each number of neighbours."""
+    import torch
+
+    from mlv.compute.jobs.pretrain import new_model
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(1)
+    step = LOOPS[loop](new_model(preset, VOCABULARY))
     found = []
     for count in NEIGHBOURS:
         with neighbours(count):
@@ -70,34 +130,41 @@ def rates(preset: str, threads: int) -> list[float]:
     return found
 
 
-def measured(preset: str, threads: int, policy: str) -> list[float]:
+def measured(loop: str, preset: str, threads: int, policy: str) -> list[float]:
     """The same in a process of its own: the policy is read when OpenMP is loaded."""
-    code = f"import threads; print(*threads.rates({preset!r}, {threads}))"
+    code = f"import threads; print(*threads.rates({loop!r}, {preset!r}, {threads}))"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"OMP_WAIT_POLICY": policy},
         cwd=Path(__file__).parent,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
     return [float(rate) for rate in done.stdout.split()]
 
 
-def main() -> None:
-    """Print the rates, and what the choice that mlv makes keeps beside one neighbour."""
+def compare(loop: str, preset: str) -> None:
+    """Print the rates of a loop, and what the choice that mlv makes keeps beside one neighbour."""
     cores = len(os.sched_getaffinity(0))
+    found = {
+        (threads, policy): measured(loop, preset, threads, policy)
+        for threads, policy in ((1, "PASSIVE"), (cores, "ACTIVE"), (cores, "PASSIVE"))
+    }
+    for (threads, policy), each in found.items():
+        listed = ", ".join(f"{rate:.2f}" for rate in each)
+        waits = {"ACTIVE": "spinning", "PASSIVE": "asleep"}[policy]
+        print(f"  {preset}, {loop}, {threads} threads that wait {waits}: {listed} batches a second beside 0, 1, 2")
+    quiet, beside, _ = found[runtime.threads_for(PRESETS[preset].width) or cores, "PASSIVE"]
+    kept = beside / quiet
+    figure(f"{preset}, {loop}: rate beside a neighbour / quiet", kept, "", f">= {KEPT}", kept >= KEPT)
+
+
+def main() -> None:
+    """Compare every loop on every preset."""
     for preset in PRESETS:
-        found = {
-            (1, "PASSIVE"): measured(preset, 1, "PASSIVE"),
-            (cores, "ACTIVE"): measured(preset, cores, "ACTIVE"),
-            (cores, "PASSIVE"): measured(preset, cores, "PASSIVE"),
-        }
-        for (threads, policy), steps in found.items():
-            listed = ", ".join(f"{rate:.2f}" for rate in steps)
-            print(f"  {preset}, {threads} threads, {policy.lower()}: {listed} steps a second beside 0, 1, 2 neighbours")
-        quiet, beside, _ = found[runtime.threads_for(PRESETS[preset].width) or cores, "PASSIVE"]
-        figure(f"{preset}: rate beside a neighbour / quiet", beside / quiet, "", f">= {KEPT}", beside / quiet >= KEPT)
+        for loop in LOOPS:
+            compare(loop, preset)
 
 
 if __name__ == "__main__":
