@@ -145,8 +145,8 @@ def described(job: "JobDirectory") -> dict[str, Any]:
         "kind": spec.kind,
         "status": stands.state,
         "note": stands.note,
-        "seed": str(spec.seed),
-        **{name: str(provenance.get(name)) for name in ("started_at", "finished_at")},
+        "seed": spec.seed,
+        **{name: (at := _time(provenance.get(name))) and at.isoformat() for name in ("started_at", "finished_at")},
         "spec": spec.model_dump(mode="json"),
         "provenance": provenance,
         "events": [

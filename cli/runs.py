@@ -144,15 +144,15 @@ def _committed(store: Path, name: str) -> dict[str, Any]:
             "SELECT happened_at, event, detail FROM run_event JOIN run USING (run_id) WHERE name = ? ORDER BY position",
             [name],
         ).fetchall()
-    shown: dict[str, Any] = {key: _text(value) for key, value in fields.items() if key not in ("spec", "provenance")}
+    shown: dict[str, Any] = {key: _as_json(value) for key, value in fields.items() if key not in ("spec", "provenance")}
     shown |= {key: json.loads(fields[key]) for key in ("spec", "provenance")}
-    shown["events"] = [{"at": _text(at), "event": event, **json.loads(detail)} for at, event, detail in events]
+    shown["events"] = [{"at": _as_json(at), "event": event, **json.loads(detail)} for at, event, detail in events]
     return shown
 
 
-def _text(value: object) -> str:
-    """A field of a run as text; times are UTC, which they say."""
-    return f"{value.isoformat()}+00:00" if isinstance(value, datetime) else str(value)
+def _as_json(value: object) -> object:
+    """A field of a run as JSON has it; times are UTC, which they say."""
+    return f"{value.isoformat()}+00:00" if isinstance(value, datetime) else value
 
 
 @app.command()

@@ -58,6 +58,7 @@ def test_a_job_is_listed_and_shown_as_it_stands(mlv: Mlv) -> None:
     assert (shown["name"], shown["kind"], shown["status"], shown["events"]) == (name, "probe", "planned", [])
     assert shown["spec"]["languages"] == ["fa"]
     assert "arguments" in shown["provenance"]
+    assert (shown["seed"], shown["started_at"]) == (0, None)
     job.set_state("running")
     assert _states(mlv) == {name: "interrupted"}
     with (job.path / "lock").open("w") as lock:
@@ -68,6 +69,8 @@ def test_a_job_is_listed_and_shown_as_it_stands(mlv: Mlv) -> None:
         assert f"left alone: {name} is running" in mlv("runs", "resume", *HERE).err
     assert mlv("runs", "resume", *HERE).code == 0
     assert _states(mlv) == {name: "committed"}
+    committed = json.loads(mlv("runs", "show", name).out)
+    assert (committed["seed"], committed["started_at"][-6:]) == (0, "+00:00")
 
 
 def test_a_job_that_failed_is_left_as_it_is_until_it_is_asked_for(mlv: Mlv) -> None:
