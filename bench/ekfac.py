@@ -73,7 +73,7 @@ class _Masks(dict[str, Tensor]):
 
     def __getitem__(self, name: str) -> Tensor:
         of_encoder = name.startswith("encoder.") or name.endswith(("EncDecAttention.k", "EncDecAttention.v"))
-        return self._sides[0 if of_encoder else 1].float()
+        return self._sides[0 if of_encoder else 1]
 
 
 def _logprobs(model: Any, batch: Batch) -> Tensor:
@@ -147,10 +147,16 @@ def main() -> None:
         str(name): some.select("mean_first", "mean_second").to_numpy()
         for (name,), some in answers.group_by("id", maintain_order=True)
     }
-    quantity = spec.quantities[0]
     checkpoints = (spec.model,) if first.method == "trak" else spec.checkpoints
-    own = score_matrix(job, spec, checkpoints, first, quantity, study.targets, ExecuteOptions())
-    scores = {quantity: {attribution_name(first): own, "ek-fac": ekfac(job, spec, study, quantity)}}
+    scores = {
+        quantity: {
+            attribution_name(first): score_matrix(
+                job, spec, checkpoints, first, quantity, study.targets, ExecuteOptions()
+            ),
+            "ek-fac": ekfac(job, spec, study, quantity),
+        }
+        for quantity in spec.quantities
+    }
     found = lds.measure(study, scores, lds.plan_subsets(study), means).lds
     with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=200):
         print(found.filter(pl.col("draws") == 1).drop("draws", "null_mean"))

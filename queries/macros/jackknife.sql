@@ -77,22 +77,11 @@ CREATE OR REPLACE TEMP MACRO observed(value, left_out) AS any_value(value) FILTE
 CREATE OR REPLACE TEMP MACRO replicates(value, items, left_out) AS
     list_sort(list({'left_out': left_out, 'value': value::DOUBLE, 'items': items::BIGINT}));
 
--- Replicates on a scale on which an estimate is nearer to normal: the empirical logit of a percentage, Fisher's z of a
--- correlation or cosine.
-CREATE OR REPLACE TEMP MACRO on_logit_scale(rows) AS
-    list_transform(
-        rows,
-        lambda row: {
-            'left_out': row.left_out,
-            'value': ln((row.items * row.value + 50) / (row.items * (100 - row.value) + 50)),
-            'items': row.items
-        }
-    );
-
 -- NULL of NULL, which least and greatest pass over.
 CREATE OR REPLACE TEMP MACRO fisher_z(rho) AS
     CASE WHEN rho IS NOT NULL THEN atanh(least(greatest(rho, -0.999999), 0.999999)) END;
 
+-- Replicates of a correlation or cosine on a scale on which it is nearer to normal.
 CREATE OR REPLACE TEMP MACRO on_fisher_scale(rows) AS
     list_transform(
         rows, lambda row: {'left_out': row.left_out, 'value': fisher_z(row.value), 'items': row.items}
@@ -173,17 +162,39 @@ CREATE OR REPLACE TEMP MACRO percentage_high(as_it_is, scaled) AS
         ELSE 100 / (1 + exp(-t_high(scaled)))
     END;
 
-CREATE OR REPLACE TEMP MACRO share_low(rows) AS
+-- How many draws of yes or no a percentage is worth: its items, or more where those would vary more than it does, since
+-- it may be a mean of percentages.
+CREATE OR REPLACE TEMP MACRO worth(estimate, items) AS
+    greatest(items, estimate.value * (100 - estimate.value) / nullif(estimate.se ** 2, 0));
+
+-- Replicates of a percentage on a scale on which it is nearer to normal: the empirical logit of what it is worth.
+CREATE OR REPLACE TEMP MACRO on_logit_scale(rows) AS
     list_transform(
-        [{'as_it_is': by_batteries(rows), 'scaled': by_batteries(on_logit_scale(rows))}],
-        lambda share: percentage_low(share.as_it_is, share.scaled)
+        [{'rows': rows, 'times': worth(by_batteries(rows), rows[1].items) / rows[1].items}],
+        lambda known: list_transform(
+            known.rows,
+            lambda row: {
+                'left_out': row.left_out,
+                'value': ln(
+                    (known.times * row.items * row.value + 50) / (known.times * row.items * (100 - row.value) + 50)
+                ),
+                'items': row.items
+            }
+        )
     )[1];
 
+-- The estimate of a percentage as it is and on the logit scale.
+CREATE OR REPLACE TEMP MACRO estimated_share(rows) AS
+    {
+        'as_it_is': by_batteries(rows),
+        'scaled': list_transform([on_logit_scale(rows)], lambda scaled: by_batteries(scaled))[1]
+    };
+
+CREATE OR REPLACE TEMP MACRO share_low(rows) AS
+    list_transform([estimated_share(rows)], lambda share: percentage_low(share.as_it_is, share.scaled))[1];
+
 CREATE OR REPLACE TEMP MACRO share_high(rows) AS
-    list_transform(
-        [{'as_it_is': by_batteries(rows), 'scaled': by_batteries(on_logit_scale(rows))}],
-        lambda share: percentage_high(share.as_it_is, share.scaled)
-    )[1];
+    list_transform([estimated_share(rows)], lambda share: percentage_high(share.as_it_is, share.scaled))[1];
 
 -- Ends of a correlation or cosine, on the scale of Fisher's z.
 CREATE OR REPLACE TEMP MACRO rho_low(rows) AS

@@ -82,16 +82,24 @@ CREATE OR REPLACE TEMP MACRO mean_high(over, rows, spread) AS
 CREATE OR REPLACE TEMP MACRO mean_p(over, rows, spread) AS
     list_transform([varied(over, by_batteries(rows), spread, 1)], lambda estimate: t_p(estimate))[1];
 
--- How fast the empirical logit moves with the percentage.
-CREATE OR REPLACE TEMP MACRO logit_slope(known) AS
-    known.items / (known.items * known.value + 50) + known.items / (known.items * (100 - known.value) + 50);
+-- How fast the empirical logit moves with the percentage, of so many draws.
+CREATE OR REPLACE TEMP MACRO logit_slope(percentage, draws) AS
+    draws / (draws * percentage + 50) + draws / (draws * (100 - percentage) + 50);
 
 -- Of a percentage, its estimate as it is and that on the logit scale.
 CREATE OR REPLACE TEMP MACRO varied_share(over, rows, spread) AS
-    {
-        'as_it_is': varied(over, by_batteries(rows), spread, 1),
-        'scaled': varied(over, by_batteries(on_logit_scale(rows)), spread, logit_slope(rows[1]))
-    };
+    list_transform(
+        [{'share': estimated_share(rows), 'items': rows[1].items}],
+        lambda known: {
+            'as_it_is': varied(over, known.share.as_it_is, spread, 1),
+            'scaled': varied(
+                over,
+                known.share.scaled,
+                spread,
+                logit_slope(known.share.as_it_is.value, worth(known.share.as_it_is, known.items))
+            )
+        }
+    )[1];
 
 CREATE OR REPLACE TEMP MACRO mean_share_low(over, rows, spread) AS
     list_transform(

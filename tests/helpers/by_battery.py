@@ -155,8 +155,11 @@ def _logit(values: Numbers, items: Numbers) -> Numbers:
 
 
 def _share_interval(values: Numbers, items: Numbers, seeds: Seeds | None) -> Ends:
-    by_battery = jackknife(_logit(values, items), items)
-    around = _logit(values[0] + np.array([-1e-6, 1e-6]), items[0])
+    as_it_is = jackknife(values, items)
+    # as many draws of yes or no as vary no more than the percentage does
+    times = max(1.0, values[0] * (100 - values[0]) / as_it_is.se**2 / items[0]) if as_it_is.se else 1.0
+    by_battery = jackknife(_logit(values, times * items), items)
+    around = _logit(values[0] + np.array([-1e-6, 1e-6]), times * items[0])
     known = varied(by_battery, seeds, float(around[1] - around[0]) / 2e-6)
     if known.se is None:
         return None, None

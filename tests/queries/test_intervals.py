@@ -378,3 +378,22 @@ def test_no_correlation_has_no_interval(empty_store: Path) -> None:
         assert connection.execute(ends, {"rows": rows}).fetchone() == (False,)
         rows[-1][1] = None
         assert connection.execute(ends, {"rows": rows}).fetchone() == (True,)
+
+
+@pytest.mark.parametrize("percentage", [0.4, 11.0, 97.0])
+def test_a_mean_of_percentages_that_hardly_differ_lies_within_its_interval(
+    empty_store: Path, percentage: float
+) -> None:
+    """Of 20 batteries of a question each: an empirical logit of 20 draws would lie beyond."""
+    values = percentage * (1 + np.array([0, *0.002 * np.arange(-9.5, 10)]))
+    items = np.array([20] + [19] * 20)
+    rows = [
+        {"left_out": place, "value": value, "items": int(items[place])} for place, value in enumerate(values.tolist())
+    ]
+    with open_store(empty_store) as connection:
+        for subject in ("statistics", "jackknife"):
+            connection.execute(subject_sql(subject))
+        ends = "SELECT share_low(rows), share_high(rows) FROM (SELECT $rows AS rows)"
+        [(low, high)] = connection.execute(ends, {"rows": rows}).fetchall()
+    assert (low, high) == pytest.approx(interval(values, items, "share"))
+    assert low < percentage < high
