@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from mlv.cli.app import app
+from mlv.ingest.studies.study import read_study
 from mlv.queries import catalogue
 
 ROOT = Path(__file__).parent.parent.parent
@@ -78,3 +79,10 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
     named = re.findall(rf"`((?:{rooms})/[a-z0-9_/.-]+)`", page.read_text(encoding="utf-8"))
     known = [ROOT, ROOT / "docs" / "example"]
     assert [name for name in named if not any((folder / name).exists() for folder in known)] == []
+
+
+def test_the_first_studys_file_has_the_cells_that_its_page_says() -> None:
+    found = read_study(str(ROOT / "docs" / "first-study.toml"))
+    [said] = re.findall(r"in (\d+) cells", (ROOT / "docs" / "first-study.md").read_text("utf-8"))
+    assert len(found.cells) == int(said)
+    assert [cell.kind for cell in found.cells].count("influence") == 10
