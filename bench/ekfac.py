@@ -21,8 +21,9 @@ from kronfluence.utils.dataset import DataLoaderKwargs
 from torch import Tensor, nn
 
 from mlv.compute.attribution.gradients import WeightedInput
+from mlv.compute.attribution.rows import example_rows, target_rows
 from mlv.compute.attribution.weights import epoch_weights
-from mlv.compute.jobs.influence import example_rows, score_matrix, target_rows
+from mlv.compute.jobs.influence import score_matrix
 from mlv.compute.machine.options import ExecuteOptions
 from mlv.compute.models import files, loading
 from mlv.compute.models.families import SPAN

@@ -34,6 +34,7 @@ from torch import Tensor
 from mlv.compute.attribution import index
 from mlv.compute.attribution.directions import random_directions
 from mlv.compute.attribution.gradients import Tracer, WeightedInput
+from mlv.compute.attribution.rows import target_rows
 from mlv.compute.attribution.scores import Scorer, Side
 from mlv.compute.attribution.sinks import FeatureSink, Sink
 from mlv.compute.jobs import influence
@@ -143,7 +144,7 @@ def bundled_examples(tokenizer: Any, count: int) -> list[list[WeightedInput]]:
 
 def bundled_reference(tokenizer: Any) -> list[WeightedInput]:
     """Both answers of the bundled probes."""
-    return [row for pair in influence.target_rows(probes(), tokenizer, "margin") for row in pair]
+    return [row for pair in target_rows(probes(), tokenizer, "margin") for row in pair]
 
 
 def build(work: Work, tracer: Tracer, gradients: Gradients, folder: Path) -> tuple[index.GradientIndex, Clock]:
@@ -224,7 +225,7 @@ def against_traker(nano: loading.LoadedModel, folder: Path) -> None:
 
     examples = Work(nano.model, bundled_examples(nano.tokenizer, TRAKER_EXAMPLES), bundled_reference(nano.tokenizer))
     answers = probes().with_columns(answer=pl.lit(1))
-    targets = Work(nano.model, influence.target_rows(answers, nano.tokenizer, "answer"), examples.reference)
+    targets = Work(nano.model, target_rows(answers, nano.tokenizer, "answer"), examples.reference)
     parameters = [parameter.name for parameter in RememberingTracer(nano.model, Gradients()).parameters]
     traker = Reference(nano.model, parameters, TRAKER_DIMENSIONS, folder / "traker")
     ratios, learning = [], []

@@ -22,12 +22,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from mlv.compute.attribution.rows import answer_signs, example_rows, target_rows
 from mlv.compute.attribution.weights import checkpoint_weights, epoch_of, epoch_weights
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.models import files, loading, scoring
-from mlv.compute.models.families import SPAN, sentinel_ids
-from mlv.compute.models.interfaces import Tokenizer
+from mlv.compute.models.families import SPAN
 from mlv.compute.training import spans
 from mlv.schema.errors import PLAN_AGAIN, JobError
 from mlv.schema.files import write_json
@@ -250,47 +250,6 @@ class _Indexer:
         return self._tracer
 
 
-def example_rows(
-    job: JobDirectory, training: FinetuneSpec, tokenizer: Tokenizer, weights: dict[int, float]
-) -> "list[list[WeightedInput]]":
-    """The training examples as they were corrupted in some epochs, by position."""
-    from mlv.compute.attribution.gradients import WeightedInput
-
-    rows: list[list[WeightedInput]] = []
-    for epoch, weight in weights.items():
-        for place, example in enumerate(spans.corrupted(job, training, tokenizer, epoch)):
-            if len(rows) <= place:
-                rows.append([])
-            rows[place].append(WeightedInput(place, example.inputs, example.targets, len(example.targets), weight))
-    return rows
-
-
-def target_rows(targets: pl.DataFrame, tokenizer: Tokenizer, quantity: Quantity) -> "list[list[WeightedInput]]":
-    """The traced quantity of every target as passes through the model, with the weights that make it up."""
-    from mlv.compute.attribution.gradients import WeightedInput
-
-    sentinel = sentinel_ids(tokenizer)[0]
-    probes = scoring.tokenise(targets, tokenizer)
-    signs = _signs(targets, quantity)
-    return [
-        [
-            WeightedInput(number, probe.inputs, [sentinel, *answer], len(answer), sign / len(answer))
-            for answer, sign in zip(probe.answers, pair, strict=True)
-            if sign
-        ]
-        for number, (probe, pair) in enumerate(zip(probes, signs, strict=True))
-    ]
-
-
-def _signs(targets: pl.DataFrame, quantity: Quantity) -> list[tuple[int, int]]:
-    """How the log-probabilities per token of the two answers count in the traced quantity."""
-    if quantity == "answer":
-        return [(1, 0) if answer == 1 else (0, 1) for answer in targets["answer"]]
-    if quantity == "shift":
-        return [(sign, -sign) for sign in targets["shift_sign"]]
-    return [(1, -1)] * targets.height
-
-
 def _combined(scorers: Sequence[Checkpoint], start: int, stop: int) -> "Tensor":
     """Scores over all checkpoints, [targets, examples]."""
     total = scorers[0].weight * scorers[0].scorer.scores(start, stop)
@@ -360,7 +319,7 @@ def _values(
     """The traced quantity of each target, nats per token, [targets]."""
     scores = scoring.score(loaded, scoring.tokenise(targets, loaded.tokenizer), options.batch_tokens)
     means = (scores["logprob_sum"] / scores["tokens"]).to_numpy().reshape(-1, 2)
-    values: npt.NDArray[np.float64] = (means * np.array(_signs(targets, quantity))).sum(axis=1)
+    values: npt.NDArray[np.float64] = (means * np.array(answer_signs(targets, quantity))).sum(axis=1)
     return values
 
 
@@ -391,7 +350,7 @@ def _target_table(
     traced: Traced, quantity: Quantity, first: int, epoch: int | None, values: npt.NDArray[np.float64]
 ) -> pl.DataFrame:
     """Rows of ``outputs/targets.parquet``; ``values`` [targets]."""
-    answers = [1 if pair[0] > 0 else 2 for pair in _signs(traced.targets, quantity)]
+    answers = [1 if pair[0] > 0 else 2 for pair in answer_signs(traced.targets, quantity)]
     return traced.targets.select(
         (pl.col("target") + first).cast(pl.Int32),
         "language",
