@@ -54,13 +54,13 @@ class Request(request.Request):
     )
     seed: Seed = Field(1, description="Seed of everything random.")
     epochs: Count = Field(echoes.EPOCHS, description="Passes over the sentences.")
-    batch_size: Count = Field(echoes.BATCH_SIZE, description="Examples a step, or of each batch that is accumulated.")
+    batch_size: Count = Field(echoes.BATCH_SIZE, description="Examples of a batch.")
     gradient_accumulation: Count = Field(
-        USUAL["gradient_accumulation"], description="Batches a step: for steps of more examples than fit into memory."
+        USUAL["gradient_accumulation"], description="Batches that make one step: for steps of more examples than fit into memory."
     )
     learning_rate: float = Field(echoes.LEARNING_RATE, gt=0, description="Of AdamW, at its highest.")
     schedule: Schedule = Field(
-        USUAL["schedule"], description="How the learning rate falls to 0 over all epochs: linear, cosine, or constant."
+        USUAL["schedule"], description="linear or cosine: the learning rate falls to 0 over all epochs; constant: it stays."
     )
     warmup: float = Field(
         USUAL["warmup"], ge=0, lt=1, description="Share of all steps in which the learning rate first rises from 0."
