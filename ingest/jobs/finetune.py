@@ -26,7 +26,7 @@ from mlv.schema.store.rows import next_id, number
 LORA: Final[Mapping[str, Any]] = {"lora_alpha": 8.0, "lora_dropout": 0.0, "lora_targets": ("q", "v")}
 """PEFT's own defaults, for a T5 or mT5."""
 
-USUAL: Final[Mapping[str, Any]] = {"gradient_accumulation": 1, "schedule": "linear", "warmup": 0, "weight_decay": 0}
+USUAL: Final[Mapping[str, Any]] = {"gradient_accumulation": 1, "schedule": "linear", "warmup": 0.0, "weight_decay": 0.0}
 """What a training does unless told otherwise. A specification has None for it, so that a run is the same whether this
 was said or not."""
 
@@ -56,11 +56,13 @@ class Request(request.Request):
     epochs: Count = Field(echoes.EPOCHS, description="Passes over the sentences.")
     batch_size: Count = Field(echoes.BATCH_SIZE, description="Examples of a batch.")
     gradient_accumulation: Count = Field(
-        USUAL["gradient_accumulation"], description="Batches that make one step: for steps of more examples than fit into memory."
+        USUAL["gradient_accumulation"],
+        description="Batches that make one step: for steps of more examples than fit into memory.",
     )
     learning_rate: float = Field(echoes.LEARNING_RATE, gt=0, description="Of AdamW, at its highest.")
     schedule: Schedule = Field(
-        USUAL["schedule"], description="linear or cosine: the learning rate falls to 0 over all epochs; constant: it stays."
+        USUAL["schedule"],
+        description="linear or cosine: the learning rate falls to 0 over all epochs; constant: it stays.",
     )
     warmup: float = Field(
         USUAL["warmup"], ge=0, lt=1, description="Share of all steps in which the learning rate first rises from 0."
