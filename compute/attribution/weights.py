@@ -1,10 +1,17 @@
 """How much the checkpoints of a run count in its examples' scores, and the epochs in an example's gradient."""
 
 from collections.abc import Sequence
+from typing import Final
 
+import numpy as np
+
+from mlv.compute.training.streams import FloatArray
 from mlv.schema.jobs.attribution import Attribution, Gradients
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.spec import ModelRef
+
+MOMENTS: Final = 1000
+"""Moments of an epoch that its mean learning rate is taken over."""
 
 
 def checkpoint_weights(
@@ -28,8 +35,19 @@ def epoch_weights(training: FinetuneSpec, gradients: Gradients, epoch: int) -> d
 
 
 def _mean_rate(training: FinetuneSpec, epoch: int) -> float:
-    """Mean learning rate of an epoch under linear decay, in units of the highest."""
-    return 1 - (epoch - 0.5) / training.epochs
+    """Mean learning rate of an epoch over time, in units of the highest."""
+    if training.schedule is None and training.warmup is None:
+        return 1 - (epoch - 0.5) / training.epochs
+    moments = (epoch - 1 + (np.arange(MOMENTS) + 0.5) / MOMENTS) / training.epochs
+    return float(_rates(training, moments).mean())
+
+
+def _rates(training: FinetuneSpec, moments: FloatArray) -> FloatArray:
+    """Learning rates at shares of the planned training, in units of the highest, [moments]."""
+    warmup = training.warmup or 0.0
+    left = (1 - moments) / (1 - warmup)
+    after = {"linear": left, "constant": np.ones_like(left), "cosine": (1 - np.cos(np.pi * left)) / 2}
+    return np.where(moments < warmup, moments / (warmup or 1), after[training.schedule or "linear"])
 
 
 def epoch_of(training: FinetuneSpec, reference: ModelRef) -> int:

@@ -2,7 +2,8 @@
 
 Reads ``inputs/examples.parquet``; leaves ``checkpoints/epoch-N`` for every epoch, ``outputs/checkpoints.parquet``,
 ``outputs/metrics.parquet`` and ``outputs/model.json``. The paper's settings are the specification's defaults;
-everything else is the Trainer's default: linear decay without warmup, no weight decay, gradients clipped at norm 1.
+everything else is the Trainer's default unless the specification has it: linear decay without warm-up, no weight decay,
+gradients clipped at norm 1.
 
 A training example is corrupted afresh in every epoch and can be rebuilt (:func:`corrupted_examples`); the development
 examples have one corruption, that of epoch 0, so that their losses compare over epochs. The order of the training
@@ -23,11 +24,12 @@ from mlv.compute.models.families import SPAN
 from mlv.compute.training.spans import Examples, epoch_order, make_trainer, note_cut, read_splits, steps_per_epoch
 from mlv.schema.files import write_json
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.events import EndedEarly
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.parquet import write_table
 
 if TYPE_CHECKING:
-    from mlv.compute.training.trainer import LogEntry
+    from mlv.compute.training.trainer import TrainingState
 
 
 def run(job: JobDirectory, spec: FinetuneSpec, options: ExecuteOptions, progress: Progress = SILENT) -> None:
@@ -42,8 +44,8 @@ def run(job: JobDirectory, spec: FinetuneSpec, options: ExecuteOptions, progress
     splits = read_splits(job, spec, loaded.tokenizer)
     sentences = sum(len(split.tokens) for split in splits.values())
     note_cut(job, sum(split.cut for split in splits.values()), sentences, spec.max_tokens)
-    history = _train(job, spec, loaded, splits, progress)
-    _write_outputs(job, spec, found, len(splits["train"].positions), history)
+    state = _train(job, spec, loaded, splits, progress)
+    _write_outputs(job, spec, found, len(splits["train"].positions), state)
 
 
 def _train(
@@ -52,8 +54,8 @@ def _train(
     loaded: loading.LoadedModel,
     splits: dict[str, Examples],
     progress: Progress,
-) -> "list[LogEntry]":
-    """Train and publish a checkpoint per epoch; return the Trainer's log."""
+) -> "TrainingState":
+    """Train and publish a checkpoint per epoch; return what the Trainer recorded."""
     from mlv.compute.training import trainer as training
 
     examples = len(splits["train"].positions)
@@ -67,9 +69,12 @@ def _train(
         progress,
         lambda epoch: training.publish(job, loaded, epoch, adapter),
     )
-    training.train(job, trainer, progress, f"fine-tuning {spec.source} {','.join(spec.languages)}")
-    history: list[LogEntry] = trainer.state.log_history
-    return history
+    if spec.patience:
+        trainer.add_callback(training.Patience(spec.patience))
+    steps = spec.epochs * steps_per_epoch(examples, spec)
+    training.train(job, trainer, progress, f"fine-tuning {spec.source} {','.join(spec.languages)}", steps)
+    state: TrainingState = trainer.state
+    return state
 
 
 def _shape(spec: FinetuneSpec, rank: int) -> adapters.Shape:
@@ -81,12 +86,16 @@ def _write_outputs(
     spec: FinetuneSpec,
     found: dict[str, str | int],
     examples: int,
-    history: "list[LogEntry]",
+    state: "TrainingState",
 ) -> None:
     from mlv.compute.training import trainer as training
 
-    steps = steps_per_epoch(examples, spec.batch_size)
-    rows = [(epoch, epoch * steps, epoch == spec.epochs) for epoch in range(1, spec.epochs + 1)]
-    write_table(job.outputs / "metrics.parquet", training.metrics(history))
+    steps = steps_per_epoch(examples, spec)
+    last = state.global_step // steps
+    final = training.best_epoch(state.log_history) if spec.patience else last
+    if last < spec.epochs and not job.logged(EndedEarly):
+        job.log(EndedEarly(epoch=last, best=final))
+    rows = [(epoch, epoch * steps, epoch == final) for epoch in range(1, last + 1)]
+    write_table(job.outputs / "metrics.parquet", training.metrics(state.log_history))
     write_table(job.outputs / "checkpoints.parquet", training.checkpoint_table(job, rows))
     write_json(job.outputs / "model.json", {**found, "model": spec.model.model_dump(mode="json")})

@@ -274,7 +274,7 @@ def _train(
         data_collator=collate(tokenizer.pad_token_id),
         callbacks=[recorder],
     )
-    training.train(job, trainer, progress, f"pretraining {spec.name}")
+    training.train(job, trainer, progress, f"pretraining {spec.name}", spec.steps)
     training.publish(job, loaded, epoch=0)
     history: list[LogEntry] = trainer.state.log_history
     return history

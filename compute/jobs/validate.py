@@ -26,6 +26,7 @@ import numpy as np
 import polars as pl
 
 from mlv.compute.attribution.baselines import bm25, character_ngrams
+from mlv.compute.attribution.weights import epoch_of
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.models import files, loading
@@ -79,8 +80,8 @@ def validate(
     probes = tokenise_targets(study.targets, tokenizer)
     splits = spans.read_splits(job, spec.training, tokenizer)
     scores = score_all(job, study, scorer, options, tokenizer)
-    start = loading.load(folder, SPAN, device=device)
-    measure(job, study, scores, Retrainer(job, spec.training, start, splits, probes, options, progress))
+    start, epochs = loading.load(folder, SPAN, device=device), epoch_of(spec.training, spec.model)
+    measure(job, study, scores, Retrainer(job, spec.training, epochs, start, splits, probes, options, progress))
     _log_reproduction(job, mean_logprobs(loading.load(last, SPAN, device=device), probes, options.batch_tokens))
     write_json(job.outputs / "model.json", {**start.describe(), "model": spec.model.model_dump(mode="json")})
 

@@ -67,6 +67,9 @@ class Retrainer:
 
     job: JobDirectory
     training: FinetuneSpec
+    epochs: int
+    """Epochs of the run's final checkpoint."""
+
     start: loading.LoadedModel
     """The model that the run started from; it is not changed."""
 
@@ -79,7 +82,7 @@ class Retrainer:
         """Train and score."""
         loaded = loading.LoadedModel(copy.deepcopy(self.start.model), self.start.tokenizer, self.start.device)
         spec = self.training.model_copy(update={"seed": retraining.seed})
-        spans.retrain(self.job, spec, loaded, self.splits, retraining.kept, self.progress, label)
+        spans.retrain(self.job, spec, loaded, self.splits, retraining.kept, self.epochs, self.progress, label)
         return mean_logprobs(loaded, self.probes, self.options.batch_tokens)
 
 

@@ -17,7 +17,7 @@ from mlv.compute.training.streams import IntArray, Purpose, Stream
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.events import SentencesCut
-from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.finetune import FinetuneSpec, Schedule
 from mlv.schema.jobs.parquet import read_table
 
 if TYPE_CHECKING:
@@ -39,6 +39,14 @@ COLUMNS: Final = (
 
 DEVELOPMENT_EPOCH: Final = 0
 """Epoch whose corruption the development examples always have."""
+
+SCHEDULERS: Final[dict[Schedule, str]] = {
+    "linear": "linear",
+    # what is called constant has no warm-up
+    "constant": "constant_with_warmup",
+    "cosine": "cosine",
+}
+"""What transformers calls a schedule."""
 
 IGNORED: Final = -100
 """Label that the loss leaves out."""
@@ -106,8 +114,9 @@ def corrupted(
 
 
 def read_splits(job: JobDirectory, spec: FinetuneSpec, tokenizer: Tokenizer) -> dict[str, Examples]:
-    """Training and development examples in the order of their positions. Raises JobError if none are for training.
+    """Training and development examples in the order of their positions.
 
+    Raises JobError if none are for training, or none for development where their loss is watched.
     ``job`` is any job with the examples of the run ``spec`` among its inputs.
     """
     frame = read_table(job.inputs / "examples.parquet", COLUMNS).sort("position")
@@ -117,6 +126,8 @@ def read_splits(job: JobDirectory, spec: FinetuneSpec, tokenizer: Tokenizer) -> 
     }
     if not splits["train"].positions:
         raise JobError(f"{job.path.name} has no training examples", "Plan the job again with more sentences.")
+    if spec.patience and not splits["development"].positions:
+        raise JobError(f"{job.path.name} has no development examples to watch", "Plan it again without patience.")
     return splits
 
 
@@ -131,14 +142,16 @@ def retrain(
     loaded: loading.LoadedModel,
     splits: dict[str, Examples],
     kept: BoolArray,
+    epochs: int,
     progress: Progress,
     label: str,
 ) -> None:
     """Train ``loaded`` by ``spec``, but only on the training examples that are ``kept`` [examples]; save nothing.
 
-    All else is the run's: how an example is corrupted in an epoch, the order (:func:`kept_order`), the settings. With
-    every example kept the weights are bit for bit those of the run's last checkpoint, on the same machine with as many
-    threads.
+    All else is the run's: how an example is corrupted in an epoch, the order (:func:`kept_order`), the settings.
+    Training ends after ``epochs``, as many as the run's final checkpoint has, whatever the development loss; the
+    learning rate goes on as planned for all of them. With every example kept the weights are bit for bit those of the
+    final checkpoint, on the same machine with as many threads.
     """
     from mlv.compute.training import trainer as training
 
@@ -149,7 +162,9 @@ def retrain(
         "development": Examples(development.positions[:1], development.tokens[:1]),
     }
     trainer = make_trainer(job, spec, loaded, chosen, lambda epoch: kept_order(spec.seed, epoch, kept), progress, None)
-    training.train(job, trainer, progress, label)
+    trainer.add_callback(training.EndsAfter(epochs))
+    steps = epochs * steps_per_epoch(len(chosen["train"].positions), spec)
+    training.train(job, trainer, progress, label, steps)
     # bf16 is for training; probes are scored in 32 bits
     trainer.accelerator.unwrap_model(loaded.model, keep_fp32_wrapper=False).eval()
 
@@ -160,9 +175,9 @@ def kept_order(seed: int, epoch: int, kept: BoolArray) -> IntArray:
     return (np.cumsum(kept) - 1)[order[kept[order]]]
 
 
-def steps_per_epoch(examples: int, batch_size: int) -> int:
-    """Optimizer steps of an epoch; the last batch may be short."""
-    return math.ceil(examples / batch_size)
+def steps_per_epoch(examples: int, spec: FinetuneSpec) -> int:
+    """Optimizer steps of an epoch; the last may be of fewer batches, and its last batch short."""
+    return math.ceil(examples / spec.batch_size / (spec.gradient_accumulation or 1))
 
 
 def _corruption(spec: FinetuneSpec, tokenizer: Tokenizer) -> SpanCorruption:
@@ -206,7 +221,7 @@ def make_trainer(
         CorruptedExamples(splits[split].tokens, splits[split].positions, corrupt, epoch)
         for split, epoch in (("train", 1), ("development", DEVELOPMENT_EPOCH))
     )
-    steps = steps_per_epoch(len(examples), spec.batch_size)
+    steps = steps_per_epoch(len(examples), spec)
     recorder = training.Recorder(job, examples, steps, progress, publish)
     return training.OrderedTrainer(
         order=training.EpochOrder(examples, order),
@@ -231,7 +246,11 @@ def _arguments(
         num_train_epochs=spec.epochs,
         per_device_train_batch_size=spec.batch_size,
         per_device_eval_batch_size=spec.batch_size,
+        gradient_accumulation_steps=spec.gradient_accumulation or 1,
         learning_rate=spec.learning_rate,
+        lr_scheduler_type=SCHEDULERS[spec.schedule or "linear"],
+        warmup_steps=spec.warmup or 0,
+        weight_decay=spec.weight_decay or 0.0,
         bf16=spec.precision == "bf16",
         seed=spec.seed,
         eval_strategy="epoch" if evaluate else "no",

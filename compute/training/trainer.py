@@ -19,7 +19,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import polars as pl
 import torch
@@ -30,6 +30,7 @@ from mlv.compute.machine.stopping import StoppedError
 from mlv.compute.models.adapters import Tuner, merged
 from mlv.compute.models.files import digest
 from mlv.compute.models.loading import LoadedModel
+from mlv.compute.training.spans import IGNORED
 from mlv.compute.training.streams import IntArray
 from mlv.schema.errors import JobError
 from mlv.schema.files import folder_aside
@@ -70,6 +71,7 @@ class TrainingControl(Protocol):
 
     should_save: bool
     should_log: bool
+    should_training_stop: bool
 
 
 class EpochOrder(torch.utils.data.Sampler[int]):
@@ -104,7 +106,10 @@ def single_device_arguments(folder: Path, device: str, **settings: object) -> tr
 
 
 class OrderedTrainer(transformers.Trainer):  # type: ignore[misc]
-    """The transformers Trainer with a given order of the training examples."""
+    """The transformers Trainer with a given order of the training examples, and steps whose batches count as one."""
+
+    # by compute_loss, below
+    loss_is_scaled_for_ga = True
 
     def __init__(self, *, order: EpochOrder, **settings: object) -> None:
         super().__init__(**settings)
@@ -114,6 +119,53 @@ class OrderedTrainer(transformers.Trainer):  # type: ignore[misc]
 
     def _get_train_sampler(self, train_dataset: object = None) -> EpochOrder:
         return self._order
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | None = None,
+    ) -> Any:
+        """The batch's part in the mean loss over the target tokens of a step, ``num_items_in_batch`` of them.
+
+        The Trainer leaves it to the models to divide by that number, and T5 does not: the gradients of accumulated
+        batches would be a sum of means.
+        """
+        found = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        if return_outputs or num_items_in_batch is None:
+            return found
+        return found * ((inputs["labels"] != IGNORED).sum() / num_items_in_batch)
+
+
+class EndsAfter(transformers.TrainerCallback):  # type: ignore[misc]
+    """Ends training after an epoch, whatever the schedule was planned for."""
+
+    def __init__(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def on_epoch_end(
+        self, args: transformers.TrainingArguments, state: TrainingState, control: TrainingControl, **_: object
+    ) -> None:
+        """End it if this was the epoch."""
+        control.should_training_stop = control.should_training_stop or round(state.epoch) >= self._epoch
+
+
+class Patience(transformers.TrainerCallback):  # type: ignore[misc]
+    """Ends training when the development loss has not fallen for some epochs.
+
+    It is counted in the Trainer's log, which is part of the states that training resumes from.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs
+
+    def on_evaluate(
+        self, args: transformers.TrainingArguments, state: TrainingState, control: TrainingControl, **_: object
+    ) -> None:
+        """End it if the lowest loss is so many epochs ago."""
+        if round(state.epoch) - best_epoch(state.log_history) >= self._epochs:
+            control.should_training_stop = True
 
 
 class Recorder(transformers.TrainerCallback):  # type: ignore[misc]
@@ -166,8 +218,8 @@ class Recorder(transformers.TrainerCallback):  # type: ignore[misc]
         self, args: transformers.TrainingArguments, state: TrainingState, control: TrainingControl, **_: object
     ) -> None:
         """Record the speed, and end the mean of the loss, so that none is over two epochs."""
-        examples = (state.global_step - self._epoch_started_step) * args.per_device_train_batch_size
-        speed = examples / max(time.monotonic() - self._epoch_started, 1e-9)
+        batches = (state.global_step - self._epoch_started_step) * args.gradient_accumulation_steps
+        speed = batches * args.per_device_train_batch_size / max(time.monotonic() - self._epoch_started, 1e-9)
         state.log_history.append({"examples_per_second": speed, "epoch": state.epoch, "step": state.global_step})
         control.should_log = True
 
@@ -192,7 +244,7 @@ class Recorder(transformers.TrainerCallback):  # type: ignore[misc]
     ) -> None:
         """Mark the newest training state as finished, publish an epoch's checkpoint and delete the states before it.
 
-        Raises StoppedError if the work is to stop, unless this is the last step.
+        Raises StoppedError if the work is to stop, unless training ends here.
         """
         saved = self._job.work / f"checkpoint-{state.global_step}"
         finished = self._job.work / f"state-{state.global_step}"
@@ -204,7 +256,7 @@ class Recorder(transformers.TrainerCallback):  # type: ignore[misc]
         for other in self._job.work.glob("*-*"):
             if other != finished:
                 shutil.rmtree(other)
-        if self._stopped is not None and state.global_step < state.max_steps:
+        if self._stopped is not None and not control.should_training_stop:
             raise self._stopped
 
 
@@ -223,8 +275,8 @@ def publish(job: JobDirectory, loaded: LoadedModel, epoch: int, adapter: Tuner |
     job.log(CheckpointWritten(epoch=epoch, merged=adapter is not None))
 
 
-def train(job: JobDirectory, trainer: transformers.Trainer, progress: Progress, label: str) -> None:
-    """Train to the end, from the last finished state if there is one."""
+def train(job: JobDirectory, trainer: transformers.Trainer, progress: Progress, label: str, steps: int) -> None:
+    """Train to the end, ``steps`` steps at most, from the last finished state if there is one."""
     if trainer.args.device.type == "cuda":
         # the backward pass of fused attention is not deterministic on a GPU
         trainer.model.set_attn_implementation("eager")
@@ -232,11 +284,19 @@ def train(job: JobDirectory, trainer: transformers.Trainer, progress: Progress, 
     done = int(state.name.partition("-")[2]) if state else 0
     if state:
         job.log(Continued(step=done))
-    steps = trainer.args.max_steps
-    if steps <= 0:
-        steps = len(trainer.get_train_dataloader()) * int(trainer.args.num_train_epochs)
+        before = transformers.TrainerState.load_from_json(str(state / "trainer_state.json"))
+        if done < steps and before.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"]:
+            # it ended early; the Trainer would go on
+            trainer.state = before
+            return
     progress.start(steps - done, "step", label)
     trainer.train(resume_from_checkpoint=str(state) if state else None)
+
+
+def best_epoch(history: list[LogEntry]) -> int:
+    """The epoch of the lowest development loss, the earliest of equals. There is a loss for every epoch."""
+    losses = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
+    return losses.index(min(losses)) + 1
 
 
 def metrics(history: list[LogEntry]) -> pl.DataFrame:

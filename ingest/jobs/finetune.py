@@ -16,7 +16,7 @@ from mlv.ingest.jobs.runs import NewRun
 from mlv.ingest.jobs.segments import select_segments
 from mlv.ingest.jobs.trained import MASK, corpora_of, enter_checkpoints, enter_corpora, enter_metrics
 from mlv.schema.errors import JobError
-from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.finetune import COURSE, FinetuneSpec, Schedule
 from mlv.schema.jobs.identity import content_digest
 from mlv.schema.jobs.parquet import check_decompressed_size, read_parquet
 from mlv.schema.jobs.spec import Mask, ModelRef, Precision, Seed, Spec
@@ -25,6 +25,10 @@ from mlv.schema.store.rows import next_id, number
 
 LORA: Final[Mapping[str, Any]] = {"lora_alpha": 8.0, "lora_dropout": 0.0, "lora_targets": ("q", "v")}
 """PEFT's own defaults, for a T5 or mT5."""
+
+USUAL: Final[Mapping[str, Any]] = {"gradient_accumulation": 1, "schedule": "linear", "warmup": 0.0, "weight_decay": 0.0}
+"""What a training does unless told otherwise. A specification has None for it, so that a run is the same whether this
+was said or not."""
 
 
 class Request(request.Request):
@@ -50,8 +54,27 @@ class Request(request.Request):
     )
     seed: Seed = Field(1, description="Seed of everything random.")
     epochs: Count = Field(echoes.EPOCHS, description="Passes over the sentences.")
-    batch_size: Count = Field(echoes.BATCH_SIZE, description="Examples a step.")
-    learning_rate: float = Field(echoes.LEARNING_RATE, gt=0, description="Of AdamW; falls linearly to 0.")
+    batch_size: Count = Field(echoes.BATCH_SIZE, description="Examples of a batch.")
+    gradient_accumulation: Count = Field(
+        USUAL["gradient_accumulation"],
+        description="Batches that make one step: for steps of more examples than fit into memory.",
+    )
+    learning_rate: float = Field(echoes.LEARNING_RATE, gt=0, description="Of AdamW, at its highest.")
+    schedule: Schedule = Field(
+        USUAL["schedule"],
+        description="linear or cosine: the learning rate falls to 0 over all epochs; constant: it stays.",
+    )
+    warmup: float = Field(
+        USUAL["warmup"], ge=0, lt=1, description="Share of all steps in which the learning rate first rises from 0."
+    )
+    weight_decay: float = Field(
+        USUAL["weight_decay"], ge=0, description="Of AdamW, for all weights but norms and position biases."
+    )
+    patience: Count | None = Field(
+        None,
+        description="Ends training when the development loss has not fallen for so many epochs, and makes the epoch "
+        "of the lowest loss the run's final checkpoint; if not given, the last of all epochs is.",
+    )
     max_tokens: int = Field(256, ge=8, lt=2**31, description="Length at which a sentence is cut off.")
     editions: Annotated[dict[str, str], Option("edition")] = Field(
         {}, description="LANGUAGE=EDITION, if the store has several of a language; may be given repeatedly."
@@ -84,6 +107,17 @@ class Request(request.Request):
         if astray:
             raise ValueError(f"{', '.join(astray)}: of an adapter, which is asked for by its rank (lora)")
         return chosen
+
+    @model_validator(mode="after")
+    def _watches(self) -> Self:
+        """A loss for the patience to watch."""
+        each = self.sentences // len(self.languages)
+        if self.patience and not round(each * echoes.DEVELOPMENT_SHARE):
+            raise ValueError(
+                f"patience watches the loss of development sentences, and of {each} in a language none is one. "
+                "Give more sentences, or no patience"
+            )
+        return self
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
@@ -127,7 +161,7 @@ def _spec(context: Context, request: Request) -> FinetuneSpec:
     asked = request.parallel_with or parallel.in_store(context.connection, request.source, request.languages)
     together = parallel.together(request.languages, asked)
     segments = _segments(context, request, together)
-    settings = request.model_dump(exclude={"model", "sentences", "editions", "parallel_with"})
+    settings = _recorded(request.model_dump(exclude={"model", "sentences", "editions", "parallel_with"}))
     spec = FinetuneSpec(
         model=ModelRef(name="", digest=""),
         sentences=segments.height,
@@ -137,6 +171,11 @@ def _spec(context: Context, request: Request) -> FinetuneSpec:
         **settings,
     )
     return spec.model_copy(update={"inputs_digest": content_digest(_examples(segments, spec))})
+
+
+def _recorded(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a request as a specification has them."""
+    return {name: None if value == USUAL.get(name) else value for name, value in settings.items()}
 
 
 def in_study(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -208,12 +247,13 @@ def training_examples(request: Request) -> int:
     return round(request.sentences * (1 - echoes.DEVELOPMENT_SHARE))
 
 
-_TIMELESS = ("epochs", "learning_rate", "parallel_with", "mask")
+_TIMELESS = {"epochs", "learning_rate", "parallel_with", "mask", *COURSE} - {"gradient_accumulation"}
 """Settings that the time for an example and epoch does not depend on."""
 
 
 def _alike(spec: Spec, request: Request) -> bool:
-    asked = {name: value for name, value in request.model_dump(mode="json").items() if name in spec.settings()}
+    settings = _recorded(request.model_dump(mode="json"))
+    asked = {name: value for name, value in settings.items() if name in spec.settings()}
     wanted = FinetuneSpec.default_settings() | asked
     return all(spec.settings()[name] == value for name, value in wanted.items() if name not in _TIMELESS)
 
@@ -222,8 +262,9 @@ COST = Cost(
     unit="training examples x epochs",
     units=lambda _, request, __: training_examples(request) * request.epochs,
     measured="""
-        SELECT run_id, count(*) * any_value(json_extract(spec, '$.epochs')::BIGINT) AS units
-        FROM training_example JOIN run USING (run_id) WHERE split = 'train' GROUP BY run_id
+        SELECT run_id, count(*) * any_value(epochs) AS units
+        FROM training_example JOIN (SELECT run_id, max(epoch) AS epochs FROM checkpoint GROUP BY run_id) USING (run_id)
+        WHERE split = 'train' GROUP BY run_id
     """,
     checkpoints=lambda request: request.epochs,
     alike=_alike,

@@ -270,7 +270,7 @@ def _units(context: Context, request: Request, training: object) -> int:
         return finetune.training_examples(training) * _passes(request, training.epochs)
     traced = find_traced(context, request.run)
     examples = round(traced.spec.sentences * (1 - traced.spec.development_share))
-    return examples * _passes(request, traced.spec.epochs)
+    return examples * _passes(request, traced.epochs)
 
 
 def _index_bytes(jobs: Path, spec: InfluenceSpec) -> int:

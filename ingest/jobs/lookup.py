@@ -28,7 +28,7 @@ def find_run(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[int, str
 def find_model(connection: duckdb.DuckDBPyConnection, store: Path, name: str) -> ModelRef | None:
     """The checkpoint that ``name`` means in the store, with its folder and recorded digest; None if it means none.
 
-    ``RUN`` is the last checkpoint of a run, ``RUN/epoch-N`` one of them, and a base model's name the model itself, if
+    ``RUN`` is the final checkpoint of a run, ``RUN/epoch-N`` one of them, and a base model's name the model itself, if
     it was made by a run of this store.
     """
     run, _, epoch = name.partition("/epoch-")

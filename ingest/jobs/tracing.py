@@ -56,15 +56,20 @@ class Traced(NamedTuple):
     """Key of the checkpoint that it started from."""
 
     last: int
-    """Key of its last checkpoint."""
+    """Key of its final checkpoint."""
 
     checkpoints: Mapping[int, ModelRef]
-    """By epoch."""
+    """By epoch, up to the final one."""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that made the final checkpoint."""
+        return max(self.checkpoints)
 
     @property
     def last_checkpoint(self) -> ModelRef:
-        """The checkpoint whose predictions are traced."""
-        return self.checkpoints[max(self.checkpoints)]
+        """The final checkpoint, whose predictions are traced."""
+        return self.checkpoints[self.epochs]
 
 
 def find_traced(context: Context, name: str) -> Traced:
@@ -83,7 +88,9 @@ def find_traced(context: Context, name: str) -> Traced:
             f"{full} is a {row[0]} run; what can be traced is a fine-tuning run.", "See which there are: mlv runs list"
         )
     rows = context.connection.execute(
-        "SELECT epoch, digest, path, checkpoint_id FROM v_checkpoint WHERE run = ? ORDER BY epoch", [full]
+        "SELECT epoch, digest, path, checkpoint_id FROM v_checkpoint WHERE run = ? "
+        "QUALIFY epoch <= max(epoch) FILTER (is_final) OVER () ORDER BY epoch",
+        [full],
     ).fetchall()
     home = context.store.resolve().parent
     checkpoints = {

@@ -212,16 +212,17 @@ def _units(context: Context, request: Request, training: object) -> int:
     if isinstance(training, finetune.Request):
         once = finetune.training_examples(training) * training.epochs
         return once * request.retrainings(len(training.languages))
-    spec = find_traced(context, request.run).spec
-    once = round(spec.sentences * (1 - spec.development_share)) * spec.epochs
-    return once * request.retrainings(len(spec.languages))
+    traced = find_traced(context, request.run)
+    once = round(traced.spec.sentences * (1 - traced.spec.development_share)) * traced.epochs
+    return once * request.retrainings(len(traced.spec.languages))
 
 
 COST = Cost(
     unit="training examples x epochs x retrainings",
     units=_units,
     measured="""
-        SELECT i.run_id, any_value(i.examples * json_extract(r.spec, '$.training.epochs')::BIGINT) * count(*) AS units
+        SELECT i.run_id, any_value(i.examples * regexp_extract(r.spec ->> '$.model.name', '(\\d+)$', 1)::BIGINT)
+                   * count(*) AS units
         FROM validation_run i JOIN run r USING (run_id) JOIN run_event e USING (run_id)
         WHERE e.event = 'retraining' GROUP BY i.run_id
     """,

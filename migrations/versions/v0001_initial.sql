@@ -638,7 +638,7 @@ COMMENT ON COLUMN checkpoint.base_model_id IS 'The pretrained model that it desc
 COMMENT ON COLUMN checkpoint.run_id IS 'The run that made it; NULL for a model that was there before.';
 COMMENT ON COLUMN checkpoint.epoch IS 'Epochs of the run that are done; 0 for a pretrained model.';
 COMMENT ON COLUMN checkpoint.step IS 'Optimizer steps that are done.';
-COMMENT ON COLUMN checkpoint.is_final IS 'Whether it is the last of its run; true for a pretrained model.';
+COMMENT ON COLUMN checkpoint.is_final IS 'Whether it is what its run ended with: the last, or with patience the one of the lowest development loss; true for a pretrained model.';
 COMMENT ON COLUMN checkpoint.path IS 'Folder, relative to the store''s folder where it is inside; a hub name otherwise.';
 COMMENT ON COLUMN checkpoint.digest IS 'SHA-256 over configuration, weights and tokenizer.';
 

@@ -77,6 +77,17 @@ class CheckpointWritten(Event):
     """Whether an adapter was trained, and is part of its weights."""
 
 
+class EndedEarly(Event):
+    """A training ended before its last planned epoch, since the development loss no longer fell."""
+
+    event: Literal["ended_early"] = "ended_early"
+    epoch: int
+    """Epochs done."""
+
+    best: int
+    """The epoch of the lowest development loss: the run's final checkpoint."""
+
+
 class LanguageProbed(Event):
     """All probes in a language were asked."""
 
@@ -195,6 +206,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     Continued,
     SentencesCut,
     CheckpointWritten,
+    EndedEarly,
     LanguageProbed,
     SkippedProbes,
     SkippedRemoval,

@@ -1,9 +1,19 @@
 """The specification of a fine-tuning job."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from mlv.schema.jobs.spec import CorpusRef, Mask, ModelRef, Objective, Precision, Seed, Spec
 from mlv.schema.papers import echoes
+
+Schedule = Literal["linear", "constant", "cosine"]
+"""How the learning rate goes on after the warm-up: down to 0 at the end of the last planned epoch in a line or in half
+a cosine wave, or not at all. What transformers calls ``constant_with_warmup`` is constant."""
+
+ADAPTER: Final = frozenset({"lora", "lora_alpha", "lora_dropout", "lora_targets"})
+"""Settings of an adapter."""
+
+COURSE: Final = frozenset({"gradient_accumulation", "schedule", "warmup", "weight_decay", "patience"})
+"""Settings of a training's course that the papers do without."""
 
 
 class FinetuneSpec(Spec):
@@ -11,7 +21,7 @@ class FinetuneSpec(Spec):
 
     OUTPUTS: ClassVar = ("model.json", "checkpoints.parquet", "metrics.parquet")
     MAKES_CHECKPOINTS: ClassVar = True
-    IF_GIVEN: ClassVar = frozenset({"lora", "lora_alpha", "lora_dropout", "lora_targets"})
+    IF_GIVEN: ClassVar = ADAPTER | COURSE
     NOT_COMPARED: ClassVar = {
         **Spec.NOT_COMPARED,
         "model": "compared as the pretrained model, and as what continues from a fine-tuned one",
@@ -36,6 +46,25 @@ class FinetuneSpec(Spec):
     epochs: int = echoes.EPOCHS
     batch_size: int = echoes.BATCH_SIZE
     learning_rate: float = echoes.LEARNING_RATE
+    """Of AdamW, at its highest."""
+
+    gradient_accumulation: int | None = None
+    """Batches whose gradients are added up for a step, as if they were one batch; None: 1."""
+
+    schedule: Schedule | None = None
+    """None: linear."""
+
+    warmup: float | None = None
+    """Share of the steps of all planned epochs in which the learning rate rises from 0 in a line; None: 0."""
+
+    weight_decay: float | None = None
+    """Of AdamW, for all weights but those of norms and position biases; None: 0."""
+
+    patience: int | None = None
+    """Epochs in a row without a development loss below the lowest before, after which training ends; None: it goes on
+    to the last epoch. Where it is given the run's final checkpoint is that of the epoch with the lowest loss, the
+    earliest of equals, whether or not training ended early; otherwise that of the last epoch."""
+
     development_share: float = echoes.DEVELOPMENT_SHARE
     mask: Mask = "anywhere"
     noise_density: float = echoes.NOISE_DENSITY

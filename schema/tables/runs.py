@@ -123,7 +123,10 @@ class ModelState(Row, table=True):
     run_id: int | None = column("The run that made it; NULL for a model that was there before.", refers="run.run_id")
     epoch: int = column("Epochs of the run that are done; 0 for a pretrained model.")
     step: int = column("Optimizer steps that are done.")
-    is_final: bool = column("Whether it is the last of its run; true for a pretrained model.")
+    is_final: bool = column(
+        "Whether it is what its run ended with: the last, or with patience the one of the lowest development loss; "
+        "true for a pretrained model."
+    )
     path: str = column("Folder, relative to the store's folder where it is inside; a hub name otherwise.")
     digest: str = column("SHA-256 over configuration, weights and tokenizer.")
 

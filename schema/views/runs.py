@@ -76,7 +76,8 @@ RUNS = (
             "kind": "Kind of job that made it, e.g. finetune or pretrain; NULL for a model from elsewhere.",
             "objective": "What that trained, e.g. span_corruption; NULL for a model from elsewhere.",
             "step": "Optimizer steps done.",
-            "is_final": "Whether it is the last of its run; true for a pretrained model.",
+            "is_final": "Whether it is what its run ended with: the last, or with patience the one of the lowest "
+            "development loss; true for a pretrained model.",
             "path": "Folder, relative to the store's folder; or hub name.",
             "digest": "SHA-256 over configuration, weights and tokenizer.",
         },

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from mlv.compute.machine.options import Silent
+from mlv.compute.machine.stopping import StoppedError
 from mlv.schema.jobs.directory import JobDirectory
 
 
@@ -24,6 +25,19 @@ class BreaksAfter(Silent):
         self.left -= amount
         if self.left < 0:
             raise BrokenOffError
+
+
+class StopsAfter(Silent):
+    """A progress that has the work stop from some step on."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def advance(self, amount: int, **_: float | str) -> None:
+        """Count down."""
+        self.left -= amount
+        if self.left <= 0:
+            raise StoppedError
 
 
 def weights(job: JobDirectory, epoch: int) -> dict[str, Any]:

@@ -503,8 +503,8 @@ def test_inputs_that_cannot_be_used_are_errors_that_name_the_file(tmp_path: Path
 
 @pytest.fixture(scope="module")
 def finetuned(finetune_job: Plan, options: ExecuteOptions, tmp_path_factory: pytest.TempPathFactory) -> JobDirectory:
-    """A run of one epoch. Tests do not change it."""
-    job = finetune_job(tmp_path_factory.mktemp("finetuned"), epochs=1)
+    """A run of two epochs, of which the first is taken as its final one. Tests do not change it."""
+    job = finetune_job(tmp_path_factory.mktemp("finetuned"), epochs=2)
     run_job(job, options)
     return job
 
@@ -516,6 +516,7 @@ def validate_job(finetuned: JobDirectory, probe_frame: pl.DataFrame) -> Plan:
     def plan(folder: Path) -> JobDirectory:
         training = spec_of(finetuned, FinetuneSpec)
         last = files.resolve(str(finetuned.checkpoints / "epoch-1"))
+        last = last.model_copy(update={"name": f"{finetuned.path.name}/epoch-1"})
         spec = toy_spec(halves=2, other_seed_halves=1, removal_targets=1, removal_k=(4,), attributions=(TRAK,))
         spec = spec.model_copy(update={"model": last, "training": training, "checkpoints": (last,)})
         paths = {last.name: last.path, **finetuned.read_json("provenance.json")["model_paths"]}
@@ -572,7 +573,7 @@ def test_a_broken_off_job_goes_on_with_the_next_model(
         assert broken.read_json(f"outputs/{name}") == unbroken.read_json(f"outputs/{name}")
 
 
-def test_real_models_are_compared_with_the_runs_last_checkpoint(
+def test_real_models_are_compared_with_the_runs_final_checkpoint(
     unbroken: JobDirectory, finetuned: JobDirectory, options: ExecuteOptions
 ) -> None:
     last = loading.load(finetuned.checkpoints / "epoch-1", SPAN)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from resuming import StopsAfter
 from workers import run_job
 
 from mlv.compute.machine.options import ExecuteOptions, Silent
@@ -22,19 +23,6 @@ Plan = Callable[..., JobDirectory]
 
 # 23 training examples in batches of 4: 6 steps an epoch, the loss recorded every third
 EPOCHS, STEPS, RECORDED = 3, 6, 3
-
-
-class StopsAfter(Silent):
-    """A progress that has the work stop from some step on."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def advance(self, amount: int, **info: float | str) -> None:
-        """Count down."""
-        self.left -= amount
-        if self.left <= 0:
-            raise StoppedError
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -40,7 +40,7 @@ def trained_again(job: JobDirectory, model: Path, kept: BoolArray, **settings: A
     loaded = loading.load(model, SPAN)
     spec = spec_of(job, FinetuneSpec).model_copy(update=settings)
     splits = spans.read_splits(job, spec, loaded.tokenizer)
-    spans.retrain(job, spec, loaded, splits, kept, SILENT, "retraining")
+    spans.retrain(job, spec, loaded, splits, kept, spec.epochs, SILENT, "retraining")
     return loaded
 
 
@@ -166,7 +166,7 @@ def test_a_retrained_model_answers_as_its_checkpoint_does_and_the_start_stays(
     probes = retraining.tokenise_targets(probe_frame, start.tokenizer)
     spec = spec_of(planned, FinetuneSpec)
     splits = spans.read_splits(planned, spec, start.tokenizer)
-    retrain = Retrainer(planned, spec, start, splits, probes, options, SILENT)
+    retrain = Retrainer(planned, spec, spec.epochs, start, splits, probes, options, SILENT)
     answers = retrain(Retraining("full", "full", 1, without()), "")
     scores = scoring.score(loading.load(finetuned.checkpoints / "epoch-3", SPAN), probes, options.batch_tokens)
     expected = [row["logprob_sum"] / row["tokens"] for row in scores.iter_rows(named=True)]

@@ -83,6 +83,40 @@ def test_the_settings_of_an_adapter_are_recorded_and_make_another_run(
     assert "lora=4 lora_alpha=8.0 lora_dropout=0.0 lora_targets=q,v" in adapted
 
 
+def test_the_course_of_a_training_is_recorded_where_it_is_not_the_usual(
+    study: duckdb.DuckDBPyConnection, jobs: Jobs
+) -> None:
+    usual = {"gradient_accumulation": 1, "schedule": "linear", "warmup": 0, "weight_decay": 0.0, "patience": None}
+    other = {"gradient_accumulation": 2, "schedule": "cosine", "warmup": 0.1, "weight_decay": 0.01, "patience": 3}
+    asked: list[dict[str, object]] = [{}, usual, *({name: value} for name, value in other.items()), other]
+    specs = [plan_finetune(study, jobs, MODEL, FARSI, **settings).spec() for settings in asked]
+    assert job_name(specs[0]) == job_name(specs[1])
+    assert len({job_name(spec) for spec in specs}) == 1 + len(other) + 1
+    said = [{word for word in words(spec.settings()) if word.partition("=")[0] in usual} for spec in specs]
+    every = {"gradient_accumulation=2", "patience=3", "schedule=cosine", "warmup=0.1", "weight_decay=0.01"}
+    assert said[:2] == [set(), set()]
+    assert set.union(*said[2:-1]) == said[-1] == every
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"gradient_accumulation": 0}, "greater than or equal to 1"),
+        ({"schedule": "polynomial"}, "'linear', 'constant' or 'cosine'"),
+        ({"warmup": 1}, "less than 1"),
+        ({"warmup": -0.1}, "greater than or equal to 0"),
+        ({"weight_decay": -0.1}, "greater than or equal to 0"),
+        ({"patience": 0}, "greater than or equal to 1"),
+        ({"patience": 1, "sentences": 2}, "patience watches the loss of development sentences, and of 2 in a language"),
+        ({"patience": 1, "sentences": 4, "languages": ["fa", "ko"]}, "and of 2 in a language none is one"),
+    ],
+)
+def test_a_course_that_cannot_be_taken_is_refused(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Request.model_validate({"model": "m", "source": "lines", "languages": ["fa"], **settings})
+    assert Request.model_validate({"model": "m", "source": "lines", "languages": ["fa"], "patience": 1, "sentences": 3})
+
+
 def test_settings_of_an_adapter_that_is_not_asked_for_are_refused() -> None:
     asked = {"model": "m", "source": "lines", "languages": ["fa"]}
     with pytest.raises(ValidationError, match=r"lora_alpha, lora_targets: of an adapter.* rank"):

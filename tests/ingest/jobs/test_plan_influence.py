@@ -487,6 +487,21 @@ def test_a_run_that_trained_an_adapter_is_not_traced(study: Study) -> None:
         assert "--lora" in caught.value.hint
 
 
+def test_a_run_is_traced_at_its_final_checkpoint_and_by_those_before(study: Study) -> None:
+    run = study.runs.traced
+    study.connection.execute(
+        "UPDATE checkpoint SET is_final = (epoch = 1) FROM run WHERE run.run_id = checkpoint.run_id AND name = ?", [run]
+    )
+    with pytest.raises(NotAnsweredError, match=f"{run}/epoch-1 lacks answers"):
+        study.influence()
+    ask(study.connection, study.jobs, study.store, ModelRef(name=f"{run}/epoch-1", digest=f"{run}-1"), 1.0)
+    for spec in (_spec(study.influence(method="tracin")), _validation_spec(study.validation())):
+        assert spec.model.name == f"{run}/epoch-1"
+        assert spec.checkpoints == (spec.model,)
+    with pytest.raises(UsageError, match=rf"{run} has no epoch 2. Use last, all, or some of 1\."):
+        study.influence(checkpoints="2")
+
+
 def test_a_run_that_was_not_probed_says_how_to(study: Study) -> None:
     other = study.runs.other_seed
     with pytest.raises(NotAnsweredError, match=f"{other}/epoch-2 lacks answers to demo-all in fa,hi,ko,ru") as caught:

@@ -332,6 +332,15 @@ def test_rates_are_those_of_the_newest_hardware_and_of_unbroken_runs(place: Plac
     assert _rate(place, status) == (1.0, "1 runs, cpu, 4 threads")
 
 
+def test_a_training_that_ended_early_is_measured_by_the_epochs_that_it_had(place: Place) -> None:
+    status = place.status()
+    place.do(status, status.cells[BASE], status.cells[FARSI])
+    _took(place, "finetune", 8.0)
+    assert _rate(place, status) == (8 / 32, "1 runs, cpu, 1 thread")
+    place.connection.execute("DELETE FROM checkpoint WHERE epoch = 2")
+    assert _rate(place, status) == (8 / 16, "1 runs, cpu, 1 thread")
+
+
 def _rate(place: Place, status: StudyStatus) -> tuple[float, str]:
     row = estimate(place.connection, status).filter(kind="finetune").row(0, named=True)
     return row["seconds_per_unit"], row["measured"]

@@ -1,6 +1,7 @@
 """The study file: what is refused and how that is worded, and the cells that its jobs come to."""
 
 from collections import Counter
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,22 @@ seed = [1, 2]
     assert len(single.cells) == 2 * 2 * 2
     # what is not given is the command's default
     assert dict(single.cells[0].settings)["epochs"] == 5
+
+
+def test_lists_of_a_trainings_settings_are_a_sweep(tmp_path: Path) -> None:
+    swept = {
+        "learning_rate": (1e-5, 5e-5),
+        "gradient_accumulation": (1, 4),
+        "schedule": ("linear", "cosine"),
+        "warmup": (0, 0.1),
+        "weight_decay": (0, 0.01),
+        "patience": (1, 2),
+    }
+    lists = "\n".join(f"{name} = {list(values)}" for name, values in swept.items())
+    study = _read(tmp_path, f'[[job]]\nkind = "finetune"\nmodel = "nano"\nsource = "a"\nlanguages = ["fa"]\n{lists}')
+    found = {tuple(cell.setting(name) for name in swept) for cell in study.cells}
+    assert found == set(product(*swept.values()))
+    assert "warmup=0.1" in str(study.cells[-1])
 
 
 def test_references_are_the_jobs_of_earlier_blocks(tmp_path: Path) -> None:
