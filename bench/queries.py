@@ -13,6 +13,7 @@ from simulated import fill
 
 from mlv.migrations import upgrade
 from mlv.queries import catalogue, run
+from mlv.schema.fetching import frame_of
 from mlv.schema.store.opening import connect
 
 READING = "SELECT checkpoint_id, language, question, answer FROM v_answer WHERE score = 'mean'"
@@ -27,7 +28,7 @@ def main() -> None:
             fill(connection, runs=100, traced=False)
         with connect(path) as connection:
             connection.execute("SET threads = 2")
-            least = seconds(lambda: connection.execute(READING).pl())
+            least = seconds(lambda: frame_of(connection, READING))
             total = 0.0
             for query in catalogue():
                 taken = seconds(partial(run, connection, query.name))

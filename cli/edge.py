@@ -111,7 +111,8 @@ def missing_package(module: str) -> errors.UsageError | None:
     package = module.partition(".")[0].replace("_", "-").lower()
     for requirement in requires("mlv") or ():
         versions, _, condition = requirement.partition(";")
-        if re.split("[^a-z0-9-]", versions.lower(), maxsplit=1)[0] == package:
+        required = re.split("[^a-z0-9-]", versions.lower(), maxsplit=1)[0]
+        if package in (required, required.removesuffix("-skinny")):
             extra = re.search(r"extra == .(\w+)", condition)
             named, folder = (f" with its extra {extra[1]}", f".[{extra[1]}]") if extra else ("", ".")
             return errors.UsageError(

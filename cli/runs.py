@@ -14,6 +14,7 @@ from mlv.cli.deleting import make_smaller, say_deletion
 from mlv.cli.edge import DEFAULT_STORE, Store, explain, jobs_folder, megabytes, say
 from mlv.cli.group import Group
 from mlv.cli.output import Format, Json, Limit, Output, put
+from mlv.cli.publish import publish
 from mlv.cli.work import Work, activity, make_work, say_committed
 from mlv.compute.machine.interrupts import raise_if_received
 from mlv.compute.machine.options import BATCH_TOKENS
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from mlv.ingest.upkeep.deletion import Deletion
     from mlv.schema.jobs.directory import JobDirectory
 
-app = typer.Typer(help="List, show, compare, delete, resume, export and import runs.", no_args_is_help=True, cls=Group)
+app = typer.Typer(
+    help="List, show, compare, delete, resume, export, import and publish runs.", no_args_is_help=True, cls=Group
+)
 
 Name = Annotated[str, typer.Argument(help="Name of a run, or the beginning of it.", autocompletion=completion.runs)]
 
@@ -347,6 +350,9 @@ def import_archive(
     with open_store(db, read_only=False) as connection:
         for done in import_runs(connection, db, archive, jobs_folder(db)):
             say_committed(done)
+
+
+app.command()(publish)
 
 
 def _finish(work: Work, job: "JobDirectory") -> None:

@@ -23,10 +23,10 @@ from mlv.schema.store.causes import reason, restore_hint
 from mlv.schema.store.copies import Label, label_statement, read_label
 from mlv.schema.store.ledger import revision
 from mlv.schema.store.opening import (
-    DAMAGE_ERRORS,
     DISK_ERRORS,
     check_name,
     connect,
+    may_be_damage,
     open_store,
     transaction,
 )
@@ -215,7 +215,9 @@ def read_all(connection: duckdb.DuckDBPyConnection, path: Path) -> Contents:
     ).fetchall()
     try:
         return {table: _contents(connection, f'"{schema}"."{table}"') for schema, table in names}
-    except DAMAGE_ERRORS as error:
+    except duckdb.Error as error:
+        if not may_be_damage(error):
+            raise
         raise StoreError(f"{path} is damaged: {reason(error)}", restore_hint(path)) from error
 
 

@@ -28,6 +28,7 @@ from mlv.queries.engine.state import store_state
 from mlv.queries.published import Cell, Found, Published, PublishedNumbers, Setup
 from mlv.queries.study import Study
 from mlv.schema.errors import UsageError
+from mlv.schema.fetching import frame_of
 
 Status = Literal["exact", "holds", "within tolerance", "different", "not yet run"]
 
@@ -199,7 +200,7 @@ class _Inventory:
         def values(sql: str) -> set[str]:
             return {value for (value,) in connection.execute(sql).fetchall()}
 
-        self.checkpoints = connection.execute("FROM v_checkpoint WHERE is_final").pl()
+        self.checkpoints = frame_of(connection, "FROM v_checkpoint WHERE is_final")
         self._languages = values("SELECT DISTINCT language FROM v_probe")
         self._countries = values("SELECT DISTINCT country FROM v_country_profile WHERE NOT illustrative")
         self._answered = set(_answered(connection, study))
@@ -237,10 +238,11 @@ _SETUP = "model, source, ft_languages, sentences"
 
 def _answered(connection: duckdb.DuckDBPyConnection, study: Study) -> Iterator[tuple[Setup, str]]:
     """Which setups have answers in which languages."""
-    frame = connection.execute(
+    frame = frame_of(
+        connection,
         f"SELECT DISTINCT {_SETUP}, settings, language FROM v_checkpoint JOIN v_answer USING (checkpoint_id) "
-        "WHERE is_final"
-    ).pl()
+        "WHERE is_final",
+    )
     for row in frame.filter(pl.col("source").is_null() | study.as_in_paper).to_dicts():
         setup = Setup(row["model"], row["source"], row["ft_languages"], row["sentences"])
         yield _last_name(setup), row["language"]
@@ -248,6 +250,6 @@ def _answered(connection: duckdb.DuckDBPyConnection, study: Study) -> Iterator[t
 
 def _traced(connection: duckdb.DuckDBPyConnection, study: Study) -> Iterator[Setup]:
     """Setups whose examples were ranked."""
-    frame = connection.execute(f"SELECT DISTINCT {_SETUP}, settings FROM v_influence_run").pl()
+    frame = frame_of(connection, f"SELECT DISTINCT {_SETUP}, settings FROM v_influence_run")
     for row in frame.filter(study.as_in_paper).select(_SETUP.split(", ")).rows():
         yield _last_name(Setup(*row)._replace(traced=True))

@@ -75,6 +75,10 @@ class Study:
     as_in_paper: pl.Expr = field(default_factory=lambda: pl.lit(True))
     """Whether a column ``settings`` of a run is as in the paper."""
 
+    shares: str = ""
+    """Query that has which share of a run's answers is that of before, by test language, in a column of its own name
+    with an interval: published with the run."""
+
     @property
     def topics(self) -> tuple[Topic, ...]:
         """Those of all sections."""

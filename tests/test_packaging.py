@@ -26,13 +26,13 @@ USED_BY_OTHERS = {
 
 
 def _name(requirement: str) -> str:
-    """The module of a requirement, of which each has one that is named like it."""
-    return re.split(r"[^\w-]", requirement, maxsplit=1)[0].lower().replace("-", "_")
+    """The module of a requirement, of which each has one that is named like it or like what it is a part of."""
+    return re.split(r"[^\w-]", requirement, maxsplit=1)[0].lower().replace("-", "_").removesuffix("_skinny")
 
 
 EXTRAS = PROJECT["project"]["optional-dependencies"]
-DECLARED = [*PROJECT["project"]["dependencies"], *EXTRAS["lora"], *EXTRAS["slurm"], *EXTRAS["spss"]]
-DEV = EXTRAS["dev"]
+DEV = EXTRAS.pop("dev")
+DECLARED = [*PROJECT["project"]["dependencies"], *(one for requirements in EXTRAS.values() for one in requirements)]
 WORKER = PROJECT["dependency-groups"]["worker"]
 
 

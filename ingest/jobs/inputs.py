@@ -10,6 +10,7 @@ from typing import Any, Final
 import duckdb
 
 from mlv.schema.errors import PLAN_AGAIN, JobError
+from mlv.schema.fetching import registered
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.parquet import read_table
 from mlv.schema.jobs.spec import Spec
@@ -95,11 +96,9 @@ def _compared(
     connection: duckdb.DuckDBPyConnection, path: Path, columns: Sequence[str], statement: str, values: list[object]
 ) -> list[tuple[Any, ...]]:
     """The rows of a statement on columns of a table that a job read, ``_read``. Raises JobError where it is damaged."""
-    connection.register("_read", read_table(path, columns))
-    try:
-        return connection.execute(statement, values).fetchall()
-    # DuckDB's words about damaged text are not always text
-    except (duckdb.Error, UnicodeError) as error:
-        raise JobError(f"{path} cannot be read: {str(error).splitlines()[0]}", PLAN_AGAIN) from error
-    finally:
-        connection.unregister("_read")
+    with registered(connection, "_read", read_table(path, columns)):
+        try:
+            return connection.execute(statement, values).fetchall()
+        # DuckDB's words about damaged text are not always text
+        except (duckdb.Error, UnicodeError) as error:
+            raise JobError(f"{path} cannot be read: {str(error).splitlines()[0]}", PLAN_AGAIN) from error

@@ -37,8 +37,7 @@ def load(run: NewRun, name: str, statement: str, values: Mapping[str, int | str]
     """
     path = str(output(run.job, f"{name}.parquet"))
     given = number(run.connection, "SELECT count(*) FROM read_parquet(?)", [path])
-    entered = run.connection.execute(statement, {**values, "path": path}).fetchone()
-    lost = given - int(entered[0] if entered else 0)
+    lost = given - number(run.connection, statement, {**values, "path": path})
     if not lost:
         return given
     if "collection" in values:

@@ -19,6 +19,7 @@ from mlv.ingest.jobs.request import Languages, Option
 from mlv.ingest.jobs.runs import NewRun
 from mlv.queries import install_macros
 from mlv.schema.errors import DataError, JobError, NotFoundError
+from mlv.schema.fetching import frame_of, registered
 from mlv.schema.jobs.identity import content_digest
 from mlv.schema.jobs.pca import PROFILE_KEYS, PcaSpec
 from mlv.schema.jobs.spec import ModelRef
@@ -167,7 +168,7 @@ def _of_models(connection: duckdb.DuckDBPyConnection, wanted: Request, probe_set
             f"The store has no checkpoint of {asked or 'any model'}.", "See what is there: mlv runs list"
         )
     values = {"probe_set": probe_set, "score": wanted.score, "checkpoints": chosen}
-    profiles = connection.execute(_MODEL_PROFILES, values).pl()
+    profiles = frame_of(connection, _MODEL_PROFILES, values)
     profiles = _only(profiles, "language", wanted.languages, "Probe more: mlv compute probe --language CODE")
     return profiles.join(_keys(connection, chosen), on="checkpoint_id").drop("checkpoint_id")
 
@@ -194,7 +195,7 @@ def _of_countries(connection: duckdb.DuckDBPyConnection, wanted: Request, probe_
         asked = " ".join(filter(None, (wanted.weighting, "profiles of", wanted.survey or "any survey")))
         raise NotFoundError(f"The store has no {asked}.", "Ingest a survey: mlv ingest survey PATH")
     values = {"probe_set": probe_set, "survey": known[0], "weighting": known[1]}
-    profiles = connection.execute(_COUNTRY_PROFILES, values).pl()
+    profiles = frame_of(connection, _COUNTRY_PROFILES, values)
     return _only(profiles, "country", wanted.wanted_countries, "Take another --survey, or leave it out.")
 
 
@@ -277,13 +278,9 @@ def _enter_points(run: NewRun, spec: PcaSpec) -> int:
     given = number(run.connection, "SELECT count(*) FROM read_parquet(?)", [path])
     keys = [(key, _checkpoint_id(run, key)) for key in spec.checkpoints]
     schema = {"checkpoint": pl.String, "checkpoint_id": pl.Int64}
-    run.connection.register("projected_checkpoint", pl.DataFrame(keys, schema=schema, orient="row"))
-    try:
-        values = {"run": run.run_id, "path": path, "collection": spec.collection}
-        entered = run.connection.execute(_LOAD, values).fetchone()
-    finally:
-        run.connection.unregister("projected_checkpoint")
-    lost = given - int(entered[0] if entered else 0)
+    values = {"run": run.run_id, "path": path, "collection": spec.collection}
+    with registered(run.connection, "projected_checkpoint", pl.DataFrame(keys, schema=schema, orient="row")):
+        lost = given - number(run.connection, _LOAD, values)
     if lost:
         raise JobError(
             f"{lost:,} rows of {path} belong to profiles that the store lacks.",

@@ -13,6 +13,7 @@ from mlv.ingest.jobs.runs import NewRun
 from mlv.ingest.jobs.trained import MASK, corpora_of, enter_checkpoints, enter_corpora, enter_metrics
 from mlv.ingest.readers.report import check_name
 from mlv.schema.errors import NotFoundError, UsageError
+from mlv.schema.fetching import frame_of
 from mlv.schema.jobs.identity import content_digest, spec_hash
 from mlv.schema.jobs.pretrain import PRESETS, PretrainSpec
 from mlv.schema.jobs.spec import Mask, Precision, Seed
@@ -72,7 +73,8 @@ def plan(context: Context, request: Request) -> Plan:
 
 
 def _segments(context: Context, request: Request) -> pl.DataFrame:
-    segments = context.connection.execute(
+    segments = frame_of(
+        context.connection,
         "SELECT s.code AS source, l.code AS language, c.edition, g.position, g.text, c.sha256 AS corpus_sha256 "
         "FROM segment g JOIN corpus c USING (corpus_id) JOIN source s USING (source_id) "
         'JOIN "language" l USING (language_id) '
@@ -80,7 +82,7 @@ def _segments(context: Context, request: Request) -> pl.DataFrame:
         "  AND (len($languages) = 0 OR list_contains($languages, l.code)) "
         "  AND ($limit IS NULL OR g.position < $limit) ORDER BY ALL",
         {"sources": list(request.sources), "languages": list(request.languages), "limit": request.segments},
-    ).pl()
+    )
     if segments.is_empty():
         raise NotFoundError(
             "The store has no corpus of "

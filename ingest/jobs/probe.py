@@ -14,6 +14,7 @@ from mlv.ingest.jobs.request import ModelName, ProbeSet, TestLanguages
 from mlv.ingest.jobs.runs import NewRun
 from mlv.ingest.writing.profiles import answer_probes, build_model_profiles
 from mlv.schema.errors import DataError, JobError, NotFoundError
+from mlv.schema.fetching import frame_of
 from mlv.schema.jobs.events import SkippedProbes, name_of, read_event
 from mlv.schema.jobs.identity import content_digest
 from mlv.schema.jobs.probe import ProbeSpec
@@ -56,14 +57,15 @@ def plan(context: Context, request: Request) -> Plan:
 
 def _probes(connection: duckdb.DuckDBPyConnection, probe_set: str, checkpoint_id: int | None) -> pl.DataFrame:
     """The probes of a set in all languages, and whether a checkpoint has answered them."""
-    return connection.execute(
+    return frame_of(
+        connection,
         "SELECT p.collection, p.language, p.question, p.template, p.answer_first, p.answer_second, "
         "       p.probe_id IN (SELECT probe_id FROM probe_logit WHERE checkpoint_id = $checkpoint) AS answered "
         "FROM v_probe p JOIN v_probe_set s ON s.collection = p.collection AND s.question = p.question "
         "WHERE s.probe_set = $probe_set "
         "ORDER BY p.language, p.number, p.question",
         {"checkpoint": checkpoint_id, "probe_set": probe_set},
-    ).pl()
+    )
 
 
 def _skipped(connection: duckdb.DuckDBPyConnection, checkpoint_id: int | None) -> pl.DataFrame:

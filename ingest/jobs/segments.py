@@ -8,6 +8,7 @@ import polars as pl
 
 from mlv.ingest.reference.languages import language as resolve
 from mlv.schema.errors import DataError, MlvError, NotFoundError, UsageError, joined
+from mlv.schema.fetching import frame_of
 
 ALONE: Final = "--parallel-with none"
 """The option that does without the languages of other runs."""
@@ -62,7 +63,7 @@ def select_segments(
         )
     each = sentences // len(own)
     keys = {"corpora": [corpora[code] for code in own], "together": [corpora[code] for code in together]}
-    found = connection.execute(_CHOSEN, {**keys, "each": each}).pl()
+    found = frame_of(connection, _CHOSEN, {**keys, "each": each})
     if found.height < sentences:
         raise _too_few(source, own, together, found.height, each)
     return found

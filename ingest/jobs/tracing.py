@@ -15,6 +15,7 @@ from mlv.ingest.jobs.lookup import check_folder, default_probe_set, find_run, lo
 from mlv.ingest.jobs.planning import Context, NothingToDoError, NotYetError
 from mlv.ingest.jobs.probe import check_probes
 from mlv.schema.errors import DataError, JobError, NotFoundError, UsageError
+from mlv.schema.fetching import frame_of
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import content_digest
@@ -118,7 +119,8 @@ def find_probes(context: Context, traced: Traced, probe_set: str | None, languag
     set, DataError if it lacks one of ``languages``.
     """
     probe_set = probe_set or default_probe_set(context.connection)
-    probes = context.connection.execute(
+    probes = frame_of(
+        context.connection,
         "WITH given AS (SELECT * FROM v_answer WHERE score = 'mean' AND checkpoint_id IN ($start, $last)) "
         "SELECT p.collection, s.probe_set, p.language, p.question, p.template, p.answer_first, p.answer_second, "
         "       b.answer AS before, a.answer, CASE WHEN a.margin > b.margin THEN 1 ELSE -1 END AS shift_sign "
@@ -130,7 +132,7 @@ def find_probes(context: Context, traced: Traced, probe_set: str | None, languag
         "WHERE s.probe_set = $probe_set "
         "ORDER BY p.language, p.number, p.question",
         {"start": traced.start, "last": traced.last, "probe_set": probe_set},
-    ).pl()
+    )
     check_probes(context.connection, probes, probe_set, languages)
     return probes
 

@@ -10,6 +10,7 @@ import polars as pl
 from mlv.ingest.jobs.outputs import again, output
 from mlv.ingest.jobs.runs import NewRun, checkpoint_row, enter_base_model
 from mlv.schema.errors import JobError
+from mlv.schema.fetching import frame_of
 from mlv.schema.jobs.spec import CorpusRef, ModelRef
 from mlv.schema.store.rows import ensure
 
@@ -73,11 +74,12 @@ def _made(run: NewRun) -> pl.DataFrame:
     """The checkpoints that a job says it made. Raises JobError if one is not its own."""
     path = str(output(run.job, "checkpoints.parquet"))
     # by DuckDB, since polars ends the process at some damaged files
-    made = run.connection.execute(
+    made = frame_of(
+        run.connection,
         "SELECT epoch::INTEGER AS epoch, step::INTEGER AS step, is_final::BOOLEAN AS is_final, path::VARCHAR AS path, "
         "       digest::VARCHAR AS digest FROM read_parquet(?)",
         [path],
-    ).pl()
+    )
     own = pl.format("checkpoints/epoch-{}", "epoch")
     foreign = made.filter(~pl.col("path").eq_missing(own) | pl.col("digest").is_null())["path"].to_list()
     if foreign:

@@ -21,6 +21,7 @@ from mlv.ingest.rules.expectations import unmet
 from mlv.ingest.rules.rule import EXAMPLES, Rule
 from mlv.ingest.rules.rulebook import gates
 from mlv.schema.errors import DataError
+from mlv.schema.fetching import registered
 
 
 def check_corpus(frame: pl.DataFrame, what: str) -> None:
@@ -57,8 +58,8 @@ def _problems(frame: pl.DataFrame, rules: Sequence[Rule]) -> Iterator[str]:
 def _kept(frame: pl.DataFrame, rules: Sequence[Rule]) -> bool:
     """Whether DuckDB finds that all rules are kept; not where one does not fit the frame."""
     with duckdb.connect() as connection:
-        connection.register("frame", frame)
-        connection.execute("CREATE TABLE gated AS FROM frame")
+        with registered(connection, "given", frame):
+            connection.execute("CREATE TABLE gated AS FROM given")
         try:
             return not any(count(connection, unmet("gated", rule.expectation, rule.arguments)) for rule in rules)
         except duckdb.Error:

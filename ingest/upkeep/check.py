@@ -13,6 +13,7 @@ from mlv.ingest.rules.rule import Outcome, Rule
 from mlv.ingest.rules.rulebook import packaged
 from mlv.ingest.upkeep.source_files import hashes
 from mlv.schema.errors import JobError, MlvError
+from mlv.schema.fetching import registered
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.identity import spec_hash
 from mlv.schema.jobs.kinds import KINDS, read_spec
@@ -66,9 +67,8 @@ def _make(
 ) -> None:
     """Make a temporary table; a store that is open for reading has room for some."""
     schema = {name: pl.Boolean if name == "there" else pl.String for name in columns}
-    connection.register("_rows", pl.DataFrame(rows, schema=schema, orient="row"))
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS FROM _rows")
-    connection.unregister("_rows")
+    with registered(connection, "_rows", pl.DataFrame(rows, schema=schema, orient="row")):
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS FROM _rows")
 
 
 def named_files(

@@ -14,6 +14,7 @@ from mlv.ingest.readers.report import check_name
 from mlv.ingest.writing.probes import all_questions
 from mlv.schema.derived.resampling import draw_resamples
 from mlv.schema.errors import DataError, NotFoundError, UsageError, joined
+from mlv.schema.fetching import frame_of
 from mlv.schema.store.opening import transaction
 from mlv.schema.store.rows import append, ensure
 
@@ -68,13 +69,14 @@ def make_probe_set(
 
 def _members(connection: duckdb.DuckDBPyConnection, collection: str) -> pl.DataFrame:
     """All questions of a collection: ``probe_collection_id, question_id, question, category, battery``."""
-    members = connection.execute(
+    members = frame_of(
+        connection,
         "SELECT probe_collection_id, question_id, q.code AS question, c.code AS category, battery "
         "FROM probe_set_member JOIN probe_set s USING (probe_set_id) "
         "JOIN question q USING (question_id) JOIN category c USING (category_id) "
         "WHERE s.code = ? ORDER BY q.number, q.code",
         [all_questions(collection)],
-    ).pl()
+    )
     if members.is_empty():
         rows = connection.execute("SELECT code FROM probe_collection ORDER BY ALL").fetchall()
         raise NotFoundError(

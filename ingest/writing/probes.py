@@ -25,6 +25,7 @@ from mlv.ingest.writing.reference import ensure_language, ensure_pairs, ensure_q
 from mlv.ingest.writing.reports import record
 from mlv.schema.derived.resampling import draw_resamples
 from mlv.schema.errors import DataError, UsageError, joined, listed
+from mlv.schema.fetching import frame_of
 from mlv.schema.papers.echoes import ECHOES_DOUBTFUL_QUESTION, ECHOES_EXCLUDED_QUESTIONS
 from mlv.schema.store.opening import transaction
 from mlv.schema.store.rows import append, ensure
@@ -275,12 +276,13 @@ def _ensure_sets(
     connection: duckdb.DuckDBPyConnection, collection: str, collection_id: int, batteries: pl.DataFrame
 ) -> None:
     """Make the collection's probe sets, or add the questions of further languages to them, and draw their resamples."""
-    questions = connection.execute(
+    questions = frame_of(
+        connection,
         "SELECT DISTINCT question_id, q.code, q.number, c.in_study "
         "FROM probe JOIN question q USING (question_id) JOIN category c USING (category_id) "
         "WHERE probe_collection_id = ? ORDER BY q.number, q.code",
         [collection_id],
-    ).pl()
+    )
     questions = questions.join(batteries, on="code", how="left", maintain_order="left")
     everything = all_questions(collection)
     description = f"Every question with a usable probe of {collection} in at least one language."
@@ -313,9 +315,9 @@ def _ensure_set(
         raise UsageError(
             f"The probe set {code} belongs to another collection.", "Choose another name with --collection."
         )
-    members = connection.execute(
-        "SELECT question_id, battery AS known FROM probe_set_member WHERE probe_set_id = ?", [set_id]
-    ).pl()
+    members = frame_of(
+        connection, "SELECT question_id, battery AS known FROM probe_set_member WHERE probe_set_id = ?", [set_id]
+    )
     told = questions.join(members, on="question_id", how="left", maintain_order="left")
     for question, known, other in (
         told.filter(pl.col("known") != pl.col("battery")).select("code", "known", "battery").rows()

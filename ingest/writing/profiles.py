@@ -12,6 +12,7 @@ import duckdb
 import polars as pl
 
 from mlv.schema.errors import JobError
+from mlv.schema.fetching import frame_of
 from mlv.schema.store.rows import append, ensure, number
 
 PROFILES_OF_RUN = """
@@ -110,7 +111,7 @@ def build_model_profiles(connection: duckdb.DuckDBPyConnection, checkpoint_id: i
         "DELETE FROM profile_value WHERE profile_id IN (SELECT profile_id FROM profile WHERE checkpoint_id = ?)",
         [checkpoint_id],
     )
-    values = connection.execute(_MODEL_VALUES, [checkpoint_id]).pl().with_columns(checkpoint_id=pl.lit(checkpoint_id))
+    values = frame_of(connection, _MODEL_VALUES, [checkpoint_id]).with_columns(checkpoint_id=pl.lit(checkpoint_id))
     return _store(connection, values, ["checkpoint_id", "language_id", "probe_collection_id", "score"])
 
 
@@ -119,7 +120,7 @@ def build_country_profiles(connection: duckdb.DuckDBPyConnection, survey_id: int
 
     A question is left out if nobody is on either side.
     """
-    values = connection.execute(_COUNTRY_VALUES, {"survey": survey_id}).pl()
+    values = frame_of(connection, _COUNTRY_VALUES, {"survey": survey_id})
     values = values.with_columns(survey_id=pl.lit(survey_id))
     return _store(connection, values, ["survey_id", "country_id", "weighting"])
 
@@ -129,8 +130,9 @@ def _store(connection: duckdb.DuckDBPyConnection, values: pl.DataFrame, key: Seq
     profiles = values.drop("question_id", "p_first").unique(subset=key, maintain_order=True)
     ids = ensure(connection, "profile", profiles, key)
     rows = values.join(ids, on=key, maintain_order="left").select("profile_id", "question_id", "p_first")
-    there = connection.execute(
+    there = frame_of(
+        connection,
         "SELECT profile_id, question_id FROM profile_value WHERE profile_id IN (SELECT unnest(?))",
         [ids["profile_id"].to_list()],
-    ).pl()
+    )
     return append(connection, "profile_value", rows.join(there, on=["profile_id", "question_id"], how="anti"))

@@ -232,4 +232,5 @@ STUDY = Study(
     "The Echoes of Multilinguality",
     (PRETRAINED_MODELS, SHIFTS, DIRECTIONS, MIXTURES, PEOPLE, EXAMPLES, STORE),
     published.AS_IN_PAPER,
+    shares="unchanged",
 )

@@ -17,6 +17,7 @@ from mlv.queries.engine.parameters import Given, bind
 from mlv.queries.engine.result import QueryResult
 from mlv.queries.engine.state import store_state
 from mlv.schema.errors import UsageError, excerpt
+from mlv.schema.fetching import fetched
 from mlv.schema.store.opening import seal
 
 _SIGNAL_SECONDS = 0.1
@@ -117,7 +118,7 @@ def _fetched(
     if not columns:
         return pl.DataFrame()
     try:
-        frame = connection.pl()
+        frame = fetched(connection)
     except pl.exceptions.PolarsError as error:
         hint = "Cast such columns in the query: CAST(COLUMN AS VARCHAR)"
         raise UsageError(f"The rows make no table: {str(error).splitlines()[0]}", hint) from error

@@ -52,17 +52,22 @@ CREATE OR REPLACE TEMP MACRO listed_mean(kept, places, products, weights) AS
 CREATE OR REPLACE TEMP MACRO listed_items(kept, places) AS
     list_sum(list_transform(places, lambda place: kept[place]))::BIGINT;
 
--- Cosine of what is left of two vectors of shares: as it is as cosine (aggregate, of one left_out).
+-- Cosine of what is left of two vectors of shares (aggregate, of one left_out). Ordered sums give the same last digit in
+-- DuckDB 1.5 and 2.0, where functions of lists add products up in another order.
 CREATE OR REPLACE TEMP MACRO kept_cosine(x, y, place, left_out) AS
     CASE
         WHEN sum(x * x) = 0 OR sum(y * y) = 0 THEN NULL
-        ELSE coalesce(
-            list_cosine_similarity(
-                list(x ORDER BY place) FILTER (WHERE left_out = 0), list(y ORDER BY place) FILTER (WHERE left_out = 0)
-            ),
-            sum((x * y * 1e12)::BIGINT)
-            / sqrt(sum((x * x * 1e12)::BIGINT)::DOUBLE * sum((y * y * 1e12)::BIGINT)::DOUBLE)
+        WHEN max(left_out) = 0
+        THEN least(
+            1,
+            sum(x * y ORDER BY place) FILTER (WHERE left_out = 0)
+            / sqrt(
+                sum(x * x ORDER BY place) FILTER (WHERE left_out = 0)
+                * sum(y * y ORDER BY place) FILTER (WHERE left_out = 0)
+            )
         )
+        ELSE sum((x * y * 1e12)::BIGINT)
+            / sqrt(sum((x * x * 1e12)::BIGINT)::DOUBLE * sum((y * y * 1e12)::BIGINT)::DOUBLE)
     END;
 
 -- Cosine from the products of two vectors' components and which of them are left.

@@ -37,7 +37,12 @@ COMMAND_SHOWN = 100
 _ONLY_FOR_WRITING = re.compile("replaying WAL file.*Could not write file", re.DOTALL)
 """What DuckDB 1.5 says of a log with an index of the user's own: the file is open for reading alone."""
 
-DAMAGE_ERRORS = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)
+_DAMAGE_ERRORS = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)
+
+
+def may_be_damage(error: duckdb.Error) -> bool:
+    """Whether an error can come of a damaged file. DuckDB 2.0 has no class of its own for a wrong checksum."""
+    return isinstance(error, _DAMAGE_ERRORS) or type(error) is duckdb.Error
 
 
 def connect(path: Path, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
@@ -67,7 +72,9 @@ def _open(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     before = path.stat().st_ino
     try:
         connection = duckdb.connect(str(path), read_only=read_only)
-    except DAMAGE_ERRORS as error:
+    except duckdb.Error as error:
+        if not may_be_damage(error):
+            raise
         if not (read_only and _ONLY_FOR_WRITING.search(str(error))):
             raise _open_error(path, error, read_only=read_only) from error
         connection = _replayed(path)

@@ -3,11 +3,12 @@
 Every function expects a transaction of the caller, so that a file or a job enters the store whole or not at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import polars as pl
 
+from mlv.schema.fetching import frame_of, registered
 from mlv.schema.store.sql import quoted
 
 
@@ -23,8 +24,7 @@ def ensure(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFram
     columns = ", ".join(quoted(name) for name in frame.columns)
     same = " AND ".join(f"t.{quoted(name)} = f.{quoted(name)}" for name in key)
     keys = ", ".join(f"f.{quoted(name)}" for name in key)
-    connection.register("_frame", frame.with_row_index("_order"))
-    try:
+    with registered(connection, "_frame", frame.with_row_index("_order")):
         connection.execute(
             f"INSERT INTO {quoted(table)} ({identifier}, {columns}) "
             f"SELECT (SELECT coalesce(max({identifier}), 0) FROM {quoted(table)}) "
@@ -32,28 +32,26 @@ def ensure(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFram
             f"FROM _frame f WHERE NOT EXISTS (SELECT 1 FROM {quoted(table)} t WHERE {same}) "
             f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY _order) = 1"
         )
-        return connection.execute(
-            f"SELECT {keys}, t.{identifier} FROM _frame f JOIN {quoted(table)} t ON {same} ORDER BY f._order"
-        ).pl()
-    finally:
-        connection.unregister("_frame")
+        return frame_of(
+            connection,
+            f"SELECT {keys}, t.{identifier} FROM _frame f JOIN {quoted(table)} t ON {same} ORDER BY f._order",
+        )
 
 
 def append(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> int:
     """Insert all rows of ``frame`` into a fact table; return their number."""
     columns = ", ".join(quoted(name) for name in frame.columns)
-    connection.register("_frame", frame)
-    try:
+    with registered(connection, "_frame", frame):
         connection.execute(f"INSERT INTO {quoted(table)} ({columns}) SELECT {columns} FROM _frame")
-    finally:
-        connection.unregister("_frame")
     return frame.height
 
 
-def number(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[object] = ()) -> int:
+def number(
+    connection: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[object] | Mapping[str, object] = ()
+) -> int:
     """The one number that a statement returns: a count, or how many rows were inserted."""
-    row = connection.execute(statement, list(parameters)).fetchone()
-    return int(row[0]) if row else 0
+    rows = connection.execute(statement, parameters).fetchall()
+    return int(rows[0][0]) if rows else 0
 
 
 def next_id(connection: duckdb.DuckDBPyConnection, table: str) -> int:

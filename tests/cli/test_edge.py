@@ -100,6 +100,7 @@ def test_a_fault_is_reported_as_one_without_a_traceback(
 
 def test_a_package_that_is_not_installed_is_named_with_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
     declared = ["great-expectations>=1.24", 'submitit<2,>=1.5.3; extra == "slurm"', "pytest>=8; extra == 'dev'"]
+    declared += ["mlflow-skinny<4,>=3; extra == 'mlflow'"]
     monkeypatch.setattr("importlib.metadata.requires", lambda _: declared)
     error = edge.missing_package("submitit.core")
     assert error
@@ -111,6 +112,9 @@ def test_a_package_that_is_not_installed_is_named_with_what_brings_it(monkeypatc
     error = edge.missing_package("great_expectations")
     assert error
     assert error.hint.startswith("Install mlv (`pip install '.'` in its folder)")
+    error = edge.missing_package("mlflow")
+    assert error
+    assert "`pip install '.[mlflow]'`" in error.hint and "`pip install 'mlflow-skinny<4,>=3'`" in error.hint
     assert edge.missing_package("mlv.typo") is None
     assert edge.missing_package("py") is None
 

@@ -20,6 +20,7 @@ from mlv.ingest.readers.surveys.files import (
 )
 from mlv.ingest.reference.codebook import MOST_CODE, Codebook, plain
 from mlv.schema.errors import DataError, excerpt
+from mlv.schema.fetching import frame_of, registered
 
 MAX_WEIGHT: Final = 1_000
 """Weight of a respondent at most; in the official file none is above 30. Sums of decimals overflow otherwise."""
@@ -106,9 +107,9 @@ def _select(
     codes, remarks = countries(names, book)
     if book.country:
         codes, remarks = dict.fromkeys(names, book.country_of(book.country)), []
-    connection.register(
-        "countries", pl.DataFrame(list(codes.items()), schema=["named", "country"], orient="row", strict=False)
-    )
+    known = pl.DataFrame(list(codes.items()), schema={"named": pl.String, "country": pl.String}, orient="row")
+    with registered(connection, "known", known):
+        connection.execute("CREATE TABLE countries AS FROM known")
     connection.execute(
         "CREATE VIEW kept AS SELECT c.country, w.* EXCLUDE (named) FROM weighed w "
         "JOIN countries c USING (named) WHERE c.country IS NOT NULL AND w.fits AND w.taken"
@@ -149,7 +150,8 @@ def _count(connection: duckdb.DuckDBPyConnection, variables: list[str]) -> pl.Da
     are exact.
     """
     columns = ", ".join(f"v{number}" for number in range(len(variables)))
-    counts = connection.execute(
+    counts = frame_of(
+        connection,
         "WITH given AS ("
         f"    FROM (SELECT country, weight, {columns} FROM kept)"
         f"    UNPIVOT INCLUDE NULLS (answer FOR variable IN ({columns}))"
@@ -162,8 +164,8 @@ def _count(connection: duckdb.DuckDBPyConnection, variables: list[str]) -> pl.Da
         f"      CASE WHEN number = floor(number) AND abs(number) <= {MOST_CODE}"
         "            THEN CAST(number AS BIGINT) END AS response_code,"
         "       CAST(n AS BIGINT) AS n, weight "
-        "FROM counted ORDER BY ALL"
-    ).pl()
+        "FROM counted ORDER BY ALL",
+    )
     names = dict(enumerate(variables))
     return counts.with_columns(pl.col("variable").replace_strict(names, return_dtype=pl.String))
 

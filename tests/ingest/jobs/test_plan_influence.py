@@ -20,6 +20,7 @@ from mlv.ingest.jobs.attributions import ALL_MODULES, Choices, named, named_all
 from mlv.ingest.jobs.planning import update_model_paths
 from mlv.ingest.jobs.tracing import NotAnsweredError
 from mlv.schema.errors import DataError, MlvError, NotFoundError, UsageError
+from mlv.schema.fetching import frame_of
 from mlv.schema.jobs.attribution import Attribution, Gradients, attribution_name
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
@@ -91,7 +92,7 @@ def _by_language(probes: pl.DataFrame) -> dict[str, int]:
 
 def _asked(study: Study) -> pl.DataFrame:
     """The probes in the order by which the hand-written answers number them."""
-    return study.connection.execute("SELECT language, question FROM v_probe ORDER BY language, number, question").pl()
+    return frame_of(study.connection, "SELECT language, question FROM v_probe ORDER BY language, number, question")
 
 
 # Targets ---------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from mlv.ingest.jobs.segments import select_segments
 from mlv.ingest.readers.report import FileReport
 from mlv.ingest.writing.corpora import ingest_corpus
 from mlv.schema.errors import DataError, NotFoundError, UsageError
+from mlv.schema.fetching import frame_of
 
 TABLES = ("source", "language", "corpus", "segment", "ingest_file", "reject")
 
@@ -35,7 +36,7 @@ def test_a_folder_becomes_corpora(store: duckdb.DuckDBPyConnection, parallel: Pa
         ("lines/ko/ko", 6, 5, 1),
         ("lines/ru/ru", 6, 6, 0),
     ]
-    rows = store.execute("SELECT source, language, position, parallel_key, text FROM v_segment ORDER BY ALL").pl()
+    rows = frame_of(store, "SELECT source, language, position, parallel_key, text FROM v_segment ORDER BY ALL")
     assert rows.filter(language="fa").rows() == [
         ("lines", "fa", 0, "1", "یک"),
         ("lines", "fa", 1, "3", "سه"),

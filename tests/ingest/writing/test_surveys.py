@@ -18,6 +18,7 @@ from mlv.ingest.upkeep.check import TEMPORARY
 from mlv.ingest.writing.probes import ingest_probes
 from mlv.ingest.writing.surveys import ingest_survey
 from mlv.schema.errors import DataError
+from mlv.schema.fetching import frame_of
 from mlv.schema.papers.echoes import LANGUAGE_COUNTRY, TEST_LANGUAGES
 from mlv.schema.store.opening import connect
 from mlv.schema.tables.metadata import table_names
@@ -71,10 +72,11 @@ def test_a_table_with_its_mapping_profiles_and_rejects(store: duckdb.DuckDBPyCon
 
 def test_the_mapping_is_written_completely(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     ingest_survey(store, _file(tmp_path, TABLE), name="ours")
-    stored = store.execute(
+    stored = frame_of(
+        store,
         "SELECT q.code AS question, variable, response_code::BIGINT AS response_code, side, label FROM answer_side "
-        "JOIN question q USING (question_id) JOIN response_option USING (codebook_id, variable, response_code)"
-    ).pl()
+        "JOIN question q USING (question_id) JOIN response_option USING (codebook_id, variable, response_code)",
+    )
     columns = ["question", "variable", "response_code", "side"]
     assert stored.select(columns).sort(columns).equals(wvs7().sides.select(columns).sort(columns))
     assert not (stored["label"] == "").any()
@@ -220,9 +222,10 @@ def test_the_most_distant_countries_are_those_of_the_paper(survey_of_46: duckdb.
 
     The shares at hand are unweighted and cover 182 of the 254 questions, 165 of the 237 of echoes-2024.
     """
-    profiles = survey_of_46.execute(
-        "SELECT probe_set, country, question, p_first FROM v_country_profile JOIN v_probe_set USING (question)"
-    ).pl()
+    profiles = frame_of(
+        survey_of_46,
+        "SELECT probe_set, country, question, p_first FROM v_country_profile JOIN v_probe_set USING (question)",
+    )
     available = {LANGUAGE_COUNTRY[code] for code in TEST_LANGUAGES} & set(profiles["country"])
     assert len(available) == 11
     published = {"wvs7-all": (182, 0.84, 0.86), "echoes-2024": (165, 0.835, 0.86)}
@@ -254,7 +257,7 @@ def test_profiles_agree_with_another_source(survey_of_46: duckdb.DuckDBPyConnect
         .join(counted, on="rule")
         .join(wvs7().sides, on=["question", "response_code"])
     )
-    profiles = survey_of_46.execute("SELECT country, question, p_first FROM v_country_profile").pl()
+    profiles = frame_of(survey_of_46, "SELECT country, question, p_first FROM v_country_profile")
     both = published.join(profiles, on=["country", "question"]).drop_nulls("value")
     expected = pl.when(pl.col("side") == "first").then("value").otherwise(1 - pl.col("value"))
     difference = both.select((expected - pl.col("p_first")).abs()).to_series()

@@ -17,6 +17,7 @@ import pytest
 
 from mlv.queries import FORMATS, QueryResult, notes, render
 from mlv.schema.errors import UsageError
+from mlv.schema.fetching import frame_of
 
 GOLDEN = Path(__file__).parent / "golden" / "formats"
 ENDINGS = {
@@ -51,7 +52,7 @@ SELECT * FROM (VALUES
 def result() -> QueryResult:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        return QueryResult(connection.execute(SQL).pl(), "types", 1, "0123456789abcdef", {"text": "a b", "list": ["c"]})
+        return QueryResult(frame_of(connection, SQL), "types", 1, "0123456789abcdef", {"text": "a b", "list": ["c"]})
 
 
 @pytest.mark.parametrize("format_name", ENDINGS)

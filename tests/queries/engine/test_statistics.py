@@ -13,6 +13,7 @@ from scipy import stats
 
 from mlv.queries.echoes.published import AS_IN_PAPER
 from mlv.queries.engine.macros import subject_sql
+from mlv.schema.fetching import frame_of
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.settings import words
 
@@ -26,24 +27,23 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _one(connection: duckdb.DuckDBPyConnection, sql: str, **parameters: Any) -> Any:
-    row = connection.execute(sql, parameters).fetchone()
-    return None if row is None else row[0]
+    rows = connection.execute(sql, parameters).fetchall()
+    return rows[0][0] if rows else None
 
 
 def _spearman(connection: duckdb.DuckDBPyConnection, x: list[float], y: list[float]) -> Any:
     """rho of two columns, ranked as profile_correlations does."""
     connection.register("given", pl.DataFrame({"x": x, "y": y}))
-    row = connection.execute(
+    return _one(
+        connection,
         """
         WITH ranked AS (
             SELECT rank() OVER a + count(*) OVER a AS rx, rank() OVER b + count(*) OVER b AS ry
             FROM given WINDOW a AS (ORDER BY x), b AS (ORDER BY y)
         )
         SELECT spearman_rho(rx, ry) FROM ranked
-        """
-    ).fetchone()
-    assert row is not None
-    return row[0]
+        """,
+    )
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -75,7 +75,7 @@ def test_p_value_is_students_t(connection: duckdb.DuckDBPyConnection) -> None:
     rng = np.random.default_rng(7)
     frame = pl.DataFrame({"df": rng.uniform(1, 1000, size), "t": rng.normal(0, 1, size) ** 3 * 3})
     connection.register("given", frame)
-    got = connection.execute("SELECT student_p(t, df) AS p FROM given").pl()["p"].to_numpy()
+    got = frame_of(connection, "SELECT student_p(t, df) AS p FROM given")["p"].to_numpy()
     expected = 2 * stats.t.sf(np.abs(frame["t"].to_numpy()), frame["df"].to_numpy())
     assert np.max(np.abs(got - expected)) < 1e-10
     large = expected > 1e-250
@@ -133,7 +133,7 @@ def test_normal_tail_is_scipys(connection: duckdb.DuckDBPyConnection) -> None:
     """Either side of 3, where series and continued fraction meet, and as far as a double reaches."""
     z = np.concatenate([np.linspace(-5, 5, 4001), np.linspace(5, 37, 500), [np.nextafter(3, 0), 3]])
     connection.register("given", pl.DataFrame({"z": z}))
-    got = connection.execute("SELECT normal_p(z) AS p FROM given").pl()["p"].to_numpy()
+    got = frame_of(connection, "SELECT normal_p(z) AS p FROM given")["p"].to_numpy()
     assert np.max(np.abs(got / (2 * stats.norm.sf(np.abs(z))) - 1)) < 1e-12
     assert _one(connection, "SELECT normal_p(0::DOUBLE)") == 1
 

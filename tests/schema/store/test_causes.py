@@ -27,6 +27,11 @@ os._exit(9)
 """
 
 
+needs_writing = pytest.mark.skipif(
+    not duckdb.__version__.startswith("1."), reason="DuckDB 2.0 replays a log with an index while it reads"
+)
+
+
 @pytest.fixture(scope="module")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with some rows to index."""
@@ -49,6 +54,7 @@ def _said(path: Path, *, read_only: bool = True) -> StoreError:
     return caught.value
 
 
+@needs_writing
 def test_a_log_with_an_index_is_replayed_by_a_reader_and_nothing_is_lost(path: Path) -> None:
     subprocess.run([sys.executable, "-c", CRASH, str(path)], check=False)
     assert wal_path(path).exists()
@@ -60,6 +66,7 @@ def test_a_log_with_an_index_is_replayed_by_a_reader_and_nothing_is_lost(path: P
     assert not wal_path(path).exists()
 
 
+@needs_writing
 def test_a_log_that_cannot_be_replayed_there_is_told_apart_from_damage(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,7 +154,7 @@ def test_a_file_of_a_newer_duckdb_is_not_damaged(path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(12)
         file.write((9999).to_bytes(8, "little"))
-    with pytest.raises(duckdb.IOException) as caught:
+    with pytest.raises(duckdb.Error) as caught:
         duckdb.connect(str(path), read_only=True)
     computed = re.search(r"computed checksum (\d+)", str(caught.value))
     assert computed

@@ -86,6 +86,9 @@ def test_a_complete_log_stays_as_it_is(killed: tuple[Path, list[int]], tmp_path:
     assert wal_path(path).read_bytes() == before
 
 
+@pytest.mark.skipif(
+    not duckdb.__version__.startswith("1."), reason="DuckDB 2.0 writes another layout, and replays whole commits alone"
+)
 def test_the_log_of_a_locked_store_is_not_cut(killed: tuple[Path, list[int]], tmp_path: Path) -> None:
     path = _cut(killed, tmp_path, killed[1][1] - 10)
     before = wal_path(path).read_bytes()

@@ -12,6 +12,7 @@ from mlv.ingest.jobs.request import Count, Languages, Name
 from mlv.ingest.jobs.runs import NewRun
 from mlv.ingest.jobs.trained import corpora_of
 from mlv.schema.errors import NotFoundError
+from mlv.schema.fetching import frame_of
 from mlv.schema.jobs.identity import content_digest
 from mlv.schema.jobs.wordcount import WordcountSpec
 
@@ -36,7 +37,7 @@ class Request(request.Request):
 def plan(context: Context, request: Request) -> Plan:
     """Plan a count. Raises NotFoundError if the store has no such corpus."""
     values = {"source": request.source, "languages": list(request.languages)}
-    segments = context.connection.execute(_SEGMENTS, values).pl()
+    segments = frame_of(context.connection, _SEGMENTS, values)
     if segments.is_empty():
         raise NotFoundError(f"The store has no such corpus of {request.source}.", "Ingest it: mlv ingest corpus")
     read = segments.drop("corpus_sha256")
