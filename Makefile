@@ -17,7 +17,7 @@ help:  ## Print the targets.
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=24" "setuptools>=77"
 	$(BIN)/python -m pip install --quiet -c constraints.txt "torch==2.13.0"
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,lora,slurm,spss]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,lora,mlflow,slurm,spss,wandb]"
 	@touch $@
 
 install: .venv/installed  ## Make .venv with pinned dependencies.
