@@ -15,7 +15,7 @@ _FEW: Final = 10
 
 
 def card(record: Record) -> str:
-    """The card of a run's last checkpoint, ``README.md``: Markdown with the header that the hub reads.
+    """The card of a run's final checkpoint, ``README.md``: Markdown with the header that the hub reads.
 
     The header names what the store knows: not the model's licence, which whoever publishes it states, and no results,
     which the hub would rank beside others.
@@ -54,7 +54,7 @@ def _context(record: Record) -> dict[str, Any]:
         "titles": sorted({row["title"] for row in corpora}),
         "settings": {name: text for name, text in record.parameters().items() if name not in left},
         "losses": _losses(record),
-        "shares": _last(record.shares).rows(named=True),
+        "shares": _at(record.shares, record.model.epoch).rows(named=True),
     }
 
 
@@ -83,6 +83,5 @@ def _losses(record: Record) -> list[dict[str, float | None]]:
     return rows
 
 
-def _last(shares: pl.DataFrame) -> pl.DataFrame:
-    """The rows of the last epoch that was probed."""
-    return shares.filter(pl.col("epoch") == pl.col("epoch").max()) if shares.height else shares
+def _at(shares: pl.DataFrame, epoch: int) -> pl.DataFrame:
+    return shares.filter(pl.col("epoch") == epoch) if shares.height else shares

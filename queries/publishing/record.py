@@ -27,7 +27,7 @@ WHERE r.name = $run
 """
 
 _MODEL: Final = """
-SELECT b.name, b.revision, b.architecture, b.parameters
+SELECT b.name, b.revision, b.architecture, b.parameters, k.epoch
 FROM run r JOIN checkpoint k USING (run_id) JOIN base_model b USING (base_model_id)
 WHERE r.name = $run AND k.is_final
 """
@@ -60,8 +60,8 @@ WHERE s.probe_set = $probe_set ORDER BY ALL
 """
 
 
-class Pretrained(NamedTuple):
-    """The pretrained model that a run's checkpoints descend from."""
+class Made(NamedTuple):
+    """The model that a run made: its final checkpoint, and the pretrained model that this descends from."""
 
     name: str
     revision: str
@@ -69,6 +69,8 @@ class Pretrained(NamedTuple):
 
     architecture: str
     parameters: int
+    epoch: int
+    """That of the run's final checkpoint; 0 if it was pretrained."""
 
 
 class Measured(NamedTuple):
@@ -95,7 +97,7 @@ class Record:
 
     started: datetime
     finished: datetime
-    model: Pretrained
+    model: Made
     losses: tuple[Measured, ...]
     """What was logged: loss and eval_loss in nats per target token, examples_per_second; by step."""
 
@@ -175,7 +177,7 @@ def record(connection: duckdb.DuckDBPyConnection, run: str) -> Record:
         environment=json.loads(row["provenance"]).get("environment") or {},
         started=row["started_at"].replace(tzinfo=UTC),
         finished=row["finished_at"].replace(tzinfo=UTC),
-        model=Pretrained(*frame_of(connection, _MODEL, {"run": run}).row(0)),
+        model=Made(*frame_of(connection, _MODEL, {"run": run}).row(0)),
         losses=tuple(Measured(*one) for one in frame_of(connection, _MEASURED, {"run": run}).iter_rows()),
         corpora=frame_of(connection, _CORPORA, {"run": run}),
         shares=shares,

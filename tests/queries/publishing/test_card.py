@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from mlv.queries.publishing.card import card
-from mlv.queries.publishing.record import Measured, Pretrained, Record
+from mlv.queries.publishing.record import Made, Measured, Record
 
 from .conftest import SECRETS
 
@@ -35,7 +35,7 @@ def test_the_header_is_read_by_the_hubs_own_library(published: Record) -> None:
 
 
 def test_a_model_of_this_machine_is_no_base_model_of_the_hub(published: Record) -> None:
-    local = replace(published, model=Pretrained("nano", "", "mt5", 1))
+    local = replace(published, model=Made("nano", "", "mt5", 1, 2))
     assert _data(card(local)).base_model is None
 
 
@@ -58,8 +58,9 @@ def test_losses_of_one_epoch_are_by_tenths_of_it(published: Record) -> None:
     assert [float(row[1]) for row in rows] == [sum(range(at - 9, at + 1)) / 10 for at in range(10, 101, 10)]
 
 
-def test_values_are_those_of_the_last_epoch(published: Record) -> None:
-    rows = _rows(card(published), "Values")
+def test_values_are_those_of_the_final_checkpoint(published: Record) -> None:
+    after = published.shares.with_columns(epoch=pl.col("epoch") + 1, share=pl.lit(0.0))
+    rows = _rows(card(replace(published, shares=pl.concat([published.shares, after]))), "Values")
     assert [(row[0], row[1], row[3]) for row in rows] == [("de", "80", "5"), ("fa", "80", "5"), ("ko", "75", "4")]
     assert {row[2] for row in rows} == {"–"}, "five questions are too few for an interval"
 
