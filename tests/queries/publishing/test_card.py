@@ -59,8 +59,8 @@ def test_losses_of_one_epoch_are_by_tenths_of_it(published: Record) -> None:
 
 
 def test_values_are_those_of_the_final_checkpoint(published: Record) -> None:
-    after = published.shares.with_columns(epoch=pl.col("epoch") + 1, share=pl.lit(0.0))
-    rows = _rows(card(replace(published, shares=pl.concat([published.shares, after]))), "Values")
+    later = published.shares.with_columns(epoch=pl.col("epoch") + published.model.epoch, share=pl.lit(0.0))
+    rows = _rows(card(replace(published, shares=pl.concat([published.shares, later]))), "Values")
     assert [(row[0], row[1], row[3]) for row in rows] == [("de", "80", "5"), ("fa", "80", "5"), ("ko", "75", "4")]
     assert {row[2] for row in rows} == {"–"}, "five questions are too few for an interval"
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from example_specs import FINETUNE
 
-from mlv.queries.publishing.record import Measured, Pretrained, Record, record
+from mlv.queries.publishing.record import Made, Measured, Record, record
 from mlv.schema.errors import NotFoundError, UsageError
 from mlv.schema.store.opening import open_store
 
@@ -77,7 +77,7 @@ def test_tags_say_what_a_run_is_found_by(published: Record) -> None:
 
 
 def test_where_a_run_is_from(published: Record) -> None:
-    assert published.model == Pretrained("alpha", "r1", "mt5", 1)
+    assert published.model == Made("alpha", "r1", "mt5", 1, 2)
     assert published.started == datetime(2024, 5, 1, 10, tzinfo=UTC)
     assert published.finished == datetime(2024, 5, 1, 11, 30, tzinfo=UTC)
     ((source, language, edition, licence, sentences),) = published.corpora.select(
