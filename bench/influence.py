@@ -46,6 +46,7 @@ from mlv.compute.models.families import SPAN, sentinel_ids
 from mlv.compute.training.corruption import Corrupted, SpanCorruption
 from mlv.compute.training.spans import IGNORED, collate
 from mlv.compute.training.streams import IntArray
+from mlv.schema.files import write_json
 from mlv.schema.jobs.attribution import Attribution, Gradients
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
@@ -211,6 +212,8 @@ def small_models(nano: loading.LoadedModel) -> None:
     examples, reference = bundled_examples(nano.tokenizer, EXAMPLES), bundled_reference(nano.tokenizer)
     torch.manual_seed(1)
     tiny = new_model("tiny", preset("tiny").vocabulary).eval()
+    # as many threads as mlv gives models of this width
+    torch.set_num_threads(1)
     for name, model, bounds in (("nano", nano.model, {16: 1.0, 32: 1.2}), ("tiny", tiny, {16: 0.9, 32: 1.0})):
         for dimensions, most in bounds.items():
             report_cost(name, Work(model, examples, reference), dimensions, most)
@@ -272,10 +275,10 @@ def agreement(one: Tensor, other: Tensor) -> float:
 
 def scoring(nano: loading.LoadedModel, where: Path, folder: Path) -> None:
     """Time and memory of an influence job whose indexes are there."""
-    size = feature_size(nano, Gradients())
+    sizes = feature_sizes(nano, Gradients())
     counts = {SCORED_EXAMPLES: "examples", SCORED_TARGETS: "targets"}
     for seed, (count, name) in enumerate(counts.items()):
-        write_index(folder / name, count, size, seed)
+        write_index(folder / name, count, sizes, seed)
     job, spec = influence_job(folder, where)
 
     def finished(_: Path, job: index.Recipe, *_rest: object) -> index.GradientIndex:
@@ -286,22 +289,25 @@ def scoring(nano: loading.LoadedModel, where: Path, folder: Path) -> None:
         influence.run(job, spec, ExecuteOptions(device="cpu", threads=2))
         taken = time.perf_counter() - began
     what = f"scoring {SCORED_EXAMPLES:,} examples x {SCORED_TARGETS:,} targets"
-    figure(f"{what} of {size:,} features", taken, "s", "<= 60", taken <= 60)
+    figure(f"{what} of {sum(sizes):,} features", taken, "s", "<= 60", taken <= 60)
     figure("  memory above the base process", memory.megabytes, "MB", "<= 4,000", memory.megabytes <= 4_000)
 
 
-def feature_size(nano: loading.LoadedModel, gradients: Gradients) -> int:
-    """Numbers in a row of an index."""
+def feature_sizes(nano: loading.LoadedModel, gradients: Gradients) -> list[int]:
+    """Numbers in a row of an index, by matrix of the model."""
     parameters = Tracer(copy.deepcopy(nano.model), gradients.modules).parameters
-    return FeatureSink(parameters, random_directions(parameters, gradients.dimensions, 0, "cpu"), "cpu").size
+    return FeatureSink(parameters, random_directions(parameters, gradients.dimensions, 0, "cpu"), "cpu").sizes
 
 
-def write_index(folder: Path, examples: int, size: int, seed: int) -> None:
+def write_index(folder: Path, examples: int, sizes: Sequence[int], seed: int) -> None:
     """An index of random features, in shards of the usual size."""
     folder.mkdir(parents=True)
+    size = sum(sizes)
+    shard = index.SHARD_BYTES // (4 * size)
+    write_json(folder / "sizes.json", {"shard": shard, "features": list(sizes)})
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(examples, generator=generator)
-    for number, some in enumerate(torch.split(order, index.SHARD_BYTES // (4 * size))):
+    for number, some in enumerate(torch.split(order, shard)):
         features = torch.randn(len(some), size, generator=generator)
         tensors = {
             "features": torch.nn.functional.normalize(features).half(),
@@ -395,6 +401,7 @@ def main() -> None:
         where = pretrain_nano(Path(name), PRETRAINING_STEPS)
         nano = loading.load(where, SPAN)
         small_models(nano)
+        torch.set_num_threads(2)
         against_traker(nano, Path(name))
         scoring(nano, where, Path(name) / "scoring")
     if torch.cuda.is_available() or SMALL:
