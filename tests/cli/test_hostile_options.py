@@ -80,15 +80,8 @@ def _refuse_to_fetch(*_: object) -> None:
 
 USUAL: Final = {
     **{"model": "model", "models": "model", "languages": "fa", "source": "lines", "paths": "folder"},
-    **{
-        "run": "finetune-0",
-        "name": "coverage",
-        "first": "coverage",
-        "second": "coverage@1",
-        "study": "study.toml",
-        "to": "card",
-    },
-    **{"names": "finetune-0", "archive": "folder", "other": "other.duckdb"},
+    **{"run": "finetune-0", "name": "coverage", "first": "coverage", "second": "coverage@1", "study": "study.toml"},
+    **{"names": "finetune-0", "archive": "folder", "other": "other.duckdb", "to": "card"},
     **{
         "target": "copy.duckdb",
         "output": "written",
