@@ -4,8 +4,11 @@ import contextlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+import typer
+
+from mlv.cli import completion
 from mlv.cli.edge import explain, jobs_folder
 from mlv.cli.work import activity
 from mlv.schema.errors import JobError, MlvError, NotFoundError
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from mlv.ingest.jobs.standing import Standing
     from mlv.schema.jobs.directory import JobDirectory
     from mlv.schema.jobs.spec import Spec
+
+Name = Annotated[str, typer.Argument(help="Name of a run, or the beginning of it.", autocompletion=completion.runs)]
 
 
 class Job(NamedTuple):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from mlv.cli import completion, jobs
+from mlv.cli import jobs
 from mlv.cli.edge import DEFAULT_STORE, Store, say
+from mlv.cli.jobs import Name
 from mlv.cli.output import Output, write
 from mlv.schema.errors import UsageError
 
@@ -28,7 +29,7 @@ class Target(StrEnum):
 
 
 def publish(
-    name: Annotated[str, typer.Argument(help="Name of a run, or the beginning of it.", autocompletion=completion.runs)],
+    name: Name,
     to: Annotated[
         Target, typer.Option("--to", help="MLflow, Weights & Biases, or a model card for the Hugging Face hub.")
     ],

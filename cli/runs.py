@@ -13,11 +13,13 @@ from mlv.cli.compute.options import BatchTokens, Device, SkipAmbiguous, Threads
 from mlv.cli.deleting import make_smaller, say_deletion
 from mlv.cli.edge import DEFAULT_STORE, Store, explain, jobs_folder, megabytes, say
 from mlv.cli.group import Group
+from mlv.cli.jobs import Name
 from mlv.cli.output import Format, Json, Limit, Output, put
 from mlv.cli.publish import publish
 from mlv.cli.work import Work, activity, make_work, say_committed
 from mlv.compute.machine.interrupts import raise_if_received
 from mlv.compute.machine.options import BATCH_TOKENS
+from mlv.schema.dotted import dotted
 from mlv.schema.errors import JobError, StoreLockedError, joined
 
 if TYPE_CHECKING:
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="List, show, compare, delete, resume, export, import and publish runs.", no_args_is_help=True, cls=Group
 )
-
-Name = Annotated[str, typer.Argument(help="Name of a run, or the beginning of it.", autocompletion=completion.runs)]
 
 _RUNS = """
 SELECT
@@ -171,18 +171,8 @@ def diff(first: Name, second: Name, db: Store = DEFAULT_STORE) -> None:
 
 def _fields(shown: dict[str, Any]) -> dict[str, str]:
     """Specification and provenance as dotted names and values."""
-    found: dict[str, str] = {}
-
-    def walk(prefix: str, value: object) -> None:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                walk(f"{prefix}.{key}" if prefix else key, inner)
-        else:
-            found[prefix] = json.dumps(value, ensure_ascii=False)
-
-    for name in ("spec", "provenance"):
-        walk(name, shown[name])
-    return found
+    told = {name: shown[name] for name in ("spec", "provenance")}
+    return {name: json.dumps(value, ensure_ascii=False) for name, value in dotted(told)}
 
 
 @app.command()

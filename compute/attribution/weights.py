@@ -44,10 +44,10 @@ def _mean_rate(training: FinetuneSpec, epoch: int) -> float:
 
 def _rates(training: FinetuneSpec, moments: FloatArray) -> FloatArray:
     """Learning rates at shares of the planned training, in units of the highest, [moments]."""
-    warmup = training.warmup or 0.0
+    warmup = training.course.warmup
     left = (1 - moments) / (1 - warmup)
     after = {"linear": left, "constant": np.ones_like(left), "cosine": (1 - np.cos(np.pi * left)) / 2}
-    return np.where(moments < warmup, moments / (warmup or 1), after[training.schedule or "linear"])
+    return np.where(moments < warmup, moments / (warmup or 1), after[training.course.schedule])
 
 
 def epoch_of(training: FinetuneSpec, reference: ModelRef) -> int:

@@ -177,7 +177,7 @@ def kept_order(seed: int, epoch: int, kept: BoolArray) -> IntArray:
 
 def steps_per_epoch(examples: int, spec: FinetuneSpec) -> int:
     """Optimizer steps of an epoch; the last may be of fewer batches, and its last batch short."""
-    return math.ceil(examples / spec.batch_size / (spec.gradient_accumulation or 1))
+    return math.ceil(examples / spec.batch_size / spec.course.gradient_accumulation)
 
 
 def _corruption(spec: FinetuneSpec, tokenizer: Tokenizer) -> SpanCorruption:
@@ -246,11 +246,11 @@ def _arguments(
         num_train_epochs=spec.epochs,
         per_device_train_batch_size=spec.batch_size,
         per_device_eval_batch_size=spec.batch_size,
-        gradient_accumulation_steps=spec.gradient_accumulation or 1,
+        gradient_accumulation_steps=spec.course.gradient_accumulation,
         learning_rate=spec.learning_rate,
-        lr_scheduler_type=SCHEDULERS[spec.schedule or "linear"],
-        warmup_steps=spec.warmup or 0,
-        weight_decay=spec.weight_decay or 0.0,
+        lr_scheduler_type=SCHEDULERS[spec.course.schedule],
+        warmup_steps=spec.course.warmup,
+        weight_decay=spec.course.weight_decay,
         bf16=spec.precision == "bf16",
         seed=spec.seed,
         eval_strategy="epoch" if evaluate else "no",

@@ -16,7 +16,7 @@ from mlv.ingest.jobs.runs import NewRun
 from mlv.ingest.jobs.segments import select_segments
 from mlv.ingest.jobs.trained import MASK, corpora_of, enter_checkpoints, enter_corpora, enter_metrics
 from mlv.schema.errors import JobError
-from mlv.schema.jobs.finetune import COURSE, FinetuneSpec, Schedule
+from mlv.schema.jobs.finetune import COURSE, Course, FinetuneSpec, Schedule
 from mlv.schema.jobs.identity import content_digest
 from mlv.schema.jobs.parquet import check_decompressed_size, read_parquet
 from mlv.schema.jobs.spec import Mask, ModelRef, Precision, Seed, Spec
@@ -26,9 +26,7 @@ from mlv.schema.store.rows import next_id, number
 LORA: Final[Mapping[str, Any]] = {"lora_alpha": 8.0, "lora_dropout": 0.0, "lora_targets": ("q", "v")}
 """PEFT's own defaults, for a T5 or mT5."""
 
-USUAL: Final[Mapping[str, Any]] = {"gradient_accumulation": 1, "schedule": "linear", "warmup": 0.0, "weight_decay": 0.0}
-"""What a training does unless told otherwise. A specification has None for it, so that a run is the same whether this
-was said or not."""
+USUAL: Final = Course()
 
 
 class Request(request.Request):
@@ -56,19 +54,19 @@ class Request(request.Request):
     epochs: Count = Field(echoes.EPOCHS, description="Passes over the sentences.")
     batch_size: Count = Field(echoes.BATCH_SIZE, description="Examples of a batch.")
     gradient_accumulation: Count = Field(
-        USUAL["gradient_accumulation"],
+        USUAL.gradient_accumulation,
         description="Batches that make one step: for steps of more examples than fit into memory.",
     )
     learning_rate: float = Field(echoes.LEARNING_RATE, gt=0, description="Of AdamW, at its highest.")
     schedule: Schedule = Field(
-        USUAL["schedule"],
+        USUAL.schedule,
         description="linear or cosine: the learning rate falls to 0 over all epochs; constant: it stays.",
     )
     warmup: float = Field(
-        USUAL["warmup"], ge=0, lt=1, description="Share of all steps in which the learning rate first rises from 0."
+        USUAL.warmup, ge=0, lt=1, description="Share of all steps in which the learning rate first rises from 0."
     )
     weight_decay: float = Field(
-        USUAL["weight_decay"], ge=0, description="Of AdamW, for all weights but norms and position biases."
+        USUAL.weight_decay, ge=0, description="Of AdamW, for all weights but norms and position biases."
     )
     patience: Count | None = Field(
         None,
@@ -175,7 +173,8 @@ def _spec(context: Context, request: Request) -> FinetuneSpec:
 
 def _recorded(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings of a request as a specification has them."""
-    return {name: None if value == USUAL.get(name) else value for name, value in settings.items()}
+    usual = USUAL._asdict()
+    return {name: None if value == usual.get(name) else value for name, value in settings.items()}
 
 
 def in_study(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

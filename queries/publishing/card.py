@@ -1,7 +1,7 @@
 """A run as a model card of the Hugging Face hub: a header in YAML, and what a reader has to know of the model."""
 
 import math
-from importlib.resources import files as resources
+from importlib import resources
 from itertools import groupby
 from typing import Any, Final
 
@@ -27,13 +27,13 @@ def card(record: Record) -> str:
         lstrip_blocks=True,
     )
     environment.filters["cell"] = _cell
-    text = resources("mlv.queries.publishing").joinpath("card.md.j2").read_text(encoding="utf-8")
+    text = resources.files("mlv.queries.publishing").joinpath("card.md.j2").read_text(encoding="utf-8")
     return environment.from_string(text).render(_context(record))
 
 
-def csv(table: pl.DataFrame) -> str:
-    """A table as text."""
-    return table.write_csv(float_precision=None)
+def files(record: Record) -> dict[str, str]:
+    """What goes along with a run, by file name: the card, and the record's tables."""
+    return {"README.md": card(record), **{f"{name}.csv": table.write_csv() for name, table in record.tables().items()}}
 
 
 def _cell(value: object) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from mlv.queries.publishing.card import card, csv
+from mlv.queries.publishing.card import files
 from mlv.queries.publishing.record import Record
 from mlv.schema.errors import DownloadError
 
@@ -42,9 +42,8 @@ def _publish(client: "MlflowClient", record: Record, experiment: str, study: str
     for batch in _batches(_missing(client, run, record)):
         client.log_batch(run, metrics=batch)
     client.log_dict(run, dict(record.spec), "job.json")
-    client.log_text(run, card(record), "README.md")
-    for name, table in record.tables().items():
-        client.log_text(run, csv(table), f"{name}.csv")
+    for name, text in files(record).items():
+        client.log_text(run, text, name)
     client.set_terminated(run, end_time=_milliseconds(record.finished))
     return run
 

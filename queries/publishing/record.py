@@ -5,7 +5,7 @@ record, nor the folders and the command line that provenance has.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -16,6 +16,7 @@ import polars as pl
 from mlv.queries.engine.catalogue import INTERVALS, QUESTIONS, find
 from mlv.queries.engine.execution import run_query
 from mlv.queries.studies import STUDIES
+from mlv.schema.dotted import dotted
 from mlv.schema.errors import NotFoundError, UsageError
 from mlv.schema.fetching import frame_of
 from mlv.schema.jobs.kinds import KINDS
@@ -116,7 +117,7 @@ class Record:
 
     def parameters(self) -> dict[str, str]:
         """The specification in dotted names; without what the run does without."""
-        return dict(_flat(self.spec))
+        return {name: _text(value) for name, value in dotted(self.spec) if value is not None}
 
     def measured(self) -> list[Measured]:
         """All numbers by step: what was logged, and as unchanged/LANGUAGE which share of answers stayed, in percent."""
@@ -146,15 +147,11 @@ class Record:
         return {name: table for name, table in tables.items() if table.height}
 
 
-def _flat(value: object, name: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _flat(inner, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list):
-        plain = not any(isinstance(item, dict | list) for item in value)
-        yield name, ",".join(map(str, value)) if plain else json.dumps(value, ensure_ascii=False)
-    elif value is not None:
-        yield name, str(value)
+def _text(value: object) -> str:
+    if not isinstance(value, list):
+        return str(value)
+    plain = not any(isinstance(item, dict | list) for item in value)
+    return ",".join(map(str, value)) if plain else json.dumps(value, ensure_ascii=False)
 
 
 def record(connection: duckdb.DuckDBPyConnection, run: str) -> Record:

@@ -5,7 +5,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlv.queries.publishing.card import card, csv
+from mlv.queries.publishing.card import files
 from mlv.queries.publishing.record import Record
 from mlv.schema.errors import DownloadError, UsageError
 
@@ -70,10 +70,8 @@ def _fill(run: "wandb.Run", record: Record) -> None:
             run.log(values, step=step)
         else:
             run.summary.update(values)
-    files = wandb.Artifact(record.run, type=record.kind)
-    with files.new_file("README.md", encoding="utf-8") as file:
-        file.write(card(record))
-    for name, table in record.tables().items():
-        with files.new_file(f"{name}.csv", encoding="utf-8") as file:
-            file.write(csv(table))
-    run.log_artifact(files)
+    artifact = wandb.Artifact(record.run, type=record.kind)
+    for name, text in files(record).items():
+        with artifact.new_file(name, encoding="utf-8") as file:
+            file.write(text)
+    run.log_artifact(artifact)

@@ -1,6 +1,6 @@
 """The specification of a fine-tuning job."""
 
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, NamedTuple
 
 from mlv.schema.jobs.spec import CorpusRef, Mask, ModelRef, Objective, Precision, Seed, Spec
 from mlv.schema.papers import echoes
@@ -12,7 +12,18 @@ a cosine wave, or not at all. What transformers calls ``constant_with_warmup`` i
 ADAPTER: Final = frozenset({"lora", "lora_alpha", "lora_dropout", "lora_targets"})
 """Settings of an adapter."""
 
-COURSE: Final = frozenset({"gradient_accumulation", "schedule", "warmup", "weight_decay", "patience"})
+
+class Course(NamedTuple):
+    """How a training goes, as it usually goes. A specification has None for what is as usual, so that a run is the same
+    whether it was said or not."""
+
+    gradient_accumulation: int = 1
+    schedule: Schedule = "linear"
+    warmup: float = 0.0
+    weight_decay: float = 0.0
+
+
+COURSE: Final = frozenset({*Course._fields, "patience"})
 """Settings of a training's course that the papers do without."""
 
 
@@ -83,6 +94,12 @@ class FinetuneSpec(Spec):
     lora_dropout: float | None = None
     lora_targets: tuple[str, ...] | None = None
     """Names of the modules that it is added to, in all layers."""
+
+    @property
+    def course(self) -> Course:
+        """How training goes."""
+        given = {name: getattr(self, name) for name in Course._fields}
+        return Course(**{name: value for name, value in given.items() if value is not None})
 
     def models(self) -> tuple[ModelRef, ...]:
         """The model that training starts from."""

@@ -1,11 +1,14 @@
 """Jobs that train, broken off and resumed: they end as if nothing had been."""
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from workers import run_job
 
-from mlv.compute.machine.options import Silent
+from mlv.compute.machine.options import ExecuteOptions, Silent
 from mlv.compute.machine.stopping import StoppedError
 from mlv.schema.jobs.directory import JobDirectory
 
@@ -38,6 +41,14 @@ class StopsAfter(Silent):
         self.left -= amount
         if self.left <= 0:
             raise StoppedError
+
+
+def taken_up_without_outputs(made: JobDirectory, options: ExecuteOptions, folder: Path) -> JobDirectory:
+    """A copy of a finished job that lost its outputs, run again: a step more would break it off."""
+    job = JobDirectory(shutil.copytree(made.path, folder / made.path.name))
+    shutil.rmtree(job.outputs)
+    run_job(job, options, BreaksAfter(0))
+    return job
 
 
 def weights(job: JobDirectory, epoch: int) -> dict[str, Any]:

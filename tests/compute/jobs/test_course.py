@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from resuming import BreaksAfter, BrokenOffError, StopsAfter, assert_same_run, weights
+from resuming import BreaksAfter, BrokenOffError, StopsAfter, assert_same_run, taken_up_without_outputs, weights
 from workers import run_job, spec_of
 
 from mlv.compute.attribution.weights import epoch_weights
@@ -125,9 +125,7 @@ def test_a_job_that_is_told_to_stop_goes_on_between_two_steps_of_accumulated_bat
 def test_a_training_that_ended_early_is_not_taken_up_for_its_missing_outputs(
     ended: JobDirectory, options: ExecuteOptions, tmp_path: Path
 ) -> None:
-    job = JobDirectory(shutil.copytree(ended.path, tmp_path / ended.path.name))
-    shutil.rmtree(job.outputs)
-    run_job(job, options, BreaksAfter(0))
+    job = taken_up_without_outputs(ended, options, tmp_path)
     assert_same_run(job, ended, epochs=4)
     assert checkpoints(job) == checkpoints(ended)
     assert len(job.logged(EndedEarly)) == 1

@@ -2,7 +2,6 @@
 
 import math
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from resuming import BreaksAfter, BrokenOffError, assert_same_run, weights
+from resuming import BreaksAfter, BrokenOffError, assert_same_run, taken_up_without_outputs, weights
 from workers import corrupted_examples, run_job
 
 from mlv.compute.machine.options import ExecuteOptions
@@ -119,9 +118,7 @@ def test_a_process_killed_without_warning_leaves_a_job_that_resumes(
 def test_a_finished_training_whose_outputs_are_missing_is_not_repeated(
     unbroken: JobDirectory, options: ExecuteOptions, tmp_path: Path
 ) -> None:
-    job = JobDirectory(shutil.copytree(unbroken.path, tmp_path / unbroken.path.name))
-    shutil.rmtree(job.outputs)
-    run_job(job, options, BreaksAfter(0))
+    job = taken_up_without_outputs(unbroken, options, tmp_path)
     assert_same_run(job, unbroken, epochs=3)
 
 

@@ -12,8 +12,9 @@ import pytest
 from fuzzing import damaged, examples, outcome
 from hypothesis import given
 from hypothesis import strategies as st
+from resuming import BreaksAfter, BrokenOffError
 
-from mlv.compute.machine.options import ExecuteOptions, Silent
+from mlv.compute.machine.options import ExecuteOptions
 from mlv.compute.models import files, loading
 from mlv.compute.models.families import SPAN
 from mlv.compute.running.execute import execute
@@ -124,23 +125,6 @@ def test_code_that_comes_with_a_model_is_not_run(model: Path, trace: Path, name:
     assert not trace.exists()
 
 
-class BrokenOffError(Exception):
-    """Ends a job as a kill would."""
-
-
-class BreaksAfter(Silent):
-    """Breaks off at a step."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-
-    def advance(self, amount: int, **info: float | str) -> None:
-        """Count down."""
-        self.steps -= amount
-        if self.steps <= 0:
-            raise BrokenOffError
-
-
 @pytest.mark.parametrize("name", ["optimizer.pt", "rng_state.pth"])
 def test_a_training_state_that_is_a_program_is_refused(
     finetune_job: Callable[..., JobDirectory], options: ExecuteOptions, tmp_path: Path, trace: Path, name: str
@@ -149,7 +133,7 @@ def test_a_training_state_that_is_a_program_is_refused(
 
     job = finetune_job(tmp_path, epochs=2)
     with pytest.raises(BrokenOffError):
-        execute(job.path, options, BreaksAfter(8))
+        execute(job.path, options, BreaksAfter(7))
     (state,) = job.work.glob("state-*")
     assert (state / name).exists()
     torch.save(Program(trace), state / name)
