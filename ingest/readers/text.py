@@ -65,7 +65,7 @@ class ReadCorpus:
 
     segments: pl.DataFrame
     """``[line, position, parallel_key, text]``: line in the file from 1, position from 0 without gaps, unique keys.
-    Where texts are labelled or come in pairs, ``text_pair`` and ``label`` follow, null if a table lacks their column."""
+    Where texts have labels or come in pairs, ``text_pair`` and ``label`` follow, null if a table lacks their column."""
 
     rejected: list[Rejected]
     rows_read: int

@@ -80,7 +80,13 @@ PAIRS = {"7": ("a b", "b a", "1"), "9": ("a", "b", "0")}
             {"de_07": ("Gut!", None, "5")},
             "text=review_body,label=stars,key=review_id,language=language",
         ),
-        ("marc", "de-dev.csv", '12,"Gut, ""wirklich""",5\n', {"12": ('Gut, "wirklich"', None, "5")}, "text=2,label=3,key=1"),
+        (
+            "marc",
+            "de-dev.csv",
+            '12,"Gut, ""wirklich""",5\n',
+            {"12": ('Gut, "wirklich"', None, "5")},
+            "text=2,label=3,key=1",
+        ),
         (
             "sib200",
             "deu_Latn.dev.tsv",
