@@ -90,7 +90,7 @@ def _read(path: Path, layouts: Sequence[Layout], labels: Labels, *, translated: 
     names, rows = read_rows(path, lambda fields: _found(with_header, [name.strip() for name in fields]) is not None)
     found = _found(layouts, names)
     if found is None:
-        raise _unknown(path, list(next(rows).fields.values()) if names[0].isdecimal() else names, layouts)
+        raise _unknown(path, list(next(rows).fields.values()) if names[:1] == ["1"] else names, layouts)
     layout, columns = found
     texts = TableTexts(columns, labels)
     for number, row in enumerate(rows, start=1):

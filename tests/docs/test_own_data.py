@@ -1,4 +1,4 @@
-"""docs/your-own-data.md: the commands on probes, texts and labelled texts, run in their order on the files beside the page."""
+"""docs/your-own-data.md: its commands on probes and texts, run in their order on the files beside the page."""
 
 import csv
 import io
