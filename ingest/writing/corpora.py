@@ -7,7 +7,7 @@ again changes nothing, another under the same edition is refused.
 
 import hashlib
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -235,14 +235,17 @@ def _check_alignment(
         for name, size in [*stored, *((str(file.path), file.read.rows_read) for file in group)]:
             sizes.setdefault(size, []).append(name)
         if len(sizes) > 1:
-            counts = "; ".join(f"{size:,} lines: {joined(names)}" for size, names in sizes.items())
-            yield DataError(
-                f"Files of {source.code} are aligned by line, but differ in their number of lines ({counts}).",
-                "Fetch the files again that are not whole."
-                if source.labelled
-                else "If they are not translations of each other, make each text a source of its own: "
-                "--publication NAME",
-            )
+            yield _misaligned(source, sizes)
+
+
+def _misaligned(source: Source, sizes: Mapping[int, Sequence[str]]) -> DataError:
+    """The error for names of files by their numbers of lines."""
+    counts = "; ".join(f"{size:,} lines: {joined(names)}" for size, names in sizes.items())
+    apart = "If they are not translations of each other, make each text a source of its own: --publication NAME"
+    return DataError(
+        f"Files of {source.code} are aligned by line, but differ in their number of lines ({counts}).",
+        "Fetch the files again that are not whole." if source.labelled else apart,
+    )
 
 
 def _check_keys(
