@@ -64,7 +64,8 @@ def read_files(
         try:
             for text in _wanted(source, path, given, edition):
                 if text.language is None:
-                    undeclared.setdefault(text.edition, path)
+                    # splits are of one text
+                    undeclared.setdefault("" if text.split else text.edition, path)
                 code, read = _resolve_language(source, path, text, given[0] if len(given) == 1 else None)
                 files.append(_placed(source, path, code, _resolve_edition(path, read, edition)))
         except MlvError as problem:

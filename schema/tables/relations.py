@@ -121,7 +121,7 @@ def depending_on(root: str, changed: Mapping[str, str], dependents: str = "") ->
     ]
     key = own_key(table_of)
     others = f" WHERE {key} <> $key" if table_of == root else ""
-    found = " UNION ".join(queries) or "SELECT 0 WHERE false"
+    found = " UNION ".join(queries) or "SELECT $key WHERE false"
     return f"SELECT {key} FROM ({found}) t({key}){others}"
 
 

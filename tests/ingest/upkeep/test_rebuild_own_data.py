@@ -9,9 +9,10 @@ from mlv.ingest.upkeep.rebuild import plan_rebuild, rebuild
 from mlv.ingest.writing.corpora import ingest_corpus
 from mlv.ingest.writing.probe_sets import make_probe_set
 from mlv.ingest.writing.probes import ingest_probes
+from mlv.ingest.writing.reference import ensure_reference
 from mlv.ingest.writing.tasks import ingest_task
 from mlv.migrations import upgrade
-from mlv.schema.store.opening import connect
+from mlv.schema.store.opening import connect, transaction
 
 PROBES = (
     "language,question,template,answer_first,answer_second,category,polarity\n"
@@ -60,6 +61,8 @@ def test_labelled_data_and_tasks_are_made_again(tmp_path: Path, journal: bool) -
     upgrade(store)
     columns = "key=id,text=t,label=c,split=split,language=lang"
     with connect(store, read_only=False) as connection:
+        with transaction(connection):
+            ensure_reference(connection)
         ingest_corpus(connection, "table", [tmp_path / "own.csv"], publication="own", columns=columns)
         ingest_corpus(connection, "xnli", [tmp_path / "xnli.dev.tsv"])
         ingest_corpus(connection, "pawsx", [tmp_path / "pairs.tsv"], language="de", edition="dev")
