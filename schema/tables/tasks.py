@@ -11,6 +11,7 @@ class TaskRow(Row, table=True):
         "A task: what a classifier is to tell apart in the texts of a labelled source.",
         identity=("code",),
         enforced=True,
+        owner="source_id",
     )
 
     task_id: int = column("Key.", key=True)
