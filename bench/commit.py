@@ -56,7 +56,9 @@ def _store(folder: Path) -> Path:
         )
         connection.execute("INSERT INTO source VALUES (1, 's', 'S', 'other', '')")
         connection.execute("INSERT INTO corpus VALUES (1, 1, 1, '', '', '', '', '')")
-        connection.execute(f"INSERT INTO segment SELECT i + 1, 1, i, i, 'text' FROM range({EXAMPLES}) AS r(i)")
+        connection.execute(
+            f"INSERT INTO segment SELECT i + 1, 1, i, i, 'text', NULL, NULL FROM range({EXAMPLES}) AS r(i)"
+        )
         connection.execute(f"INSERT INTO run_corpus VALUES (1, 1, {EXAMPLES})")
         examples = pl.DataFrame({"position": np.arange(EXAMPLES)}).select(
             training_example_id=pl.col("position") + 1,

@@ -45,7 +45,7 @@ INSERT INTO source SELECT i, code, code, 'other', '' FROM sources;
 INSERT INTO corpus
 SELECT s.i * 100 + l.i, s.i, l.i, '', '', '', '', '' FROM sources s JOIN languages l ON s.parallel = (l.code <> 'en')
 WHERE l.finetuning;
-INSERT INTO segment
+INSERT INTO segment (segment_id, corpus_id, position, parallel_key, text)
 SELECT row_number() OVER (), corpus_id, p, s.code[:4] || ' ' || p, md5(corpus_id || ' ' || p) || md5(p || '')
 FROM corpus JOIN sources s ON s.i = source_id, range(10000) t(p);
 

@@ -1,4 +1,4 @@
-"""`mlv ingest`: probes, surveys and corpora into the store, and out of it again."""
+"""`mlv ingest`: probes, surveys, corpora and tasks into the store, and out of it again."""
 
 import re
 from enum import StrEnum
@@ -11,14 +11,16 @@ from mlv.cli.deleting import make_smaller, say_deletion
 from mlv.cli.edge import DEFAULT_STORE, MOST, Store, say, split_list
 from mlv.cli.group import Group
 from mlv.cli.output import Format, Limit, Output, put
-from mlv.ingest.readers.sources import SOURCES
+from mlv.ingest.readers.sources import SOURCES, find_source
 from mlv.schema.errors import UsageError, excerpt, joined
 
 if TYPE_CHECKING:
     from mlv.ingest.readers.report import FileReport, Rejected
 
 app = typer.Typer(
-    help="Read probes, surveys and corpora into the store; list and delete them.", no_args_is_help=True, cls=Group
+    help="Read probes, surveys, corpora and tasks into the store; list and delete them.",
+    no_args_is_help=True,
+    cls=Group,
 )
 
 SHOWN_CAUSES = 8
@@ -37,6 +39,7 @@ class Kind(StrEnum):
     CORPUS = "corpus"
     PROBES = "probes"
     SURVEY = "survey"
+    TASK = "task"
 
 
 def _fetch(origin: str, folder: Path | None, languages: list[str] | None = None) -> tuple[list[Path], str]:
@@ -240,7 +243,9 @@ def corpus(
             "comma-separated."
         ),
     ] = None,
-    edition: Annotated[str | None, typer.Option(help="Edition; from the file name if not given.")] = None,
+    edition: Annotated[
+        str | None, typer.Option(help="Edition, of labelled data the split; from the file if not given.")
+    ] = None,
     publication: Annotated[
         str | None,
         typer.Option(help="news: take this publication alone; lines, table, tmx: name of the source, lines-NAME."),
@@ -249,14 +254,16 @@ def corpus(
         str | None,
         typer.Option(
             metavar="NAMES",
-            help="table: which columns are what, text=sentence,key=id,language=lang or key=id,de=German,sw=Swahili; "
-            "numbers in a file without a header. Called text, key, language if not given.",
+            help="table: which columns are what, text=sentence,key=id,language=lang or key=id,de=German,sw=Swahili; of "
+            "labelled data also pair=, label= and split=; numbers in a file without a header. Called text, key, "
+            "language, pair, label, split if not given.",
         ),
     ] = None,
     dataset: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="table: write this data set of the Hugging Face hub into PATH first, and read it."
+            metavar="NAME",
+            help="table and labelled data: write this data set of the Hugging Face hub into PATH first, and read it.",
         ),
     ] = None,
     subset: Annotated[str | None, typer.Option(help="Subset (configuration) of the data set.")] = None,
@@ -275,8 +282,11 @@ def corpus(
         paths, published = _fetch(origin, _one_folder(paths), split_list(language))
         language, licence = None, licence or published
     if dataset:
-        if source != "table" or download:
-            raise UsageError("--dataset goes with --source table, and not with --download.", "Leave one of them out.")
+        if download or not find_source(source).from_hub:
+            fitting = joined(name for name in SOURCES if find_source(name).from_hub)
+            raise UsageError(
+                f"--dataset goes with --source {fitting}, and not with --download.", "Leave one of them out."
+            )
         from mlv.ingest.readers.huggingface import fetch_dataset
 
         paths = [fetch_dataset(dataset, _one_folder(paths) or DOWNLOADS, subset=subset, split=split)]
@@ -293,6 +303,29 @@ def corpus(
             columns=columns,
         )
     _report(reports)
+
+
+@app.command()
+def task(
+    path: Annotated[Path | None, typer.Argument(help="TOML file of the task.")] = None,
+    template: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write an example with every key explained; no more.")
+    ] = None,
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Enter a task: which classes are to be told apart in a labelled source, and which labels stand for each."""
+    if template is not None:
+        from mlv.ingest.reference.task import TEMPLATE
+
+        _write_new(template, TEMPLATE)
+        return
+    from mlv.ingest.writing.tasks import ingest_task
+    from mlv.schema.store.opening import open_store
+
+    if path is None:
+        raise UsageError("No file is named.", "Name one, or write one to adapt: mlv ingest task --template FILE")
+    with open_store(db, read_only=False) as connection:
+        _report(ingest_task(connection, path))
 
 
 @app.command(name="list")
@@ -313,13 +346,15 @@ def list_ingests(
 def delete(
     name: Annotated[
         str,
-        typer.Argument(help="Corpus (SOURCE/LANGUAGE/EDITION), probe collection or survey, as mlv ingest list has it."),
+        typer.Argument(
+            help="Corpus (SOURCE/LANGUAGE/EDITION), probe collection, survey or task, as mlv ingest list has it."
+        ),
     ],
     kind: Annotated[Kind | None, typer.Option(help="What it is, if several things have the name.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Delete; without it, only say what would go.")] = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Delete a corpus, a probe collection in all its languages, or a survey, with what was made of it.
+    """Delete a corpus, a probe collection in all its languages, a survey, or a task, with what was made of it.
 
     Runs that trained on it, answered it or compare it have to go first. A file that was corrected is ingested after
     what it replaces was deleted. The store's file is written anew where that makes it much smaller.

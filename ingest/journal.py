@@ -46,12 +46,12 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Ingest:
-    """A call of ``ingest_probes``, ``ingest_survey``, ``ingest_corpus`` or ``make_probe_set`` that wrote something."""
+    """A call that wrote something: ``ingest_probes``, ``ingest_corpus``, ``make_probe_set`` and so on, by ``kind``."""
 
     EVENT: ClassVar = "ingested"
 
     kind: str
-    """probes, probe_set, codebook, survey or corpus."""
+    """probes, probe_set, codebook, survey, corpus or task."""
 
     options: Mapping[str, Any]
     """Keyword arguments of the call."""
@@ -88,10 +88,10 @@ class Removal:
     EVENT: ClassVar = "removed"
 
     kind: str
-    """probes, survey or corpus."""
+    """probes, survey, corpus or task."""
 
     name: str
-    """Probe collection, survey, or corpus as ``SOURCE/LANGUAGE/EDITION``."""
+    """Probe collection, survey, task, or corpus as ``SOURCE/LANGUAGE/EDITION``."""
 
     at: datetime = field(compare=False)
 

@@ -35,7 +35,7 @@ class FileReport:
     """What reading one file gave: for ``ingest_file``, ``reject`` and the message on the screen."""
 
     kind: str
-    """probes, codebook, survey or corpus."""
+    """probes, codebook, survey, corpus or task."""
 
     target: str
     """What it was read into, e.g. ``pbc/fa/Farsi``."""

@@ -16,7 +16,10 @@ from mlv.schema.errors import UsageError
 if TYPE_CHECKING:
     from mlv.ingest.readers.text import ReadCorpus
 
-SOURCES: Final = ("pbc", "ebible", "paralleltext", "usfm", "tanzil", "flores", "news", "lines", "table", "tmx")
+SOURCES: Final = (
+    *("pbc", "ebible", "paralleltext", "usfm", "tanzil", "flores", "news", "lines", "table", "tmx"),
+    *("xnli", "pawsx", "marc", "sib200", "afrisenti"),
+)
 """Names of the sources and of their modules."""
 
 
@@ -61,6 +64,12 @@ class Source:
 
     multilingual: bool = False
     """Whether a file may have several languages, of which ``--language`` then takes some."""
+
+    labelled: bool = False
+    """Whether texts have labels: its editions are splits, which files name or ``--edition`` does."""
+
+    from_hub: bool = False
+    """Whether ``--dataset`` goes with it: its files are tables, such as data sets of the Hugging Face hub become."""
 
     by_hand: tuple[str, str] | None = None
     """If no program may fetch it: why and where to get it, and what to do then."""

@@ -64,7 +64,8 @@ class ReadCorpus:
     """Edition or translation, e.g. ``fa.makarem``."""
 
     segments: pl.DataFrame
-    """``[line, position, parallel_key, text]``: line in the file from 1, position from 0 without gaps, unique keys."""
+    """``[line, position, parallel_key, text]``: line in the file from 1, position from 0 without gaps, unique keys.
+    Where texts have labels or come in pairs, ``text_pair`` and ``label`` follow, null if a table lacks their column."""
 
     rejected: list[Rejected]
     rows_read: int
@@ -75,6 +76,19 @@ class ReadCorpus:
 
     by_row: bool = False
     """Whether keys are numbers of rows, so that files of the source have to agree in their number."""
+
+    split: str | None = None
+    """The split of a labelled data set as the file's content or name gives it; it is the edition."""
+
+    local_keys: bool = False
+    """Whether keys start again in every split, so that the split goes before them (and before it the language, unless
+    equal keys in two languages are translations)."""
+
+    columns: str = ""
+    """Which columns of a labelled table were taken for what, in the words of ``--columns``."""
+
+    remarks: tuple[str, ...] = ()
+    """What should be known of rows that were taken."""
 
 
 @dataclass
@@ -93,12 +107,18 @@ class Segments:
             self.reject(line, key, empty, raw)
         elif not any(map(str.isalnum, text)):
             self.reject(line, key, "it has no letter and no digit", raw)
-        elif key in self._lines:
-            self.reject(line, key, f"its key occurs before, in line {self._lines[key]}", raw)
         else:
-            self._lines[key] = line
-            self.rows.append((line, len(self.rows), key, text))
-            self.repaired += repaired
+            self.keep(line, key, text, raw, repaired=repaired)
+
+    def keep(self, line: int, key: str, text: str, raw: str, *, repaired: bool) -> bool:
+        """Take a text that is clean, or reject it if its key is taken; whether it was taken."""
+        if key in self._lines:
+            self.reject(line, key, f"its key occurs before, in line {self._lines[key]}", raw)
+            return False
+        self._lines[key] = line
+        self.rows.append((line, len(self.rows), key, text))
+        self.repaired += repaired
+        return True
 
     def reject(self, line: int, item: str, reason: str, content: str = "") -> None:
         """Keep a row that is not taken, with the reason."""

@@ -1,10 +1,11 @@
-"""Deleting what was ingested: a corpus, a probe collection or a survey, with all that was made of it.
+"""Deleting what was ingested: a corpus, a probe collection, a survey or a task, with all that was made of it.
 
 What runs trained on, answered or compared stays until these runs are deleted. The journal hears of a deletion first, so
 that what is gone is not ingested again when the store is made again; killed after that, what was to be deleted is
-there, whole, until it is deleted. A codebook goes with the last survey that was read by it. Languages, countries and
-questions that nothing else needs go last, each by itself, since DuckDB deletes no row in the transaction that deletes
-what refers to it; the next deletion takes what a kill left of them.
+there, whole, until it is deleted. A codebook goes with the last survey that was read by it, a task that comes with mlv
+with the last corpus of its source. Languages, countries and questions that nothing else needs go last, each by itself,
+since DuckDB deletes no row in the transaction that deletes what refers to it; the next deletion takes what a kill left
+of them.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,13 @@ from mlv.schema.store.opening import transaction
 from mlv.schema.store.sql import quoted
 from mlv.schema.tables.relations import depending_on, own_key, references_to, rows_of
 
-TABLES: Final = {"corpus": "corpus", "probes": "probe_collection", "survey": "survey", "codebook": "codebook"}
+TABLES: Final = {
+    "corpus": "corpus",
+    "probes": "probe_collection",
+    "survey": "survey",
+    "codebook": "codebook",
+    "task": "task",
+}
 """By kind of ingest, the table with a row for each of what files are read into."""
 
 _INGESTED: Final = """
@@ -27,6 +34,7 @@ SELECT 'corpus' AS kind, concat_ws('/', s.code, l.code, c.edition) AS name, c.co
 FROM corpus c JOIN source s USING (source_id) JOIN "language" l USING (language_id)
 UNION ALL SELECT 'probes', code, probe_collection_id FROM probe_collection
 UNION ALL SELECT 'survey', code, survey_id FROM survey
+UNION ALL SELECT 'task', code, task_id FROM task WHERE code IN (SELECT target FROM ingest_file WHERE kind = 'task')
 """
 
 _FILES: Final = (
@@ -48,6 +56,12 @@ _UNUSED_CODEBOOKS: Final = (
     "SELECT code, codebook_id FROM codebook WHERE codebook_id NOT IN (SELECT codebook_id FROM survey)"
 )
 
+_UNUSED_TASKS: Final = (
+    "SELECT code, task_id FROM task WHERE source_id NOT IN (SELECT source_id FROM corpus) "
+    "AND code NOT IN (SELECT target FROM ingest_file WHERE kind = 'task')"
+)
+"""Tasks that came with texts of their source, which are gone."""
+
 _NAMED: Final = ("question", "country", "language", "source")
 """What is entered when it is first referred to, in an order in which it can be deleted."""
 
@@ -56,7 +70,7 @@ class IngestDeletion(NamedTuple):
     """What goes with something that was ingested."""
 
     kind: str
-    """corpus, probes or survey."""
+    """corpus, probes, survey or task."""
 
     name: str
     key: int
@@ -68,7 +82,7 @@ class IngestDeletion(NamedTuple):
 
 
 def plan_ingest_deletion(connection: duckdb.DuckDBPyConnection, name: str, kind: str | None = None) -> IngestDeletion:
-    """What deleting the corpus, probe collection or survey of a name deletes; ``kind`` where several have it.
+    """What deleting the corpus, probe collection, survey or task of a name deletes; ``kind`` where several have it.
 
     Raises NotFoundError where there is not one.
     """
@@ -134,10 +148,12 @@ def _delete(connection: duckdb.DuckDBPyConnection, kind: str, name: str, key: in
 
 
 def sweep(connection: duckdb.DuckDBPyConnection) -> None:
-    """Delete codebooks that no survey was read by, and languages, countries, questions and sources that nothing refers
-    to, but for those of every store."""
+    """Delete codebooks that no survey was read by, tasks of mlv without texts, and languages, countries, questions and
+    sources that nothing refers to, but for those of every store."""
     for name, key in connection.execute(_UNUSED_CODEBOOKS).fetchall():
         _delete(connection, "codebook", name, key)
+    for name, key in connection.execute(_UNUSED_TASKS).fetchall():
+        _delete(connection, "task", name, key)
     for table in _NAMED:
         used = " UNION ".join(
             f"SELECT {reference.column} FROM {quoted(reference.table)} WHERE {reference.column} IS NOT NULL"

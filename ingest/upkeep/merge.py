@@ -31,6 +31,7 @@ SELECT 'corpus', concat_ws('/', s.code, l.code, c.edition), c.sha256
 FROM corpus c JOIN source s USING (source_id) JOIN "language" l USING (language_id)
 UNION ALL SELECT 'survey', code, sha256 FROM survey
 UNION ALL SELECT 'codebook', code, sha256 FROM codebook
+UNION ALL SELECT 'task', code, sha256 FROM task
 UNION ALL
 SELECT 'probes', collection || '/' || language, sha256(string_agg(
     concat_ws(chr(31), question, template, answer_first, answer_second), chr(30) ORDER BY question))

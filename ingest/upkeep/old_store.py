@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 
 from mlv.ingest.journal import Ingest, Making, SourceFile
+from mlv.ingest.readers.sources import SOURCES, find_source
 from mlv.ingest.writing.probes import ARORA, GIVEN_WITH, MADE_OF_ARORA, all_questions
 from mlv.schema.errors import StoreError, StoreLockedError
 from mlv.schema.store.ledger import revision
@@ -123,6 +124,8 @@ def _options(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], dic
             of_collection["countries"].setdefault(language, []).append(country)
     for (code,) in connection.execute("SELECT code FROM codebook").fetchall():
         found["codebook", code] = {}
+    for (code,) in connection.execute("SELECT code FROM task").fetchall():
+        found["task", code] = {}
     surveys = connection.execute(
         "SELECT s.code, k.code AS codebook, citation, illustrative FROM survey s JOIN codebook k USING (codebook_id)"
     )
@@ -141,6 +144,7 @@ def _options(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], dic
             "edition": edition,
             "publication": name.removeprefix(NEWS_NAME) if publication else None,
             "licence": licence,
-            "columns": columns or None,
+            # of a labelled data set they were told by what it is
+            "columns": (columns or None) if reader not in SOURCES or find_source(reader).of_columns else None,
         }
     return found

@@ -39,6 +39,7 @@ from mlv.ingest.writing.probe_sets import make_probe_set
 from mlv.ingest.writing.probes import ingest_probes
 from mlv.ingest.writing.reference import ensure_reference
 from mlv.ingest.writing.surveys import ingest_survey
+from mlv.ingest.writing.tasks import ingest_task
 from mlv.migrations import upgrade
 from mlv.migrations.copying import kept_beside, make_same_store
 from mlv.schema.errors import DataError, MlvError, StoreError, StoreLockedError, UsageError, joined
@@ -52,6 +53,7 @@ INGESTS: Mapping[str, Callable[[duckdb.DuckDBPyConnection, Sequence[Path], dict[
     "codebook": lambda connection, paths, options: ingest_codebook(connection, paths[0], **options),
     "survey": lambda connection, paths, options: ingest_survey(connection, paths[0], **options),
     "probe_set": lambda connection, _, options: make_probe_set(connection, **options),
+    "task": lambda connection, paths, options: ingest_task(connection, paths[0], **options),
     "corpus": lambda connection, paths, options: ingest_corpus(connection, options.pop("source"), paths, **options),
 }
 """By kind of ingest, what repeats it from its files and options."""

@@ -7,26 +7,50 @@ again changes nothing, another under the same edition is refused.
 
 import hashlib
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import duckdb
 import polars as pl
 
 from mlv.ingest.journal import note_ingest
 from mlv.ingest.readers.news import ARTICLES
-from mlv.ingest.readers.paths import what_is_at
-from mlv.ingest.readers.report import FileReport, Rejected, check_name, file_sha256
+from mlv.ingest.readers.report import FileReport, Rejected, file_sha256
 from mlv.ingest.readers.sources import Source, source_of
-from mlv.ingest.readers.text import ReadCorpus
-from mlv.ingest.reference.languages import language as resolve
 from mlv.ingest.rules.gates import check_corpus
+from mlv.ingest.writing.corpus_files import CorpusFile, find_files, read_files
 from mlv.ingest.writing.reference import ensure_language
 from mlv.ingest.writing.reports import record
-from mlv.schema.errors import DataError, MlvError, NotFoundError, UsageError, joined, listed
+from mlv.ingest.writing.tasks import ensure_packaged_tasks
+from mlv.schema.errors import DataError, MlvError, joined, listed
 from mlv.schema.store.opening import transaction
 from mlv.schema.store.rows import append, ensure, next_id
+
+_CONTENT: Final = ("parallel_key", "text", "text_pair", "label")
+"""What the content of a segment is."""
+
+SHOWN_KEYS: Final = 5
+"""Keys that a remark shows."""
+
+_DIFFERING_LABELS: Final = """
+WITH labelled AS (
+    SELECT g.parallel_key, g.position, s.source_id, concat(l.code, ' ', g.label) AS said, g.label
+    FROM segment g
+    JOIN corpus c USING (corpus_id)
+    JOIN source s USING (source_id)
+    JOIN "language" l USING (language_id)
+    WHERE g.label IS NOT NULL
+)
+SELECT parallel_key, string_agg(DISTINCT said, ', ' ORDER BY said) AS labels
+FROM labelled
+SEMI JOIN (FROM segment JOIN corpus USING (corpus_id) WHERE list_contains(?, corpus_id)) USING (source_id, parallel_key)
+GROUP BY source_id, parallel_key
+HAVING count(DISTINCT label) > 1
+ORDER BY min(position), parallel_key
+"""
+"""Keys that corpora share with any of their source, with the labels in all languages, if these are not the same."""
 
 
 def ingest_corpus(
@@ -48,11 +72,12 @@ def ingest_corpus(
         paths: Files, and folders that stand for the files of this format in them.
         language: Language of the one text whose file does not name it. A file that does has to agree, unless languages
             of the source are unreliable. Of files with several languages those to take, comma-separated.
-        edition: Edition of all files, instead of what their format or name gives.
+        edition: Edition of all files, instead of what their format or name gives. A split that they say has to agree;
+            of a file with several splits it is the one to take.
         publication: News outlet; name of the text with ``lines``.
         licence: Licence of the texts, instead of what is known of the source.
         articles: Most news articles that are taken from a file.
-        columns: Which columns of a table are text, key and language (``mlv.ingest.readers.table``).
+        columns: Which columns of a table are what (``mlv.ingest.readers.table``).
 
     Raises:
         UsageError: An option does not fit, or the language of a file is unknown or contradicted.
@@ -60,29 +85,24 @@ def ingest_corpus(
         DataError: A file cannot be used, or the store has other content under the same edition.
     """
     origin = source_of(source, publication, articles, columns)
-    files, unreadable = _read_all(origin, _find_files(origin, paths), language, edition)
+    files, unreadable = read_files(origin, find_files(origin, paths), language, edition)
     corpora, unusable = _assemble_all(connection, origin, files)
     _raise_all([*unreadable, *unusable])
     with transaction(connection):
-        for corpus in corpora:
-            if not corpus.already_there:
-                _write(connection, origin, corpus, licence, columns or "")
+        new = [
+            _write(connection, origin, corpus, licence, columns or corpus.columns)
+            for corpus in corpora
+            if not corpus.already_there
+        ]
     options = {"source": source, "language": language, "edition": edition, "publication": publication}
     options |= {"columns": columns} if columns else {}
     reports = [report for corpus in corpora for report in corpus.reports]
+    labelled = any(corpus.columns for corpus in corpora)
+    if new and labelled and (differing := _differing_labels(connection, new)):
+        reports[0].remarks.append(differing)
     key_files = {file.path.with_name(origin.key_file) for file in files} if origin.key_file else set()
     note_ingest(connection, "corpus", {**options, "licence": licence, "articles": articles}, reports, sorted(key_files))
     return reports
-
-
-@dataclass(frozen=True)
-class _File:
-    """A file that was read, and the corpus it belongs to."""
-
-    path: Path
-    language: str
-    edition: str
-    read: ReadCorpus
 
 
 @dataclass(frozen=True)
@@ -92,112 +112,28 @@ class _Corpus:
     language: str
     edition: str
     segments: pl.DataFrame
-    """``[position, parallel_key, text]``."""
+    """``[position, parallel_key, text, text_pair, label]``."""
+
+    columns: str
+    """Columns of a labelled table that were taken for what; else empty."""
 
     sha256: str
     reports: list[FileReport]
     already_there: bool
 
 
-def _find_files(source: Source, paths: Sequence[Path]) -> list[Path]:
-    """The files that paths stand for, each once, without those that only accompany the texts.
-
-    Raises NotFoundError that names all paths that stand for none.
-    """
-    texts = [path for path in paths if path.name.removesuffix(".gz") not in source.companions] or paths
-    found = {path: _files_at(source, path) for path in texts}
-    if missing := [str(path) for path, files in found.items() if not files]:
-        raise NotFoundError(
-            f"There is no file of {source.code} at {', '.join(missing)}.",
-            f"Name files, or folders with {', '.join(source.patterns)}.",
-        )
-    return list(dict.fromkeys(file for files in found.values() for file in files))
-
-
-def _files_at(source: Source, path: Path) -> list[Path]:
-    """The files of the source at a path, sorted; a file that is named is taken whatever its name."""
-    if (there := what_is_at(path)) != "folder":
-        return [path] if there == "file" else []
-    globs = [pattern + ending for pattern in source.patterns for ending in ("", ".gz")]
-    files = {file for pattern in globs for file in path.glob(pattern) if not file.name.startswith(".")}
-    return sorted(file for file in files if file.name.removesuffix(".gz") not in source.companions)
-
-
-def _read_all(
-    source: Source, paths: Iterable[Path], language: str | None, edition: str | None
-) -> tuple[list[_File], list[MlvError]]:
-    """The content of the files, and what is wrong with those that cannot be used."""
-    given = (
-        [resolve(name).code for name in (language.split(",") if source.multilingual else [language])]
-        if language
-        else []
-    )
-    files: list[_File] = []
-    undeclared: dict[str, Path] = {}
-    problems: list[MlvError] = []
-    for path in paths:
-        try:
-            for text in _wanted(source, path, given):
-                if text.language is None:
-                    undeclared.setdefault(text.edition, path)
-                code, read = _resolve_language(source, path, text, given[0] if len(given) == 1 else None)
-                check_name("an edition", edition or read.edition)
-                files.append(_File(path, code, edition or read.edition, read))
-        except MlvError as problem:
-            problems.append(problem)
-    if given and len(undeclared) > 1:
-        names = joined(str(path) for path in undeclared.values())
-        ambiguous = UsageError(
-            f"--language {given[0]} stands for one text, and several do not name their language: {names}.",
-            "Ingest them one by one, each with its --language, or end their names in the language's code: text.fa.txt",
-        )
-        problems.append(ambiguous)
-    return files, problems
-
-
-def _wanted(source: Source, path: Path, given: Sequence[str]) -> list[ReadCorpus]:
-    """The texts of a file; of one in several languages those that are given, if any are. Raises UsageError."""
-    texts = source.texts(path)
-    declared = [text.language for text in texts if text.language]
-    if not (source.multilingual and given and declared):
-        return texts
-    if missing := sorted(set(given) - set(declared)):
-        raise UsageError(
-            f"{path} has no text in {joined(missing)}; it has {joined(sorted(declared))}.",
-            "Name some of these, or none.",
-        )
-    return [text for text in texts if text.language in given]
-
-
-def _resolve_language(source: Source, path: Path, read: ReadCorpus, given: str | None) -> tuple[str, ReadCorpus]:
-    """The language of a text, and the text with what contradicts it among its rejects.
-
-    Raises UsageError if the language is unknown, or if the file names another than is given.
-    """
-    declared = read.language
-    if declared is None and given is None:
-        raise UsageError(f"The language of {path} is unknown.", "Give it, e.g. --language fa")
-    if given is None or declared in (None, given):
-        return given or str(declared), read
-    if not source.unreliable_language:
-        raise UsageError(
-            f"{path} is in {declared!r} by its name or content, but --language is {given!r}.",
-            "Leave --language out; if it is the file's name that is wrong, rename the file.",
-        )
-    reason = f"the file gives its language as {declared!r}; it is taken as {given!r}, as --language says"
-    others = [row for row in read.rejected if row.item != "language"]
-    return given, replace(read, rejected=[Rejected(1, reason, "language", declared or ""), *others])
-
-
 def _assemble_all(
-    connection: duckdb.DuckDBPyConnection, source: Source, files: Sequence[_File]
+    connection: duckdb.DuckDBPyConnection, source: Source, files: Sequence[CorpusFile]
 ) -> tuple[list[_Corpus], list[MlvError]]:
     """The corpora that the files make up, and what is wrong with those that cannot be written."""
-    grouped: dict[tuple[str, str], list[_File]] = {}
+    grouped: dict[tuple[str, str], list[CorpusFile]] = {}
     for file in files:
         grouped.setdefault((file.language, file.edition), []).append(file)
     corpora: list[_Corpus] = []
-    problems: list[MlvError] = list(_check_alignment(connection, source, files))
+    problems: list[MlvError] = [
+        *_check_alignment(connection, source, files),
+        *_check_keys(connection, source, files),
+    ]
     for group in grouped.values():
         try:
             corpora.append(_assemble(connection, source, group))
@@ -206,7 +142,7 @@ def _assemble_all(
     return corpora, problems
 
 
-def _assemble(connection: duckdb.DuckDBPyConnection, source: Source, files: Sequence[_File]) -> _Corpus:
+def _assemble(connection: duckdb.DuckDBPyConnection, source: Source, files: Sequence[CorpusFile]) -> _Corpus:
     """One corpus from its files, checked. Raises DataError if it cannot be written."""
     language, edition = files[0].language, files[0].edition
     target = f"{source.code}/{language}/{edition}"
@@ -215,10 +151,10 @@ def _assemble(connection: duckdb.DuckDBPyConnection, source: Source, files: Sequ
         raise DataError(
             f"Several files are the same text {target}: {names}.", "Ingest one, or distinguish them by --edition."
         )
-    joint = pl.concat([file.read.segments.with_columns(file=pl.lit(i)) for i, file in enumerate(files)])
+    joint = pl.concat([_complete(file.read.segments).with_columns(file=pl.lit(i)) for i, file in enumerate(files)])
     first = pl.col("parallel_key").is_first_distinct()
     kept, repeated = joint.filter(first), joint.filter(~first)
-    segments = kept.select("parallel_key", "text").with_row_index("position").cast({"position": pl.Int64})
+    segments = kept.select(*_CONTENT).with_row_index("position").cast({"position": pl.Int64})
     sha256 = _content_sha256(segments)
     there = _already_there(connection, target, sha256)
     if not there:
@@ -227,10 +163,16 @@ def _assemble(connection: duckdb.DuckDBPyConnection, source: Source, files: Sequ
         _report(file, target, kept.filter(file=i).height, repeated.filter(file=i), there)
         for i, file in enumerate(files)
     ]
-    return _Corpus(language, edition, segments, sha256, reports, there)
+    return _Corpus(language, edition, segments, files[0].read.columns, sha256, reports, there)
 
 
-def _report(file: _File, target: str, rows_kept: int, repeated: pl.DataFrame, already_there: bool) -> FileReport:
+def _complete(segments: pl.DataFrame) -> pl.DataFrame:
+    """Segments with a pair and a label, which plain text does not have."""
+    missing = [name for name in ("text_pair", "label") if name not in segments.columns]
+    return segments.with_columns(pl.lit(None, pl.String).alias(name) for name in missing)
+
+
+def _report(file: CorpusFile, target: str, rows_kept: int, repeated: pl.DataFrame, already_there: bool) -> FileReport:
     """The report of one file; the segments ``repeated`` were in a file before it."""
     rejected = [
         Rejected(row["line"], "its key occurs in a file before", row["parallel_key"], row["text"])
@@ -246,15 +188,16 @@ def _report(file: _File, target: str, rows_kept: int, repeated: pl.DataFrame, al
         rows_kept=rows_kept,
         rows_repaired=file.read.rows_repaired,
         rejected=[*file.read.rejected, *rejected],
+        remarks=list(file.read.remarks),
         already_there=already_there,
     )
 
 
 def _content_sha256(segments: pl.DataFrame) -> str:
-    """SHA-256 of keys and texts, in order."""
+    """SHA-256 of keys and texts, in order, and of second texts and labels where there are any."""
     digest = hashlib.sha256()
-    for key, text in segments.select("parallel_key", "text").iter_rows():
-        digest.update(f"{key}\t{text}\n".encode())
+    for row in segments.select(*_CONTENT).iter_rows():
+        digest.update(("\t".join(part for part in row if part is not None) + "\n").encode())
     return digest.hexdigest()
 
 
@@ -275,25 +218,63 @@ def _already_there(connection: duckdb.DuckDBPyConnection, target: str, sha256: s
 
 
 def _check_alignment(
-    connection: duckdb.DuckDBPyConnection, source: Source, files: Sequence[_File]
+    connection: duckdb.DuckDBPyConnection, source: Source, files: Sequence[CorpusFile]
 ) -> Iterator[DataError]:
-    """The error for files whose keys are numbers of lines, and that differ in how many they have."""
-    files = [file for file in files if source.line_aligned or file.read.by_row]
-    if not files:
-        return
-    stored = connection.execute(
-        "SELECT target, rows_read FROM ingest_file WHERE kind = 'corpus' AND starts_with(target, ?) ORDER BY target",
-        [f"{source.code}/"],
-    ).fetchall()
-    sizes: dict[int, list[str]] = {}
-    for name, size in [*stored, *((str(file.path), file.read.rows_read) for file in files)]:
-        sizes.setdefault(size, []).append(name)
-    if len(sizes) > 1:
-        counts = "; ".join(f"{size:,} lines: {joined(names)}" for size, names in sizes.items())
-        yield DataError(
-            f"Files of {source.code} are aligned by line, but differ in their number of lines ({counts}).",
-            "If they are not translations of each other, make each text a source of its own: --publication NAME",
-        )
+    """The error for files whose keys are numbers of lines, and that differ in how many they have, in a split."""
+    aligned: dict[str, list[CorpusFile]] = {}
+    for file in files:
+        if source.line_aligned or file.read.by_row:
+            aligned.setdefault(file.edition if file.read.local_keys else "", []).append(file)
+    for split, group in aligned.items():
+        stored = connection.execute(
+            "SELECT target, rows_read FROM ingest_file "
+            "WHERE kind = 'corpus' AND starts_with(target, ?) AND ends_with(target, ?) ORDER BY target",
+            [f"{source.code}/", f"/{split}" if split else ""],
+        ).fetchall()
+        sizes: dict[int, list[str]] = {}
+        for name, size in [*stored, *((str(file.path), file.read.rows_read) for file in group)]:
+            sizes.setdefault(size, []).append(name)
+        if len(sizes) > 1:
+            yield _misaligned(source, sizes)
+
+
+def _misaligned(source: Source, sizes: Mapping[int, Sequence[str]]) -> DataError:
+    """The error for names of files by their numbers of lines."""
+    counts = "; ".join(f"{size:,} lines: {joined(names)}" for size, names in sizes.items())
+    apart = "If they are not translations of each other, make each text a source of its own: --publication NAME"
+    return DataError(
+        f"Files of {source.code} are aligned by line, but differ in their number of lines ({counts}).",
+        "Fetch the files again that are not whole." if source.labelled else apart,
+    )
+
+
+def _check_keys(
+    connection: duckdb.DuckDBPyConnection, source: Source, files: Sequence[CorpusFile]
+) -> Iterator[DataError]:
+    """The error for translations of one split of which some have ids for keys and others numbers of rows."""
+    for split in {file.edition: None for file in files if source.labelled and source.translated}:
+        stored = connection.execute(
+            "SELECT DISTINCT columns FROM corpus JOIN source USING (source_id) WHERE code = ? AND edition = ?",
+            [source.code, split],
+        ).fetchall()
+        given = [file.read.columns for file in files if file.edition == split]
+        layouts = sorted({*given, *(columns for (columns,) in stored)})
+        with_ids = [layout for layout in layouts if ",key=" in layout]
+        if with_ids and len(with_ids) < len(layouts):
+            by_row = next(layout for layout in layouts if layout not in with_ids)
+            yield DataError(
+                f"Keys of {source.code} {split} would be of two kinds: ids with the columns {with_ids[0]}, numbers of "
+                f"rows with {by_row}.",
+                "Ingest a split in one layout. If the wrong one is in the store: mlv ingest delete "
+                f"{source.code}/LANGUAGE/{split}",
+            )
+
+
+def _differing_labels(connection: duckdb.DuckDBPyConnection, corpora: Sequence[int]) -> str:
+    """A remark on keys of corpora whose labels are not the same in all languages; empty if there are none."""
+    rows = connection.execute(_DIFFERING_LABELS, [list(corpora)]).fetchall()
+    shown = joined([f"{key} ({labels})" for key, labels in rows], most=SHOWN_KEYS)
+    return f"keys whose labels differ between languages: {len(rows):,}, kept: {shown}" if rows else ""
 
 
 def _raise_all(problems: Sequence[MlvError]) -> None:
@@ -307,8 +288,8 @@ def _raise_all(problems: Sequence[MlvError]) -> None:
         )
 
 
-def _write(connection: duckdb.DuckDBPyConnection, source: Source, corpus: _Corpus, licence: str, columns: str) -> None:
-    """Add a corpus, its segments, and the reports of its files."""
+def _write(connection: duckdb.DuckDBPyConnection, source: Source, corpus: _Corpus, licence: str, columns: str) -> int:
+    """Add a corpus, its segments, and the reports of its files; return its key."""
     row = {"code": source.code, "name": source.name, "domain": source.domain, "citation": source.citation}
     source_id = ensure(connection, "source", pl.DataFrame([row]), ["code"])["source_id"][0]
     values = {
@@ -321,8 +302,10 @@ def _write(connection: duckdb.DuckDBPyConnection, source: Source, corpus: _Corpu
         "sha256": corpus.sha256,
     }
     key = ["source_id", "language_id", "edition"]
-    corpus_id = ensure(connection, "corpus", pl.DataFrame([values]), key)["corpus_id"][0]
+    corpus_id = int(ensure(connection, "corpus", pl.DataFrame([values]), key)["corpus_id"][0])
     segment_id = pl.col("position") + next_id(connection, "segment")
     append(connection, "segment", corpus.segments.with_columns(segment_id=segment_id, corpus_id=pl.lit(corpus_id)))
     for report in corpus.reports:
         record(connection, report)
+    ensure_packaged_tasks(connection, source.code)
+    return corpus_id

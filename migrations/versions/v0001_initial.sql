@@ -225,7 +225,7 @@ CREATE TABLE ingest_file (
 );
 COMMENT ON TABLE ingest_file IS 'A file that was ingested, with what was kept and rejected.';
 COMMENT ON COLUMN ingest_file.ingest_file_id IS 'Key.';
-COMMENT ON COLUMN ingest_file.kind IS 'probes, codebook, survey or corpus.';
+COMMENT ON COLUMN ingest_file.kind IS 'probes, codebook, survey, corpus or task.';
 COMMENT ON COLUMN ingest_file.target IS 'What the file was read into, e.g. pbc/fa/Farsi or arora-2023/fa.';
 COMMENT ON COLUMN ingest_file.name IS 'File name; for an archive, archive and member.';
 COMMENT ON COLUMN ingest_file.sha256 IS 'SHA-256 of the file''s bytes.';
@@ -471,14 +471,18 @@ CREATE TABLE segment (
     corpus_id INTEGER NOT NULL,
     position INTEGER NOT NULL,
     parallel_key VARCHAR NOT NULL,
-    text VARCHAR NOT NULL
+    text VARCHAR NOT NULL,
+    text_pair VARCHAR,
+    label VARCHAR
 );
-COMMENT ON TABLE segment IS 'A sentence, verse or aya. Segments of one source with the same parallel key are translations of each other.';
+COMMENT ON TABLE segment IS 'A sentence, verse or aya, or an example of a labelled data set. Segments of one source with the same parallel key are translations of each other.';
 COMMENT ON COLUMN segment.segment_id IS 'Key, unique over all corpora.';
 COMMENT ON COLUMN segment.corpus_id IS 'The corpus.';
 COMMENT ON COLUMN segment.position IS 'Place in the corpus from 0, in the order of the source.';
-COMMENT ON COLUMN segment.parallel_key IS 'Key shared by translations, e.g. MAT 5:3 (verse), 2:255 (aya), 17 (line).';
+COMMENT ON COLUMN segment.parallel_key IS 'Key shared by translations, e.g. MAT 5:3 (verse), 2:255 (aya), 17 (line), dev:17 (of a split).';
 COMMENT ON COLUMN segment.text IS 'The text, white space collapsed, Unicode NFC.';
+COMMENT ON COLUMN segment.text_pair IS 'Second text of a pair, e.g. the hypothesis of a premise; NULL if there is none.';
+COMMENT ON COLUMN segment.label IS 'Label as in the file, e.g. entailment; NULL for text that is not labelled.';
 
 CREATE TABLE source (
     source_id INTEGER NOT NULL,
@@ -660,11 +664,11 @@ COMMENT ON TABLE corpus IS 'The text of a source in one language and edition.';
 COMMENT ON COLUMN corpus.corpus_id IS 'Key.';
 COMMENT ON COLUMN corpus.source_id IS 'The source.';
 COMMENT ON COLUMN corpus.language_id IS 'Language of the text.';
-COMMENT ON COLUMN corpus.edition IS 'Edition or translation, from the file name unless given, e.g. fa.makarem.';
+COMMENT ON COLUMN corpus.edition IS 'Edition, translation or split, from the file unless given, e.g. fa.makarem or train.';
 COMMENT ON COLUMN corpus.licence IS 'Licence as the origin states it; empty where it states none.';
 COMMENT ON COLUMN corpus.origin IS 'Name of the ingested file or its address.';
 COMMENT ON COLUMN corpus."columns" IS 'Columns of a table that it was read from, e.g. text=sentence,key=id; else empty.';
-COMMENT ON COLUMN corpus.sha256 IS 'SHA-256 of the ingested keys and texts, in order.';
+COMMENT ON COLUMN corpus.sha256 IS 'SHA-256 of the ingested keys, texts, second texts and labels, in order.';
 
 CREATE TABLE language_country (
     language_country_id INTEGER NOT NULL,
@@ -748,6 +752,25 @@ COMMENT ON COLUMN survey.illustrative IS 'True where the numbers are invented fo
 COMMENT ON COLUMN survey.citation IS 'How to cite the survey.';
 COMMENT ON COLUMN survey.sha256 IS 'SHA-256 of the ingested content.';
 
+CREATE TABLE task (
+    task_id INTEGER NOT NULL,
+    code VARCHAR NOT NULL,
+    source_id INTEGER NOT NULL,
+    description VARCHAR NOT NULL,
+    sha256 VARCHAR NOT NULL,
+    content VARCHAR NOT NULL,
+    PRIMARY KEY (task_id),
+    UNIQUE (code),
+    FOREIGN KEY(source_id) REFERENCES source (source_id)
+);
+COMMENT ON TABLE task IS 'A task: what a classifier is to tell apart in the texts of a labelled source.';
+COMMENT ON COLUMN task.task_id IS 'Key.';
+COMMENT ON COLUMN task.code IS 'Name that its file gives it, e.g. xnli-entailment.';
+COMMENT ON COLUMN task.source_id IS 'Source of the labelled texts.';
+COMMENT ON COLUMN task.description IS 'What is told apart, in words.';
+COMMENT ON COLUMN task.sha256 IS 'SHA-256 of content.';
+COMMENT ON COLUMN task.content IS 'All that the file says, as JSON.';
+
 CREATE TABLE answer_side (
     answer_side_id INTEGER NOT NULL,
     codebook_id INTEGER NOT NULL,
@@ -798,3 +821,22 @@ COMMENT ON COLUMN probe.answer_second IS 'Second candidate answer (B).';
 COMMENT ON COLUMN probe.mask_prefix IS 'Letters that the mask is glued to on its left, e.g. ber; mostly empty.';
 COMMENT ON COLUMN probe.mask_suffix IS 'Letters that the mask is glued to on its right, e.g. dir; mostly empty.';
 COMMENT ON COLUMN probe.polarity IS 'Whether the first answer is on the side that answer_side calls first (canonical), on the other (reversed), or cannot be told (undefined; profiles take such a probe as canonical, as the paper does).';
+
+CREATE TABLE task_label (
+    task_label_id INTEGER NOT NULL,
+    task_id INTEGER NOT NULL,
+    label VARCHAR NOT NULL,
+    class_number INTEGER,
+    class_name VARCHAR,
+    PRIMARY KEY (task_label_id),
+    CHECK ((class_number IS NULL) = (class_name IS NULL)),
+    CHECK (class_number >= 1),
+    UNIQUE (task_id, label),
+    FOREIGN KEY(task_id) REFERENCES task (task_id)
+);
+COMMENT ON TABLE task_label IS 'A label of a task''s source, and the class that it stands for.';
+COMMENT ON COLUMN task_label.task_label_id IS 'Key.';
+COMMENT ON COLUMN task_label.task_id IS 'The task.';
+COMMENT ON COLUMN task_label.label IS 'Label as in the files.';
+COMMENT ON COLUMN task_label.class_number IS 'Class, from 1, in the order of a classifier''s outputs; NULL: left out.';
+COMMENT ON COLUMN task_label.class_name IS 'Name of the class; NULL: left out.';

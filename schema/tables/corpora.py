@@ -38,19 +38,20 @@ class Corpus(Row, table=True):
     corpus_id: int = column("Key.", key=True)
     source_id: int = column("The source.", refers="source.source_id", enforced=True)
     language_id: int = column("Language of the text.", refers="language.language_id", enforced=True)
-    edition: str = column("Edition or translation, from the file name unless given, e.g. fa.makarem.")
+    edition: str = column("Edition, translation or split, from the file unless given, e.g. fa.makarem or train.")
     licence: str = column("Licence as the origin states it; empty where it states none.")
     origin: str = column("Name of the ingested file or its address.")
     columns: str = column("Columns of a table that it was read from, e.g. text=sentence,key=id; else empty.")
-    sha256: str = column("SHA-256 of the ingested keys and texts, in order.")
+    sha256: str = column("SHA-256 of the ingested keys, texts, second texts and labels, in order.")
 
 
 class Segment(Row, table=True):
-    """A sentence, verse or aya."""
+    """A sentence, verse or aya, or a labelled example."""
 
     __tablename__ = "segment"
     __table_args__ = table(
-        "A sentence, verse or aya. Segments of one source with the same parallel key are translations of each other.",
+        "A sentence, verse or aya, or an example of a labelled data set. Segments of one source with the same parallel "
+        "key are translations of each other.",
         identity=("corpus_id", "position"),
         owner="corpus_id",
     )
@@ -58,8 +59,12 @@ class Segment(Row, table=True):
     segment_id: int = column("Key, unique over all corpora.")
     corpus_id: int = column("The corpus.", refers="corpus.corpus_id")
     position: int = column("Place in the corpus from 0, in the order of the source.")
-    parallel_key: str = column("Key shared by translations, e.g. MAT 5:3 (verse), 2:255 (aya), 17 (line).")
+    parallel_key: str = column(
+        "Key shared by translations, e.g. MAT 5:3 (verse), 2:255 (aya), 17 (line), dev:17 (of a split)."
+    )
     text: str = column("The text, white space collapsed, Unicode NFC.")
+    text_pair: str | None = column("Second text of a pair, e.g. the hypothesis of a premise; NULL if there is none.")
+    label: str | None = column("Label as in the file, e.g. entailment; NULL for text that is not labelled.")
 
 
 class IngestFile(Row, table=True):
@@ -73,7 +78,7 @@ class IngestFile(Row, table=True):
     )
 
     ingest_file_id: int = column("Key.", key=True)
-    kind: str = column("probes, codebook, survey or corpus.")
+    kind: str = column("probes, codebook, survey, corpus or task.")
     target: str = column("What the file was read into, e.g. pbc/fa/Farsi or arora-2023/fa.")
     name: str = column("File name; for an archive, archive and member.")
     sha256: str = column("SHA-256 of the file's bytes.")

@@ -121,7 +121,8 @@ def depending_on(root: str, changed: Mapping[str, str], dependents: str = "") ->
     ]
     key = own_key(table_of)
     others = f" WHERE {key} <> $key" if table_of == root else ""
-    return f"SELECT {key} FROM ({' UNION '.join(queries)}) t({key}){others}"
+    found = " UNION ".join(queries) or "SELECT $key WHERE false"
+    return f"SELECT {key} FROM ({found}) t({key}){others}"
 
 
 def _roots(root: str, table: str, condition: str) -> Iterator[str]:

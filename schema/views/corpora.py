@@ -14,9 +14,12 @@ CORPORA = (
             "position": "Place in the corpus, from 0.",
             "parallel_key": "Key shared by translations.",
             "text": "The text.",
+            "text_pair": "Second text of a pair; NULL if there is none.",
+            "label": "Label as in the file; NULL for text that is not labelled.",
         },
         """
-        SELECT g.segment_id, s.code AS source, l.code AS language, c.edition, g.position, g.parallel_key, g.text
+        SELECT g.segment_id, s.code AS source, l.code AS language, c.edition, g.position, g.parallel_key, g.text,
+               g.text_pair, g.label
         FROM segment g
         JOIN corpus c USING (corpus_id)
         JOIN source s USING (source_id)
@@ -35,9 +38,12 @@ CORPORA = (
             "language_id": "Key of the text's language.",
             "parallel_key": "Key shared by translations.",
             "text": "The text.",
+            "text_pair": "Second text of a pair; NULL if there is none.",
+            "label": "Label as in the file; NULL for text that is not labelled.",
         },
         """
-        SELECT e.training_example_id, e.run_id, e.position, e.split, c.source_id, c.language_id, g.parallel_key, g.text
+        SELECT e.training_example_id, e.run_id, e.position, e.split, c.source_id, c.language_id, g.parallel_key, g.text,
+               g.text_pair, g.label
         FROM training_example e
         JOIN segment g USING (segment_id)
         JOIN corpus c USING (corpus_id)
@@ -55,10 +61,12 @@ CORPORA = (
             "language": "Language of the text.",
             "parallel_key": "Key shared by translations.",
             "text": "The text.",
+            "text_pair": "Second text of a pair; NULL if there is none.",
+            "label": "Label as in the file; NULL for text that is not labelled.",
         },
         """
         SELECT e.training_example_id, r.name AS run, e.position, e.split, s.code AS source, l.code AS language,
-               e.parallel_key, e.text
+               e.parallel_key, e.text, e.text_pair, e.label
         FROM v_example e
         JOIN run r USING (run_id)
         JOIN source s USING (source_id)
@@ -66,10 +74,28 @@ CORPORA = (
         """,
     ),
     View(
+        "v_task",
+        "Tasks: the labels of a labelled source, and the class that each stands for.",
+        {
+            "task": "Name of the task, e.g. xnli-entailment.",
+            "source": "Source of the labelled texts.",
+            "description": "What is told apart.",
+            "label": "Label as in the files.",
+            "class_number": "Class, from 1, in the order of a classifier's outputs; NULL: left out.",
+            "class_name": "Name of the class; NULL: left out.",
+        },
+        """
+        SELECT t.code AS task, s.code AS source, t.description, b.label, b.class_number, b.class_name
+        FROM task t
+        JOIN source s USING (source_id)
+        JOIN task_label b USING (task_id)
+        """,
+    ),
+    View(
         "v_reject",
         "Rows that ingest did not take.",
         {
-            "kind": "probes, survey or corpus.",
+            "kind": "probes, survey, corpus or task.",
             "target": "What the file was read into.",
             "file": "File name.",
             "line": "Line in the file, from 1.",

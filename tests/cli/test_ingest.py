@@ -109,3 +109,27 @@ def test_a_data_set_is_fetched_and_read(own: Mlv, tmp_path: Path, monkeypatch: p
     assert (tmp_path / "downloads" / "huggingface" / "set-train.jsonl").is_file()
     refused = own(*asked, "--source", "lines")
     assert refused.code == 2 and "--dataset goes with --source table" in refused.err
+
+
+def test_labelled_data_from_the_hub_and_a_task_of_a_template(
+    own: Mlv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.chdir(tmp_path)
+    rows = [{"premise": "Ja.", "hypothesis": "Nein.", "label": label} for label in (2, -1)]
+    datasets.DatasetDict({"validation": datasets.Dataset.from_list(rows)}).save_to_disk(tmp_path / "xnli")
+    done = own("ingest", "corpus", "--source", "xnli", "--dataset", "xnli", "--subset", "de", "--split", "validation")
+    assert done.code == 0
+    assert done.err.endswith(
+        "xnli-de-validation.jsonl -> xnli/de/dev: 2 read, 1 rows kept, 1 rejected\n"
+        "  line 2 (2): its label '-1' means that it has none\n"
+        "  every row: mlv sql 'FROM v_reject'\n"
+    )
+    classes = own.rows("SELECT class_name FROM v_task JOIN v_segment USING (source, label) WHERE task = 'xnli'")
+    assert classes == [("contradiction",)]
+    assert own("ingest", "task", "--template", "t.toml").err == "wrote t.toml\n"
+    assert own("ingest", "task", "t.toml").code == ExitCode.NOT_FOUND
+    (tmp_path / "t.toml").write_text((tmp_path / "t.toml").read_text().replace("table-reviews", "xnli"))
+    assert own("ingest", "task", "t.toml").err == "t.toml -> my-task: 5 read, 5 rows kept, 0 rejected\n"
+    assert own("ingest", "delete", "my-task", "--yes").code == 0
+    assert own("ingest", "task").code == ExitCode.USAGE

@@ -16,7 +16,7 @@ import atheris
 
 with atheris.instrument_imports(include=["mlv.ingest", "mlv.schema.jobs", "csv", "zipfile", "tomllib"]):
     from mlv.ingest.journal import read_journal
-    from mlv.ingest.readers import ebible, flores, lines, news, paralleltext, pbc, table, tanzil, tmx, usfm
+    from mlv.ingest.readers import ebible, flores, lines, news, paralleltext, pawsx, pbc, table, tanzil, tmx, usfm
     from mlv.ingest.readers.probes import read_archive
     from mlv.ingest.readers.surveys import read_survey
     from mlv.ingest.studies.study import read_study
@@ -42,6 +42,7 @@ TARGETS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "lines": ("x.de.txt", lines.read),
     "news": ("news.csv", lambda path: news.read(path, "fox")),
     "rows": ("own.tsv", table.read),
+    "labelled": ("dev-de.tsv", pawsx.SOURCE.texts),
     "tmx": ("own.tmx", tmx.read),
     "usfm": ("MAT.usfm", usfm.read),
     "paralleltext": ("eng-x-bible.txt", paralleltext.read),

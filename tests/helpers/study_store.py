@@ -137,7 +137,7 @@ SELECT row_number() OVER (ORDER BY s.code, l.code, edition), source_id, language
 FROM segments g
 JOIN source s ON s.code = g.source
 JOIN "language" l ON l.code = g.language;
-INSERT INTO segment
+INSERT INTO segment (segment_id, corpus_id, position, parallel_key, text)
 SELECT row_number() OVER (ORDER BY corpus_id, place), corpus_id, place, place, 'text'
 FROM segments g
 JOIN source s ON s.code = g.source

@@ -8,6 +8,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from xml.sax.saxutils import escape
 
 import duckdb
@@ -17,7 +18,7 @@ from fuzzing import damaged, examples, outcome
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlv.ingest.readers import ebible, flores, lines, news, paralleltext, pbc, table, tanzil, tmx, usfm
+from mlv.ingest.readers import ebible, flores, lines, marc, news, paralleltext, pawsx, pbc, table, tanzil, tmx, usfm
 from mlv.ingest.readers import text as text_module
 from mlv.ingest.readers.probes import read_archive
 from mlv.ingest.readers.surveys import read_survey
@@ -131,6 +132,20 @@ def test_lines_and_flores(tmp_path: Path, content: bytes) -> None:
 def test_tables(tmp_path: Path, content: bytes) -> None:
     for corpus in outcome(lambda: table.read(_file(tmp_path, "own.tsv", content))) or ():
         _sound(corpus)
+
+
+@examples(30)
+@given(
+    content=damaged(
+        [b'"a ""b"""\tb a\t1\nNS\tb\t0\n', b"id\tsentence1\tsentence2\tlabel\n7\ta\tb\t\n", b'7,"Gut, ja",5\n']
+    )
+)
+@pytest.mark.parametrize(("module", "name"), [(pawsx, "dev-de.tsv"), (marc, "de-dev.csv")])
+def test_labelled_data(tmp_path: Path, module: ModuleType, name: str, content: bytes) -> None:
+    for corpus in outcome(lambda: module.SOURCE.texts(_file(tmp_path, name, content))) or ():
+        _sound(corpus)
+        labels = set(corpus.segments["label"]) if "label" in corpus.segments.columns else set()
+        assert labels <= {*module.LABELS.known, None}
 
 
 @examples(30)

@@ -64,7 +64,8 @@ def test_a_publication_makes_a_source_of_its_own(code: str, publication: str | N
             "bible",
             None,
             "no source 'bible'",
-            "Sources: pbc, ebible, paralleltext, usfm, tanzil, flores, news, lines, table, tmx",
+            "Sources: pbc, ebible, paralleltext, usfm, tanzil, flores, news, lines, table, tmx, "
+            "xnli, pawsx, marc, sib200, afrisenti",
         ),
         ("pbc", "fox", "--publication does not go with pbc", "It goes with news, lines, table, tmx."),
         ("news", None, "one outlet at a time", "--publication fox | new-yorker | reuters"),

@@ -90,7 +90,19 @@ def test_rows_of_no_language_and_without_a_key_are_rejected(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     "said",
-    ["", "text", "text=", "=x", "key=id", "text=a,text=b", "text=a,de=b", "language=l,de=b", "de=a,deu=b,key"],
+    [
+        "",
+        "text",
+        "text=",
+        "=x",
+        "key=id",
+        "text=a,text=b",
+        "text=a,de=b",
+        "de=a,pair=b",
+        "pair=b,label=c",
+        "language=l,de=b",
+        "de=a,deu=b,key",
+    ],
 )
 def test_an_option_that_does_not_say_which_column_is_which(said: str) -> None:
     with pytest.raises(UsageError, match="does not say which column is which") as caught:
@@ -121,3 +133,37 @@ def test_options_make_a_source(tmp_path: Path) -> None:
     assert source.texts(tmp_path / "a.tsv")[0].segments["text"].to_list() == ["hallo"]
     with pytest.raises(UsageError, match="--columns does not go with lines"):
         source_of("lines", None, 1, "text=s")
+
+
+def test_pairs_labels_and_splits(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(
+        "nr,a,b,gold,part\n1,x,y,yes,train\n2,x,,no,train\n1,u,v,no,validation\n3,u,v,,train\n", encoding="utf-8"
+    )
+    train, dev = table.read(path, "key=nr,text=a,pair=b,label=gold,split=part")
+    assert train.segments.rows() == [(2, 0, "1", "x", "y", "yes")]
+    assert dev.segments.rows() == [(4, 0, "1", "u", "v", "no")]
+    assert [(row.line, row.item, row.reason) for row in train.rejected] == [
+        (3, "2", "its second text is empty"),
+        (5, "3", "its label is empty"),
+    ]
+    assert [(text.edition, text.split, text.local_keys, text.by_row) for text in (train, dev)] == [
+        ("train", "train", True, False),
+        ("dev", "dev", True, False),
+    ]
+    assert train.columns == "text=a,pair=b,label=gold,key=nr,split=part"
+
+
+def test_columns_that_are_called_what_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "own.tsv"
+    path.write_text("text\tlabel\tnote\n!\tany label\tx\n", encoding="utf-8")
+    (text,) = table.read(path)
+    assert text.segments.rows() == [(2, 0, "1", "!", None, "any label")]
+    assert (text.edition, text.split, text.local_keys) == ("own", None, False)
+
+
+def test_a_tab_tells_tsv_whatever_commas_there_are(tmp_path: Path) -> None:
+    path = tmp_path / "own.tsv"
+    path.write_text("a, b, c, d\tyes\n", encoding="utf-8")
+    (text,) = table.read(path, "text=1,label=2")
+    assert text.segments.rows() == [(1, 0, "1", "a, b, c, d", None, "yes")]

@@ -15,6 +15,7 @@ from mlv.ingest.upkeep.rebuild import plan_rebuild, rebuild
 from mlv.ingest.writing.corpora import ingest_corpus
 from mlv.ingest.writing.probe_sets import make_probe_set
 from mlv.ingest.writing.surveys import ingest_survey
+from mlv.ingest.writing.tasks import ingest_task
 from mlv.schema.errors import DataError, UsageError
 from mlv.schema.store.opening import connect
 
@@ -75,6 +76,23 @@ def test_codebooks_and_probe_sets_of_a_users_own_go_along(study_store: Path, min
         "AND question_id = (SELECT question_id FROM question WHERE code = '57')"
     )
     with pytest.raises(DataError, match="the probe_set few differs: 1 here, 1 57 there"):
+        _merge(mine, other)
+
+
+def test_labelled_data_and_tasks_go_along(study_store: Path, mine: Place, tmp_path: Path) -> None:
+    other = Place(tmp_path / "other", study_store)
+    task = 'code = "mine"\nsource = "pawsx"\nclasses = ["a", "b"]\n[labels]\n0 = "a"\n1 = "b"\n'
+    (tmp_path / "mine.toml").write_text(task)
+    (tmp_path / "dev-de.tsv").write_text("a\tb\t1\n")
+    with connect(other.store, read_only=False) as connection:
+        ingest_corpus(connection, "pawsx", [tmp_path / "dev-de.tsv"])
+        ingest_task(connection, tmp_path / "mine.toml")
+    assert _merge(mine, other) == ["ingest corpus pawsx/de/dev", "ingest task mine"]
+    assert mine.rows("SELECT code FROM task ORDER BY code") == [("mine",), ("pawsx-paraphrase",)]
+    assert mine.prints() == other.prints()
+    assert _merge(mine, other) == []
+    mine.do("UPDATE task SET sha256 = 'x' WHERE code = 'mine'")
+    with pytest.raises(DataError, match="the task mine differs: x here"):
         _merge(mine, other)
 
 
