@@ -26,11 +26,12 @@ import polars as pl
 
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
+from mlv.compute.machine.streams import IntArray, Purpose, Stream
 from mlv.compute.models import loading
 from mlv.compute.models.interfaces import Model, Tokenizer
 from mlv.compute.training.corruption import SpanCorruption
-from mlv.compute.training.spans import CorruptedExamples, collate, note_cut
-from mlv.compute.training.streams import IntArray, Purpose, Stream
+from mlv.compute.training.course import note_cut
+from mlv.compute.training.spans import CorruptedExamples, collate
 from mlv.schema.errors import DataError, UsageError
 from mlv.schema.files import folder_aside, write_json
 from mlv.schema.jobs.directory import JobDirectory

@@ -16,10 +16,11 @@ from mlv.ingest.jobs.runs import NewRun
 from mlv.ingest.jobs.segments import select_segments
 from mlv.ingest.jobs.trained import MASK, corpora_of, enter_checkpoints, enter_corpora, enter_metrics
 from mlv.schema.errors import JobError
-from mlv.schema.jobs.finetune import COURSE, Course, FinetuneSpec, Schedule
+from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import content_digest
 from mlv.schema.jobs.parquet import check_decompressed_size, read_parquet
 from mlv.schema.jobs.spec import Mask, ModelRef, Precision, Seed, Spec
+from mlv.schema.jobs.training import COURSE, Course, Schedule
 from mlv.schema.papers import echoes
 from mlv.schema.store.rows import next_id, number
 
