@@ -1,6 +1,6 @@
 """EK-FAC (Grosse et al. 2023) by kronfluence on a finished validation job: does it predict the same retrained models?
 
-``python bench/ekfac.py jobs/validate-...`` prints linear datamodeling scores of the job's first attribution and of
+``python bench/ekfac.py jobs/validate-...`` prints linear datamodeling scores of the default attribution and of
 EK-FAC, with intervals from the job's own resamples. kronfluence is installed by hand, since it asks for torchvision,
 which it does not need: ``pip install --no-deps kronfluence einconv opt-einsum einops``.
 """
@@ -31,7 +31,7 @@ from mlv.compute.training.objective import WeightedInput, read_splits
 from mlv.compute.training.retraining import logprobs_of
 from mlv.compute.validation import lds
 from mlv.compute.validation.study import Study, read_study
-from mlv.schema.jobs.attribution import Gradients, attribution_name
+from mlv.schema.jobs.attribution import Attribution, Gradients, attribution_name
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.tracing import Quantity
 from mlv.schema.jobs.validate import ValidateSpec
@@ -143,7 +143,7 @@ def main() -> None:
     """Print the scores of the job that the command line names."""
     job = JobDirectory(Path(sys.argv[1]).resolve())
     spec = ValidateSpec.model_validate(job.read_json("job.json"))
-    study, first = read_study(job, spec), spec.attributions[0]
+    study, first = read_study(job, spec), Attribution()
     answers = pl.read_parquet(job.outputs / "retrainings.parquet")
     said = logprobs_of(answers, study.targets.height)
     means = dict(zip(answers["id"].unique(maintain_order=True), said, strict=True))

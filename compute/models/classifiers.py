@@ -55,6 +55,17 @@ def load(folder: Path, classes: Sequence[str], task: str, device: str = "cpu") -
     return replace(loaded, drawn=tuple(missing))
 
 
+def load_trained(folder: Path, classes: Sequence[str], task: str, device: str = "cpu") -> loading.LoadedModel:
+    """A classifier that was trained. Raises DataError as :func:`load` does, or if the folder has no classifier."""
+    loaded = load(folder, classes, task, device)
+    if loaded.drawn:
+        raise DataError(
+            f"{folder} holds an encoder without a classifier: it lacks {joined(loaded.drawn)}.",
+            "Train one: mlv compute classify",
+        )
+    return loaded
+
+
 def _check_classes(folder: Path, classes: Sequence[str]) -> None:
     """Raise DataError if a folder has a classifier over another number of classes."""
     raw = read_json(folder / "config.json")

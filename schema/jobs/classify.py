@@ -2,20 +2,12 @@
 
 from typing import ClassVar, Final, Literal, NamedTuple
 
-from mlv.schema.jobs.spec import CorpusRef, SpecPart
+from mlv.schema.jobs.spec import CorpusRef, Seed
 from mlv.schema.jobs.training import COURSE, TrainingSpec
 from mlv.schema.papers import sharing
 
 ParameterGroup = Literal["embeddings"]
 """Parameters that can be kept as they are: those of the input embeddings and their norm."""
-
-
-class Added(SpecPart):
-    """Examples of a language beyond those that every language has (H section 8.4)."""
-
-    language: str
-    percent: int
-    """Of the examples of a language."""
 
 
 class Draw(NamedTuple):
@@ -25,7 +17,7 @@ class Draw(NamedTuple):
     balanced: bool = False
 
 
-COMPOSITION: Final = frozenset({*Draw._fields, "left_out", "added", "freeze"})
+COMPOSITION: Final = frozenset({*Draw._fields, "left_out", "added_language", "added_percent", "freeze"})
 """Settings that most runs do without."""
 
 
@@ -37,6 +29,7 @@ class ClassifySpec(TrainingSpec):
     NOT_COMPARED: ClassVar = {
         **TrainingSpec.NOT_COMPARED,
         "development": "an input",
+        "classes": "what the task says",
         "examples": "what the corpora say: a column of every table counts them",
     }
 
@@ -54,14 +47,19 @@ class ClassifySpec(TrainingSpec):
     left_out: tuple[str, ...] | None = None
     """Languages that the others have every example of, and that are not trained on (H section 8.3)."""
 
-    added: tuple[Added, ...] | None = None
+    added_language: str | None = None
+    """Language of which there are more examples than of the others (H section 8.4)."""
+
+    added_percent: int | None = None
+    """How many more, in percent of the examples of a language."""
+
     draw: Literal["random", "first"] | None = None
     """None: random, by the seed."""
 
     balanced: bool | None = None
     """Whether each class has as many examples of a language; None: as the source has them."""
 
-    draw_seed: int
+    draw_seed: Seed = 1
     """Of the examples that are drawn."""
 
     development: tuple[CorpusRef, ...]
