@@ -12,7 +12,7 @@ from mlv.compute.machine.options import Progress
 from mlv.compute.models import files, loading
 from mlv.compute.models.families import sentinel_ids
 from mlv.compute.models.interfaces import Tokenizer
-from mlv.compute.training.corruption import BoolArray, Corrupted, SpanCorruption
+from mlv.compute.training.corruption import BoolArray, Corrupted, Corruption, SpanCorruption
 from mlv.compute.training.streams import IntArray, Purpose, Stream
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
@@ -65,7 +65,7 @@ class CorruptedExamples:
     """Examples that are corrupted when they are read, for the epoch that is set."""
 
     def __init__(
-        self, tokens: Sequence[IntArray], positions: Sequence[int], corruption: SpanCorruption, epoch: int
+        self, tokens: Sequence[IntArray], positions: Sequence[int], corruption: Corruption, epoch: int
     ) -> None:
         self._tokens = tokens
         self._positions = positions
