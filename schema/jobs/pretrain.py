@@ -50,8 +50,8 @@ PRESETS: Final = {
     "nano": Preset(128, 256, 3, 4, 32, 6_000, 4_500, 32, 3e-3),
     "tiny": Preset(256, 512, 4, 4, 64, 12_000, 20_000, 64, 2e-3),
     "small": Preset(512, 1024, 8, 6, 64, 32_000, 100_000, 128, 1e-3),
-    "nano-encoder": Preset(128, 256, 3, 4, 32, 6_000, 4_500, 32, 3e-3, "masked_words", 126),
-    "tiny-encoder": Preset(256, 512, 4, 4, 64, 12_000, 20_000, 64, 2e-3, "masked_words", 126),
+    "nano-encoder": Preset(128, 256, 3, 4, 32, 6_000, 4_500, 32, 1e-3, "masked_words", 126),
+    "tiny-encoder": Preset(256, 512, 4, 4, 64, 12_000, 20_000, 64, 5e-4, "masked_words", 126),
 }
 """nano: 2.7 million parameters, minutes on 2 cores. tiny: 12 million. small: mT5-small but for its vocabulary.
 nano-encoder: 1.3 million. tiny-encoder: 5.4 million. Theirs are 126 tokens, as long as the 128 of a pair of sentences
