@@ -23,7 +23,7 @@ class Fetched(NamedTuple):
 
 
 def prefetch(name: str, revision: str | None = None) -> Fetched:
-    """Fetch a model of a known family with its tokenizer into the hub's cache, unless it is there, at one commit of the hub.
+    """Fetch a model of a known family with its tokenizer into the hub's cache, unless it is there, at one commit.
 
     Raises UsageError if the hub is switched off, NotFoundError if it has no such model or cannot be reached, DataError
     if something is missing, damaged, or not safe to open.

@@ -150,19 +150,21 @@ def _learnt_pieces(texts: Iterable[str], count: int) -> list[tuple[str, float]]:
     import sentencepiece
 
     # its own special tokens are not kept
-    own = {"pad_id": 0, "eos_id": 1, "unk_id": 2}
+    own = 3
     trained = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(texts),
             model_writer=trained,
             model_type="unigram",
-            vocab_size=count + len(own),
+            vocab_size=count + own,
             hard_vocab_limit=False,
             character_coverage=CHARACTER_COVERAGE,
             normalization_rule_name="nfkc",
+            pad_id=0,
+            eos_id=1,
+            unk_id=2,
             bos_id=-1,
-            **own,
             max_sentence_length=LONGEST_SEGMENT,
             # sums are split by threads, so that another number of them gives other pieces
             num_threads=1,
@@ -174,4 +176,4 @@ def _learnt_pieces(texts: Iterable[str], count: int) -> list[tuple[str, float]]:
             "Use a larger `--vocabulary`, fewer scripts, or more text.",
         ) from error
     pieces = sentencepiece.SentencePieceProcessor(model_proto=trained.getvalue())
-    return [(pieces.id_to_piece(number), pieces.get_score(number)) for number in range(len(own), pieces.get_piece_size())]
+    return [(pieces.id_to_piece(number), pieces.get_score(number)) for number in range(own, pieces.get_piece_size())]

@@ -1,8 +1,8 @@
 """Which segments a model is pretrained on, in which order, and which of them share a batch.
 
-Languages are drawn with probability proportional to (number of segments)^0.3, the exponent of mT5 (Xue et al. 2021, section
-3.1) and XLM-R (Conneau et al. 2020, section 3), and the segments of a language in random order, all of them before any
-comes again. Draws of alike length share a batch.
+Languages are drawn with probability proportional to (number of segments)^0.3, the exponent of mT5 (Xue et al. 2021,
+section 3.1) and XLM-R (Conneau et al. 2020, section 3), and the segments of a language in random order, all of them
+before any comes again. Draws of alike length share a batch.
 """
 
 import math

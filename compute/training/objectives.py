@@ -36,10 +36,11 @@ def _spans(spec: PretrainSpec, tokenizer: Tokenizer) -> SpanCorruption:
 
 
 def _words(spec: PretrainSpec, tokenizer: Tokenizer) -> WordMasking:
+    (mask,) = mask_ids(tokenizer)
     return WordMasking(
-        tokenizer.cls_token_id,
-        tokenizer.sep_token_id,
-        *mask_ids(tokenizer),
+        start=tokenizer.cls_token_id,
+        end=tokenizer.sep_token_id,
+        mask=mask,
         special=tuple(tokenizer.all_special_ids),
         vocabulary=len(tokenizer),
         seed=spec.seed,

@@ -26,8 +26,8 @@ class Request(request.Request):
     name: Name = Field(description="What the model is called in the store.")
     preset: Literal["nano", "tiny", "small", "nano-encoder", "tiny-encoder"] = Field(
         "nano",
-        description="Architecture and training: nano, tiny or small are mT5s, nano-encoder and tiny-encoder XLM-Rs that "
-        "find masked words.",
+        description="Architecture and training: nano, tiny and small are mT5s, nano-encoder and tiny-encoder are "
+        "XLM-Rs that find masked words.",
     )
     sources: Annotated[Names, Option("source")] = Field(
         (), description="Sources to train on, comma-separated; all if not given."

@@ -195,6 +195,8 @@ def test_an_encoder_learns_by_the_loss_of_what_it_is_asked_for(
         inputs, targets = hide(np.array(row[:20]), 1, place)
         with torch.inference_mode():
             logits = loaded.model(input_ids=torch.tensor(inputs[None])).logits[0]
-        losses.append(cross_entropy(logits, torch.tensor(targets), ignore_index=-100, reduction="none")[targets != -100])
+        losses.append(
+            cross_entropy(logits, torch.tensor(targets), ignore_index=-100, reduction="none")[targets != -100]
+        )
     # trained with dropout, which moves the loss of an untrained model little
     assert torch.cat(losses).mean().item() == pytest.approx(logged, rel=0.02)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import sentencepiece
@@ -14,7 +14,7 @@ from mlv.compute.models.folder import VOCABULARIES, check_tokenizer, identifying
 from mlv.schema.errors import DataError
 
 
-def _sentencepiece(folder: Path, name: str, **settings: object) -> None:
+def _sentencepiece(folder: Path, name: str, **settings: Any) -> None:
     sentencepiece.SentencePieceTrainer.train(
         input=str(DEMO / "corpus" / "ru.txt"),
         model_prefix=str(folder / "learnt"),
@@ -43,7 +43,7 @@ def xlm_roberta(folder: Path) -> None:
 
 
 def deberta(folder: Path) -> None:
-    ids = {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3}
+    ids: dict[str, Any] = {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3}
     pieces = {"pad_piece": "[PAD]", "unk_piece": "[UNK]", "bos_piece": "[CLS]", "eos_piece": "[SEP]"}
     _sentencepiece(folder, "spm.model", **ids, **pieces)
 
