@@ -1,6 +1,6 @@
 """EK-FAC (Grosse et al. 2023) by kronfluence on a finished validation job: does it predict the same retrained models?
 
-``python bench/ekfac.py jobs/validate-...`` prints linear datamodeling scores of the job's first attribution and of
+``python bench/ekfac.py jobs/validate-...`` prints linear datamodeling scores of the default attribution and of
 EK-FAC, with intervals from the job's own resamples. kronfluence is installed by hand, since it asks for torchvision,
 which it does not need: ``pip install --no-deps kronfluence einconv opt-einsum einops``.
 """
@@ -20,18 +20,18 @@ from kronfluence.task import Task
 from kronfluence.utils.dataset import DataLoaderKwargs
 from torch import Tensor, nn
 
-from mlv.compute.attribution.gradients import WeightedInput
-from mlv.compute.attribution.rows import example_rows, target_rows
 from mlv.compute.attribution.weights import epoch_weights
 from mlv.compute.jobs.influence import score_matrix
 from mlv.compute.machine.options import ExecuteOptions
+from mlv.compute.machine.streams import FloatArray
 from mlv.compute.models import files, loading
 from mlv.compute.models.families import SPAN
 from mlv.compute.models.tensors import pad
-from mlv.compute.training.streams import FloatArray
+from mlv.compute.training.objective import WeightedInput, read_splits
+from mlv.compute.training.retraining import logprobs_of
 from mlv.compute.validation import lds
 from mlv.compute.validation.study import Study, read_study
-from mlv.schema.jobs.attribution import Gradients, attribution_name
+from mlv.schema.jobs.attribution import Attribution, Gradients, attribution_name
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.tracing import Quantity
 from mlv.schema.jobs.validate import ValidateSpec
@@ -103,9 +103,10 @@ def ekfac(job: JobDirectory, spec: ValidateSpec, study: Study, quantity: Quantit
     """Scores of the training examples for the targets, [targets, examples]."""
     folder = files.locate(job, spec.model)
     loaded = loading.load(folder, SPAN, device="cpu")
-    weights = epoch_weights(spec.training, Gradients(), spec.training.epochs)
-    examples = _flat(example_rows(job, spec.training, loaded.tokenizer, weights))
-    targets = _flat(target_rows(study.targets, loaded.tokenizer, quantity))
+    weights, objective = epoch_weights(spec.training, Gradients(), spec.training.epochs), study.objective
+    splits = read_splits(job, objective, loaded.tokenizer)
+    examples = _flat(objective.example_rows(splits["train"], loaded.tokenizer, weights))
+    targets = _flat(objective.target_rows(study.targets, loaded.tokenizer, quantity))
     task = Spans()
     model = prepare_model(loaded.model.eval(), task)
     kwargs = DataLoaderKwargs(collate_fn=_collate)
@@ -142,12 +143,10 @@ def main() -> None:
     """Print the scores of the job that the command line names."""
     job = JobDirectory(Path(sys.argv[1]).resolve())
     spec = ValidateSpec.model_validate(job.read_json("job.json"))
-    study, first = read_study(job, spec), spec.attributions[0]
+    study, first = read_study(job, spec), Attribution()
     answers = pl.read_parquet(job.outputs / "retrainings.parquet")
-    means = {
-        str(name): some.select("mean_first", "mean_second").to_numpy()
-        for (name,), some in answers.group_by("id", maintain_order=True)
-    }
+    said = logprobs_of(answers, study.targets.height)
+    means = dict(zip(answers["id"].unique(maintain_order=True), said, strict=True))
     checkpoints = (spec.model,) if first.method == "trak" else spec.checkpoints
     scores = {
         quantity: {

@@ -15,13 +15,14 @@ from measure import figure
 from tiny_models import LANGUAGES, sentences
 
 from mlv.compute.machine.options import ExecuteOptions
+from mlv.compute.machine.streams import IntArray
 from mlv.compute.models import loading
 from mlv.compute.models.families import MASKED
 from mlv.compute.running.execute import execute
 from mlv.compute.training.corruption import Corrupted
-from mlv.compute.training.objectives import PRETRAINING
-from mlv.compute.training.spans import IGNORED, collate
-from mlv.compute.training.streams import IntArray
+from mlv.compute.training.objective import IGNORED
+from mlv.compute.training.pretraining import PRETRAINING
+from mlv.compute.training.spans import collate
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.pretrain import PRESETS, PretrainSpec
 

@@ -33,19 +33,19 @@ from torch import Tensor
 
 from mlv.compute.attribution import index
 from mlv.compute.attribution.directions import random_directions
-from mlv.compute.attribution.gradients import Tracer, WeightedInput
-from mlv.compute.attribution.rows import target_rows
+from mlv.compute.attribution.gradients import Tracer
 from mlv.compute.attribution.scores import Scorer, Side
 from mlv.compute.attribution.sinks import FeatureSink, Sink
 from mlv.compute.jobs import influence
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import ExecuteOptions
+from mlv.compute.machine.streams import IntArray
 from mlv.compute.models import files, loading
 from mlv.compute.models.families import SPAN, sentinel_ids
 from mlv.compute.models.untrained import new_mt5
 from mlv.compute.training.corruption import Corrupted, SpanCorruption
-from mlv.compute.training.spans import IGNORED, collate
-from mlv.compute.training.streams import IntArray
+from mlv.compute.training.objective import IGNORED, WeightedInput
+from mlv.compute.training.spans import Spans, collate
 from mlv.schema.files import write_json
 from mlv.schema.jobs.attribution import Attribution, Gradients
 from mlv.schema.jobs.directory import JobDirectory
@@ -53,7 +53,20 @@ from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import content_digest, job_name
 from mlv.schema.jobs.influence import InfluenceSpec
 from mlv.schema.jobs.pretrain import PRESETS
+from mlv.schema.jobs.spec import ModelRef
 from mlv.schema.papers import echoes
+
+SPANS = Spans(
+    FinetuneSpec(
+        model=ModelRef(name="", digest=""),
+        source="lines",
+        languages=LANGUAGES,
+        sentences=1,
+        corpora=(),
+        inputs_digest="",
+    )
+)
+"""The objective of its models."""
 
 if TYPE_CHECKING:
     from traker_reference import Reference
@@ -146,7 +159,7 @@ def bundled_examples(tokenizer: Any, count: int) -> list[list[WeightedInput]]:
 
 def bundled_reference(tokenizer: Any) -> list[WeightedInput]:
     """Both answers of the bundled probes."""
-    return [row for pair in target_rows(probes(), tokenizer, "margin") for row in pair]
+    return SPANS.reference_rows(probes(), tokenizer)
 
 
 def build(work: Work, tracer: Tracer, gradients: Gradients, folder: Path) -> tuple[index.GradientIndex, Clock]:
@@ -229,7 +242,7 @@ def against_traker(nano: loading.LoadedModel, folder: Path) -> None:
 
     examples = Work(nano.model, bundled_examples(nano.tokenizer, TRAKER_EXAMPLES), bundled_reference(nano.tokenizer))
     answers = probes().with_columns(answer=pl.lit(1))
-    targets = Work(nano.model, target_rows(answers, nano.tokenizer, "answer"), examples.reference)
+    targets = Work(nano.model, SPANS.target_rows(answers, nano.tokenizer, "answer"), examples.reference)
     parameters = [parameter.name for parameter in RememberingTracer(nano.model, Gradients()).parameters]
     traker = Reference(nano.model, parameters, TRAKER_DIMENSIONS, folder / "traker")
     ratios, learning = [], []

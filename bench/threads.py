@@ -87,8 +87,9 @@ def probing(model: Any) -> Callable[[], object]:
 def indexing(model: Any) -> Callable[[], object]:
     """Projecting the gradients of a batch of examples."""
     from mlv.compute.attribution.directions import random_directions
-    from mlv.compute.attribution.gradients import Tracer, WeightedInput
+    from mlv.compute.attribution.gradients import Tracer
     from mlv.compute.attribution.sinks import FeatureSink
+    from mlv.compute.training.objective import WeightedInput
     from mlv.schema.jobs.attribution import Gradients
 
     tracer = Tracer(model.eval(), Gradients().modules)

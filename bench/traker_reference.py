@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from trak import TRAKer
 from trak.modelout_functions import AbstractModelOutput
 
-from mlv.compute.attribution.gradients import WeightedInput
+from mlv.compute.training.objective import WeightedInput
 
 
 class SummedLogProbability(AbstractModelOutput):  # type: ignore[misc]

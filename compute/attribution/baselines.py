@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.special import ndtri
 
-from mlv.compute.training.streams import FloatArray, IntArray, Purpose, Stream
+from mlv.compute.machine.streams import FloatArray, IntArray, Purpose, Stream
 
 DRAWS: Final = 20
 """Draws of each random baseline."""

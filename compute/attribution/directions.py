@@ -25,7 +25,7 @@ from torch import Tensor
 
 from mlv.compute.attribution.parameters import Parameter
 from mlv.compute.attribution.sinks import Directions, Sink, by_example
-from mlv.compute.training.streams import Purpose, Stream
+from mlv.compute.machine.streams import Purpose, Stream
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.attribution import VOCABULARY_DIRECTIONS
 

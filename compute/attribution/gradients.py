@@ -15,7 +15,7 @@ Imports torch at its top: import this module inside functions.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -25,28 +25,10 @@ from mlv.compute.attribution.parameters import STACKS, Parameter, TracedParamete
 from mlv.compute.attribution.sinks import Sink
 from mlv.compute.models.interfaces import Model
 from mlv.compute.models.tensors import Tokens, head_input, pad
+from mlv.compute.training.objective import WeightedInput
 
 LOGITS_AT_ONCE: Final = 2**23
 """Logits in memory at a time: 32 MB in 32 bits."""
-
-
-class WeightedInput(NamedTuple):
-    """One pass of an example through the model, a row of a batch; the rows of an example add up."""
-
-    example: int
-    """Index of the example."""
-
-    inputs: Tokens
-    """Encoder tokens."""
-
-    decoder: Tokens
-    """Decoder tokens, without the start token; empty for a classifier."""
-
-    scored: int
-    """How many of the decoder's tokens, from the end, are scored; for a classifier, the class."""
-
-    weight: float = 1.0
-    """Factor of the row's objective."""
 
 
 class Tracer:
@@ -81,7 +63,8 @@ class Tracer:
 
     def _classify(self, rows: Sequence[WeightedInput]) -> Tensor:
         inputs, attention = self._pad([row.inputs for row in rows])
-        logits = self.model(input_ids=inputs, attention_mask=attention).logits
+        types = {"token_type_ids": self._pad([row.types for row in rows])[0]} if len(rows[0].types) else {}
+        logits = self.model(input_ids=inputs, attention_mask=attention, **types).logits
         labels, weights = self._tensor([row.scored for row in rows]), self._weights(rows)
         logprobs, expected = _score(logits.detach(), labels, self._log_odds)
         torch.autograd.backward(logits, _gradient(expected, labels, weights))

@@ -31,11 +31,12 @@ import torch
 from torch import Tensor
 
 from mlv.compute.attribution.directions import SIGN_BLOCK, principal_directions, random_directions, random_signs
-from mlv.compute.attribution.gradients import Tracer, WeightedInput
+from mlv.compute.attribution.gradients import Tracer
 from mlv.compute.attribution.parameters import Parameter
 from mlv.compute.attribution.sinks import Directions, FeatureSink, Sink
 from mlv.compute.machine.options import Progress
 from mlv.compute.models.scoring import batches
+from mlv.compute.training.objective import WeightedInput
 from mlv.schema.errors import JobError, UsageError
 from mlv.schema.files import write_json, written_aside
 from mlv.schema.jobs.attribution import Gradients

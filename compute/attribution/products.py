@@ -24,12 +24,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mlv.compute.attribution.gradients import Tracer, WeightedInput
+from mlv.compute.attribution.gradients import Tracer
 from mlv.compute.attribution.index import check_finite, prepare_folder, save, sizes_of
 from mlv.compute.attribution.parameters import Parameter
 from mlv.compute.attribution.sinks import by_example
 from mlv.compute.machine.options import Progress
 from mlv.compute.models.scoring import batches
+from mlv.compute.training.objective import WeightedInput
 from mlv.schema.files import write_json
 
 EXAMPLES_AT_ONCE: Final = 512

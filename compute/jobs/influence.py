@@ -16,24 +16,23 @@ Units of work that a broken-off job keeps: a shard of an index or of products, a
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from mlv.compute.attribution.rows import answer_signs, example_rows, target_rows
 from mlv.compute.attribution.weights import checkpoint_weights, epoch_of, epoch_weights
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
-from mlv.compute.models import files, loading, scoring
-from mlv.compute.models.families import SPAN
-from mlv.compute.training import spans
+from mlv.compute.models import files, loading
+from mlv.compute.training.objective import Objective, WeightedInput, read_splits, read_targets
+from mlv.compute.training.objectives import objective_of
+from mlv.compute.validation.study import traced_values
 from mlv.schema.errors import PLAN_AGAIN, JobError
 from mlv.schema.files import write_json
 from mlv.schema.jobs.attribution import Attribution, Gradients, gradients_of
 from mlv.schema.jobs.directory import JobDirectory
-from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import content_digest, job_name, spec_hash
 from mlv.schema.jobs.influence import InfluenceSpec
 from mlv.schema.jobs.parquet import read_parquet, read_table, write_table
@@ -43,17 +42,16 @@ from mlv.schema.jobs.tracing import Quantity, TracingSpec
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mlv.compute.attribution.gradients import Tracer, WeightedInput
+    from mlv.compute.attribution.gradients import Tracer
     from mlv.compute.attribution.index import GradientIndex
     from mlv.compute.attribution.products import Products
     from mlv.compute.attribution.scores import Scorer, StreamedScorer
-
-TARGET_COLUMNS: Final = ("target", *scoring.COLUMNS, "answer", "shift_sign")
 
 
 class Traced(NamedTuple):
     """The examples and the targets of a job."""
 
+    objective: Objective
     examples: pl.DataFrame
     """position and language of the training examples, in the order of their positions."""
 
@@ -68,29 +66,30 @@ def run(job: JobDirectory, spec: InfluenceSpec, options: ExecuteOptions, progres
     UsageError where the disk is too small.
     """
     device = runtime.prepare(options.device, options.threads, spec.seed)
-    check_examples(job, spec.training)
-    traced = read_traced(job)
+    objective = objective_of(spec.training)
+    check_examples(job, objective)
+    traced = read_traced(job, objective)
     how = spec.attribution, spec.quantity
     scorers = list(_scorers(job, spec, spec.checkpoints, *how, traced.targets, options, progress))
     _write_parts(job, spec, traced, scorers, progress)
-    loaded = loading.load(files.locate(job, spec.model), SPAN, device=device)
-    _write_outputs(job, spec, traced, scorers, _values(loaded, traced.targets, spec.quantity, options))
+    loaded = objective.load(files.locate(job, spec.model), device)
+    asked = objective.ask(loaded, traced.targets, options.batch_tokens)
+    values = traced_values(asked, objective.signs(traced.targets, spec.quantity))
+    _write_outputs(job, spec, traced, scorers, values)
     write_json(job.outputs / "model.json", {**loaded.describe(), "model": spec.model.model_dump(mode="json")})
 
 
-def read_traced(job: JobDirectory) -> Traced:
-    """The inputs of an influence or validation job. Raises JobError where they are damaged."""
-    targets = read_table(job.inputs / "targets.parquet", TARGET_COLUMNS).sort("target")
+def read_traced(job: JobDirectory, objective: Objective) -> Traced:
+    """The inputs of an influence job. Raises JobError where they are damaged."""
     examples = read_table(job.inputs / "examples.parquet", ("position", "split", "language")).sort("position")
-    if targets["target"].to_list() != list(range(targets.height)):
-        raise JobError(f"The targets in {job.inputs} do not count from 0", PLAN_AGAIN)
-    return Traced(examples.filter(pl.col("split") == "train").drop("split"), targets)
+    train = examples.filter(pl.col("split") == "train").drop("split")
+    return Traced(objective, train, read_targets(job, objective))
 
 
-def check_examples(job: JobDirectory, training: FinetuneSpec) -> None:
+def check_examples(job: JobDirectory, objective: Objective) -> None:
     """Raise JobError unless the examples are those that the run was planned with."""
-    path = job.inputs / "examples.parquet"
-    if content_digest(read_table(path, spans.COLUMNS)) != training.inputs_digest:
+    path, training = job.inputs / "examples.parquet", objective.spec
+    if content_digest(read_table(path, objective.columns)) != training.inputs_digest:
         raise JobError(f"{path} does not hold the examples of {job_name(training)}", PLAN_AGAIN)
 
 
@@ -166,6 +165,7 @@ class _Indexer:
         self._job, self._spec, self._training, self._gradients = job, spec, spec.training, gradients
         self._batch_tokens, self._device = batch_tokens, device
         self._reference = reference
+        self._objective = objective_of(spec.training)
         self._folder = files.locate(job, reference)
         self._tokenizer = loading.load_tokenizer(self._folder)
         made = reference.made_by
@@ -189,15 +189,16 @@ class _Indexer:
 
         identity, examples = self._examples()
         identity |= {"targets": self._spec.inputs_digest, "quantity": quantity}
-        rows = target_rows(targets, self._tokenizer, quantity)
+        rows = self._objective.target_rows(targets, self._tokenizer, quantity)
         folder = index.folder_of(self._job.work, identity)
         return exact_products(folder, identity, examples, rows, self._load, self._batch_tokens, progress, label)
 
-    def _examples(self) -> "tuple[dict[str, object], list[list[WeightedInput]]]":
+    def _examples(self) -> tuple[dict[str, object], list[list[WeightedInput]]]:
         """What the training examples' gradients depend on, and their rows."""
         weights = epoch_weights(self._training, self._gradients, epoch_of(self._training, self._reference))
         own = {"training": spec_hash(self._training), "epochs": {str(key): weights[key] for key in weights}}
-        return self._identity() | own, example_rows(self._job, self._training, self._tokenizer, weights)
+        examples = read_splits(self._job, self._objective, self._tokenizer)["train"]
+        return self._identity() | own, self._objective.example_rows(examples, self._tokenizer, weights)
 
     def targets(self, targets: pl.DataFrame, quantity: Quantity, progress: Progress, label: str) -> "GradientIndex":
         """The index of the targets, on the directions of the examples; it lives as long as the job is unfinished."""
@@ -209,7 +210,7 @@ class _Indexer:
             "quantity": quantity,
             "directions": directions,
         }
-        rows = target_rows(targets, self._tokenizer, quantity)
+        rows = self._objective.target_rows(targets, self._tokenizer, quantity)
         folder = index.folder_of(self._job.work, identity)
         return self._build(folder, identity, rows, self._home, progress, label)
 
@@ -223,8 +224,8 @@ class _Indexer:
         self,
         folder: Path,
         identity: dict[str, object],
-        rows: "list[list[WeightedInput]]",
-        reference: "list[WeightedInput] | Path",
+        rows: list[list[WeightedInput]],
+        reference: list[WeightedInput] | Path,
         progress: Progress,
         label: str,
     ) -> "GradientIndex":
@@ -233,18 +234,17 @@ class _Indexer:
         recipe = index.Recipe(identity, self._gradients, rows, reference, self._batch_tokens)
         return index.build(folder, recipe, self._load, progress, label)
 
-    def _reference_rows(self) -> "list[WeightedInput]":
-        """Both answers of the reference probes, each an example of its own."""
+    def _reference_rows(self) -> list[WeightedInput]:
         if self._gradients.projection != "principal":
             return []
-        frame = read_table(self._job.inputs / "reference.parquet", scoring.COLUMNS)
-        return [row for pair in target_rows(frame, self._tokenizer, "margin") for row in pair]
+        frame = read_table(self._job.inputs / "reference.parquet", self._objective.reference_columns)
+        return self._objective.reference_rows(frame, self._tokenizer)
 
     def _load(self) -> "Tracer":
         from mlv.compute.attribution.gradients import Tracer
 
         if self._tracer is None:
-            loaded = loading.load(self._folder, SPAN, device=self._device)
+            loaded = self._objective.load(self._folder, self._device)
             gradients = self._gradients
             self._tracer = Tracer(loaded.model, gradients.modules, gradients.stacks, gradients.output)
         return self._tracer
@@ -313,16 +313,6 @@ def _part(job: JobDirectory, name: str, start: int) -> Path:
     return job.work / f"{name}-{start:07}.parquet"
 
 
-def _values(
-    loaded: loading.LoadedModel, targets: pl.DataFrame, quantity: Quantity, options: ExecuteOptions
-) -> npt.NDArray[np.float64]:
-    """The traced quantity of each target, nats per token, [targets]."""
-    scores = scoring.score(loaded, scoring.tokenise(targets, loaded.tokenizer), options.batch_tokens)
-    means = (scores["logprob_sum"] / scores["tokens"]).to_numpy().reshape(-1, 2)
-    values: npt.NDArray[np.float64] = (means * np.array(answer_signs(targets, quantity))).sum(axis=1)
-    return values
-
-
 def _write_outputs(
     job: JobDirectory,
     spec: InfluenceSpec,
@@ -350,7 +340,7 @@ def _target_table(
     traced: Traced, quantity: Quantity, first: int, epoch: int | None, values: npt.NDArray[np.float64]
 ) -> pl.DataFrame:
     """Rows of ``outputs/targets.parquet``; ``values`` [targets]."""
-    answers = [1 if pair[0] > 0 else 2 for pair in answer_signs(traced.targets, quantity)]
+    answers = traced.objective.signs(traced.targets, quantity).argmax(axis=1) + 1
     return traced.targets.select(
         (pl.col("target") + first).cast(pl.Int32),
         "language",

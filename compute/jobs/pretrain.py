@@ -4,7 +4,7 @@ For machines without a hub, for demonstrations, and as a controlled starting poi
 ``inputs/segments.parquet``; leaves ``checkpoints/epoch-0``, ``outputs/checkpoints.parquet``,
 ``outputs/metrics.parquet`` and ``outputs/model.json``.
 
-The preset says which (:mod:`mlv.compute.training.objectives`). An mT5 (Xue et al. 2021) has gated GELU, an output
+The preset says which (:mod:`mlv.compute.training.pretraining`). An mT5 (Xue et al. 2021) has gated GELU, an output
 matrix of its own, and 15% noise in spans of 3; an XLM-R (Conneau et al. 2020) has its embedding as the output matrix
 and finds 15% of its tokens. Segments are drawn as :mod:`mlv.compute.training.draws` says; the tokenizer learns from the
 same draws. A segment is an example of its own, cut off at ``max_tokens``. Every draw is corrupted by its number, so
@@ -20,14 +20,15 @@ import polars as pl
 
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
+from mlv.compute.machine.streams import IntArray
 from mlv.compute.models import loading
 from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.models.tokenizers import train_tokenizer
 from mlv.compute.models.untrained import preset
+from mlv.compute.training.course import note_cut
 from mlv.compute.training.draws import batch_order, draw_segments
-from mlv.compute.training.objectives import PRETRAINING
-from mlv.compute.training.spans import CorruptedExamples, collate, note_cut
-from mlv.compute.training.streams import IntArray
+from mlv.compute.training.pretraining import PRETRAINING
+from mlv.compute.training.spans import CorruptedExamples, collate
 from mlv.schema.files import folder_aside, write_json
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.parquet import read_table, write_table

@@ -29,15 +29,15 @@ from mlv.compute.attribution.baselines import bm25, character_ngrams
 from mlv.compute.attribution.weights import epoch_of
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
+from mlv.compute.machine.streams import FloatArray
 from mlv.compute.models import files, loading
-from mlv.compute.models.families import SPAN
 from mlv.compute.models.interfaces import Tokenizer
-from mlv.compute.models.scoring import MASK
-from mlv.compute.training import spans
-from mlv.compute.training.retraining import Retrain, Retrainer, Retraining, mean_logprobs, retrain_all, tokenise_targets
-from mlv.compute.training.streams import FloatArray
+from mlv.compute.training.objective import read_splits
+from mlv.compute.training.objectives import objective_of
+from mlv.compute.training.retraining import Retrain, Retrainer, Retraining, logprobs_of, retrain_all
 from mlv.compute.validation import lds, removal
-from mlv.compute.validation.study import RESULTS, Study, read_study, traced_answers
+from mlv.compute.validation.removal import FULL
+from mlv.compute.validation.study import RESULTS, Study, read_study
 from mlv.schema.errors import JobError
 from mlv.schema.files import write_json
 from mlv.schema.jobs.attribution import Attribution, attribution_name
@@ -65,7 +65,7 @@ def run(job: JobDirectory, spec: ValidateSpec, options: ExecuteOptions, progress
     """
     from mlv.compute.jobs.influence import check_examples, score_matrix
 
-    check_examples(job, spec.training)
+    check_examples(job, objective_of(spec.training))
     validate(job, spec, options, progress, score_matrix)
 
 
@@ -75,14 +75,15 @@ def validate(
     """:func:`run` with the scores of ``scorer``."""
     device = runtime.prepare(options.device, options.threads, spec.seed)
     study = read_study(job, spec)
+    objective, targets = study.objective, study.targets
     folder, last = files.locate(job, spec.training.model), files.locate(job, spec.model)
     tokenizer = loading.load_tokenizer(folder)
-    probes = tokenise_targets(study.targets, tokenizer)
-    splits = spans.read_splits(job, spec.training, tokenizer)
+    objective.check(targets, tokenizer)
+    splits = read_splits(job, objective, tokenizer)
     scores = score_all(job, study, scorer, options, tokenizer)
-    start, epochs = loading.load(folder, SPAN, device=device), epoch_of(spec.training, spec.model)
-    measure(job, study, scores, Retrainer(job, spec.training, epochs, start, splits, probes, options, progress))
-    _log_reproduction(job, mean_logprobs(loading.load(last, SPAN, device=device), probes, options.batch_tokens))
+    start, epochs = objective.load(folder, device), epoch_of(spec.training, spec.model)
+    measure(job, study, scores, Retrainer(job, objective, epochs, start, splits, targets, options, progress))
+    _log_reproduction(job, study, objective.ask(objective.load(last, device), targets, options.batch_tokens))
     write_json(job.outputs / "model.json", {**start.describe(), "model": spec.model.model_dump(mode="json")})
 
 
@@ -135,8 +136,8 @@ def measure(job: JobDirectory, study: Study, scores: Scores, retrain: Retrain) -
     kept, removed = [each for some in subsets.values() for each in some], [each.retraining for each in removals]
     retrainings = [*full, *kept, *removed]
     answers = retrain_all(job, retrainings, study.targets, retrain)
-    means = answers.select("mean_first", "mean_second").to_numpy().reshape(len(retrainings), -1, 2)
-    by_id = {retraining.id: model for retraining, model in zip(retrainings, means, strict=True)}
+    logprobs = logprobs_of(answers, study.targets.height)
+    by_id = {retraining.id: model for retraining, model in zip(retrainings, logprobs, strict=True)}
     correlations = lds.measure(study, scores, subsets, by_id)
     changes = removal.measure(study, removals, by_id)
     write_table(job.outputs / "validation.parquet", _defined(job, [correlations.targets, *changes]))
@@ -160,15 +161,10 @@ def _attributions(spec: ValidateSpec) -> dict[str, tuple[Attribution, tuple[Mode
 
 
 def _alike_texts(study: Study, quantity: Quantity, tokenizer: Tokenizer) -> dict[str, FloatArray]:
-    """How alike the templates with the traced answer in the mask's place and the examples are, without a model."""
-    answers = traced_answers(study.targets, quantity)
-    filled = [
-        row["template"].replace(MASK, row["answer_first"] if answer == 1 else row["answer_second"])
-        for row, answer in zip(study.targets.iter_rows(named=True), answers, strict=True)
-    ]
-    texts = study.examples["text"].to_list()
-    tokens = [tokenizer(some, add_special_tokens=False)["input_ids"] for some in (filled, texts)]
-    return {"character-ngrams": character_ngrams(filled, texts), "bm25": bm25(*tokens)}
+    """How alike the targets, with what is traced of them, and the examples are as texts, without a model."""
+    asked, texts = study.objective.written(study.targets, quantity), study.examples["text"].to_list()
+    tokens = [tokenizer(some, add_special_tokens=False)["input_ids"] for some in (asked, texts)]
+    return {"character-ngrams": character_ngrams(asked, texts), "bm25": bm25(*tokens)}
 
 
 def _defined(job: JobDirectory, results: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -189,8 +185,9 @@ def _positions(study: Study, retrainings: Sequence[Retraining], *, kept: bool) -
     return pl.DataFrame(rows, schema={"id": pl.String, "position": pl.Int64}, orient="row")
 
 
-def _log_reproduction(job: JobDirectory, last: FloatArray) -> None:
-    """Log by how much the run's own examples trained again and its last checkpoint, ``last`` [targets, 2], differ."""
-    answers = read_parquet(job.outputs / "retrainings.parquet").filter(pl.col("id") == "full")
-    differences = np.abs(answers["margin"].to_numpy() - (last[:, 0] - last[:, 1]))
-    job.log(Reproduced(largest_difference_of_margins=float(differences.max())))
+def _log_reproduction(job: JobDirectory, study: Study, last: FloatArray) -> None:
+    """Log by how much the run's own examples trained again and its last checkpoint, ``last`` [targets, answers], differ
+    in how the first answer stands to the others."""
+    answers = read_parquet(job.outputs / "retrainings.parquet").filter(pl.col("id") == FULL)
+    again, before = (logprobs[:, :1] - logprobs for logprobs in (logprobs_of(answers, study.targets.height)[0], last))
+    job.log(Reproduced(largest_difference_of_margins=float(np.abs(again - before).max())))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 if TYPE_CHECKING:
     import torch
@@ -36,8 +36,17 @@ class Tokenizer(Vocabulary, Protocol):
     def __len__(self) -> int:
         """Entries of the vocabulary, added ones included."""
 
-    def __call__(self, text: Sequence[str], *, add_special_tokens: bool = True) -> Mapping[str, list[list[int]]]:
-        """``input_ids`` of every text."""
+    def __call__(
+        self,
+        text: Sequence[str],
+        text_pair: Sequence[str] | None = None,
+        *,
+        add_special_tokens: bool = True,
+        truncation: Literal["longest_first"] | bool = False,
+        max_length: int | None = None,
+        verbose: bool = True,
+    ) -> Mapping[str, list[list[int]]]:
+        """``input_ids`` of every text or pair, and ``token_type_ids`` for a model that is told texts apart by them."""
 
     def convert_ids_to_tokens(self, ids: Sequence[int]) -> list[str]:
         """Names of tokens."""
@@ -59,6 +68,15 @@ class ModelConfig(Protocol):
 
     decoder_start_token_id: int
     """Of an encoder-decoder alone."""
+
+    num_labels: int
+    """Classes of a classifier."""
+
+    finetuning_task: str
+    """Of a classifier alone: what it tells apart."""
+
+    initializer_range: float
+    """Standard deviation of new weights of an encoder."""
 
 
 class ModelOutput(Protocol):
@@ -101,6 +119,9 @@ class Model(Protocol):
 
     def named_modules(self, *, remove_duplicate: bool = True) -> Iterator[tuple[str, nn.Module]]:
         """All modules by name."""
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """All parameters by name, shared ones once."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """All parameters, shared ones once."""

@@ -7,6 +7,7 @@ logits unscaled, also after saving and loading again. No code that comes with a 
 A LoRA adapter beside the weights is merged into them: what is loaded is a model like any other.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,9 @@ from mlv.schema.jobs.spec import Precision
 if TYPE_CHECKING:
     import torch
 
+REPLACE: Final = "Fetch or train the model again."
+"""What to do about weights that cannot be used."""
+
 LAYER_COUNTS: Final = ("num_layers", "num_decoder_layers", "num_hidden_layers", "n_layer")
 """What configurations call their numbers of layers."""
 
@@ -36,6 +40,9 @@ class LoadedModel:
     device: str
     adapter: str = ""
     """The adapter that was merged into the weights, e.g. ``LoRA alpha=8 rank=4 targets=q,v``."""
+
+    drawn: tuple[str, ...] = ()
+    """Parameters that its files lack and that are new: those of a classifier."""
 
     @cached_property
     def sentinels(self) -> tuple[int, ...]:
@@ -92,12 +99,29 @@ def load(folder: Path, family: Family, precision: Precision = "fp32", device: st
     fit them, or a tokenizer that lacks the special tokens of the family or does not belong to the model;
     ModuleNotFoundError if there is an adapter and PEFT is not installed.
     """
+    loaded, missing = read(folder, family, precision, device)
+    if missing:
+        raise lacking(folder, missing)
+    return loaded
+
+
+def lacking(folder: Path, parameters: Sequence[str]) -> DataError:
+    """The error for weights that lack parameters."""
+    return DataError(f"The weights in {folder} lack {', '.join(parameters)}", REPLACE)
+
+
+def read(
+    folder: Path, family: Family, precision: Precision = "fp32", device: str = "cpu", **settings: object
+) -> tuple[LoadedModel, list[str]]:
+    """A model as :func:`load` has it, and the parameters that its files lack; ``settings`` are put in place of its
+    configuration's. Raises as that does but for what is lacking."""
     import torch
 
     raw = check_architecture(folder, family)
     tokenizer = load_tokenizer(folder)
     special = family.special_tokens(tokenizer)
-    model = _load_weights(folder, family, raw, torch.bfloat16 if precision == "bf16" else torch.float32)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    model, missing = _load_weights(folder, family, raw, dtype, settings)
     if family.output_matrix and raw.get("tie_word_embeddings") is False:
         mark_untied(model, folder)
     adapter = adapters.merge(model, folder) if has_adapter(folder) else ""
@@ -107,14 +131,15 @@ def load(folder: Path, family: Family, precision: Precision = "fp32", device: st
             "Take the tokenizer that belongs to the model: tokenizer_config.json and spiece.model or tokenizer.json.",
         )
     runtime.fit_threads(model.config.hidden_size)
-    return LoadedModel(model.to(device).eval(), tokenizer, device, adapter)
+    return LoadedModel(model.to(device).eval(), tokenizer, device, adapter), missing
 
 
-def _load_weights(folder: Path, family: Family, raw: dict[str, Any], dtype: "torch.dtype") -> Model:
-    """The model with all its weights from files; transformers would make up missing ones."""
+def _load_weights(
+    folder: Path, family: Family, raw: dict[str, Any], dtype: "torch.dtype", settings: Mapping[str, object]
+) -> tuple[Model, list[str]]:
+    """The model, and names of the parameters that its files lack: transformers makes these up."""
     import transformers
 
-    hint = "Fetch or train the model again."
     with without_adapter(folder) as bare:
         try:
             _check_layers(folder, raw)
@@ -126,16 +151,15 @@ def _load_weights(folder: Path, family: Family, raw: dict[str, Any], dtype: "tor
                 output_loading_info=True,
                 use_safetensors=True,
                 trust_remote_code=False,
+                **settings,
             )
         except MemoryError:
             raise
         # a configuration of other types than it should have fails anywhere in transformers or torch
         except Exception as error:
             reason = quote(error).replace(str(bare), str(folder))
-            raise DataError(f"The weights in {folder} cannot be loaded: {reason}", hint) from error
-    if report["missing_keys"]:
-        raise DataError(f"The weights in {folder} lack {', '.join(sorted(report['missing_keys']))}", hint)
-    return model
+            raise DataError(f"The weights in {folder} cannot be loaded: {reason}", REPLACE) from error
+    return model, sorted(report["missing_keys"])
 
 
 def _check_layers(folder: Path, raw: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mlv.compute.training.streams import IntArray, Purpose, Stream
+from mlv.compute.machine.streams import IntArray, Purpose, Stream
 from mlv.schema.errors import DataError
 from mlv.schema.jobs.spec import Mask
 

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mlv.compute.training.streams import IntArray, Purpose, Stream
+from mlv.compute.machine.streams import IntArray, Purpose, Stream
 
 LANGUAGE_EXPONENT: Final = 0.3
 """Exponent that evens languages out."""

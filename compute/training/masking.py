@@ -18,9 +18,9 @@ from typing import Final
 
 import numpy as np
 
+from mlv.compute.machine.streams import IntArray, Purpose, Stream
 from mlv.compute.training.corruption import Corrupted
-from mlv.compute.training.spans import IGNORED
-from mlv.compute.training.streams import IntArray, Purpose, Stream
+from mlv.compute.training.objective import IGNORED
 
 MASKED: Final = 0.8
 """Share of the tokens asked for that become the mask."""

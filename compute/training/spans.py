@@ -1,64 +1,29 @@
-"""Training by span corruption: a run's examples, how they are corrupted and collated, and in which order they come."""
+"""Training by span corruption: how sentences are corrupted and collated, and what probes ask of the model."""
 
-import math
-from collections.abc import Callable, Sequence
-from itertools import compress
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 import polars as pl
 
-from mlv.compute.machine.options import Progress
-from mlv.compute.models import files, loading
-from mlv.compute.models.families import sentinel_ids
+from mlv.compute.machine.streams import FloatArray, IntArray
+from mlv.compute.models import files, loading, scoring
+from mlv.compute.models.families import SPAN, Family, sentinel_ids
 from mlv.compute.models.interfaces import Tokenizer
-from mlv.compute.training.corruption import BoolArray, Corrupted, Corruption, SpanCorruption
-from mlv.compute.training.streams import IntArray, Purpose, Stream
+from mlv.compute.training.corruption import Corrupted, Corruption, SpanCorruption
+from mlv.compute.training.objective import IGNORED, Best, Examples, WeightedInput, read_splits
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
-from mlv.schema.jobs.events import SentencesCut
-from mlv.schema.jobs.finetune import FinetuneSpec, Schedule
-from mlv.schema.jobs.parquet import read_table
+from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.tracing import Quantity
 
 if TYPE_CHECKING:
-    import transformers
     from torch import Tensor
-
-    from mlv.compute.training.trainer import OrderedTrainer
-
-COLUMNS: Final = (
-    "position",
-    "split",
-    "source",
-    "language",
-    "edition",
-    "segment_position",
-    "parallel_key",
-    "text",
-)
 
 DEVELOPMENT_EPOCH: Final = 0
 """Epoch whose corruption the development examples always have."""
-
-SCHEDULERS: Final[dict[Schedule, str]] = {
-    "linear": "linear",
-    # what is called constant has no warm-up
-    "constant": "constant_with_warmup",
-    "cosine": "cosine",
-}
-"""What transformers calls a schedule."""
-
-IGNORED: Final = -100
-"""Label that the loss leaves out."""
-
-
-class Examples(NamedTuple):
-    """One split, tokenised."""
-
-    positions: list[int]
-    tokens: list[IntArray]
-    cut: int = 0
-    """How many of them were longer, and cut off."""
 
 
 class CorruptedExamples:
@@ -96,165 +61,144 @@ def collate(pad_id: int) -> "Callable[[list[Corrupted]], dict[str, Tensor]]":
 def corrupted_examples(job: JobDirectory, spec: FinetuneSpec, epoch: int, split: str = "train") -> list[Corrupted]:
     """Exactly what the model was trained on in ``epoch`` (from 1), in the order of the examples' positions.
 
-    The epoch visited them in the order of :func:`epoch_order`. Raises NotFoundError if the start model is gone.
+    The epoch visited them in the order of :func:`mlv.compute.training.course.epoch_order`. ``job`` is any job with the
+    run's examples among its inputs. Raises NotFoundError if the start model is gone.
     """
-    return corrupted(job, spec, loading.load_tokenizer(files.locate(job, spec.model)), epoch, split)
+    tokenizer = loading.load_tokenizer(files.locate(job, spec.model))
+    examples = read_splits(job, Spans(spec), tokenizer)[split]
+    return Spans(spec).corrupted(examples, tokenizer, epoch if split == "train" else DEVELOPMENT_EPOCH)
 
 
-def corrupted(
-    job: JobDirectory, spec: FinetuneSpec, tokenizer: Tokenizer, epoch: int, split: str = "train"
-) -> list[Corrupted]:
-    """:func:`corrupted_examples` of the run ``spec``, for any job with the run's examples among its inputs."""
-    examples = read_splits(job, spec, tokenizer)[split]
-    corrupt = _corruption(spec, tokenizer)
-    epoch = epoch if split == "train" else DEVELOPMENT_EPOCH
-    return [
-        corrupt(tokens, epoch, position) for position, tokens in zip(examples.positions, examples.tokens, strict=True)
-    ]
+@dataclass(frozen=True)
+class Spans:
+    """The objective of a training by span corruption: targets are probes, which have two answers each."""
 
+    spec: FinetuneSpec
 
-def read_splits(job: JobDirectory, spec: FinetuneSpec, tokenizer: Tokenizer) -> dict[str, Examples]:
-    """Training and development examples in the order of their positions.
-
-    Raises JobError if none are for training, or none for development where their loss is watched.
-    ``job`` is any job with the examples of the run ``spec`` among its inputs.
-    """
-    frame = read_table(job.inputs / "examples.parquet", COLUMNS).sort("position")
-    splits = {
-        split: _tokenise(frame.filter(pl.col("split") == split), spec.max_tokens, tokenizer)
-        for split in ("train", "development")
-    }
-    if not splits["train"].positions:
-        raise JobError(f"{job.path.name} has no training examples", "Plan the job again with more sentences.")
-    if spec.patience and not splits["development"].positions:
-        raise JobError(f"{job.path.name} has no development examples to watch", "Plan it again without patience.")
-    return splits
-
-
-def epoch_order(seed: int, epoch: int, examples: int) -> IntArray:
-    """Order in which ``epoch`` (from 1) visits the training examples, as indices into them, [examples]."""
-    return Stream(seed, Purpose.ORDER, epoch).permutation(examples)
-
-
-def retrain(
-    job: JobDirectory,
-    spec: FinetuneSpec,
-    loaded: loading.LoadedModel,
-    splits: dict[str, Examples],
-    kept: BoolArray,
-    epochs: int,
-    progress: Progress,
-    label: str,
-) -> None:
-    """Train ``loaded`` by ``spec``, but only on the training examples that are ``kept`` [examples]; save nothing.
-
-    All else is the run's: how an example is corrupted in an epoch, the order (:func:`kept_order`), the settings.
-    Training ends after ``epochs``, as many as the run's final checkpoint has, whatever the development loss; the
-    learning rate goes on as planned for all of them. With every example kept the weights are bit for bit those of the
-    final checkpoint, on the same machine with as many threads.
-    """
-    from mlv.compute.training import trainer as training
-
-    train, development = splits["train"], splits["development"]
-    chosen = {
-        "train": Examples(list(compress(train.positions, kept)), list(compress(train.tokens, kept))),
-        # an evaluation draws a random number, however small it is: without one, dropout would draw others
-        "development": Examples(development.positions[:1], development.tokens[:1]),
-    }
-    trainer = make_trainer(job, spec, loaded, chosen, lambda epoch: kept_order(spec.seed, epoch, kept), progress, None)
-    trainer.add_callback(training.EndsAfter(epochs))
-    steps = epochs * steps_per_epoch(len(chosen["train"].positions), spec)
-    training.train(job, trainer, progress, label, steps)
-    # bf16 is for training; probes are scored in 32 bits
-    trainer.accelerator.unwrap_model(loaded.model, keep_fp32_wrapper=False).eval()
-
-
-def kept_order(seed: int, epoch: int, kept: BoolArray) -> IntArray:
-    """:func:`epoch_order` without the examples that are not ``kept`` [examples], as indices into those that are."""
-    order = epoch_order(seed, epoch, len(kept))
-    return (np.cumsum(kept) - 1)[order[kept[order]]]
-
-
-def steps_per_epoch(examples: int, spec: FinetuneSpec) -> int:
-    """Optimizer steps of an epoch; the last may be of fewer batches, and its last batch short."""
-    return math.ceil(examples / spec.batch_size / spec.course.gradient_accumulation)
-
-
-def _corruption(spec: FinetuneSpec, tokenizer: Tokenizer) -> SpanCorruption:
-    return SpanCorruption(
-        sentinel_ids(tokenizer),
-        tokenizer.eos_token_id,
-        spec.seed,
-        spec.noise_density,
-        spec.mean_span_length,
-        spec.mask,
+    family: ClassVar[Family] = SPAN
+    best: ClassVar = Best("eval_loss", -1, "development loss")
+    columns: ClassVar = (
+        "position",
+        "split",
+        "source",
+        "language",
+        "edition",
+        "segment_position",
+        "parallel_key",
+        "text",
     )
+    texts: ClassVar = ("text",)
+    reference_columns: ClassVar = scoring.COLUMNS
+    target_columns: ClassVar = (*scoring.COLUMNS, "answer", "shift_sign")
 
+    def load(self, folder: Path, device: str) -> loading.LoadedModel:
+        """The model to start from."""
+        return loading.load(folder, SPAN, device=device)
 
-def _tokenise(frame: pl.DataFrame, max_tokens: int, tokenizer: Tokenizer) -> Examples:
-    texts = frame["text"].to_list()
-    ids = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
-    tokens = [np.asarray(row[:max_tokens], dtype=np.int64) for row in ids]
-    return Examples(frame["position"].to_list(), tokens, sum(len(row) > max_tokens for row in ids))
+    def begin(self, loaded: loading.LoadedModel) -> None:
+        """Nothing: it is all there."""
 
+    def tokenise(self, frame: pl.DataFrame, tokenizer: Tokenizer) -> Examples:
+        """Tokens of the sentences, without the end of sequence."""
+        texts = frame["text"].to_list()
+        ids = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+        tokens = [np.asarray(row[: self.spec.max_tokens], dtype=np.int64) for row in ids]
+        return Examples(frame["position"].to_list(), tokens, sum(len(row) > self.spec.max_tokens for row in ids))
 
-def note_cut(job: JobDirectory, cut: int, sentences: int, max_tokens: int) -> None:
-    """Say in the job's log, once, how many of its sentences were cut off, if any were."""
-    if cut and not job.logged(SentencesCut):
-        job.log(SentencesCut(sentences=cut, of=sentences, max_tokens=max_tokens))
+    def dataset(self, examples: Examples, tokenizer: Tokenizer, split: str) -> CorruptedExamples:
+        """The sentences, corrupted for each epoch; those for development always alike."""
+        epoch = 1 if split == "train" else DEVELOPMENT_EPOCH
+        return CorruptedExamples(examples.items, examples.positions, self._corruption(tokenizer), epoch)
 
+    def collate(self, tokenizer: Tokenizer) -> "Callable[[list[Corrupted]], dict[str, Tensor]]":
+        """:func:`collate`."""
+        return collate(tokenizer.pad_token_id)
 
-def make_trainer(
-    job: JobDirectory,
-    spec: FinetuneSpec,
-    loaded: loading.LoadedModel,
-    splits: dict[str, Examples],
-    order: Callable[[int], IntArray],
-    progress: Progress,
-    publish: Callable[[int], None] | None,
-) -> "OrderedTrainer":
-    """The Trainer of ``splits`` in ``order`` (by epoch); without ``publish`` it saves nothing."""
-    from mlv.compute.training import trainer as training
+    def measures(self) -> None:
+        """Nothing beside the loss."""
 
-    corrupt = _corruption(spec, loaded.tokenizer)
-    examples, development = (
-        CorruptedExamples(splits[split].tokens, splits[split].positions, corrupt, epoch)
-        for split, epoch in (("train", 1), ("development", DEVELOPMENT_EPOCH))
-    )
-    steps = steps_per_epoch(len(examples), spec)
-    recorder = training.Recorder(job, examples, steps, progress, publish)
-    return training.OrderedTrainer(
-        order=training.EpochOrder(examples, order),
-        model=loaded.model,
-        args=_arguments(job, spec, loaded.device, steps, evaluate=len(development) > 0, save=publish is not None),
-        train_dataset=examples,
-        eval_dataset=development if len(development) else None,
-        data_collator=collate(loaded.tokenizer.pad_token_id),
-        callbacks=[recorder],
-    )
+    def corrupted(self, examples: Examples, tokenizer: Tokenizer, epoch: int) -> list[Corrupted]:
+        """The examples as they are corrupted in an epoch."""
+        corrupt = self._corruption(tokenizer)
+        return [
+            corrupt(tokens, epoch, position)
+            for position, tokens in zip(examples.positions, examples.items, strict=True)
+        ]
 
+    def example_rows(
+        self, examples: Examples, tokenizer: Tokenizer, weights: Mapping[int, float]
+    ) -> list[list[WeightedInput]]:
+        """The examples as they were corrupted in some epochs."""
+        rows: list[list[WeightedInput]] = [[] for _ in examples.positions]
+        for epoch, weight in weights.items():
+            for place, example in enumerate(self.corrupted(examples, tokenizer, epoch)):
+                rows[place].append(WeightedInput(place, example.inputs, example.targets, len(example.targets), weight))
+        return rows
 
-def _arguments(
-    job: JobDirectory, spec: FinetuneSpec, device: str, steps: int, *, evaluate: bool, save: bool
-) -> "transformers.TrainingArguments":
-    """The Trainer's arguments: the paper's settings (E appendix B), the library's defaults otherwise."""
-    from mlv.compute.training import trainer as training
+    def faults(self, targets: pl.DataFrame) -> list[str]:
+        """What is wrong with probes."""
+        found = (
+            ("answers other than 1 and 2", not set(targets["answer"]) <= {1, 2}),
+            ("shift signs other than 1 and -1", not set(targets["shift_sign"]) <= {1, -1}),
+        )
+        return [fault for fault, wrong in found if wrong]
 
-    return training.single_device_arguments(
-        job.work,
-        device,
-        num_train_epochs=spec.epochs,
-        per_device_train_batch_size=spec.batch_size,
-        per_device_eval_batch_size=spec.batch_size,
-        gradient_accumulation_steps=spec.course.gradient_accumulation,
-        learning_rate=spec.learning_rate,
-        lr_scheduler_type=SCHEDULERS[spec.course.schedule],
-        warmup_steps=spec.course.warmup,
-        weight_decay=spec.course.weight_decay,
-        bf16=spec.precision == "bf16",
-        seed=spec.seed,
-        eval_strategy="epoch" if evaluate else "no",
-        save_strategy="epoch" if save else "no",
-        logging_strategy="steps",
-        logging_steps=max(1, steps // training.LOGS_PER_EPOCH),
-    )
+    def check(self, targets: pl.DataFrame, tokenizer: Tokenizer) -> None:
+        """Raise JobError if the tokenizer makes a probe ambiguous."""
+        ambiguous = scoring.find_ambiguous(scoring.tokenise(targets, tokenizer), tokenizer)
+        if ambiguous:
+            listed = "; ".join(f"{row.question} ({row.language}): {row.reason}" for row in ambiguous)
+            raise JobError(
+                f"Targets that are ambiguous with this tokenizer: {listed}", "Plan the job again without these probes."
+            )
+
+    def signs(self, targets: pl.DataFrame, quantity: Quantity) -> FloatArray:
+        """Of the two answers, [targets, 2]."""
+        if quantity == "answer":
+            onehot: FloatArray = np.eye(2)[targets["answer"].to_numpy() - 1]
+            return onehot
+        moved = targets["shift_sign"].to_numpy() if quantity == "shift" else np.ones(targets.height)
+        signs: FloatArray = moved[:, None] * np.array([1.0, -1.0])
+        return signs
+
+    def target_rows(self, targets: pl.DataFrame, tokenizer: Tokenizer, quantity: Quantity) -> list[list[WeightedInput]]:
+        """Both answers, or the one that is traced, given the template."""
+        sentinel = sentinel_ids(tokenizer)[0]
+        probes = scoring.tokenise(targets, tokenizer)
+        return [
+            [
+                WeightedInput(number, probe.inputs, [sentinel, *answer], len(answer), sign / len(answer))
+                for answer, sign in zip(probe.answers, pair, strict=True)
+                if sign
+            ]
+            for number, (probe, pair) in enumerate(zip(probes, self.signs(targets, quantity).tolist(), strict=True))
+        ]
+
+    def reference_rows(self, reference: pl.DataFrame, tokenizer: Tokenizer) -> list[WeightedInput]:
+        """Both answers of the reference probes."""
+        return [row for pair in self.target_rows(reference, tokenizer, "margin") for row in pair]
+
+    def ask(self, loaded: loading.LoadedModel, targets: pl.DataFrame, batch_tokens: int) -> FloatArray:
+        """Mean log-probability per token of the first and the second answer, [targets, 2]."""
+        scores = scoring.score(loaded, scoring.tokenise(targets, loaded.tokenizer), batch_tokens)
+        means = (scores["logprob_sum"] / scores["tokens"]).to_numpy()
+        return np.asarray(means, dtype=np.float64).reshape(-1, 2)
+
+    def written(self, targets: pl.DataFrame, quantity: Quantity) -> list[str]:
+        """Templates with the answer in the mask's place."""
+        answers = self.signs(targets, quantity).argmax(axis=1)
+        return [
+            row["template"].replace(scoring.MASK, row[("answer_first", "answer_second")[answer]])
+            for row, answer in zip(targets.iter_rows(named=True), answers, strict=True)
+        ]
+
+    def _corruption(self, tokenizer: Tokenizer) -> SpanCorruption:
+        spec = self.spec
+        return SpanCorruption(
+            sentinel_ids(tokenizer),
+            tokenizer.eos_token_id,
+            spec.seed,
+            spec.noise_density,
+            spec.mean_span_length,
+            spec.mask,
+        )

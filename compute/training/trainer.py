@@ -1,7 +1,7 @@
 """Training with the transformers Trainer, whatever the objective: order, states, checkpoints and the record of a run.
 
 The examples, a collator that makes batches of them, and how they change with the epoch are the objective's, e.g.
-:mod:`mlv.compute.training.spans`.
+:mod:`mlv.compute.training.spans` (:mod:`mlv.compute.training.objective`).
 
 Imports torch and transformers at its top: import this module inside functions.
 
@@ -27,11 +27,11 @@ import transformers
 
 from mlv.compute.machine.options import Progress
 from mlv.compute.machine.stopping import StoppedError
+from mlv.compute.machine.streams import IntArray
 from mlv.compute.models.adapters import Tuner, merged
 from mlv.compute.models.files import digest
 from mlv.compute.models.loading import LoadedModel
-from mlv.compute.training.spans import IGNORED
-from mlv.compute.training.streams import IntArray
+from mlv.compute.training.objective import IGNORED, Best, EpochExamples
 from mlv.schema.errors import JobError
 from mlv.schema.files import folder_aside
 from mlv.schema.jobs.directory import JobDirectory
@@ -40,21 +40,11 @@ from mlv.schema.jobs.events import CheckpointWritten, Continued
 LogEntry = dict[str, float]
 """Numbers of the Trainer's log by name, with their ``epoch`` and ``step``."""
 
-METRICS: Final = ("loss", "eval_loss", "examples_per_second")
+METRICS: Final = ("loss", "eval_loss", "eval_accuracy", "examples_per_second")
 """Names whose numbers are kept of the Trainer's log."""
 
 LOGS_PER_EPOCH: Final = 20
 """How often the training loss is recorded in an epoch."""
-
-
-class EpochExamples(Protocol):
-    """Examples that may differ from epoch to epoch; the Trainer reads them by index and collates them."""
-
-    epoch: int
-    """The epoch that they are read for."""
-
-    def __len__(self) -> int:
-        """How many there are."""
 
 
 class TrainingState(Protocol):
@@ -152,19 +142,20 @@ class EndsAfter(transformers.TrainerCallback):  # type: ignore[misc]
 
 
 class Patience(transformers.TrainerCallback):  # type: ignore[misc]
-    """Ends training when the development loss has not fallen for some epochs.
+    """Ends training when the development examples have shown nothing better for some epochs.
 
     It is counted in the Trainer's log, which is part of the states that training resumes from.
     """
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self, epochs: int, best: Best) -> None:
         self._epochs = epochs
+        self._best = best
 
     def on_evaluate(
         self, args: transformers.TrainingArguments, state: TrainingState, control: TrainingControl, **_: object
     ) -> None:
-        """End it if the lowest loss is so many epochs ago."""
-        if round(state.epoch) - best_epoch(state.log_history) >= self._epochs:
+        """End it if the best epoch is so many epochs ago."""
+        if round(state.epoch) - best_epoch(state.log_history, self._best) >= self._epochs:
             control.should_training_stop = True
 
 
@@ -293,10 +284,10 @@ def train(job: JobDirectory, trainer: transformers.Trainer, progress: Progress, 
     trainer.train(resume_from_checkpoint=str(state) if state else None)
 
 
-def best_epoch(history: list[LogEntry]) -> int:
-    """The epoch of the lowest development loss, the earliest of equals. There is a loss for every epoch."""
-    losses = [entry["eval_loss"] for entry in history if "eval_loss" in entry]
-    return losses.index(min(losses)) + 1
+def best_epoch(history: list[LogEntry], best: Best) -> int:
+    """The best epoch, the earliest of equals. Every epoch has been measured."""
+    found = [best.sign * entry[best.metric] for entry in history if best.metric in entry]
+    return found.index(max(found)) + 1
 
 
 def metrics(history: list[LogEntry]) -> pl.DataFrame:

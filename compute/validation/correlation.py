@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from scipy.stats import rankdata
 
-from mlv.compute.training.streams import FloatArray, IntArray, Purpose, Stream
+from mlv.compute.machine.streams import FloatArray, IntArray, Purpose, Stream
 from mlv.schema.papers.echoes import CONFIDENCE
 
 FEWEST: Final = 10

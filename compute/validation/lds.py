@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from mlv.compute.attribution.baselines import random_baselines
+from mlv.compute.machine.streams import FloatArray, Purpose, Stream
 from mlv.compute.training.retraining import Retraining
-from mlv.compute.training.streams import FloatArray, Purpose, Stream
 from mlv.compute.validation import correlation
 from mlv.compute.validation.study import RESULTS, Seeds, Study, mask, results, traced_values
 from mlv.schema.jobs.tracing import Quantity
@@ -73,14 +73,17 @@ def plan_subsets(study: Study) -> dict[tuple[Test, Seeds], list[Retraining]]:
 
 
 def measure(
-    study: Study, scores: Mapping[Quantity, Mapping[str, FloatArray]], subsets: Subsets, means: Mapping[str, FloatArray]
+    study: Study,
+    scores: Mapping[Quantity, Mapping[str, FloatArray]],
+    subsets: Subsets,
+    logprobs: Mapping[str, FloatArray],
 ) -> Tables:
     """Compare scores [targets, examples], by quantity and name, the first attribution's first, with models.
 
-    ``means`` [targets, 2] by retraining.
+    ``logprobs`` [targets, answers] by retraining.
     """
     truths = [
-        _truth(study, quantity, *of, retrainings, means)
+        _truth(study, quantity, *of, retrainings, logprobs)
         for quantity in scores
         for of, retrainings in subsets.items()
         if retrainings
@@ -135,11 +138,11 @@ def _truth(
     test: Test,
     seeds: Seeds,
     retrainings: Sequence[Retraining],
-    means: Mapping[str, FloatArray],
+    logprobs: Mapping[str, FloatArray],
 ) -> Truth:
     kept = np.stack([retraining.kept for retraining in retrainings]).astype(np.float64)
-    answers = np.stack([means[retraining.id] for retraining in retrainings])
-    return Truth(test, quantity, seeds, kept, traced_values(answers, study.targets, quantity).T)
+    answers = np.stack([logprobs[retraining.id] for retraining in retrainings])
+    return Truth(test, quantity, seeds, kept, traced_values(answers, study.objective.signs(study.targets, quantity)).T)
 
 
 def _compare(study: Study, scores: Mapping[str, FloatArray], truth: Truth) -> Tables:

@@ -1,10 +1,10 @@
 """The second test: what becomes of answers when the most influential examples are left out (H section 6, appendix A).
 
-For the first targets the k examples with the highest scores, or with the lowest, by the first attribution
-and of the first quantity, are left out; the value is the change of the answer's probability among the
-two, against the run's own examples trained again with the same seed. ``random`` leaves out k random examples, the same
-for every target and seed: what the change of a target has to be compared with, since training on fewer examples, and
-with them in other places, changes answers too.
+For the first targets the k examples with the highest scores, or with the lowest, by the first attribution and of the
+first quantity, are left out; the value is the change of the probability, among the answers, of the one that is traced,
+against the run's own examples trained again with the same seed. ``random`` leaves out k random examples, the same for
+every target and seed: what the change of a target has to be compared with, since training on fewer examples, and with
+them in other places, changes answers too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,8 +13,8 @@ from typing import Final, Literal, NamedTuple, get_args
 import numpy as np
 import polars as pl
 
+from mlv.compute.machine.streams import FloatArray, IntArray, Purpose, Stream
 from mlv.compute.training.retraining import Retraining
-from mlv.compute.training.streams import FloatArray, IntArray, Purpose, Stream
 from mlv.compute.validation.study import Study, mask, results, traced_probabilities
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.events import SkippedRemoval
@@ -59,10 +59,11 @@ def plan_removals(job: JobDirectory, study: Study, name: str, scores: FloatArray
     ]
 
 
-def measure(study: Study, removals: Sequence[Removal], means: Mapping[str, FloatArray]) -> Iterator[pl.DataFrame]:
-    """Changes of the probability of the traced answer; ``means`` [targets, 2] by retraining."""
+def measure(study: Study, removals: Sequence[Removal], logprobs: Mapping[str, FloatArray]) -> Iterator[pl.DataFrame]:
+    """Changes of the probability of the traced answer; ``logprobs`` [targets, answers] by retraining."""
     quantity = study.spec.quantities[0]
-    probabilities = {name: traced_probabilities(some, study.targets, quantity) for name, some in means.items()}
+    signs = study.objective.signs(study.targets, quantity)
+    probabilities = {name: traced_probabilities(some, signs) for name, some in logprobs.items()}
     for removal in removals:
         chosen, retraining = list(removal.targets), removal.retraining
         change = (probabilities[retraining.id] - probabilities[removal.full])[chosen]

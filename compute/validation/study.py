@@ -4,15 +4,15 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
-from scipy.special import expit
+from scipy.special import softmax
 
-from mlv.compute.models.scoring import COLUMNS
+from mlv.compute.machine.streams import FloatArray, IntArray
 from mlv.compute.training.corruption import BoolArray
-from mlv.compute.training.streams import FloatArray, IntArray
+from mlv.compute.training.objective import Objective, joint_text, read_targets
+from mlv.compute.training.objectives import objective_of
 from mlv.schema.errors import PLAN_AGAIN, JobError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.parquet import read_table
-from mlv.schema.jobs.tracing import Quantity
 from mlv.schema.jobs.validate import ValidateSpec
 
 RESULTS: Final = {
@@ -39,6 +39,7 @@ class Study(NamedTuple):
     """What is to be predicted, and from what."""
 
     spec: ValidateSpec
+    objective: Objective
     targets: pl.DataFrame
     """In the order of their numbers."""
 
@@ -48,52 +49,28 @@ class Study(NamedTuple):
 
 def read_study(job: JobDirectory, spec: ValidateSpec) -> Study:
     """The inputs of a job. Raises JobError where they are damaged."""
-    targets = read_table(job.inputs / "targets.parquet", ["target", *COLUMNS, "answer", "shift_sign"]).sort("target")
-    examples = read_table(job.inputs / "examples.parquet", ["position", "split", "language", "text"])
-    wrong = [
-        fault
-        for fault, found in (
-            ("numbers that do not count from 0", targets["target"].to_list() != list(range(targets.height))),
-            ("answers other than 1 and 2", not set(targets["answer"]) <= {1, 2}),
-            ("shift signs other than 1 and -1", not set(targets["shift_sign"]) <= {1, -1}),
-            ("a probe twice", targets.select("question", "language").is_duplicated().any()),
-        )
-        if found
-    ]
-    if wrong:
-        raise JobError(f"{job.inputs / 'targets.parquet'} has {' and '.join(wrong)}", PLAN_AGAIN)
-    training = examples.filter(pl.col("split") == "train").sort("position").drop("split")
+    objective = objective_of(spec.training)
+    targets = read_targets(job, objective)
+    examples = read_table(job.inputs / "examples.parquet", ("position", "split", "language", *objective.texts))
+    training = examples.filter(pl.col("split") == "train").sort("position")
+    training = training.select("position", "language", joint_text(objective.texts))
     if training.height < 2:
         raise JobError(f"{job.path.name} has too few training examples to take half of them", PLAN_AGAIN)
-    return Study(spec, targets, training)
+    return Study(spec, objective, targets, training)
 
 
-def traced_answers(targets: pl.DataFrame, quantity: Quantity) -> IntArray:
-    """The answer of each target that positive influence raises, 1 or 2, [targets]."""
-    if quantity == "answer":
-        return targets["answer"].cast(pl.Int64).to_numpy()
-    if quantity == "margin":
-        return np.ones(targets.height, dtype=np.int64)
-    return np.where(targets["shift_sign"].to_numpy() > 0, 1, 2)
+def traced_values(logprobs: FloatArray, signs: FloatArray) -> FloatArray:
+    """The traced quantity, [..., targets], of log-probabilities [..., targets, answers]; ``signs`` [targets, answers]
+    as :meth:`mlv.compute.training.objective.Objective.signs` has them."""
+    values: FloatArray = np.where(signs == 0, 0, logprobs * signs).sum(axis=-1)
+    return values
 
 
-def traced_values(means: FloatArray, targets: pl.DataFrame, quantity: Quantity) -> FloatArray:
-    """The traced quantity, [..., targets], of mean log-probabilities per token ``means`` [..., targets, 2]."""
-    traced, other = _traced_and_other(means, targets, quantity)
-    return traced if quantity == "answer" else traced - other
-
-
-def traced_probabilities(means: FloatArray, targets: pl.DataFrame, quantity: Quantity) -> FloatArray:
-    """Softmax of ``means`` [..., targets, 2] over both answers, that of the traced one, [..., targets]."""
-    traced, other = _traced_and_other(means, targets, quantity)
-    probabilities: FloatArray = expit(traced - other)
+def traced_probabilities(logprobs: FloatArray, signs: FloatArray) -> FloatArray:
+    """Of each target the probability, among its answers, of the one that positive influence supports, [..., targets],
+    of log-probabilities [..., targets, answers]."""
+    probabilities: FloatArray = np.where(signs > 0, softmax(logprobs, axis=-1), 0).sum(axis=-1)
     return probabilities
-
-
-def _traced_and_other(means: FloatArray, targets: pl.DataFrame, quantity: Quantity) -> tuple[FloatArray, FloatArray]:
-    """The parts of ``means`` [..., targets, 2] that belong to the traced answer and to the other, [..., targets]."""
-    first = traced_answers(targets, quantity) == 1
-    return np.where(first, means[..., 0], means[..., 1]), np.where(first, means[..., 1], means[..., 0])
 
 
 def mask(indices: IntArray, count: int) -> BoolArray:

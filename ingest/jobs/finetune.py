@@ -14,19 +14,25 @@ from mlv.ingest.jobs.planning import Context, Plan
 from mlv.ingest.jobs.request import Count, Languages, ModelName, Name, Names, Option
 from mlv.ingest.jobs.runs import NewRun
 from mlv.ingest.jobs.segments import select_segments
-from mlv.ingest.jobs.trained import MASK, corpora_of, enter_checkpoints, enter_corpora, enter_metrics
-from mlv.schema.errors import JobError
-from mlv.schema.jobs.finetune import COURSE, Course, FinetuneSpec, Schedule
+from mlv.ingest.jobs.trained import MASK, corpora_of, enter_checkpoints, enter_corpora, enter_examples, enter_metrics
+from mlv.ingest.jobs.training import (
+    USUAL,
+    CourseOfRate,
+    GradientAccumulation,
+    TrainingPrecision,
+    TrainingSeed,
+    Warmup,
+    WeightDecay,
+    recorded,
+)
+from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import content_digest
-from mlv.schema.jobs.parquet import check_decompressed_size, read_parquet
-from mlv.schema.jobs.spec import Mask, ModelRef, Precision, Seed, Spec
+from mlv.schema.jobs.spec import Mask, ModelRef, Spec
+from mlv.schema.jobs.training import COURSE, Course
 from mlv.schema.papers import echoes
-from mlv.schema.store.rows import next_id, number
 
 LORA: Final[Mapping[str, Any]] = {"lora_alpha": 8.0, "lora_dropout": 0.0, "lora_targets": ("q", "v")}
 """PEFT's own defaults, for a T5 or mT5."""
-
-USUAL: Final = Course()
 
 
 class Request(request.Request):
@@ -50,24 +56,14 @@ class Request(request.Request):
         lt=2**31,
         description="Sentences in all languages together, of which 80% train (Echoes section 4.2).",
     )
-    seed: Seed = Field(1, description="Seed of everything random.")
+    seed: TrainingSeed = 1
     epochs: Count = Field(echoes.EPOCHS, description="Passes over the sentences.")
     batch_size: Count = Field(echoes.BATCH_SIZE, description="Examples of a batch.")
-    gradient_accumulation: Count = Field(
-        USUAL.gradient_accumulation,
-        description="Batches that make one step: for steps of more examples than fit into memory.",
-    )
+    gradient_accumulation: GradientAccumulation = USUAL.gradient_accumulation
     learning_rate: float = Field(echoes.LEARNING_RATE, gt=0, description="Of AdamW, at its highest.")
-    schedule: Schedule = Field(
-        USUAL.schedule,
-        description="linear or cosine: the learning rate falls to 0 over all epochs; constant: it stays.",
-    )
-    warmup: float = Field(
-        USUAL.warmup, ge=0, lt=1, description="Share of all steps in which the learning rate first rises from 0."
-    )
-    weight_decay: float = Field(
-        USUAL.weight_decay, ge=0, description="Of AdamW, for all weights but norms and position biases."
-    )
+    schedule: CourseOfRate = USUAL.schedule
+    warmup: Warmup = USUAL.warmup
+    weight_decay: WeightDecay = USUAL.weight_decay
     patience: Count | None = Field(
         None,
         description="Ends training when the development loss has not fallen for so many epochs, and makes the epoch "
@@ -78,7 +74,7 @@ class Request(request.Request):
         {}, description="LANGUAGE=EDITION, if the store has several of a language; may be given repeatedly."
     )
     mask: Mask = Field("anywhere", description=MASK)
-    precision: Precision = Field("fp32", description="fp32, or bf16 on a GPU that computes in it.")
+    precision: TrainingPrecision = "fp32"
     lora: Count | None = Field(
         None, description="Rank of a LoRA adapter that is trained instead of all weights, and merged in checkpoints."
     )
@@ -159,22 +155,16 @@ def _spec(context: Context, request: Request) -> FinetuneSpec:
     asked = request.parallel_with or parallel.in_store(context.connection, request.source, request.languages)
     together = parallel.together(request.languages, asked)
     segments = _segments(context, request, together)
-    settings = _recorded(request.model_dump(exclude={"model", "sentences", "editions", "parallel_with"}))
+    settings = request.model_dump(exclude={"model", "sentences", "editions", "parallel_with"})
     spec = FinetuneSpec(
         model=ModelRef(name="", digest=""),
         sentences=segments.height,
         parallel_with=together,
         corpora=corpora_of(segments),
         inputs_digest="",
-        **settings,
+        **recorded(settings, Course()._asdict()),
     )
     return spec.model_copy(update={"inputs_digest": content_digest(_examples(segments, spec))})
-
-
-def _recorded(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings of a request as a specification has them."""
-    usual = USUAL._asdict()
-    return {name: None if value == usual.get(name) else value for name, value in settings.items()}
 
 
 def in_study(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -208,37 +198,8 @@ def commit(run: NewRun, spec: FinetuneSpec) -> dict[str, int]:
         "metric": enter_metrics(run),
         "run_corpus": enter_corpora(run, spec.corpora),
         "checkpoint": enter_checkpoints(run),
-        "training_example": _enter_examples(run, spec),
+        "training_example": enter_examples(run, spec.inputs_digest),
     }
-
-
-def _enter_examples(run: NewRun, spec: FinetuneSpec) -> int:
-    path = run.job.inputs / "examples.parquet"
-    check_decompressed_size(path)
-    run.connection.execute(
-        "INSERT INTO training_example "
-        "SELECT ? + row_number() OVER (ORDER BY e.position) - 1, ?, e.position, e.split, g.segment_id "
-        "FROM read_parquet(?) e "
-        "LEFT JOIN v_segment g ON g.source = e.source AND g.language = e.language AND g.edition = e.edition "
-        "     AND g.position = e.segment_position",
-        [next_id(run.connection, "training_example"), run.run_id, str(path)],
-    )
-    unmatched = number(
-        run.connection,
-        "SELECT count(*) FROM training_example WHERE run_id = ? AND segment_id IS NULL",
-        [run.run_id],
-    )
-    if unmatched:
-        raise JobError(
-            f"{unmatched} training examples of {run.job.path.name} are not in the store.",
-            "Ingest the corpora that the job was planned from, then commit again.",
-        )
-    if content_digest(read_parquet(path)) != spec.inputs_digest:
-        raise JobError(
-            f"{path} does not hold the examples that {run.job.path.name} was planned with.",
-            "Take the job directory once more from where it was run.",
-        )
-    return run.count("training_example")
 
 
 def training_examples(request: Request) -> int:
@@ -251,7 +212,7 @@ _TIMELESS = {"epochs", "learning_rate", "parallel_with", "mask", *COURSE} - {"gr
 
 
 def _alike(spec: Spec, request: Request) -> bool:
-    settings = _recorded(request.model_dump(mode="json"))
+    settings = recorded(request.model_dump(mode="json"), Course()._asdict())
     asked = {name: value for name, value in settings.items() if name in spec.settings()}
     wanted = FinetuneSpec.default_settings() | asked
     return all(spec.settings()[name] == value for name, value in wanted.items() if name not in _TIMELESS)

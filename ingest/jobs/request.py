@@ -46,7 +46,8 @@ class Request(BaseModel):
     def option(cls, field: str) -> Option:
         """How a field is given on the command line."""
         found = [item for item in cls.model_fields[field].metadata if isinstance(item, Option)]
-        option = found[0] if found else Option()
+        # what a field says of itself goes before what its type says
+        option = found[-1] if found else Option()
         return option if option.flag else option._replace(flag=field.replace("_", "-"))
 
 

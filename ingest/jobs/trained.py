@@ -11,8 +11,10 @@ from mlv.ingest.jobs.outputs import again, output
 from mlv.ingest.jobs.runs import NewRun, checkpoint_row, enter_base_model
 from mlv.schema.errors import JobError
 from mlv.schema.fetching import frame_of
+from mlv.schema.jobs.identity import content_digest
+from mlv.schema.jobs.parquet import check_decompressed_size, read_parquet
 from mlv.schema.jobs.spec import CorpusRef, ModelRef
-from mlv.schema.store.rows import ensure
+from mlv.schema.store.rows import ensure, next_id, number
 
 MASK: Final = (
     "Where spans are removed: anywhere, or t5, as T5's own code has it: a sentence then always ends with a removed "
@@ -42,6 +44,37 @@ def enter_corpora(run: NewRun, corpora: tuple[CorpusRef, ...]) -> int:
             [run.run_id, corpus.segments, corpus.source, corpus.language, corpus.edition],
         )
     return run.count("run_corpus")
+
+
+def enter_examples(run: NewRun, inputs_digest: str) -> int:
+    """Enter what a run could train on; return the number. Raises JobError if the store lacks one of them, or they are
+    not those that the run was planned with."""
+    path = run.job.inputs / "examples.parquet"
+    check_decompressed_size(path)
+    run.connection.execute(
+        "INSERT INTO training_example "
+        "SELECT ? + row_number() OVER (ORDER BY e.position) - 1, ?, e.position, e.split, g.segment_id "
+        "FROM read_parquet(?) e "
+        "LEFT JOIN v_segment g ON g.source = e.source AND g.language = e.language AND g.edition = e.edition "
+        "     AND g.position = e.segment_position",
+        [next_id(run.connection, "training_example"), run.run_id, str(path)],
+    )
+    unmatched = number(
+        run.connection,
+        "SELECT count(*) FROM training_example WHERE run_id = ? AND segment_id IS NULL",
+        [run.run_id],
+    )
+    if unmatched:
+        raise JobError(
+            f"{unmatched} training examples of {run.job.path.name} are not in the store.",
+            "Ingest the corpora that the job was planned from, then commit again.",
+        )
+    if content_digest(read_parquet(path)) != inputs_digest:
+        raise JobError(
+            f"{path} does not hold the examples that {run.job.path.name} was planned with.",
+            "Take the job directory once more from where it was run.",
+        )
+    return run.count("training_example")
 
 
 def enter_metrics(run: NewRun) -> int:

@@ -63,6 +63,42 @@ COMMENT ON COLUMN category.first_number IS 'Lowest question number of the catego
 COMMENT ON COLUMN category.last_number IS 'Highest question number of the category in WVS wave 7; NULL for others. 56 is on happiness; the dissertation''s Table 7.1 counts it as social capital.';
 COMMENT ON COLUMN category.in_study IS 'Whether the study of the paper uses the category (4 and 8 are excluded).';
 
+CREATE TABLE class_logit (
+    run_id INTEGER NOT NULL,
+    checkpoint_id INTEGER NOT NULL,
+    segment_id INTEGER NOT NULL,
+    class_number INTEGER NOT NULL,
+    logit DOUBLE PRECISION NOT NULL,
+    logprob DOUBLE PRECISION NOT NULL,
+    CHECK (class_number >= 1)
+);
+COMMENT ON TABLE class_logit IS 'Score of one class of a labelled text or pair of texts, by a checkpoint.';
+COMMENT ON COLUMN class_logit.run_id IS 'The run.';
+COMMENT ON COLUMN class_logit.checkpoint_id IS 'The checkpoint.';
+COMMENT ON COLUMN class_logit.segment_id IS 'The text or pair of texts.';
+COMMENT ON COLUMN class_logit.class_number IS 'Class, from 1, in the order of the classifier''s outputs.';
+COMMENT ON COLUMN class_logit.logit IS 'Its logit.';
+COMMENT ON COLUMN class_logit.logprob IS 'Its log-probability, nats.';
+
+CREATE TABLE classification_run (
+    run_id INTEGER NOT NULL,
+    task_id INTEGER NOT NULL,
+    examples INTEGER NOT NULL,
+    left_out VARCHAR,
+    added_language_id INTEGER,
+    added_percent INTEGER,
+    PRIMARY KEY (run_id),
+    CHECK ((added_language_id IS NULL) = (added_percent IS NULL)),
+    CHECK (added_percent > 0)
+);
+COMMENT ON TABLE classification_run IS 'What a run trains a classifier on. In which languages, and how many examples of each, is in run_corpus.';
+COMMENT ON COLUMN classification_run.run_id IS 'The run.';
+COMMENT ON COLUMN classification_run.task_id IS 'What is told apart.';
+COMMENT ON COLUMN classification_run.examples IS 'Training examples of a language, added ones not counted.';
+COMMENT ON COLUMN classification_run.left_out IS 'Languages that have every example as well and are not trained on, comma-separated in alphabetical order; NULL if there is none.';
+COMMENT ON COLUMN classification_run.added_language_id IS 'Language of which there are more examples; NULL if there is none.';
+COMMENT ON COLUMN classification_run.added_percent IS 'How many more, in percent of the examples of a language.';
+
 CREATE TABLE codebook (
     codebook_id INTEGER NOT NULL,
     code VARCHAR NOT NULL,
@@ -291,6 +327,15 @@ COMMENT ON COLUMN pca_run.score IS 'Way of scoring behind models'' profiles; NUL
 COMMENT ON COLUMN pca_run.questions IS 'Questions that all profiles have.';
 COMMENT ON COLUMN pca_run.explained_x IS 'Share of the profiles'' variance along x, in [0, 1].';
 COMMENT ON COLUMN pca_run.explained_y IS 'Share of the profiles'' variance along y, in [0, 1].';
+
+CREATE TABLE prediction_run (
+    run_id INTEGER NOT NULL,
+    task_id INTEGER NOT NULL,
+    PRIMARY KEY (run_id)
+);
+COMMENT ON TABLE prediction_run IS 'What a run asks a classifier.';
+COMMENT ON COLUMN prediction_run.run_id IS 'The run.';
+COMMENT ON COLUMN prediction_run.task_id IS 'What the classifier tells apart.';
 
 CREATE TABLE probe_answer (
     run_id INTEGER NOT NULL,

@@ -262,3 +262,15 @@ CREATE OR REPLACE TEMP MACRO mantel_tests(cells, permutations, draw) AS TABLE
     FROM compared
     JOIN shuffled USING (labels, permuted)
     GROUP BY ALL;
+
+-- Ends of the 95% interval of a share, from how many of n independent draws have it (Wilson 1927).
+CREATE OR REPLACE TEMP MACRO wilson(k, n, side) AS
+    (k + 1.959964 ** 2 / 2 + side * 1.959964 * sqrt(k * (n - k) / n + 1.959964 ** 2 / 4))
+    / (n + 1.959964 ** 2);
+
+-- An end of the 95% interval of a share whose standard error is known, on the logit scale; NULL at 0 and 1.
+CREATE OR REPLACE TEMP MACRO logit_end(share, se, df, side) AS
+    CASE
+        WHEN share > 0 AND share < 1
+        THEN 1 / (1 + exp(-(ln(share / (1 - share)) + side * t_quantile(df) * se / (share * (1 - share)))))
+    END;

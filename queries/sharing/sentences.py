@@ -38,3 +38,12 @@ def influence_by_epoch(rows: pl.DataFrame) -> str:
         f"{shares}; {significant:,} of {tested.height:,} steps between epochs have p < 0.05 before any correction for "
         "their number."
     )
+
+
+def accuracy(rows: pl.DataFrame) -> str:
+    """The span of the accuracies, beside that of predicting the most frequent class."""
+    each = rows.filter(pl.col("language") != "all")
+    return (
+        f"Classifiers have {span(each, 'accuracy')} of texts right; the most frequent class alone has "
+        f"{span(each, 'majority')}{behind(each, 'texts', 'texts')}."
+    )

@@ -6,11 +6,17 @@ from mlv.queries.study import RETRAINING, TRACING, Need, Section, Study, Topic
 
 EPOCHS = Need("Trace a run's examples by epoch", "mlv compute influence RUN --checkpoints all")
 
+PREDICTED = Need("Train a classifier and ask it", "mlv compute predict RUN --split test")
+
 STUDY = Study(
     "sharing",
     "How languages influence each other",
     "How do languages influence each other?",
     (
+        Section(
+            "Classifiers",
+            (Topic("accuracy", "sections 4.1 and 8.3", PREDICTED, sentence=sentences.accuracy),),
+        ),
         Section(
             "Influence of languages",
             (

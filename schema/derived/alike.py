@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from mlv.schema.jobs.attribution import DAMPING, TRACIN_DAMPING, Attribution
+from mlv.schema.jobs.classify import ClassifySpec
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.influence import InfluenceSpec
 from mlv.schema.jobs.settings import words
@@ -26,7 +27,8 @@ _BEGINNING: Final = ("method", "similarity", "projection", "dimensions", "dampin
 
 def training(spec: str) -> str:
     """How a run is trained: ``epochs=5 batch_size=8 learning_rate=0.00005 ...``."""
-    return f"array_to_string({_words(spec, FinetuneSpec.NOT_COMPARED, _FIRST)}, ' ')"
+    beside = {*FinetuneSpec.NOT_COMPARED, *ClassifySpec.NOT_COMPARED}
+    return f"array_to_string({_words(spec, sorted(beside), _FIRST)}, ' ')"
 
 
 def tracing(spec: str) -> str:

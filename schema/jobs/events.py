@@ -88,6 +88,15 @@ class EndedEarly(Event):
     """The epoch of the lowest development loss: the run's final checkpoint."""
 
 
+class LanguagePredicted(Event):
+    """A classifier was asked all texts in a language."""
+
+    event: Literal["predicted"] = "predicted"
+    language: str
+    texts: int
+    """How many."""
+
+
 class LanguageProbed(Event):
     """All probes in a language were asked."""
 
@@ -207,6 +216,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     SentencesCut,
     CheckpointWritten,
     EndedEarly,
+    LanguagePredicted,
     LanguageProbed,
     SkippedProbes,
     SkippedRemoval,

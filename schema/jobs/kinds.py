@@ -8,9 +8,11 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from mlv.schema.jobs.classify import ClassifySpec
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.influence import InfluenceSpec
 from mlv.schema.jobs.pca import PcaSpec
+from mlv.schema.jobs.predict import PredictSpec
 from mlv.schema.jobs.pretrain import PretrainSpec
 from mlv.schema.jobs.probe import ProbeSpec
 from mlv.schema.jobs.spec import Spec
@@ -19,7 +21,9 @@ from mlv.schema.jobs.validate import ValidateSpec
 KINDS: Final[Mapping[str, type[Spec]]] = {
     "pretrain": PretrainSpec,
     "finetune": FinetuneSpec,
+    "classify": ClassifySpec,
     "probe": ProbeSpec,
+    "predict": PredictSpec,
     "influence": InfluenceSpec,
     "validate": ValidateSpec,
     "pca": PcaSpec,

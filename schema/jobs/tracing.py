@@ -1,9 +1,12 @@
 """What the specifications of jobs have in common that trace a run's predictions back to its training examples."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
 
 from mlv.schema.jobs.attribution import Attribution, gradients_of
+from mlv.schema.jobs.classify import ClassifySpec
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import job_name, spec_hash
 from mlv.schema.jobs.spec import ModelRef, Spec
@@ -38,7 +41,7 @@ class TracingSpec(Spec):
     model: ModelRef
     """The checkpoint whose predictions are traced: the last of the run."""
 
-    training: FinetuneSpec
+    training: Annotated[FinetuneSpec | ClassifySpec, Field(discriminator="kind")]
     """The traced run."""
 
     checkpoints: tuple[ModelRef, ...]

@@ -3,6 +3,7 @@
 Released queries read views alone, so base tables may change while a released query stays as it is.
 """
 
+from mlv.schema.views.classification import CLASSIFICATION
 from mlv.schema.views.corpora import CORPORA
 from mlv.schema.views.influence import INFLUENCE
 from mlv.schema.views.probing import PROBING
@@ -10,5 +11,5 @@ from mlv.schema.views.runs import RUNS
 from mlv.schema.views.surveys import SURVEYS
 from mlv.schema.views.validation import VALIDATION
 
-VIEWS = (*RUNS, *CORPORA, *SURVEYS, *PROBING, *INFLUENCE, *VALIDATION)
+VIEWS = (*RUNS, *CORPORA, *SURVEYS, *PROBING, *CLASSIFICATION, *INFLUENCE, *VALIDATION)
 """In order of dependence: a view reads only tables and views before it."""

@@ -3,6 +3,9 @@
 from mlv.schema.derived import alike
 from mlv.schema.views.view import View
 
+TRAINED = "('finetune', 'classify')"
+"""Kinds of run that train a model on texts of which there are questions."""
+
 _CHECKPOINT_COLUMNS = {
     "model": "Name of the pretrained model that the checkpoint descends from.",
     "parameters": "Number of parameters.",
@@ -38,11 +41,11 @@ RUNS = (
             "spec": "The specification as JSON.",
             "provenance": "Versions, hardware and arguments as JSON.",
         },
-        """
+        f"""
         SELECT r.run_id, r.name AS run, r.kind, t.source, t.ft_languages,
                CASE
-                   WHEN r.kind <> 'finetune' THEN NULL
-                   WHEN p.kind = 'finetune' THEN 'continued'
+                   WHEN r.kind NOT IN {TRAINED} THEN NULL
+                   WHEN p.kind IN {TRAINED} THEN 'continued'
                    WHEN t.languages = 1 THEN 'monolingual'
                    WHEN t.languages > 1 THEN 'multilingual'
                END AS strategy,
@@ -83,18 +86,18 @@ RUNS = (
         },
         f"""
         SELECT k.checkpoint_id,
-               CASE WHEN r.kind = 'finetune' THEN r.start_checkpoint_id ELSE k.checkpoint_id END
+               CASE WHEN r.kind IN {TRAINED} THEN r.start_checkpoint_id ELSE k.checkpoint_id END
                    AS base_checkpoint_id,
                b.name AS model, b.parameters,
-               CASE WHEN r.kind = 'finetune' THEN r.run END AS run,
-               CASE WHEN r.kind = 'finetune' THEN r.source END AS source,
-               CASE WHEN r.kind = 'finetune' THEN r.ft_languages END AS ft_languages,
-               CASE WHEN r.kind = 'finetune' THEN r.strategy WHEN coalesce(r.kind, 'pretrain') = 'pretrain'
+               CASE WHEN r.kind IN {TRAINED} THEN r.run END AS run,
+               CASE WHEN r.kind IN {TRAINED} THEN r.source END AS source,
+               CASE WHEN r.kind IN {TRAINED} THEN r.ft_languages END AS ft_languages,
+               CASE WHEN r.kind IN {TRAINED} THEN r.strategy WHEN coalesce(r.kind, 'pretrain') = 'pretrain'
                    THEN 'pretrained' END AS strategy,
-               CASE WHEN r.kind = 'finetune' THEN r.sentences END AS sentences,
-               CASE WHEN r.kind = 'finetune' THEN r.seed END AS seed,
-               CASE WHEN r.kind = 'finetune' THEN k.epoch ELSE 0 END AS epoch,
-               CASE WHEN r.kind = 'finetune' THEN {alike.training("r.spec")} END AS settings,
+               CASE WHEN r.kind IN {TRAINED} THEN r.sentences END AS sentences,
+               CASE WHEN r.kind IN {TRAINED} THEN r.seed END AS seed,
+               CASE WHEN r.kind IN {TRAINED} THEN k.epoch ELSE 0 END AS epoch,
+               CASE WHEN r.kind IN {TRAINED} THEN {alike.training("r.spec")} END AS settings,
                r.kind, json_extract_string(r.spec, '$.objective') AS objective,
                k.step, k.is_final, k.path, k.digest
         FROM checkpoint k

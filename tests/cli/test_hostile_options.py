@@ -79,7 +79,7 @@ def _refuse_to_fetch(*_: object) -> None:
 
 
 USUAL: Final = {
-    **{"model": "model", "models": "model", "languages": "fa", "source": "lines", "paths": "folder"},
+    **{"model": "model", "models": "model", "languages": "fa", "source": "lines", "paths": "folder", "task": "t"},
     **{"run": "finetune-0", "name": "coverage", "first": "coverage", "second": "coverage@1", "study": "study.toml"},
     **{"names": "finetune-0", "archive": "folder", "other": "other.duckdb", "to": "card"},
     **{

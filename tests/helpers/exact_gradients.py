@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlv.compute.attribution.gradients import WeightedInput
+from mlv.compute.training.objective import WeightedInput
 
 
 def tiny_classifier(kind: str) -> Any:

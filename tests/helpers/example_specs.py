@@ -3,10 +3,12 @@
 from typing import Final
 
 from mlv.schema.jobs.attribution import Attribution, Gradients
+from mlv.schema.jobs.classify import ClassifySpec
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import job_name
 from mlv.schema.jobs.influence import InfluenceSpec
 from mlv.schema.jobs.pca import PcaSpec
+from mlv.schema.jobs.predict import PredictSpec
 from mlv.schema.jobs.pretrain import PretrainSpec
 from mlv.schema.jobs.probe import ProbeSpec
 from mlv.schema.jobs.spec import CorpusRef, ModelRef, Spec
@@ -51,6 +53,38 @@ FINETUNE: Final = FinetuneSpec(
     lora_targets=("q", "v"),
 )
 OTHER_SEED: Final = FINETUNE.model_copy(update={"seed": 2})
+CLASSIFY: Final = ClassifySpec(
+    model=ELSEWHERE,
+    task="xnli-entailment",
+    classes=("entailment", "not entailment"),
+    source="xnli",
+    languages=("fa", "ko"),
+    examples=20,
+    corpora=(CORPUS,),
+    development=(CORPUS,),
+    inputs_digest="i",
+    left_out=("hi",),
+    added_language="ko",
+    added_percent=50,
+    draw="first",
+    balanced=True,
+    freeze=("embeddings",),
+    gradient_accumulation=4,
+    schedule="cosine",
+    warmup=0.1,
+    weight_decay=0.01,
+    patience=2,
+)
+PREDICT: Final = PredictSpec(
+    model=checkpoint(CLASSIFY, 5),
+    task="xnli-entailment",
+    classes=("entailment", "not entailment"),
+    source="xnli",
+    split="test",
+    languages=("fa", "ko"),
+    corpora=(CORPUS,),
+    inputs_digest="i",
+)
 PROBE: Final = ProbeSpec(
     model=checkpoint(FINETUNE, 5), collection="arora-2023", probe_set="all", languages=("fa", "ko"), inputs_digest="i"
 )
@@ -91,4 +125,6 @@ PCA: Final = PcaSpec(
     inputs_digest="i",
 )
 
-EXAMPLES: Final[dict[str, Spec]] = {spec.kind: spec for spec in (PRETRAIN, FINETUNE, PROBE, INFLUENCE, VALIDATE, PCA)}
+EXAMPLES: Final[dict[str, Spec]] = {
+    spec.kind: spec for spec in (PRETRAIN, FINETUNE, CLASSIFY, PROBE, PREDICT, INFLUENCE, VALIDATE, PCA)
+}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlv.compute.attribution.baselines import bm25, character_ngrams, random_baselines
-from mlv.compute.training.streams import FloatArray
+from mlv.compute.machine.streams import FloatArray
 
 SCORES = np.random.default_rng(1).normal(size=(4, 41))
 

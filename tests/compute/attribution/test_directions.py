@@ -16,12 +16,13 @@ from torch import Tensor
 from mlv.compute.attribution import directions as projection
 from mlv.compute.attribution import gradients
 from mlv.compute.attribution.directions import SIGN_BLOCK, principal_directions, random_directions, random_signs, sides
-from mlv.compute.attribution.gradients import Tracer, WeightedInput
+from mlv.compute.attribution.gradients import Tracer
 from mlv.compute.attribution.parameters import Parameter
 from mlv.compute.attribution.sinks import Directions, FeatureSink, Sink, by_example
 from mlv.compute.machine import runtime
 from mlv.compute.models import loading
 from mlv.compute.models.families import SPAN
+from mlv.compute.training.objective import WeightedInput
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.attribution import VOCABULARY_DIRECTIONS, ModuleGroup
 

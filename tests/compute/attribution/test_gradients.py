@@ -11,11 +11,12 @@ from exact_gradients import Exact, tiny_classifier
 from torch import Tensor
 
 from mlv.compute.attribution import gradients
-from mlv.compute.attribution.gradients import Tracer, WeightedInput
+from mlv.compute.attribution.gradients import Tracer
 from mlv.compute.attribution.parameters import Parameter
 from mlv.compute.attribution.sinks import Directions, FeatureSink
 from mlv.compute.models import loading
 from mlv.compute.models.families import SPAN
+from mlv.compute.training.objective import WeightedInput
 from mlv.schema.jobs.attribution import ModuleGroup
 
 ALL = get_args(ModuleGroup)

@@ -15,13 +15,14 @@ from exact_gradients import Exact
 from torch import Tensor
 
 from mlv.compute.attribution import index as gradient_index
-from mlv.compute.attribution.gradients import Tracer, WeightedInput
+from mlv.compute.attribution.gradients import Tracer
 from mlv.compute.attribution.index import GradientIndex, Recipe, build, folder_of
 from mlv.compute.attribution.parameters import Parameter
 from mlv.compute.attribution.sinks import Sink
 from mlv.compute.machine.options import SILENT, Silent
 from mlv.compute.models import loading
 from mlv.compute.models.families import SPAN
+from mlv.compute.training.objective import WeightedInput
 from mlv.schema.errors import JobError, UsageError
 from mlv.schema.jobs.attribution import Gradients
 

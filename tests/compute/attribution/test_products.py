@@ -10,11 +10,12 @@ from exact_gradients import Exact, tiny_classifier
 from torch import Tensor
 
 from mlv.compute.attribution import products
-from mlv.compute.attribution.gradients import Tracer, WeightedInput
+from mlv.compute.attribution.gradients import Tracer
 from mlv.compute.attribution.products import Products, exact_products
 from mlv.compute.machine.options import SILENT
 from mlv.compute.models import loading
 from mlv.compute.models.families import SPAN
+from mlv.compute.training.objective import WeightedInput
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.attribution import ModuleGroup
 

@@ -19,12 +19,15 @@ from mlv.compute.machine.options import SILENT, ExecuteOptions
 from mlv.compute.machine.stopping import StoppedError
 from mlv.compute.models import loading
 from mlv.compute.models.families import SPAN
-from mlv.compute.training import spans, trainer
+from mlv.compute.training import course, trainer
+from mlv.compute.training.objective import read_splits
+from mlv.compute.training.spans import Spans
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.attribution import Gradients
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.events import Continued, EndedEarly
-from mlv.schema.jobs.finetune import FinetuneSpec, Schedule
+from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.training import Schedule
 
 Plan = Callable[..., JobDirectory]
 
@@ -137,8 +140,8 @@ def test_all_examples_give_the_weights_of_the_final_checkpoint(
     job = finetune_job(tmp_path)
     runtime.prepare("cpu", 1, 0)
     again, spec = loading.load(official_mt5, SPAN), spec_of(ended, FinetuneSpec)
-    splits = spans.read_splits(ended, spec, again.tokenizer)
-    spans.retrain(job, spec, again, splits, np.ones(23, dtype=bool), 2, SILENT, "retraining")
+    splits = read_splits(ended, Spans(spec), again.tokenizer)
+    course.retrain(job, Spans(spec), again, splits, np.ones(23, dtype=bool), 2, SILENT, "retraining")
     expected = weights(ended, 2)
     found = again.model.state_dict()
     for name, value in expected.items():
@@ -162,8 +165,10 @@ def trainer_of(job: JobDirectory, model: Path, **settings: Any) -> Any:
     runtime.prepare("cpu", 1, 0)
     loaded = loading.load(model, SPAN)
     spec = spec_of(job, FinetuneSpec).model_copy(update=settings)
-    splits = spans.read_splits(job, spec, loaded.tokenizer)
-    return spans.make_trainer(job, spec, loaded, splits, lambda epoch: spans.epoch_order(1, epoch, 23), SILENT, None)
+    splits = read_splits(job, Spans(spec), loaded.tokenizer)
+    return course.make_trainer(
+        job, Spans(spec), loaded, splits, lambda epoch: course.epoch_order(1, epoch, 23), SILENT, None
+    )
 
 
 def trained(job: JobDirectory, model: Path, **settings: Any) -> Any:

@@ -17,7 +17,8 @@ from workers import corrupted_examples, run_job
 from mlv.compute.machine.options import ExecuteOptions
 from mlv.compute.models import files, loading
 from mlv.compute.models.families import SPAN, sentinel_ids
-from mlv.compute.training import spans, trainer
+from mlv.compute.training import course, trainer
+from mlv.compute.training.objective import IGNORED
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.events import Continued, SentencesCut
@@ -131,7 +132,7 @@ def test_the_trainer_is_fed_the_examples_that_can_be_rebuilt(
 
     def capturing(self: Any, model: Any, inputs: Any, *rest: Any, **named: Any) -> Any:
         rows = [
-            (ids[mask.bool()].tolist(), labels[labels != spans.IGNORED].tolist())
+            (ids[mask.bool()].tolist(), labels[labels != IGNORED].tolist())
             for ids, mask, labels in zip(inputs["input_ids"], inputs["attention_mask"], inputs["labels"], strict=True)
         ]
         fed.append((model.training, rows))
@@ -144,7 +145,7 @@ def test_the_trainer_is_fed_the_examples_that_can_be_rebuilt(
     assert len(trained) == 2 * 23
     for epoch in (1, 2):
         rebuilt = [tuple(row.tolist() for row in pair) for pair in corrupted_examples(job, epoch)]
-        order = spans.epoch_order(1, epoch, 23)
+        order = course.epoch_order(1, epoch, 23)
         assert trained[(epoch - 1) * 23 : epoch * 23] == [rebuilt[index] for index in order]
     development = [tuple(row.tolist() for row in pair) for pair in corrupted_examples(job, 2, "development")]
     assert evaluated == development * 2
@@ -163,7 +164,7 @@ def test_epochs_differ_in_order_and_in_corruption(finetune_job: Plan, tmp_path: 
     first, second = (corrupted_examples(job, epoch) for epoch in (1, 2))
     changed = [a.inputs.tolist() != b.inputs.tolist() for a, b in zip(first, second, strict=True)]
     assert sum(changed) > len(changed) / 2
-    assert spans.epoch_order(1, 1, 23).tolist() != spans.epoch_order(1, 2, 23).tolist()
+    assert course.epoch_order(1, 1, 23).tolist() != course.epoch_order(1, 2, 23).tolist()
 
 
 def test_the_seed_decides_the_result(

@@ -20,7 +20,6 @@ from workers import corrupted_examples, run_job, spec_of
 from mlv.compute.attribution import index, products
 from mlv.compute.attribution import scores as attribution
 from mlv.compute.attribution.directions import principal_directions
-from mlv.compute.attribution.gradients import WeightedInput
 from mlv.compute.attribution.sinks import Directions
 from mlv.compute.attribution.weights import checkpoint_weights, epoch_weights
 from mlv.compute.jobs import influence
@@ -28,6 +27,7 @@ from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress, Silent
 from mlv.compute.models import loading, scoring
 from mlv.compute.models.families import SPAN
 from mlv.compute.running import execute
+from mlv.compute.training.objective import WeightedInput
 from mlv.ingest.jobs.committing import commit_job
 from mlv.ingest.jobs.influence import Request, plan
 from mlv.ingest.jobs.planning import Context, write

@@ -67,7 +67,7 @@ def test_a_step_of_an_adapter_is_that_of_its_matrices_by_hand(
     finetune.run(job, spec, options)
 
     model: Any = loading.load(start, SPAN).model
-    rows: Any = spans.collate(0)(spans.corrupted(job, spec, loading.load_tokenizer(start), 1))
+    rows: Any = spans.collate(0)(spans.corrupted_examples(job, spec, 1))
     model(**rows).loss.backward()
     state = load_file(job.work / "state-1" / "model.safetensors")
     downs = {

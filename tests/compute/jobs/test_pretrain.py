@@ -13,9 +13,9 @@ from mlv.compute.machine.options import ExecuteOptions, Silent
 from mlv.compute.models import loading
 from mlv.compute.models.families import MASKED, SPAN
 from mlv.compute.models.untrained import new_mt5, preset
-from mlv.compute.training import objectives
+from mlv.compute.training import pretraining
 from mlv.compute.training.corruption import SpanCorruption
-from mlv.compute.training.objectives import PRETRAINING
+from mlv.compute.training.pretraining import PRETRAINING
 from mlv.schema.errors import UsageError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.events import Continued
@@ -141,7 +141,7 @@ def test_the_mask_that_was_asked_for_is_trained_with(
         made.append(SpanCorruption(*settings, **named))
         return made[-1]
 
-    monkeypatch.setattr(objectives, "SpanCorruption", kept)
+    monkeypatch.setattr(pretraining, "SpanCorruption", kept)
     for mask in ("t5", "anywhere"):
         run_job(pretrain_job(tmp_path / mask, mask=mask, steps=1), options)
     assert [corruption.mask for corruption in made] == ["t5", "anywhere"]

@@ -13,12 +13,13 @@ from workers import run_job, spec_of
 from mlv.compute.attribution import baselines
 from mlv.compute.jobs import validate
 from mlv.compute.machine.options import SILENT, ExecuteOptions
+from mlv.compute.machine.streams import FloatArray
 from mlv.compute.models import files, loading, scoring
 from mlv.compute.models.families import SPAN
 from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.training import retraining
+from mlv.compute.training.objectives import objective_of
 from mlv.compute.training.retraining import Retraining
-from mlv.compute.training.streams import FloatArray
 from mlv.compute.validation import lds
 from mlv.compute.validation import study as studies
 from mlv.compute.validation.study import Study
@@ -381,9 +382,10 @@ def test_undefined_correlations_have_no_row_and_are_counted(tmp_path: Path) -> N
 )
 def test_what_is_traced_by_hand(quantity: Any, answers: list[int], values: list[float]) -> None:
     targets = toy_targets()
-    assert studies.traced_answers(targets, quantity).tolist() == answers
+    signs = objective_of(toy_spec().training).signs(targets, quantity)
+    assert (signs.argmax(axis=1) + 1).tolist() == answers
     means = np.tile([-1.0, -3.0], (5, 4, 1))
-    found = studies.traced_values(means, targets, quantity)
+    found = studies.traced_values(means, signs)
     assert found.tolist() == [values] * 5
 
 
@@ -476,7 +478,7 @@ def test_scores_that_are_no_numbers_are_refused_and_not_kept(
         ({"answer": pl.lit(3)}, "answers other than 1 and 2"),
         ({"answer": pl.lit(None, dtype=pl.Int8)}, "answers other than 1 and 2"),
         ({"shift_sign": pl.lit(0)}, "shift signs other than 1 and -1"),
-        ({"question": pl.lit("q")}, "a probe twice"),
+        ({"question": pl.lit("q")}, "one target twice"),
     ],
 )
 def test_damaged_targets_are_told_apart(tmp_path: Path, damage: dict[str, pl.Expr], fault: str) -> None:
@@ -582,20 +584,21 @@ def test_real_models_are_compared_with_the_runs_final_checkpoint(
     means = (scores["logprob_sum"] / scores["tokens"]).to_numpy().reshape(-1, 2)
     answers = pl.read_parquet(unbroken.outputs / "retrainings.parquet")
     assert answers.columns == list(retraining.ANSWERS)
-    assert answers.height == 16 * 4
+    assert answers.height == 16 * 4 * 2
     full = answers.filter(pl.col("id") == "full")
-    np.testing.assert_array_equal(full.select("mean_first", "mean_second").to_numpy(), means)
+    np.testing.assert_array_equal(retraining.logprobs_of(full, 4)[0], means)
     (reproduced,) = unbroken.logged(Reproduced)
     assert reproduced.largest_difference_of_margins == 0
     halved = answers.filter((pl.col("id") == "same-0") | (pl.col("id") == "other-0"))
-    assert halved["margin"].n_unique() == 8
+    margins = np.diff(retraining.logprobs_of(halved, 4), axis=2)
+    assert len(np.unique(margins)) == 8
     found = pl.read_parquet(unbroken.outputs / "validation.parquet")
     assert dict(found.schema) == studies.RESULTS
     removed = answers.filter(pl.col("id") == "removal-0-negative-4").row(0, named=True)
     value = found.filter(pl.col("direction") == "negative").row(0, named=True)
     before = 1 / (1 + np.exp(means[0, 1] - means[0, 0]))
     assert (value["test"], value["question"], value["k"]) == ("removal", removed["question"], 4)
-    assert value["value"] == pytest.approx(removed["p_first"] - before, abs=1e-12)
+    assert value["value"] == pytest.approx(removed["probability"] - before, abs=1e-12)
     assert value["value"] != 0
     assert unbroken.read_json("outputs/run.json") == {"examples": 23}
     written = unbroken.read_json("outputs/model.json")

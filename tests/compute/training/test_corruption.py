@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlv.compute.machine.streams import Purpose, Stream
 from mlv.compute.models.families import sentinel_ids
 from mlv.compute.training.corruption import Corrupted, SpanCorruption, noise_counts, random_segmentation
-from mlv.compute.training.streams import Purpose, Stream
 from mlv.schema.errors import DataError
 
 EOS = 1

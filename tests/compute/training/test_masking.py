@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from mlv.compute.machine.streams import IntArray
 from mlv.compute.training.masking import WordMasking
-from mlv.compute.training.spans import IGNORED
-from mlv.compute.training.streams import IntArray
+from mlv.compute.training.objective import IGNORED
 
 SPECIAL = (0, 1, 2, 3, 99)
 MASK = 99

@@ -12,12 +12,14 @@ from workers import corrupted_examples, run_job, spec_of
 
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions
+from mlv.compute.machine.streams import FloatArray
 from mlv.compute.models import loading, scoring
 from mlv.compute.models.families import SPAN
-from mlv.compute.training import retraining, spans, trainer
+from mlv.compute.training import course, retraining, trainer
 from mlv.compute.training.corruption import BoolArray
+from mlv.compute.training.objective import IGNORED, read_splits
 from mlv.compute.training.retraining import Retrainer, Retraining
-from mlv.compute.training.streams import FloatArray
+from mlv.compute.training.spans import Spans
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.events import Retrained
@@ -39,8 +41,8 @@ def trained_again(job: JobDirectory, model: Path, kept: BoolArray, **settings: A
     runtime.prepare("cpu", 1, 0)
     loaded = loading.load(model, SPAN)
     spec = spec_of(job, FinetuneSpec).model_copy(update=settings)
-    splits = spans.read_splits(job, spec, loaded.tokenizer)
-    spans.retrain(job, spec, loaded, splits, kept, spec.epochs, SILENT, "retraining")
+    splits = read_splits(job, Spans(spec), loaded.tokenizer)
+    course.retrain(job, Spans(spec), loaded, splits, kept, spec.epochs, SILENT, "retraining")
     return loaded
 
 
@@ -102,7 +104,7 @@ def fed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[tuple[list[int], lis
     def capturing(self: Any, model: Any, inputs: Any, *rest: Any, **named: Any) -> Any:
         if model.training:
             rows = [
-                (ids[mask.bool()].tolist(), labels[labels != spans.IGNORED].tolist())
+                (ids[mask.bool()].tolist(), labels[labels != IGNORED].tolist())
                 for ids, mask, labels in zip(
                     inputs["input_ids"], inputs["attention_mask"], inputs["labels"], strict=True
                 )
@@ -122,7 +124,7 @@ def test_a_part_is_fed_as_the_run_fed_it_with_a_schedule_of_fewer_steps(
     expected = []
     for epoch in (1, 2, 3):
         rebuilt = [tuple(row.tolist() for row in pair) for pair in corrupted_examples(planned, epoch)]
-        order = [index for index in spans.epoch_order(1, epoch, EXAMPLES) if index not in left_out]
+        order = [index for index in course.epoch_order(1, epoch, EXAMPLES) if index not in left_out]
         # 18 examples in batches of 4
         expected += [[rebuilt[index] for index in order[start : start + 4]] for start in range(0, 18, 4)]
     assert [batch for batch, _ in fed] == expected
@@ -149,10 +151,10 @@ def test_nothing_of_a_retraining_is_kept(planned: JobDirectory, official_mt5: Pa
 
 def test_the_kept_order_leaves_examples_out_of_the_epochs_order() -> None:
     kept = np.array([True, False, True, True, False, True])
-    order = spans.epoch_order(4, 2, 6).tolist()
+    order = course.epoch_order(4, 2, 6).tolist()
     indices = {0: 0, 2: 1, 3: 2, 5: 3}
-    assert spans.kept_order(4, 2, kept).tolist() == [indices[index] for index in order if index in indices]
-    assert spans.kept_order(4, 2, np.ones(6, dtype=bool)).tolist() == order
+    assert course.kept_order(4, 2, kept).tolist() == [indices[index] for index in order if index in indices]
+    assert course.kept_order(4, 2, np.ones(6, dtype=bool)).tolist() == order
 
 
 def test_a_retrained_model_answers_as_its_checkpoint_does_and_the_start_stays(
@@ -163,11 +165,11 @@ def test_a_retrained_model_answers_as_its_checkpoint_does_and_the_start_stays(
     options: ExecuteOptions,
 ) -> None:
     start = loading.load(official_mt5, SPAN)
-    probes = retraining.tokenise_targets(probe_frame, start.tokenizer)
-    spec = spec_of(planned, FinetuneSpec)
-    splits = spans.read_splits(planned, spec, start.tokenizer)
-    retrain = Retrainer(planned, spec, spec.epochs, start, splits, probes, options, SILENT)
+    objective = Spans(spec_of(planned, FinetuneSpec))
+    splits = read_splits(planned, objective, start.tokenizer)
+    retrain = Retrainer(planned, objective, objective.spec.epochs, start, splits, probe_frame, options, SILENT)
     answers = retrain(Retraining("full", "full", 1, without()), "")
+    probes = scoring.tokenise(probe_frame, start.tokenizer)
     scores = scoring.score(loading.load(finetuned.checkpoints / "epoch-3", SPAN), probes, options.batch_tokens)
     expected = [row["logprob_sum"] / row["tokens"] for row in scores.iter_rows(named=True)]
     np.testing.assert_array_equal(answers.ravel(), expected)
@@ -192,30 +194,32 @@ def test_answers_are_written_once_a_model_and_finished_ones_are_not_trained_agai
     assert trained == [("a", "retraining 1 of 2"), ("broken off", ""), ("b", "retraining 2 of 2")]
     expected = [
         # the softmax of -1 and -3, and of -2 and -6
-        ("a", "half", 1, 2, "1", "en", -1.0, -3.0, 2.0, np.exp(-1) / (np.exp(-1) + np.exp(-3))),
-        ("a", "half", 1, 2, "2", "ko", -2.0, -2.0, 0.0, 0.5),
-        ("b", "removal", 2, 1, "1", "en", -2.0, -6.0, 4.0, np.exp(-2) / (np.exp(-2) + np.exp(-6))),
-        ("b", "removal", 2, 1, "2", "ko", -4.0, -4.0, 0.0, 0.5),
+        ("a", "half", 1, 2, "1", "en", 1, -1.0, np.exp(-1) / (np.exp(-1) + np.exp(-3))),
+        ("a", "half", 1, 2, "1", "en", 2, -3.0, np.exp(-3) / (np.exp(-1) + np.exp(-3))),
+        ("a", "half", 1, 2, "2", "ko", 1, -2.0, 0.5),
+        ("a", "half", 1, 2, "2", "ko", 2, -2.0, 0.5),
+        ("b", "removal", 2, 1, "1", "en", 1, -2.0, np.exp(-2) / (np.exp(-2) + np.exp(-6))),
+        ("b", "removal", 2, 1, "1", "en", 2, -6.0, np.exp(-6) / (np.exp(-2) + np.exp(-6))),
+        ("b", "removal", 2, 1, "2", "ko", 1, -4.0, 0.5),
+        ("b", "removal", 2, 1, "2", "ko", 2, -4.0, 0.5),
     ]
     assert_frame_equal(answers, pl.DataFrame(expected, schema=retraining.ANSWERS, orient="row"))
     assert [(event.id, event.left_out) for event in planned.logged(Retrained)] == [("a", 2), ("b", 1)]
 
 
-def test_targets_that_cannot_be_asked_are_all_named(tokenizer: Any) -> None:
+def test_targets_that_cannot_be_asked_are_all_named(planned: JobDirectory, tokenizer: Any) -> None:
     rows = [("1", "en", "[MASK]", "work", "  "), ("2", "ko", "[MASK]", "life", "life"), ("3", "en", "[MASK]", "a", "b")]
     frame = pl.DataFrame(rows, schema=list(scoring.COLUMNS), orient="row")
     with pytest.raises(JobError, match=r"1 \(en\): the second answer has no tokens; 2 \(ko\): both answers tokenise"):
-        retraining.tokenise_targets(frame, tokenizer)
+        Spans(spec_of(planned, FinetuneSpec)).check(frame, tokenizer)
 
 
 def test_a_model_trained_in_bf16_answers_in_fp32(
     planned: JobDirectory, official_mt5: Path, probe_frame: pl.DataFrame
 ) -> None:
     loaded = trained_again(planned, official_mt5, without(1), precision="bf16", epochs=1)
-    probes = retraining.tokenise_targets(probe_frame, loaded.tokenizer)
+    objective = Spans(spec_of(planned, FinetuneSpec))
     fresh = loading.load(official_mt5, SPAN)
     model: Any = fresh.model
     model.load_state_dict(loaded.model.state_dict())
-    np.testing.assert_array_equal(
-        retraining.mean_logprobs(loaded, probes, 2048), retraining.mean_logprobs(fresh, probes, 2048)
-    )
+    np.testing.assert_array_equal(*(objective.ask(one, probe_frame, 2048).tolist() for one in (loaded, fresh)))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mlv.compute.training.streams import Purpose, Stream
+from mlv.compute.machine.streams import Purpose, Stream
 
 
 def test_words_are_those_of_philox_4x64_for_the_key_and_counter() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from mlv.compute.training.streams import FloatArray
+from mlv.compute.machine.streams import FloatArray
 from mlv.compute.validation import correlation
 from mlv.compute.validation.correlation import Resamples
 

@@ -21,6 +21,7 @@ from finished_jobs import MODEL, dump, finetuned, probed, write
 from planned import Jobs, plan_probe
 
 from mlv.compute.jobs import validate
+from mlv.compute.training.objectives import objective_of
 from mlv.compute.validation import study as study_of
 from mlv.compute.validation.lds import LDS
 from mlv.compute.validation.study import RESULTS
@@ -369,7 +370,9 @@ def test_a_checkpoint_can_be_asked_after_a_validation_that_left_removals_out(stu
     targets = pl.DataFrame({"target": 0, "language": "fa", "question": "1", "answer": 1, "shift_sign": 1})
     examples = pl.DataFrame({"position": study.train}).with_columns(language=pl.lit("fa"), text=pl.lit(""))
     scores = {quantity: {"trak-exact": np.zeros((1, examples.height))} for quantity in spec.quantities}
-    validate.measure(job, study_of.Study(spec, targets, examples), scores, lambda *_: np.zeros((1, 2)))
+    validate.measure(
+        job, study_of.Study(spec, objective_of(spec.training), targets, examples), scores, lambda *_: np.zeros((1, 2))
+    )
     study.commit(job)
     jobs = Jobs(study.folder / "jobs")
     asked = plan_probe(study.connection, jobs, _last(study.traced.path.name), probe_set="demo-all", languages=["hi"])

@@ -460,7 +460,7 @@ def test_all_that_does_not_fit_the_run_is_named_together(study: Study) -> None:
 
 
 def test_runs_that_are_not_the_same_training_are_not_averaged(study: Study) -> None:
-    with pytest.raises(UsageError, match="they differ in languages, sentences, corpora"):
+    with pytest.raises(UsageError, match="they differ in languages, corpora, sentences"):
         study.influence(with_runs=[study.runs.farsi])
     with pytest.raises(UsageError, match="is the traced run"):
         study.influence(with_runs=[study.runs.traced])

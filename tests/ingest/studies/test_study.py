@@ -160,6 +160,8 @@ def test_every_kind_can_stand_in_a_file(tmp_path: Path) -> None:
         "influence": 'run = "finetune-0"\npreset = "echoes"',
         "validate": 'run = "finetune-0"\nattributions = [["default"], ["exact", "default"]]',
         "pca": "",
+        "classify": 'model = "nano"\ntask = "t"\nlanguages = ["fa"]\nadded = { fa = 50 }',
+        "predict": 'model = "classify-0"',
     }
     assert settings.keys() == KINDS.keys()
     blocks = [f'[[job]]\nkind = "{kind}"\n{own}\n' for kind, own in settings.items()]

@@ -26,6 +26,8 @@ NAMES: dict[str, set[str]] = {
     "probe": {"model.revision", "model.path"},
     "influence": TRACING_NAMES,
     "validate": TRACING_NAMES,
+    "classify": {"model.name", "model.revision", "model.path"},
+    "predict": {"model.revision", "model.path"},
     "pca": set(),
 }
 """By kind, the values of its example that do not count."""

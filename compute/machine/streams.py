@@ -27,6 +27,7 @@ class Purpose(IntEnum):
     REMOVALS = 7
     DIRECTIONS = 8
     RESAMPLES = 9
+    HEAD = 10
 
 
 class Stream:

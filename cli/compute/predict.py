@@ -1,0 +1,28 @@
+"""`mlv compute predict`."""
+
+from mlv.cli.compute.options import make_command
+from mlv.cli.compute.summary import print_summary
+from mlv.cli.edge import say
+from mlv.cli.work import Work
+from mlv.ingest.jobs.planning import NothingToDoError
+from mlv.ingest.jobs.predict import Request
+
+ACCURACY = ("task", "split", "language", "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "majority", "texts")
+"""Columns of the query ``accuracy`` that fit a screen."""
+
+
+def predict(work: Work, request: Request) -> None:
+    """Ask a classifier the labelled texts of a split that it was not asked yet, and print how many it has right.
+
+    In 32 bits, whatever precision it was trained in.
+    """
+    try:
+        done = work.do("predict", request)
+    except NothingToDoError as error:
+        say(error.message)
+        return
+    if done is not None:
+        print_summary(work, "accuracy", done.run, ACCURACY)
+
+
+COMMAND = make_command(predict, Request, ("device", "threads", "batch_tokens"))

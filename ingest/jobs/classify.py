@@ -1,0 +1,265 @@
+"""Classifiers: labelled texts leave the store; checkpoints, metrics and what was trained on enter it."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
+
+import polars as pl
+from pydantic import Field, model_validator
+
+from mlv.ingest.jobs import request
+from mlv.ingest.jobs.composition import Composition, compose, offered
+from mlv.ingest.jobs.cost import Cost
+from mlv.ingest.jobs.planning import Context, Plan
+from mlv.ingest.jobs.request import Count, Languages, ModelName, Name, Option, language_code
+from mlv.ingest.jobs.runs import NewRun
+from mlv.ingest.jobs.tasks import StoredTask, find_task, task_id
+from mlv.ingest.jobs.trained import corpora_of, enter_checkpoints, enter_corpora, enter_examples, enter_metrics
+from mlv.ingest.jobs.training import (
+    USUAL,
+    CourseOfRate,
+    GradientAccumulation,
+    TrainingPrecision,
+    TrainingSeed,
+    Warmup,
+    WeightDecay,
+    recorded,
+)
+from mlv.schema.errors import DataError, NotFoundError, joined
+from mlv.schema.jobs.classify import ClassifySpec, Draw, ParameterGroup
+from mlv.schema.jobs.identity import content_digest
+from mlv.schema.jobs.spec import ModelRef, Seed, Spec
+from mlv.schema.jobs.training import COURSE, Course
+from mlv.schema.papers import sharing
+from mlv.schema.store.rows import append
+
+DEVELOPMENT: Final = "dev"
+"""Edition of development examples if none is named and the store has it."""
+
+DEVELOPMENT_SHARE: Final = 0.1
+"""How many development examples there are beside the training examples, where no edition has any."""
+
+
+class Request(request.Request):
+    """A classifier. The defaults are the paper's (Choenni, Garrette and Shutova 2023, sections 3 and 4.1)."""
+
+    model: ModelName
+    task: Name = Field(description="What is told apart: xnli-entailment, pawsx-paraphrase, ..., or your own.")
+    languages: Annotated[
+        Languages, Field(min_length=1, description="Languages that have the examples, comma-separated.")
+    ]
+    split: Name = Field("train", description="Edition of the texts that examples are taken from.")
+    examples: Count = Field(
+        sharing.EXAMPLES,
+        description="Examples of each language; of texts that are translations of each other the same ones.",
+    )
+    seed: TrainingSeed = 1
+    draw: Literal["random", "first"] = Field(
+        "random", description="random: drawn by the draw seed; first: of the file."
+    )
+    draw_seed: Seed = Field(1, description="Seed of the draw, whatever the seed of the training.")
+    balanced: bool = Field(False, description="Take as many examples of each class; if not as they come.")
+    left_out: Annotated[Languages, Option("leave-out")] = Field(
+        (), description="Of these languages those that are not trained on (zero-shot), comma-separated."
+    )
+    added: Annotated[dict[str, Count], Option("add", repeated=True)] = Field(
+        {}, description="LANGUAGE=PERCENT: how many more examples of one language there are, e.g. ko=50."
+    )
+    development: Name | None = Field(
+        None,
+        description="Edition of the development examples; if not given dev, or where the store has none a tenth as "
+        "many examples as are trained on, drawn beside these.",
+    )
+    development_examples: Count | None = Field(
+        None, description="Development examples of each language; all if not given."
+    )
+    epochs: Count = Field(sharing.EPOCHS, description="Most passes over the examples.")
+    patience: int = Field(
+        sharing.PATIENCE,
+        ge=0,
+        lt=2**31,
+        description="Ends training when the accuracy on development examples has not risen for so many epochs, and "
+        "makes the best epoch the run's final checkpoint; 0: all epochs, and the last.",
+    )
+    batch_size: Count = Field(sharing.BATCH_SIZE, description="Examples of a batch.")
+    gradient_accumulation: GradientAccumulation = USUAL.gradient_accumulation
+    learning_rate: float = Field(sharing.LEARNING_RATE, gt=0, description="Of AdamW, at its highest.")
+    schedule: CourseOfRate = USUAL.schedule
+    warmup: Warmup = USUAL.warmup
+    weight_decay: WeightDecay = USUAL.weight_decay
+    precision: TrainingPrecision = "fp32"
+    max_tokens: int = Field(
+        sharing.MAX_TOKENS, ge=8, lt=2**31, description="Length at which a text or pair is cut off, in tokens."
+    )
+    freeze: tuple[ParameterGroup, ...] = Field(
+        (), description="Parameters that keep their pretrained values: embeddings, or none if not given."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _codes(cls, given: Any) -> Any:
+        """Codes of the languages that examples are added of."""
+        if isinstance(given, Mapping) and isinstance(given.get("added"), Mapping):
+            return {**given, "added": {language_code(name): much for name, much in given["added"].items()}}
+        return given
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        trained = set(self.languages) - set(self.left_out)
+        if astray := sorted(set(self.left_out) - set(self.languages)):
+            raise ValueError(
+                f"{', '.join(astray)} is left out, and is none of the languages {', '.join(self.languages)}"
+            )
+        if not trained:
+            raise ValueError("No language is left to train on: leave out fewer")
+        if len(self.added) > 1:
+            raise ValueError("Examples are added of one language at a time")
+        if astray := sorted(set(self.added) - trained):
+            raise ValueError(f"Examples of {', '.join(astray)} are added, which is not trained on")
+        return self
+
+    @property
+    def composition(self) -> Composition:
+        """Which examples it is about."""
+        ((language, percent),) = self.added.items() or ((None, 0),)
+        return Composition(
+            self.languages,
+            self.examples,
+            self.left_out,
+            language,
+            percent,
+            self.draw == "first",
+            self.balanced,
+            self.draw_seed,
+        )
+
+
+def plan(context: Context, request: Request) -> Plan:
+    """Plan the training of a classifier.
+
+    Raises NotFoundError or DataError if the store lacks the task, its texts or enough of them.
+    """
+    model = context.find_model(request.model)
+    task = find_task(context.connection, request.task)
+    examples = context.once(
+        ("classify", request.model_dump_json(exclude={"model"})), lambda: _examples(context, request)
+    )
+    return Plan(_spec(request, model, task, examples), lambda: {"examples.parquet": examples.drop("corpus_sha256")})
+
+
+def _examples(context: Context, request: Request) -> pl.DataFrame:
+    """Training and development examples, numbered: the columns of ``inputs/examples.parquet`` and corpus_sha256."""
+    texts = offered(context.connection, request.task, request.split, request.languages)
+    train = compose(texts, request.composition)
+    development = _development(context, request, texts, train)
+    parts = [part.with_columns(split=pl.lit(name)) for part, name in ((train, "train"), (development, "development"))]
+    return (
+        pl.concat(parts)
+        .rename({"position": "segment_position"})
+        .select(
+            pl.int_range(pl.len()).alias("position"),
+            *("split", "source", "language", "edition", "segment_position", "parallel_key"),
+            *("text", "text_pair", "class_number", "corpus_sha256"),
+        )
+    )
+
+
+def _development(context: Context, request: Request, texts: pl.DataFrame, train: pl.DataFrame) -> pl.DataFrame:
+    """Development examples in the languages that are trained on, drawn as the others are."""
+    languages = tuple(code for code in request.languages if code not in request.left_out)
+    try:
+        edition = request.development or DEVELOPMENT
+        others = offered(context.connection, request.task, edition, languages) if edition != request.split else None
+    except NotFoundError:
+        if request.development:
+            raise
+        others = None
+    if others is None:
+        others = texts.filter(pl.col("language").is_in(list(languages))).join(train, on="parallel_key", how="anti")
+        most = request.development_examples or max(1, round(request.examples * DEVELOPMENT_SHARE))
+    else:
+        most = request.development_examples or others.height
+    counts = others.group_by("language").len()["len"].to_list()
+    found = min(counts, default=0)
+    if not found:
+        raise DataError(
+            f"{request.split} has no example in {joined(languages)} beside those that are trained on.",
+            "Ingest a development split, or take fewer examples (--examples).",
+        )
+    drawn = request.composition._replace(languages=languages, left_out=(), added_language=None, added_percent=0)
+    if most >= found:
+        return others
+    return compose(others, drawn._replace(examples=most, balanced=False))
+
+
+def _spec(request: Request, model: ModelRef, task: StoredTask, examples: pl.DataFrame) -> ClassifySpec:
+    train, development = (examples.filter(split=name) for name in ("train", "development"))
+    left_out = {"languages", "split", "added", "development", "development_examples", "left_out", "model", "freeze"}
+    usual = {**Course()._asdict(), **Draw()._asdict(), "patience": 0}
+    settings = recorded(request.model_dump(exclude=left_out), usual)
+    ((language, percent),) = request.added.items() or ((None, None),)
+    return ClassifySpec(
+        model=model,
+        source=task.source,
+        languages=tuple(code for code in request.languages if code not in request.left_out),
+        corpora=corpora_of(train),
+        development=corpora_of(development),
+        classes=task.classes,
+        left_out=request.left_out or None,
+        added_language=language,
+        added_percent=percent,
+        freeze=request.freeze or None,
+        inputs_digest=content_digest(examples.drop("corpus_sha256")),
+        **settings,
+    )
+
+
+def commit(run: NewRun, spec: ClassifySpec) -> dict[str, int]:
+    """Enter metrics, corpora, checkpoints and examples of a run. Raises JobError as all commits do."""
+    added = run.connection.execute(
+        'SELECT language_id FROM "language" WHERE code = ?', [spec.added_language]
+    ).fetchone()
+    row = {
+        "run_id": run.run_id,
+        "task_id": task_id(run, spec.task),
+        "examples": spec.examples,
+        "left_out": ",".join(spec.left_out) if spec.left_out else None,
+        "added_language_id": added[0] if added else None,
+        "added_percent": spec.added_percent,
+    }
+    types = {"left_out": pl.String, "added_language_id": pl.Int32, "added_percent": pl.Int32}
+    return {
+        "metric": enter_metrics(run),
+        "run_corpus": enter_corpora(run, spec.corpora),
+        "checkpoint": enter_checkpoints(run),
+        "training_example": enter_examples(run, spec.inputs_digest),
+        "classification_run": append(run.connection, "classification_run", pl.DataFrame([row], schema_overrides=types)),
+    }
+
+
+def training_examples(request: Request) -> int:
+    """Examples of a run's training split."""
+    return request.examples * (len(request.languages) - len(request.left_out)) + request.composition.added
+
+
+_TIMELESS = {"epochs", "learning_rate", "draw_seed", *COURSE} - {"gradient_accumulation"}
+"""Settings that the time for an example and epoch does not depend on."""
+
+
+def _alike(spec: Spec, request: Request) -> bool:
+    settings = recorded(request.model_dump(mode="json"), Course()._asdict())
+    there = spec.settings()
+    wanted = {name: value for name, value in settings.items() if name in there and name not in _TIMELESS}
+    return all(there[name] == value for name, value in wanted.items())
+
+
+COST = Cost(
+    unit="training examples x epochs",
+    units=lambda _, request, __: training_examples(request) * request.epochs,
+    measured="""
+        SELECT run_id, count(*) * any_value(epochs) AS units
+        FROM training_example JOIN (SELECT run_id, max(epoch) AS epochs FROM checkpoint GROUP BY run_id) USING (run_id)
+        WHERE split = 'train' GROUP BY run_id
+    """,
+    checkpoints=lambda request: request.epochs,
+    alike=_alike,
+)

@@ -1,0 +1,164 @@
+"""Accuracies and F1 of classifiers: by hand, against a resampling of the texts, and how often intervals cover."""
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+
+from mlv.queries import run
+from mlv.schema.store.opening import connect
+
+KEPT = ("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "macro_f1_low", "macro_f1_high", "majority", "texts")
+
+
+class Asked:
+    """A store in which a classifier over three classes was asked texts."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        connection.execute("INSERT INTO source VALUES (1, 'news', 'News', 'news', '')")
+        connection.execute("INSERT INTO task VALUES (1, 'topics', 1, '', 't', '')")
+        labels = [(number, 1, f"label{number}", number, f"class {number}") for number in (1, 2, 3)]
+        connection.executemany("INSERT INTO task_label VALUES (?, ?, ?, ?, ?)", labels)
+        connection.execute("INSERT INTO base_model VALUES (1, 'tiny', '', 'd', 'xlm-roberta', 1, 1, '')")
+        made = "'s', '{}', NULL, NULL, 1, 'committed', now(), now(), now(), '{}'"
+        connection.execute(f"INSERT INTO run VALUES (1, 'classify', 'classify-1', 'h1', {made[5:]})")
+        connection.execute(f"INSERT INTO run VALUES (2, 'predict', 'predict-1', 'h2', {made[5:]})")
+        connection.execute("INSERT INTO checkpoint VALUES (1, 1, 1, 1, 10, TRUE, 'path', 'd1')")
+        connection.execute("UPDATE run SET start_checkpoint_id = 1 WHERE run_id = 2")
+        connection.execute("INSERT INTO prediction_run VALUES (2, 1)")
+
+    def ask(self, said: list[tuple[str, str, int, int]]) -> dict[str, dict[str, Any]]:
+        """The rows of the query by language, of texts given as language, key, class of the label, predicted class."""
+        for table in ("class_logit", "segment", "corpus"):
+            self._connection.execute(f"DELETE FROM {table}")
+        languages = {code: place for place, code in enumerate(sorted({row[0] for row in said}), start=1)}
+        for code, place in languages.items():
+            ((language,),) = self._connection.execute(
+                'SELECT language_id FROM "language" WHERE code = ?', [code]
+            ).fetchall()
+            self._connection.execute(
+                "INSERT INTO corpus VALUES (?, 1, ?, 'test', '', '', '', ?)", [place, language, code]
+            )
+        texts = [(n, languages[code], n, key, "t", None, f"label{gold}") for n, (code, key, gold, _) in enumerate(said)]
+        self._insert(
+            "segment", texts, ("segment_id", "corpus_id", "position", "parallel_key", "text", "text_pair", "label")
+        )
+        scores = [
+            (2, 1, n, number, float(number == predicted), np.log(0.8 if number == predicted else 0.1))
+            for n, (_, _, _, predicted) in enumerate(said)
+            for number in (1, 2, 3)
+        ]
+        columns = ("run_id", "checkpoint_id", "segment_id", "class_number", "logit", "logprob")
+        self._insert("class_logit", scores, columns)
+        found = run(self._connection, "accuracy").frame
+        return {row["language"]: {name: row[name] for name in KEPT} for row in found.iter_rows(named=True)}
+
+    def _insert(self, table: str, rows: list[tuple[Any, ...]], columns: tuple[str, ...]) -> None:
+        import polars as pl
+
+        from mlv.schema.store.rows import append
+
+        append(self._connection, table, pl.DataFrame(rows, schema=list(columns), orient="row"))
+
+
+@pytest.fixture
+def asked(empty_store: Path, tmp_path: Path) -> Any:
+    path = tmp_path / "store.duckdb"
+    path.write_bytes(empty_store.read_bytes())
+    with connect(path, read_only=False) as connection:
+        from mlv.ingest.writing.reference import ensure_reference
+
+        ensure_reference(connection)
+        yield Asked(connection)
+
+
+def f1(gold: Any, predicted: Any) -> float:
+    """Mean over the classes that labels or predictions have."""
+    classes = sorted({*gold.tolist(), *predicted.tolist()})
+    hits = [2 * np.sum((gold == c) & (predicted == c)) / (np.sum(gold == c) + np.sum(predicted == c)) for c in classes]
+    return float(np.mean(hits))
+
+
+def test_by_hand(asked: Asked) -> None:
+    # of class 1 four texts, three of them told, one as 2; of class 2 two, one told, one as 1
+    rows = asked.ask(
+        [("de", str(n), gold, said) for n, (gold, said) in enumerate([(1, 1)] * 3 + [(1, 2), (2, 2), (2, 1)])]
+    )
+    assert set(rows) == {"de", "all"}
+    de = rows["de"]
+    assert de["accuracy"] == pytest.approx(100 * 4 / 6)
+    assert de["majority"] == pytest.approx(100 * 4 / 6)
+    assert de["macro_f1"] == pytest.approx(100 * (6 / 8 + 2 / 4) / 2)
+    # Wilson for 4 of 6
+    assert (de["accuracy_low"], de["accuracy_high"]) == pytest.approx((29.9994, 90.3229), abs=1e-3)
+    # fewer than 10 texts
+    assert (de["macro_f1_low"], de["texts"]) == (None, 6)
+    assert rows["all"] == de
+
+
+def test_macro_f1_moves_as_its_jackknife_says(asked: Asked) -> None:
+    random = np.random.default_rng(3)
+    gold = random.integers(1, 4, 200)
+    predicted = np.where(random.random(200) < 0.6, gold, random.integers(1, 4, 200))
+    found = asked.ask([("de", str(n), int(g), int(p)) for n, (g, p) in enumerate(zip(gold, predicted, strict=True))])[
+        "de"
+    ]
+    value = f1(gold, predicted)
+    assert found["macro_f1"] == pytest.approx(100 * value)
+    without = np.array([f1(np.delete(gold, n), np.delete(predicted, n)) for n in range(200)])
+    se = np.sqrt(199 / 200 * np.sum((without - without.mean()) ** 2))
+    low, high = (
+        100 / (1 + np.exp(-(np.log(value / (1 - value)) + side * 1.97196 * se / (value * (1 - value)))))
+        for side in (-1, 1)
+    )
+    assert (found["macro_f1_low"], found["macro_f1_high"]) == pytest.approx((low, high), abs=0.1)
+
+
+def test_translations_are_one_draw(asked: Asked) -> None:
+    """The same texts in three languages, told alike, say no more than in one."""
+    one = [("de", str(n), 1 + n % 2, 1 + n % 2 if n % 5 else 3) for n in range(60)]
+    rows = asked.ask([(code, key, gold, said) for code in ("de", "en", "ko") for _, key, gold, said in one])
+    for name in KEPT[:-1]:
+        assert rows["all"][name] == pytest.approx(rows["de"][name], rel=1e-9), name
+    assert rows["all"]["texts"] == 180
+    # told apart they say more
+    apart = asked.ask([(code, f"{code}{key}", gold, said) for code in ("de", "en", "ko") for _, key, gold, said in one])
+    widths = [rows["all"][f"{name}_high"] - rows["all"][f"{name}_low"] for name in ("accuracy", "macro_f1")]
+    others = [apart["all"][f"{name}_high"] - apart["all"][f"{name}_low"] for name in ("accuracy", "macro_f1")]
+    assert all(np.array(others) < 0.65 * np.array(widths))
+
+
+def test_all_or_nothing_right_has_an_interval(asked: Asked) -> None:
+    rows = asked.ask([(code, str(n), 1 + n % 3, 1 + n % 3) for code in ("de", "en") for n in range(30)])
+    assert rows["de"]["accuracy"] == rows["de"]["macro_f1"] == 100
+    # 30 texts, however many languages they are in
+    assert rows["de"]["accuracy_low"] == pytest.approx(100 * 30 / (30 + 1.959964**2))
+    assert rows["all"]["accuracy_low"] == pytest.approx(rows["de"]["accuracy_low"])
+    assert rows["de"]["macro_f1_low"] is None
+
+
+def test_intervals_cover(asked: Asked) -> None:
+    """Texts in two languages whose mistakes go together: of 200 worlds 90% or more (the 1% point of 95% is 91%)."""
+    random = np.random.default_rng(11)
+    shares, table = np.array([0.5, 0.3, 0.2]), np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.3, 0.2, 0.5]])
+    truth = 100 * float(shares @ np.diag(table))
+    told = shares @ table
+    true_f1 = 100 * float(np.mean(2 * shares * np.diag(table) / (shares + told)))
+    covered = np.zeros(4)
+    for _ in range(200):
+        gold = random.choice(3, 80, p=shares)
+        drawn = [[random.choice(3, p=table[g]) for g in gold] for _ in range(2)]
+        same = random.random(80) < 0.5
+        second = np.where(same, drawn[0], drawn[1])
+        said = [("de", str(n), int(g) + 1, int(drawn[0][n]) + 1) for n, g in enumerate(gold)]
+        said += [("en", str(n), int(g) + 1, int(second[n]) + 1) for n, g in enumerate(gold)]
+        rows = asked.ask(said)
+        covered += [
+            rows[code][f"{name}_low"] <= value <= rows[code][f"{name}_high"]
+            for code in ("de", "all")
+            for name, value in (("accuracy", truth), ("macro_f1", true_f1))
+        ]
+    assert (covered / 200 >= 0.9).all(), covered / 200
