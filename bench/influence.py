@@ -37,12 +37,12 @@ from mlv.compute.attribution.gradients import Tracer
 from mlv.compute.attribution.scores import Scorer, Side
 from mlv.compute.attribution.sinks import FeatureSink, Sink
 from mlv.compute.jobs import influence
-from mlv.compute.jobs.pretrain import new_model, preset
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import ExecuteOptions
 from mlv.compute.machine.streams import IntArray
 from mlv.compute.models import files, loading
 from mlv.compute.models.families import SPAN, sentinel_ids
+from mlv.compute.models.untrained import new_mt5
 from mlv.compute.training.corruption import Corrupted, SpanCorruption
 from mlv.compute.training.objective import IGNORED, WeightedInput
 from mlv.compute.training.spans import Spans, collate
@@ -52,6 +52,7 @@ from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import content_digest, job_name
 from mlv.schema.jobs.influence import InfluenceSpec
+from mlv.schema.jobs.pretrain import PRESETS
 from mlv.schema.jobs.spec import ModelRef
 from mlv.schema.papers import echoes
 
@@ -224,7 +225,7 @@ def small_models(nano: loading.LoadedModel) -> None:
     """Nano and tiny against plain training."""
     examples, reference = bundled_examples(nano.tokenizer, EXAMPLES), bundled_reference(nano.tokenizer)
     torch.manual_seed(1)
-    tiny = new_model("tiny", preset("tiny").vocabulary).eval()
+    tiny = new_mt5(PRESETS["tiny"], PRESETS["tiny"].vocabulary).eval()
     # as many threads as mlv gives models of this width
     torch.set_num_threads(1)
     for name, model, bounds in (("nano", nano.model, {16: 1.0, 32: 1.2}), ("tiny", tiny, {16: 0.9, 32: 1.0})):

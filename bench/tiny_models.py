@@ -6,12 +6,13 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from mlv.compute.jobs.pretrain import new_model, preset, train_tokenizer
 from mlv.compute.machine.options import ExecuteOptions
+from mlv.compute.models.tokenizers import train_tokenizer
+from mlv.compute.models.untrained import new_mt5
 from mlv.compute.running.execute import execute
 from mlv.ingest.readers.probes import read_archive
 from mlv.schema.jobs.directory import JobDirectory
-from mlv.schema.jobs.pretrain import PretrainSpec
+from mlv.schema.jobs.pretrain import PRESETS, PretrainSpec
 
 LANGUAGES = ("fa", "ko", "hi", "ru")
 
@@ -39,13 +40,13 @@ def save_nano(folder: Path, vocabulary: int = 6_000) -> Path:
     torch.manual_seed(1)
     tokenizer = train_tokenizer(sentences(), vocabulary)
     tokenizer.save_pretrained(folder)
-    new_model("nano", len(tokenizer)).save_pretrained(folder)
+    new_mt5(PRESETS["nano"], len(tokenizer)).save_pretrained(folder)
     return folder
 
 
 def pretrain_nano(folder: Path, steps: int) -> Path:
     """Pretrain a nano mT5 on the bundled texts, in a job below ``folder``; return the folder of the model."""
-    nano = preset("nano")
+    nano = PRESETS["nano"]
     spec = PretrainSpec(
         name="nano",
         preset="nano",

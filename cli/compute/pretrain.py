@@ -9,11 +9,11 @@ from mlv.ingest.jobs.pretrain import Request
 
 
 def pretrain(work: Work, request: Request) -> None:
-    """Train a tokenizer and a small mT5 from the store's corpora: a starting point where there is no hub."""
+    """Train a tokenizer and a small mT5 or XLM-R from the store's corpora: a starting point where there is no hub."""
     done = work.do("pretrain", request)
     if done is not None:
         known = done.run if done.already_there else shlex.quote(request.name)
-        say(f"use it: mlv compute finetune --model {known} ...   ({jobs_folder(work.store) / done.run})")
+        say(f"use it as --model {known}   ({jobs_folder(work.store) / done.run})")
 
 
 COMMAND = make_command(pretrain, Request, ("device", "threads"))

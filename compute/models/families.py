@@ -69,7 +69,7 @@ class Family:
     """Whether the head is a matrix over the vocabulary, which may be that of the input embedding."""
 
 
-ENCODERS: Final = ("bert", "roberta", "xlm-roberta")
+ENCODERS: Final = ("bert", "roberta", "xlm-roberta", "deberta-v2")
 
 SPAN: Final = Family(
     name="span",
@@ -84,7 +84,7 @@ MASKED: Final = Family(
     description="an encoder that predicts masked words",
     architectures=ENCODERS,
     auto_class="AutoModelForMaskedLM",
-    hint="Name a BERT, RoBERTa or XLM-R model, e.g. `--model FacebookAI/xlm-roberta-base`.",
+    hint="Name a BERT, RoBERTa, XLM-R or DeBERTa model, e.g. `--model FacebookAI/xlm-roberta-base`.",
     special_tokens=mask_ids,
 )
 CAUSAL: Final = Family(
@@ -99,8 +99,17 @@ CLASSIFIER: Final = Family(
     description="an encoder with a classifier",
     architectures=ENCODERS,
     auto_class="AutoModelForSequenceClassification",
-    hint="Name a checkpoint of a BERT, RoBERTa or XLM-R that was fine-tuned as a classifier.",
+    hint="Name a checkpoint of a BERT, RoBERTa, XLM-R or DeBERTa that was fine-tuned as a classifier.",
     output_matrix=False,
 )
 
 FAMILIES: Final = (SPAN, MASKED, CAUSAL, CLASSIFIER)
+
+
+def families_of(model_type: str) -> tuple[Family, ...]:
+    """The families of an architecture. Raises DataError if it is of none."""
+    found = tuple(family for family in FAMILIES if model_type in family.architectures)
+    if not found:
+        known = sorted({name for family in FAMILIES for name in family.architectures})
+        raise DataError(f"Models of type {model_type} are not known.", f"Known are {', '.join(known)}.")
+    return found

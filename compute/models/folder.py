@@ -29,13 +29,17 @@ TOKENIZER_FILES: Final = (
     "sentencepiece.bpe.model",
     "special_tokens_map.json",
     "spiece.model",
+    "spm.model",
     "tokenizer*.json",  # tokenizer_config.json may name one for a version of transformers, tokenizer.4.0.0.json
     "tokenizer.model",
     "vocab.json",
     "vocab.txt",
 )
-VOCABULARIES: Final = ("tokenizer.json", "spiece.model", "tokenizer.model")
-"""Files of which a tokenizer has one, unless it reads bytes."""
+VOCABULARIES: Final = (
+    *("tokenizer.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "spm.model", "vocab.txt"),
+    "vocab.json",
+)
+"""Files of which a tokenizer has one, unless it reads bytes; ``vocab.json`` has ``merges.txt`` beside it."""
 
 BYTE_TOKENIZER: Final = "ByT5Tokenizer"
 """Class of the tokenizers that do, as ``tokenizer_config.json`` or ``config.json`` names it."""

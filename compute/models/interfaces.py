@@ -27,6 +27,11 @@ class Tokenizer(Vocabulary, Protocol):
     eos_token_id: int
     pad_token_id: int
     mask_token_id: int | None
+    cls_token_id: int
+    sep_token_id: int
+    all_special_ids: list[int]
+    vocab_files_names: Mapping[str, str]
+    """Files that tokenizers of its class read, by what they are; empty of one that reads bytes."""
 
     def __len__(self) -> int:
         """Entries of the vocabulary, added ones included."""

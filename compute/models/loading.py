@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mlv.compute.machine import runtime
 from mlv.compute.models import adapters
 from mlv.compute.models.families import Family, sentinel_ids
-from mlv.compute.models.folder import check_tokenizer, has_adapter, quote, read_json, without_adapter
+from mlv.compute.models.folder import VOCABULARIES, check_tokenizer, has_adapter, quote, read_json, without_adapter
 from mlv.compute.models.interfaces import Model, Tokenizer
 from mlv.schema.errors import DataError
 from mlv.schema.jobs.spec import Precision
@@ -77,16 +77,18 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     import transformers
 
     check_tokenizer(folder)
+    hint = f"A model folder holds {' or '.join(VOCABULARIES[:2])} beside the weights, or what its own tokenizer reads."
     try:
         tokenizer: Tokenizer = transformers.AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
     # the readers of its formats share no narrower base
     except Exception as error:
-        raise DataError(
-            f"The tokenizer in {folder} cannot be loaded: {quote(error)}",
-            "A model folder holds tokenizer.json or spiece.model beside the weights.",
-        ) from error
+        raise DataError(f"The tokenizer in {folder} cannot be loaded: {quote(error)}", hint) from error
+    read = tokenizer.vocab_files_names.values()
+    # without any of these transformers makes an empty one up
+    if read and not any((folder / name).exists() for name in (*read, "tokenizer.json")):
+        raise DataError(f"The tokenizer of the model in {folder} reads {' and '.join(read)}, not there.", hint)
     return tokenizer
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlv.compute.models import files, loading
-from mlv.compute.models.families import SPAN
-from mlv.compute.models.folder import SAFE_INDEX
+from mlv.compute.models.families import CLASSIFIER, families_of
+from mlv.compute.models.folder import SAFE_INDEX, read_json
 from mlv.schema.errors import DataError, DownloadError, UsageError, joined
 from mlv.schema.jobs.spec import ModelRef
 
@@ -23,7 +23,7 @@ class Fetched(NamedTuple):
 
 
 def prefetch(name: str, revision: str | None = None) -> Fetched:
-    """Fetch a T5 or mT5 with its tokenizer into the hub's cache, unless it is there, at one commit of the hub.
+    """Fetch a model of a known family with its tokenizer into the hub's cache, unless it is there, at one commit.
 
     Raises UsageError if the hub is switched off, NotFoundError if it has no such model or cannot be reached, DataError
     if something is missing, damaged, or not safe to open.
@@ -34,11 +34,20 @@ def prefetch(name: str, revision: str | None = None) -> Fetched:
         raise UsageError("HF_HUB_OFFLINE is set, so nothing can be fetched.", "Unset it on a machine with network.")
     found = files.resolve(name, revision)
     folder = Path(found.path)
-    loading.check_architecture(folder, SPAN)
-    SPAN.special_tokens(loading.load_tokenizer(folder))
+    _check_family(folder)
     _check_weights(folder)
     _check_offline(name, revision, folder)
     return Fetched(found, sum(path.stat().st_size for path in folder.iterdir()))
+
+
+def _check_family(folder: Path) -> None:
+    """Raise DataError unless architecture and tokenizer are those of a family."""
+    families = families_of(str(read_json(folder / "config.json").get("model_type", "unnamed")))
+    tokenizer = loading.load_tokenizer(folder)
+    # what is trained as a classifier needs no mask token
+    if CLASSIFIER not in families:
+        for family in families:
+            family.special_tokens(tokenizer)
 
 
 def _check_weights(folder: Path) -> None:

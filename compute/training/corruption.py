@@ -21,7 +21,7 @@ of sequence on both sides. Sentinels are looked up by name, since their ids desc
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -37,10 +37,17 @@ class Corrupted(NamedTuple):
     """Inputs and targets of a model, token ids."""
 
     inputs: IntArray
-    """[kept tokens + spans + 1]"""
+    """[kept tokens + spans + 1]; of masked words [tokens + 2]."""
 
     targets: IntArray
-    """[noise tokens + spans + closing sentinel + 1]"""
+    """[noise tokens + spans + closing sentinel + 1]; of masked words [tokens + 2], IGNORED where nothing is asked."""
+
+
+class Corruption(Protocol):
+    """Hides part of an example, the same part whenever it is asked."""
+
+    def __call__(self, tokens: IntArray, epoch: int, position: int) -> Corrupted:
+        """Corrupt ``tokens`` [length] (no special ones) of the example at ``position`` for ``epoch``."""
 
 
 @dataclass(frozen=True)

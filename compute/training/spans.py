@@ -12,7 +12,7 @@ from mlv.compute.machine.streams import FloatArray, IntArray
 from mlv.compute.models import files, loading, scoring
 from mlv.compute.models.families import SPAN, Family, sentinel_ids
 from mlv.compute.models.interfaces import Tokenizer
-from mlv.compute.training.corruption import Corrupted, SpanCorruption
+from mlv.compute.training.corruption import Corrupted, Corruption, SpanCorruption
 from mlv.compute.training.objective import IGNORED, Best, Examples, WeightedInput, read_splits
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
@@ -30,7 +30,7 @@ class CorruptedExamples:
     """Examples that are corrupted when they are read, for the epoch that is set."""
 
     def __init__(
-        self, tokens: Sequence[IntArray], positions: Sequence[int], corruption: SpanCorruption, epoch: int
+        self, tokens: Sequence[IntArray], positions: Sequence[int], corruption: Corruption, epoch: int
     ) -> None:
         self._tokens = tokens
         self._positions = positions

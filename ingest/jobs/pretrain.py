@@ -1,9 +1,9 @@
 """Pretraining: corpora leave the store; the model that is made of them enters it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mlv.ingest.jobs import request
 from mlv.ingest.jobs.cost import Cost
@@ -15,17 +15,19 @@ from mlv.ingest.readers.report import check_name
 from mlv.schema.errors import NotFoundError, UsageError
 from mlv.schema.fetching import frame_of
 from mlv.schema.jobs.identity import content_digest, spec_hash
-from mlv.schema.jobs.pretrain import PRESETS, PretrainSpec
+from mlv.schema.jobs.pretrain import PRESETS, PretrainSpec, check_settings
 from mlv.schema.jobs.spec import Mask, Precision, Seed
 from mlv.schema.store.rows import number
 
 
 class Request(request.Request):
-    """A tokenizer and a small mT5, trained from the store's corpora."""
+    """A tokenizer and a small mT5 or XLM-R, trained from the store's corpora."""
 
     name: Name = Field(description="What the model is called in the store.")
-    preset: Literal["nano", "tiny", "small"] = Field(
-        "nano", description="Architecture and training: nano, tiny or small."
+    preset: Literal["nano", "tiny", "small", "nano-encoder", "tiny-encoder"] = Field(
+        "nano",
+        description="Architecture and training: nano, tiny and small are mT5s, nano-encoder and tiny-encoder are "
+        "XLM-Rs that find masked words.",
     )
     sources: Annotated[Names, Option("source")] = Field(
         (), description="Sources to train on, comma-separated; all if not given."
@@ -37,8 +39,13 @@ class Request(request.Request):
     learning_rate: float | None = Field(None, gt=0, description="Highest rate; the preset's if not given.")
     vocabulary: int | None = Field(None, ge=400, lt=2**31, description="Entries; the preset's if not given.")
     seed: Seed = Field(1, description="Seed of everything random.")
-    mask: Mask = Field("anywhere", description=MASK)
+    mask: Mask | None = Field(None, description=f"{MASK} Of an mT5 alone; anywhere if not given.")
     precision: Precision = Field("fp32", description="fp32, or bf16 on a GPU that computes in it.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        check_settings(self, self.preset)
+        return self
 
     def steps_and_batch(self) -> tuple[int, int]:
         """Optimizer steps, and examples a step."""
@@ -64,6 +71,7 @@ def plan(context: Context, request: Request) -> Plan:
         steps=steps,
         batch_size=batch_size,
         learning_rate=request.learning_rate or preset.learning_rate,
+        max_tokens=preset.max_tokens,
         seed=request.seed,
         mask=request.mask,
         precision=request.precision,
@@ -126,4 +134,5 @@ COST = Cost(
         FROM run
     """,
     checkpoints=lambda _: 1,
+    alike=lambda spec, request: spec.settings()["preset"] == request.preset,
 )

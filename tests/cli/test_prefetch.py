@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import pytest
 from small_hub import COMMIT, NAME, serving
-from tiny_model import save_model
+from tiny_model import save_model, save_random
 
 from mlv.cli import edge
 from mlv.compute.models import files
+from mlv.compute.models.families import CLASSIFIER, MASKED, Family
 
 MLV = "from mlv.cli.main import main; main()"
 FIND = f"from mlv.compute.models.files import resolve; print(resolve({NAME!r}).model_dump_json())"
@@ -61,6 +62,15 @@ def test_a_model_that_was_fetched_is_found_without_the_hub(model: Path, tmp_path
     assert files.digest(model) in found.out
 
 
+@pytest.mark.parametrize(("family", "architecture"), [(MASKED, "bert"), (CLASSIFIER, "xlm-roberta")])
+def test_models_of_every_family_are_fetched(family: Family, architecture: str, tmp_path: Path) -> None:
+    save_random(tmp_path / "model", family, architecture)
+    with serving(tmp_path / "model") as (address, _):
+        done = _python(MLV, "compute", "prefetch", NAME, HF_HOME=str(tmp_path / "home"), HF_ENDPOINT=address)
+    assert done.code == 0, done.err
+    assert done.out == f"{NAME}@{COMMIT}\n"
+
+
 def test_a_study_fetches_what_it_needs(model: Path, tmp_path: Path) -> None:
     store = str(tmp_path / "mlv.duckdb")
     assert _python(MLV, "db", "upgrade", "--db", store).code == 0
@@ -80,6 +90,7 @@ def test_a_study_fetches_what_it_needs(model: Path, tmp_path: Path) -> None:
         ("no tokenizer", edge.ExitCode.DATA, "tokenizer"),
         ("cut off", edge.ExitCode.DATA, "cannot be read"),
         ("not there", edge.ExitCode.NOT_FOUND, "could not be fetched"),
+        ("of no family", edge.ExitCode.DATA, "Models of type bart are not known"),
         ("offline", edge.ExitCode.USAGE, "HF_HUB_OFFLINE is set"),
     ],
 )
@@ -95,6 +106,8 @@ def test_what_could_not_be_run_later_is_refused_now(
             path.unlink()
     elif fault == "cut off":
         weights.write_bytes(weights.read_bytes()[:-10])
+    elif fault == "of no family":
+        (spoilt / "config.json").write_text('{"model_type": "bart"}')
     name = "lab/other" if fault == "not there" else NAME
     offline = {"HF_HUB_OFFLINE": "1"} if fault == "offline" else {}
     with serving(spoilt) as (address, _):

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from mlv.compute.jobs.pretrain import train_tokenizer
 from mlv.compute.machine.options import ExecuteOptions
 from mlv.compute.models import files, loading
 from mlv.compute.models.families import SPAN
+from mlv.compute.models.tokenizers import train_tokenizer
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.pretrain import PretrainSpec

@@ -5,8 +5,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from mlv.compute.jobs.pretrain import train_tokenizer
 from mlv.compute.models.families import Family
+from mlv.compute.models.tokenizers import train_tokenizer
 
 DEMO = Path(str(files("mlv.ingest") / "demo"))
 

@@ -419,6 +419,19 @@ def test_a_pretrained_model_needs_a_name_of_its_own(study: duckdb.DuckDBPyConnec
         plan_pretrain(study, jobs, sources=[], languages=[], segments=1, name="nano", **settings)
 
 
+def test_a_preset_says_what_is_learnt_and_which_settings_that_has(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
+    specs = {}
+    for preset in ("nano", "nano-encoder"):
+        spec = plan_pretrain(study, jobs, name=preset, preset=preset, segments=1).spec()
+        specs[preset] = [spec.settings()[name] for name in ("objective", "mask", "mean_span_length", "max_tokens")]
+    assert specs == {
+        "nano": ["span_corruption", "anywhere", 3.0, 64],
+        "nano-encoder": ["masked_words", None, None, 126],
+    }
+    with pytest.raises(ValidationError, match="mask: a setting of span_corruption, and nano-encoder learns by masked_"):
+        plan_pretrain(study, jobs, name="other", preset="nano-encoder", mask="t5")
+
+
 def test_probes_that_were_left_out_are_not_planned_again(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
     job = plan_probe(study, jobs, MODEL, probe_set="demo-all", languages=["fa"])
     assert job is not None
