@@ -5,6 +5,7 @@ from pathlib import Path
 
 import hand_study as by_hand
 import pytest
+from asked_texts import BY_HAND, Asked
 from study_store import Study, fill
 
 from mlv.migrations import upgrade
@@ -74,3 +75,13 @@ def grid_study() -> Study:
 def grid_store(grid_study: Study, make_store: Callable[[Study], Path]) -> Path:
     """The store of the larger study. Read only."""
     return make_store(grid_study)
+
+
+@pytest.fixture(scope="session")
+def classified_store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of a classifier that was asked texts. Read only."""
+    path = tmp_path_factory.mktemp("store") / "classified.duckdb"
+    path.write_bytes(empty_store.read_bytes())
+    with connect(path, read_only=False) as connection:
+        Asked(connection).ask(BY_HAND)
+    return path

@@ -44,7 +44,7 @@ PAPER, HOT = '{"epochs":5,"learning_rate":5e-05}', '{"epochs":5,"learning_rate":
 TRAK, EXACT = Attribution(), Attribution(gradients=Gradients(projection="none"))
 TRACIN = Attribution(method="tracin", similarity="cosine", gradients=Gradients(projection="random", dimensions=16))
 TOP = 6
-INFLUENCE = [query for query in catalogue() if "influence" in query.text]
+INFLUENCE = [query for query in catalogue() if "influence" in query.text and "v_prediction" not in query.text]
 
 
 class Ranking(NamedTuple):

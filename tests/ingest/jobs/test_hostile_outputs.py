@@ -341,7 +341,7 @@ def test_a_run_has_as_many_examples_as_it_says(place: Place) -> None:
     spec = job.read_json("job.json")
     spec["corpora"][0]["segments"] += 1
     write_json(job.path / "job.json", spec)
-    with pytest.raises(JobError, match="1 fine-tuning runs that have not as many examples of a corpus"):
+    with pytest.raises(JobError, match="1 training runs that have not as many examples of a corpus"):
         commit_job(place.connection, job, place.store)
 
 

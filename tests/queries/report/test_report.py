@@ -116,9 +116,11 @@ NOT_IN_THE_STORES = "alignment_difference"
     "topic", [topic for key, topic in BY_KEY.items() if key != NOT_IN_THE_STORES], ids=lambda topic: topic.key
 )
 def test_an_answer_is_one_or_two_sentences_of_numbers(
-    hand: duckdb.DuckDBPyConnection, grid: duckdb.DuckDBPyConnection, topic: Topic
+    hand: duckdb.DuckDBPyConnection, grid: duckdb.DuckDBPyConnection, classified_store: Path, topic: Topic
 ) -> None:
-    rows = [run(store, topic.query, parameters=dict(topic.parameters)).frame for store in (hand, grid)]
+    with open_store(classified_store) as classified:
+        stores = (hand, grid, classified)
+        rows = [run(store, topic.query, parameters=dict(topic.parameters)).frame for store in stores]
     answered = [answer(topic.key, frame) for frame in rows if len(frame)]
     assert answered
     for text in answered:
