@@ -38,7 +38,25 @@ KEYS = [
 
 VALIDATION = "INSERT INTO validation_run SELECT run_id, traced_run_id, 'margin', 1, 1 FROM influence_run"
 
+TASK = (
+    "INSERT INTO task SELECT 900, 't', min(source_id), '', 'x', '{}' FROM source; "
+    "INSERT INTO task_label VALUES (901, 900, 'a', 1, 'A'), (902, 900, 'b', 2, 'B')"
+)
+CLASSIFIED = (
+    f"{TASK}; INSERT INTO classification_run SELECT run_id, 900, 1, 'xx', language_id, 50 "
+    "FROM run_corpus JOIN corpus USING (corpus_id) LIMIT 1"
+)
+PREDICTED = f"{TASK}; INSERT INTO prediction_run SELECT min(run_id), 900 FROM run"
+LOGITS = (
+    f"{PREDICTED}; INSERT INTO class_logit SELECT r.run_id, min(checkpoint_id), min(segment_id), 1, 0, 0 "
+    "FROM prediction_run r, checkpoint, segment GROUP BY r.run_id"
+)
+
 EMPTY = {
+    "task": TASK,
+    "classification_run": CLASSIFIED,
+    "prediction_run": PREDICTED,
+    "class_logit": LOGITS,
     "influence_overlap": "INSERT INTO influence_overlap SELECT min(influence_target_id), max(influence_target_id), "
     "'positive', 3 FROM influence_target",
     "reject": "INSERT INTO reject VALUES (1, 0, 7, '', 'a reason', '')",
@@ -145,6 +163,14 @@ BREAKING = {
     "segment-text-there": None,
     "segment-text-form": "UPDATE segment SET text = text || ' ' WHERE position = 3",
     "segment-positions-complete": "DELETE FROM segment WHERE position = 3",
+    "segment-pair-form": "UPDATE segment SET text_pair = ' so' WHERE position = 3",
+    "segment-label-form": "UPDATE segment SET label = '' WHERE position = 3",
+    "task-classes-complete": f"{TASK}; UPDATE task_label SET class_number = 3 WHERE task_label_id = 902",
+    "classification-run-there": "UPDATE run SET kind = 'classify' WHERE kind = 'finetune'",
+    "trained-label-known": CLASSIFIED,
+    "left-out-language-not-trained-on": f"{CLASSIFIED}; UPDATE classification_run SET left_out = concat('ab,', ("
+    'SELECT code FROM "language" WHERE language_id = added_language_id))',
+    "class-logits-complete": LOGITS,
     "segment-text-normal": "UPDATE segment SET text = 'u' || chr(776) WHERE position = 3",
     "corpus-checksum": "UPDATE segment SET text = text || 'x' WHERE position = 3",
     "ingest-file-rejects": "UPDATE ingest_file SET rows_rejected = 5",
