@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 import polars as pl
+from scipy.special import log_softmax
 
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
@@ -63,6 +64,6 @@ def _scores(
     rows = texts.select("language", "position")[places].with_columns(
         class_number=pl.Series(np.tile(np.arange(1, classes + 1), texts.height)),
         logit=pl.Series(logits.ravel()),
-        logprob=pl.Series(classifiers.logprobs(logits).ravel()),
+        logprob=pl.Series(log_softmax(logits, axis=1).ravel()),
     )
     return rows.cast(SCORES)  # type: ignore[arg-type]

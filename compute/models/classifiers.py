@@ -113,11 +113,13 @@ def encode(frame: pl.DataFrame, tokenizer: Tokenizer, max_tokens: int) -> tuple[
         return [], 0
     texts = frame["text"].to_list()
     pairs = None if frame["text_pair"].is_null().all() else frame["text_pair"].fill_null("").to_list()
-    whole = tokenizer(texts, pairs, verbose=False)["input_ids"]
-    put = tokenizer(texts, pairs, truncation="longest_first", max_length=max_tokens)
+    put = tokenizer(texts, pairs, verbose=False)
+    cut = sum(len(tokens) > max_tokens for tokens in put["input_ids"])
+    if cut:
+        put = tokenizer(texts, pairs, truncation="longest_first", max_length=max_tokens)
     types = put.get("token_type_ids") or [[] for _ in texts]
     encoded = [Encoded(tokens, some) for tokens, some in zip(put["input_ids"], types, strict=True)]
-    return encoded, sum(len(tokens) > max_tokens for tokens in whole)
+    return encoded, cut
 
 
 def batch(rows: Sequence[Encoded], tokenizer: Tokenizer, device: str = "cpu") -> "dict[str, Tensor]":
@@ -142,10 +144,3 @@ def logits(
             found[some] = loaded.model(**inputs).logits.double().cpu().numpy()
             progress.advance(len(some))
     return found
-
-
-def logprobs(found: FloatArray) -> FloatArray:
-    """Log-probabilities of logits [texts, classes], in nats."""
-    shifted = found - found.max(axis=1, keepdims=True)
-    logarithms: FloatArray = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return logarithms

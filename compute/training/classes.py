@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import polars as pl
+from scipy.special import log_softmax
 
 from mlv.compute.machine.streams import FloatArray
 from mlv.compute.models import classifiers
 from mlv.compute.models.classifiers import Encoded, encode
-from mlv.compute.models.families import CLASSIFIER, Family
 from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.models.loading import LoadedModel
 from mlv.compute.training.objective import Best, Examples, WeightedInput, joint_text
@@ -53,8 +53,7 @@ class Classes:
 
     spec: ClassifySpec
 
-    family: ClassVar[Family] = CLASSIFIER
-    best: ClassVar = Best("eval_accuracy", 1, "development accuracy")
+    best: ClassVar = Best("eval_accuracy", 1)
     columns: ClassVar = (
         "position",
         "split",
@@ -139,7 +138,8 @@ class Classes:
     def ask(self, loaded: LoadedModel, targets: pl.DataFrame, batch_tokens: int) -> FloatArray:
         """Log-probabilities of the classes, [targets, classes]."""
         logits = classifiers.logits(loaded, self._encoded(targets, loaded.tokenizer), batch_tokens)
-        return classifiers.logprobs(logits)
+        logprobs: FloatArray = log_softmax(logits, axis=1)
+        return logprobs
 
     def written(self, targets: pl.DataFrame, _: Quantity) -> list[str]:
         """The texts: a class has no words."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 import polars as pl
 
 from mlv.compute.machine.streams import FloatArray
-from mlv.compute.models.families import Family
 from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.models.loading import LoadedModel
 from mlv.compute.training.corruption import BoolArray
@@ -91,9 +90,6 @@ class Best(NamedTuple):
     sign: int
     """1 where more is better, -1 where less is."""
 
-    name: str
-    """In a sentence."""
-
 
 class Objective(Protocol):
     """The objective of a training. Targets are rows of ``inputs/targets.parquet``, answers what a model may say."""
@@ -101,10 +97,6 @@ class Objective(Protocol):
     @property
     def spec(self) -> TrainingSpec:
         """The training."""
-
-    @property
-    def family(self) -> Family:
-        """The models that can be trained so."""
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import polars as pl
 
 from mlv.compute.machine.streams import FloatArray, IntArray
 from mlv.compute.models import files, loading, scoring
-from mlv.compute.models.families import SPAN, Family, sentinel_ids
+from mlv.compute.models.families import SPAN, sentinel_ids
 from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.training.corruption import Corrupted, Corruption, SpanCorruption
 from mlv.compute.training.objective import IGNORED, Best, Examples, WeightedInput, read_splits
@@ -75,8 +75,7 @@ class Spans:
 
     spec: FinetuneSpec
 
-    family: ClassVar[Family] = SPAN
-    best: ClassVar = Best("eval_loss", -1, "development loss")
+    best: ClassVar = Best("eval_loss", -1)
     columns: ClassVar = (
         "position",
         "split",
