@@ -1,4 +1,4 @@
-"""Reading TOML that a user wrote: study files, codebooks."""
+"""Reading TOML that a user wrote: study files, codebooks, tasks."""
 
 import tomllib
 from typing import Any

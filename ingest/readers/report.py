@@ -60,6 +60,15 @@ class FileReport:
     """Whether the store had the same content before, so that nothing was written."""
 
 
+def document_report(
+    kind: str, target: str, path: Path, rows_read: int, rows_kept: int, already_there: bool
+) -> FileReport:
+    """The report on a file that was read whole or not at all."""
+    return FileReport(
+        kind, target, path, path.name, file_sha256(path), rows_read, rows_kept, already_there=already_there
+    )
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as file:

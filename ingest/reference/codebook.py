@@ -6,21 +6,19 @@ answers. ``data/wvs7.toml`` is that of World Values Survey wave 7, which comes w
 ``docs/survey-mapping.md``; ``mlv ingest codebook`` writes one to fill in. No store is needed.
 """
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from mlv.ingest.reference.document import Document
 from mlv.ingest.reference.languages import country_code
-from mlv.schema.errors import DataError, NotFoundError, format_validation_errors, joined, listed
-from mlv.schema.toml import parse_toml
+from mlv.schema.errors import joined
 
 PACKAGED: Final = "wvs7"
 """The codebook that comes with mlv, which a survey is read by if none is named."""
@@ -78,8 +76,11 @@ class Inverted(_Part):
     """Where the right release is."""
 
 
-class Codebook(_Part):
+class Codebook(Document):
     """A study, and its variables."""
+
+    WHAT = "codebook"
+    HOW = "Write one to fill in: mlv ingest codebook --template FILE --from SURVEY"
 
     name: Name
     """What the store calls the codebook, and surveys that are read by it unless they are named."""
@@ -99,27 +100,21 @@ class Codebook(_Part):
     weight_column: str = ""
     """Column of the respondents' weights; without one, shares are unweighted."""
 
-    only: dict[str, tuple[int | str, ...]] = {}
+    only: dict[str, tuple[int | str, ...]] = Field({})
     """Rows that are taken, by column and its values: one wave of a file that has several."""
 
-    missing: dict[Code, str] = {}
+    missing: dict[Code, str] = Field({})
     """Codes that are no answer to any variable, and what they mean; where a variable has a side for one, that holds."""
 
-    countries: dict[str, str] = {}
+    countries: dict[str, str] = Field({})
     """Countries by what the country column calls them, where that is no code or name of ISO 3166-1."""
 
     inverted: Inverted = Inverted()
-    variables: dict[Name, Variable] = {}
+    variables: dict[Name, Variable] = Field({})
 
-    @cached_property
-    def content(self) -> str:
-        """Everything it says, as JSON: files that differ in comments and white space have the same."""
-        return self.model_dump_json(exclude_defaults=True)
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of its content."""
-        return hashlib.sha256(self.content.encode()).hexdigest()
+    def problems(self) -> Iterator[str]:
+        """What is wrong with it although its form is right."""
+        return _problems(self)
 
     @cached_property
     def asked(self) -> dict[str, Variable]:
@@ -221,38 +216,12 @@ def _unambiguous(pairs: Any) -> dict[str, Any]:
 @cache
 def wvs7() -> Codebook:
     """The codebook of World Values Survey wave 7."""
-    return parse("wvs7.toml", files("mlv.ingest.reference").joinpath("data", "wvs7.toml").read_text(encoding="utf-8"))
-
-
-def read_codebook(path: Path) -> Codebook:
-    """The codebook of a file. Raises NotFoundError, or DataError that says everything that is wrong with it."""
-    try:
-        return parse(path.name, path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not text in UTF-8: {error.reason}.", "Save it as UTF-8.") from error
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise NotFoundError(
-            f"There is no codebook {path}.", "Write one to fill in: mlv ingest codebook --template FILE --from SURVEY"
-        ) from error
-
-
-def parse(name: str, text: str) -> Codebook:
-    """The codebook of a TOML text; ``name`` is for messages. Raises DataError."""
-    try:
-        book = Codebook.model_validate(parse_toml(name, text))
-    except ValidationError as error:
-        raise _wrong(name, format_validation_errors(error, Codebook)) from error
-    if problems := list(_problems(book)):
-        raise _wrong(name, problems)
-    return book
-
-
-def _wrong(name: str, problems: list[str]) -> DataError:
-    return DataError(f"{name} is no codebook that can be used:{listed(problems)}", "Correct these in the file.")
+    return Codebook.parse(
+        "wvs7.toml", files("mlv.ingest.reference").joinpath("data", "wvs7.toml").read_text(encoding="utf-8")
+    )
 
 
 def _problems(book: Codebook) -> Iterator[str]:
-    """What is wrong with a codebook whose form is right."""
     if bool(book.country) == bool(book.country_columns):
         yield "name either country_columns, which say a respondent's country, or country, that of all respondents"
     for said, country in {**book.countries, "country": book.country or "DE"}.items():

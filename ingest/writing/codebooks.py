@@ -9,8 +9,8 @@ import duckdb
 import polars as pl
 
 from mlv.ingest.journal import note_ingest
-from mlv.ingest.readers.report import FileReport, file_sha256
-from mlv.ingest.reference.codebook import PACKAGED, Codebook, read_codebook, wvs7
+from mlv.ingest.readers.report import FileReport, document_report
+from mlv.ingest.reference.codebook import PACKAGED, Codebook, wvs7
 from mlv.ingest.reference.questions import number_of
 from mlv.ingest.writing.reference import ensure_questions, ensure_reference
 from mlv.ingest.writing.reports import record
@@ -22,7 +22,7 @@ from mlv.schema.store.rows import ensure
 def find_codebook(connection: duckdb.DuckDBPyConnection, given: Path | str | None) -> Codebook:
     """The codebook of a file (a path), of the store or of mlv (a name). Raises NotFoundError, DataError."""
     if isinstance(given, Path):
-        return read_codebook(given)
+        return Codebook.read(given)
     if given in (None, PACKAGED):
         return wvs7()
     rows = connection.execute("SELECT content FROM codebook WHERE code = ?", [given]).fetchall()
@@ -39,7 +39,7 @@ def find_codebook(connection: duckdb.DuckDBPyConnection, given: Path | str | Non
 def ingest_codebook(connection: duckdb.DuckDBPyConnection, path: Path) -> list[FileReport]:
     """Read a codebook and write it, without a survey: how a store that is made again gets it. Raises DataError."""
     with transaction(connection):
-        _, report = ensure_codebook(connection, read_codebook(path), path)
+        _, report = ensure_codebook(connection, Codebook.read(path), path)
     note_ingest(connection, "codebook", {}, [report] if report else [])
     return [report] if report else []
 
@@ -57,26 +57,16 @@ def ensure_codebook(
             f"The store has a codebook {book.name} that says something else.",
             "Nothing was written. Surveys were read by that one: give this one another name in its first line.",
         )
-    report = None if path is None else _report(book, path, already_there=known is not None)
+    report = None
+    if path is not None:
+        rows = len(book.variables), len(book.asked)
+        report = document_report("codebook", book.name, path, *rows, already_there=known is not None)
     if known is not None:
         return int(known[0]), report
     key = _write(connection, book)
     if report:
         record(connection, report)
     return key, report
-
-
-def _report(book: Codebook, path: Path, already_there: bool) -> FileReport:
-    return FileReport(
-        kind="codebook",
-        target=book.name,
-        path=path,
-        name=path.name,
-        sha256=file_sha256(path),
-        rows_read=len(book.variables),
-        rows_kept=len(book.asked),
-        already_there=already_there,
-    )
 
 
 def _write(connection: duckdb.DuckDBPyConnection, book: Codebook) -> int:

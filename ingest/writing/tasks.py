@@ -11,8 +11,8 @@ import duckdb
 import polars as pl
 
 from mlv.ingest.journal import note_ingest
-from mlv.ingest.readers.report import FileReport, file_sha256
-from mlv.ingest.reference.task import Task, packaged, read_task
+from mlv.ingest.readers.report import FileReport, document_report
+from mlv.ingest.reference.task import Task, packaged
 from mlv.ingest.writing.reports import record
 from mlv.schema.errors import DataError, NotFoundError, joined
 from mlv.schema.store.opening import transaction
@@ -28,13 +28,14 @@ def ingest_task(connection: duckdb.DuckDBPyConnection, path: Path) -> list[FileR
         NotFoundError: There is no such file, or the store has no text of the task's source.
         DataError: The file is no task, or its code stands for another.
     """
-    task = read_task(path)
+    task = Task.read(path)
     other = next((known for known in packaged() if known.code == task.code and known.sha256 != task.sha256), None)
     if other is not None:
         raise DataError(f"The code {task.code} is that of a task of mlv that says something else.", _OTHER_CODE)
     with transaction(connection):
         new = _ensure_task(connection, task)
-        report = _report(task, path, already_there=not new)
+        rows = len(task.rows)
+        report = document_report("task", task.code, path, rows, rows, already_there=not new)
         if new:
             record(connection, report)
     note_ingest(connection, "task", {}, [report])
@@ -78,16 +79,3 @@ def _source(connection: duckdb.DuckDBPyConnection, task: Task) -> int:
             f"Ingest its texts first; there are {joined(known)}.",
         )
     return int(known[task.source])
-
-
-def _report(task: Task, path: Path, *, already_there: bool) -> FileReport:
-    return FileReport(
-        kind="task",
-        target=task.code,
-        path=path,
-        name=path.name,
-        sha256=file_sha256(path),
-        rows_read=len(task.rows),
-        rows_kept=len(task.rows),
-        already_there=already_there,
-    )

@@ -7,7 +7,7 @@ import pytest
 from command_line import Mlv
 
 from mlv.cli.edge import ExitCode
-from mlv.ingest.reference.codebook import parse
+from mlv.ingest.reference.codebook import Codebook
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_codebook_is_written_once_and_a_wrong_name_is_told(own: Mlv, monkeypat
     done = own.bare("ingest", "codebook", "--template", "book.toml")
     assert done.code == 0 and done.out == ""
     assert "mlv ingest survey FILE --codebook book.toml" in done.err
-    assert parse("book.toml", (own.folder / "book.toml").read_text(encoding="utf-8")).name == "my-study"
+    assert Codebook.parse("book.toml", (own.folder / "book.toml").read_text(encoding="utf-8")).name == "my-study"
     done = own.bare("ingest", "codebook", "--template", "book.toml")
     assert done.code == ExitCode.USAGE and "something at book.toml already" in done.err
     (own.folder / "survey.csv").write_text("V2,V258,V4\nDE,1,1\nDE,1,3\n")

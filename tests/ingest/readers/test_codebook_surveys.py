@@ -10,10 +10,10 @@ import pytest
 
 from mlv.ingest.readers.surveys import ReadSurvey, read_survey
 from mlv.ingest.readers.surveys.template import template, template_of
-from mlv.ingest.reference.codebook import Codebook, parse, wvs7
+from mlv.ingest.reference.codebook import Codebook, wvs7
 from mlv.schema.errors import DataError
 
-BOOK = parse(
+BOOK = Codebook.parse(
     "ess.toml",
     """
 name = "ess9"
@@ -191,7 +191,7 @@ def test_json_lines_by_country_and_by_selections(tmp_path: Path) -> None:
 
 
 def test_the_template_is_a_codebook_that_works(tmp_path: Path) -> None:
-    book = parse("t.toml", template())
+    book = Codebook.parse("t.toml", template())
     (tmp_path / "w.csv").write_text("V2,V258,V4,V240\n276,1.0,1,5\n276,0.5,3,1\n276,0.5,-1,4\n")
     read = read_survey(tmp_path / "w.csv", book)
     found = {row[:2]: row[2] for row in read.responses.select("variable", "response_code", "weighted_share").rows()}
@@ -221,9 +221,9 @@ def test_a_template_of_a_csv_has_its_columns_and_refuses_to_be_read_as_it_is(tmp
     assert '# 1 = "??"' in text and "[variables.who]" not in text and "[variables.version]" not in text
     assert "# questions.QUESTION = {first = [1, 2, 3, 4, 7, 88], second = []}" in text
     with pytest.raises(DataError, match="none of them has a question"):
-        parse("t.toml", text)
+        Codebook.parse("t.toml", text)
     line = "questions.199 = {first = [1, 2], second = [3, 4]}\nmissing = [7, 88]"
-    book = parse("t.toml", _completed(text.replace('# 1 = "??"', '1 = "DE"'), "polintr", line))
+    book = Codebook.parse("t.toml", _completed(text.replace('# 1 = "??"', '1 = "DE"'), "polintr", line))
     own = BOOK.model_copy(update={"only": {}})
     expected = read_survey(tmp_path / "ESS 9.csv", own).responses.filter(variable="polintr")
     assert read_survey(tmp_path / "ESS 9.csv", book).responses.equals(expected)
@@ -248,7 +248,7 @@ def test_a_template_of_spss_has_labels_texts_missing_values_and_countries(tmp_pa
     asked = "# questions.QUESTION = {first = [1, 2, 3, 4], second = []}\nmissing = [7, 88]\n"
     assert f'text = "How \\"interested\\"?"\n{asked}' in text
     line = "questions.199 = {first = [1, 2], second = [3, 4]}"
-    read = read_survey(tmp_path / "ess.sav", parse("t.toml", _completed(text, "polintr", line)))
+    read = read_survey(tmp_path / "ess.sav", Codebook.parse("t.toml", _completed(text, "polintr", line)))
     assert set(read.responses["country"]) == {"DE", "FR"} and set(read.responses["response_code"]) == {
         1,
         2,
@@ -269,7 +269,7 @@ def test_templates_of_tables_and_of_json_lines(tmp_path: Path) -> None:
     line = _opinion(country="France", options=OPTIONS, distribution=[0.4, 0, 0.55, 0, 0.05])
     (tmp_path / "o.jsonl").write_text(line)
     text = template_of(tmp_path / "o.jsonl")
-    book = parse("t.toml", _completed(text, "V1", "questions.199 = {first = [1, 2], second = [3, 4]}"))
+    book = Codebook.parse("t.toml", _completed(text, "V1", "questions.199 = {first = [1, 2], second = [3, 4]}"))
     responses = read_survey(tmp_path / "o.jsonl", book).responses
     assert responses.select("response_code", "share").rows() == [(1, 0.4), (2, 0.0), (3, 0.55), (4, 0.0), (5, 0.05)]
     assert dict(book.sides.filter(question="199").select("response_code", "side").rows())[5] == "missing"
@@ -289,7 +289,7 @@ def test_real_opinions_by_a_completed_template_are_the_published_percentages(rea
     assert text.count("[variables.V") == 220
     assert "because of science" in text.split("[variables.V2]")[0].split("[variables.V1]")[1]
     line = "questions.163 = {first = [6, 7, 8, 9, 10], second = [1, 2, 3, 4, 5]}"
-    book = parse("goqa.toml", _completed(text, "V1", line))
+    book = Codebook.parse("goqa.toml", _completed(text, "V1", line))
     percent = real_data / "wvs" / "wvs7_percent_unweighted_46countries.csv.gz"
 
     def sides(read: ReadSurvey, by: Codebook) -> dict[str, float]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlv.ingest.reference.codebook import Codebook, folded, parse, plain, read_codebook, wvs7
+from mlv.ingest.reference.codebook import Codebook, folded, plain, wvs7
 from mlv.schema.errors import DataError, NotFoundError
 
 SMALL = """
@@ -36,7 +36,7 @@ def _sides(book: Codebook) -> dict[tuple[str, int], str]:
 
 
 def test_sides_and_a_missing_code_of_the_study_that_a_variable_has_a_side_for() -> None:
-    sides = _sides(parse("x.toml", SMALL))
+    sides = _sides(Codebook.parse("x.toml", SMALL))
     assert {code: side for (question, code), side in sides.items() if question == "57"} == {
         1: "first",
         2: "second",
@@ -52,7 +52,7 @@ def test_sides_and_a_missing_code_of_the_study_that_a_variable_has_a_side_for() 
 
 
 def test_what_files_call_variables_answers_and_countries() -> None:
-    book = parse("x.toml", SMALL)
+    book = Codebook.parse("x.toml", SMALL)
     assert [*book.asked] == ["Trust", "scale"]
     names = {"TRUST": "Trust", "57": "Trust", "106": "scale", "Scale": "scale"}
     assert {said: book.variables_by_name.get(folded(said)) for said in names} == names
@@ -93,31 +93,31 @@ def test_what_files_call_variables_answers_and_countries() -> None:
 def test_a_fault_is_named_with_its_place(old: str, new: str, problem: str) -> None:
     assert old in SMALL
     with pytest.raises(DataError) as caught:
-        parse("x.toml", SMALL.replace(old, new, 1))
+        Codebook.parse("x.toml", SMALL.replace(old, new, 1))
     assert problem in caught.value.message
 
 
 def test_all_faults_are_named_together_and_one_without_questions_says_what_to_do() -> None:
     with pytest.raises(DataError) as caught:
-        parse("x.toml", SMALL.replace("second = [2]}", "second = []}").replace('"Germany"', '"Atlantis"'))
+        Codebook.parse("x.toml", SMALL.replace("second = [2]}", "second = []}").replace('"Germany"', '"Atlantis"'))
     assert caught.value.message.count("\n  - ") == 3
     with pytest.raises(DataError, match="none of them has a question"):
-        parse("x.toml", 'name = "x"\ncountry = "DE"\n[variables.a]\nlabels.1 = "yes"\n')
+        Codebook.parse("x.toml", 'name = "x"\ncountry = "DE"\n[variables.a]\nlabels.1 = "yes"\n')
 
 
 def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"no codebook .*absent\.toml") as caught:
-        read_codebook(tmp_path / "absent.toml")
+        Codebook.read(tmp_path / "absent.toml")
     assert "mlv ingest codebook --template" in caught.value.hint
     (tmp_path / "x.toml").write_bytes(b"name = '\xff'")
     with pytest.raises(DataError, match="not text in UTF-8"):
-        read_codebook(tmp_path / "x.toml")
+        Codebook.read(tmp_path / "x.toml")
 
 
 def test_comments_do_not_change_the_digest_and_the_content_says_all() -> None:
-    book = parse("x.toml", SMALL)
-    assert parse("y.toml", f"# more\n{SMALL}").sha256 == book.sha256
-    assert parse("y.toml", SMALL.replace('"Yes"', '"yes"')).sha256 != book.sha256
+    book = Codebook.parse("x.toml", SMALL)
+    assert Codebook.parse("y.toml", f"# more\n{SMALL}").sha256 == book.sha256
+    assert Codebook.parse("y.toml", SMALL.replace('"Yes"', '"yes"')).sha256 != book.sha256
     assert Codebook.model_validate_json(book.content) == book
 
 

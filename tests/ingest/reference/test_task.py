@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mlv.ingest.readers import afrisenti, marc, pawsx, sib200, xnli
-from mlv.ingest.reference.task import TEMPLATE, Task, packaged, parse, read_task
+from mlv.ingest.reference.task import TEMPLATE, Task, packaged
 from mlv.schema.errors import DataError, NotFoundError
 
 LABELS = {module.SOURCE.code: module.LABELS.known for module in (afrisenti, marc, pawsx, sib200, xnli)}
@@ -36,16 +36,16 @@ def test_they_place_every_label_of_their_source(task: Task) -> None:
 
 
 def test_labels_have_numbers_of_classes_from_one() -> None:
-    task = parse("t.toml", TASK)
+    task = Task.parse("t.toml", TASK)
     assert task.rows == [("n", 1, "no"), ("y", 2, "yes"), ("j", 2, "yes"), ("maybe", None, None)]
-    again = parse("t.toml", TASK.replace('["no", "yes"]', '["yes", "no"]'))
+    again = Task.parse("t.toml", TASK.replace('["no", "yes"]', '["yes", "no"]'))
     assert [number for _, number, _ in again.rows] == [2, 1, 1, None]
-    assert again.sha256 != task.sha256 == parse("other.toml", f"# a remark\n{TASK}").sha256
+    assert again.sha256 != task.sha256 == Task.parse("other.toml", f"# a remark\n{TASK}").sha256
 
 
 def test_the_template_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "t.toml").write_text(TEMPLATE, encoding="utf-8")
-    task = read_task(tmp_path / "t.toml")
+    task = Task.read(tmp_path / "t.toml")
     assert (task.classes, task.left_out) == (("negative", "positive"), ("3",))
 
 
@@ -66,14 +66,14 @@ def test_the_template_can_be_read(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_named(old: str, new: str, message: str) -> None:
     with pytest.raises(DataError) as caught:
-        parse("t.toml", TASK.replace(old, new))
+        Task.parse("t.toml", TASK.replace(old, new))
     assert message in caught.value.message
 
 
 def test_files_that_are_no_tasks(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="There is no task") as caught:
-        read_task(tmp_path / "t.toml")
+        Task.read(tmp_path / "t.toml")
     assert "mlv ingest task --template" in caught.value.hint
     (tmp_path / "t.toml").write_bytes(b"\xff")
     with pytest.raises(DataError, match="is not text in UTF-8"):
-        read_task(tmp_path / "t.toml")
+        Task.read(tmp_path / "t.toml")

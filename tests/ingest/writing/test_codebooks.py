@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from mlv.ingest.readers.report import FileReport
-from mlv.ingest.reference.codebook import Codebook, read_codebook, wvs7
+from mlv.ingest.reference.codebook import Codebook, wvs7
 from mlv.ingest.writing.codebooks import find_codebook
 from mlv.ingest.writing.surveys import ingest_survey
 from mlv.schema.errors import DataError, NotFoundError
@@ -79,7 +79,7 @@ def test_a_survey_is_folded_by_its_codebook_whatever_others_say(
 def test_the_store_keeps_all_that_it_says(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     _ingest(store, tmp_path)
     code, title, sha256, content = store.execute("SELECT code, title, sha256, content FROM codebook").fetchall()[0]
-    book = read_codebook(tmp_path / "book.toml")
+    book = Codebook.read(tmp_path / "book.toml")
     assert (code, title, sha256) == ("ours", "Our study, 2024", book.sha256)
     assert Codebook.model_validate_json(content) == book
     assert find_codebook(store, "ours").sides.equals(book.sides)
