@@ -8,7 +8,6 @@ from pydantic import Field, model_validator
 
 from mlv.ingest.jobs import request
 from mlv.ingest.jobs.composition import Composition, compose, offered
-from mlv.ingest.jobs.cost import Cost
 from mlv.ingest.jobs.planning import Context, Plan
 from mlv.ingest.jobs.request import Count, Languages, ModelName, Name, Option, language_code
 from mlv.ingest.jobs.runs import NewRun
@@ -23,12 +22,13 @@ from mlv.ingest.jobs.training import (
     Warmup,
     WeightDecay,
     recorded,
+    training_cost,
 )
 from mlv.schema.errors import DataError, NotFoundError, joined
 from mlv.schema.jobs.classify import ClassifySpec, Draw, ParameterGroup
 from mlv.schema.jobs.identity import content_digest
-from mlv.schema.jobs.spec import ModelRef, Seed, Spec
-from mlv.schema.jobs.training import COURSE, Course
+from mlv.schema.jobs.spec import ModelRef, Seed
+from mlv.schema.jobs.training import Course
 from mlv.schema.papers import sharing
 from mlv.schema.store.rows import append
 
@@ -104,18 +104,22 @@ class Request(request.Request):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        trained = set(self.languages) - set(self.left_out)
         if astray := sorted(set(self.left_out) - set(self.languages)):
             raise ValueError(
                 f"{', '.join(astray)} is left out, and is none of the languages {', '.join(self.languages)}"
             )
-        if not trained:
+        if not self.trained_on:
             raise ValueError("No language is left to train on: leave out fewer")
         if len(self.added) > 1:
             raise ValueError("Examples are added of one language at a time")
-        if astray := sorted(set(self.added) - trained):
+        if astray := sorted(set(self.added) - set(self.trained_on)):
             raise ValueError(f"Examples of {', '.join(astray)} are added, which is not trained on")
         return self
+
+    @property
+    def trained_on(self) -> Languages:
+        """The languages that are not left out."""
+        return tuple(code for code in self.languages if code not in self.left_out)
 
     @property
     def composition(self) -> Composition:
@@ -141,16 +145,16 @@ def plan(context: Context, request: Request) -> Plan:
     model = context.find_model(request.model)
     task = find_task(context.connection, request.task)
     examples = context.once(
-        ("classify", request.model_dump_json(exclude={"model"})), lambda: _examples(context, request)
+        ("classify", request.model_dump_json(exclude={"model"})), lambda: _examples(context, request, task)
     )
     return Plan(_spec(request, model, task, examples), lambda: {"examples.parquet": examples.drop("corpus_sha256")})
 
 
-def _examples(context: Context, request: Request) -> pl.DataFrame:
+def _examples(context: Context, request: Request, task: StoredTask) -> pl.DataFrame:
     """Training and development examples, numbered: the columns of ``inputs/examples.parquet`` and corpus_sha256."""
-    texts = offered(context.connection, request.task, request.split, request.languages)
+    texts = offered(context.connection, task, request.split, request.languages)
     train = compose(texts, request.composition)
-    development = _development(context, request, texts, train)
+    development = _development(context, request, task, texts, train)
     parts = [part.with_columns(split=pl.lit(name)) for part, name in ((train, "train"), (development, "development"))]
     return (
         pl.concat(parts)
@@ -163,54 +167,65 @@ def _examples(context: Context, request: Request) -> pl.DataFrame:
     )
 
 
-def _development(context: Context, request: Request, texts: pl.DataFrame, train: pl.DataFrame) -> pl.DataFrame:
-    """Development examples in the languages that are trained on, drawn as the others are."""
-    languages = tuple(code for code in request.languages if code not in request.left_out)
-    try:
-        edition = request.development or DEVELOPMENT
-        others = offered(context.connection, request.task, edition, languages) if edition != request.split else None
-    except NotFoundError:
-        if request.development:
-            raise
-        others = None
+def _development(
+    context: Context, request: Request, task: StoredTask, texts: pl.DataFrame, train: pl.DataFrame
+) -> pl.DataFrame:
+    """Development examples in the languages that are trained on, drawn as the others are; of a split of their own all,
+    of the training's those that are left, a part."""
+    languages = request.trained_on
+    others, most = _development_split(context, request, task), request.development_examples
     if others is None:
         others = texts.filter(pl.col("language").is_in(list(languages))).join(train, on="parallel_key", how="anti")
-        most = request.development_examples or max(1, round(request.examples * DEVELOPMENT_SHARE))
-    else:
-        most = request.development_examples or others.height
-    counts = others.group_by("language").len()["len"].to_list()
-    found = min(counts, default=0)
+        most = most or max(1, round(request.examples * DEVELOPMENT_SHARE))
+    found = min(others.group_by("language").len()["len"].to_list(), default=0)
     if not found:
         raise DataError(
             f"{request.split} has no example in {joined(languages)} beside those that are trained on.",
             "Ingest a development split, or take fewer examples (--examples).",
         )
-    drawn = request.composition._replace(languages=languages, left_out=(), added_language=None, added_percent=0)
-    if most >= found:
+    if most is None or most >= found:
         return others
-    return compose(others, drawn._replace(examples=most, balanced=False))
+    drawn = Composition(languages, most, first=request.draw == "first", seed=request.draw_seed)
+    return compose(others, drawn)
+
+
+def _development_split(context: Context, request: Request, task: StoredTask) -> pl.DataFrame | None:
+    """The texts of the development split; None where none is named and the store has none but the training's."""
+    edition = request.development or DEVELOPMENT
+    if edition == request.split:
+        return None
+    try:
+        return offered(context.connection, task, edition, request.trained_on)
+    except NotFoundError:
+        if request.development:
+            raise
+        return None
 
 
 def _spec(request: Request, model: ModelRef, task: StoredTask, examples: pl.DataFrame) -> ClassifySpec:
     train, development = (examples.filter(split=name) for name in ("train", "development"))
-    left_out = {"languages", "split", "added", "development", "development_examples", "left_out", "model", "freeze"}
-    usual = {**Course()._asdict(), **Draw()._asdict(), "patience": 0}
-    settings = recorded(request.model_dump(exclude=left_out), usual)
-    ((language, percent),) = request.added.items() or ((None, None),)
     return ClassifySpec(
         model=model,
         source=task.source,
-        languages=tuple(code for code in request.languages if code not in request.left_out),
+        languages=request.trained_on,
         corpora=corpora_of(train),
         development=corpora_of(development),
         classes=task.classes,
-        left_out=request.left_out or None,
-        added_language=language,
-        added_percent=percent,
-        freeze=request.freeze or None,
         inputs_digest=content_digest(examples.drop("corpus_sha256")),
-        **settings,
+        **_settings(request),
     )
+
+
+def _settings(request: Request, mode: Literal["python", "json"] = "python") -> dict[str, Any]:
+    """Settings as a specification has them."""
+    elsewhere = {"model", "languages", "split", "development", "development_examples", "added"}
+    composition = request.composition
+    added = {"added_language": composition.added_language, "added_percent": composition.added_percent}
+    usual = {**Course()._asdict(), **Draw()._asdict(), "patience": 0, "added_percent": 0}
+    given = {
+        name: value or None for name, value in request.model_dump(mode=mode, include={"left_out", "freeze"}).items()
+    }
+    return recorded({**request.model_dump(mode=mode, exclude=elsewhere), **given, **added}, usual)
 
 
 def commit(run: NewRun, spec: ClassifySpec) -> dict[str, int]:
@@ -238,28 +253,7 @@ def commit(run: NewRun, spec: ClassifySpec) -> dict[str, int]:
 
 def training_examples(request: Request) -> int:
     """Examples of a run's training split."""
-    return request.examples * (len(request.languages) - len(request.left_out)) + request.composition.added
+    return request.examples * len(request.trained_on) + request.composition.added
 
 
-_TIMELESS = {"epochs", "learning_rate", "draw_seed", *COURSE} - {"gradient_accumulation"}
-"""Settings that the time for an example and epoch does not depend on."""
-
-
-def _alike(spec: Spec, request: Request) -> bool:
-    settings = recorded(request.model_dump(mode="json"), Course()._asdict())
-    there = spec.settings()
-    wanted = {name: value for name, value in settings.items() if name in there and name not in _TIMELESS}
-    return all(there[name] == value for name, value in wanted.items())
-
-
-COST = Cost(
-    unit="training examples x epochs",
-    units=lambda _, request, __: training_examples(request) * request.epochs,
-    measured="""
-        SELECT run_id, count(*) * any_value(epochs) AS units
-        FROM training_example JOIN (SELECT run_id, max(epoch) AS epochs FROM checkpoint GROUP BY run_id) USING (run_id)
-        WHERE split = 'train' GROUP BY run_id
-    """,
-    checkpoints=lambda request: request.epochs,
-    alike=_alike,
-)
+COST = training_cost(ClassifySpec, training_examples, lambda request: _settings(request, mode="json"), {"draw_seed"})

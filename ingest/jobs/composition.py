@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import duckdb
 import polars as pl
 
+from mlv.ingest.jobs.tasks import StoredTask, splits_of
 from mlv.schema.errors import DataError, NotFoundError, joined
 from mlv.schema.fetching import frame_of
 
@@ -55,30 +56,22 @@ class Composition(NamedTuple):
         return round(self.examples * self.added_percent / 100)
 
 
-def offered(connection: duckdb.DuckDBPyConnection, task: str, edition: str, languages: Sequence[str]) -> pl.DataFrame:
+def offered(
+    connection: duckdb.DuckDBPyConnection, task: StoredTask, edition: str, languages: Sequence[str]
+) -> pl.DataFrame:
     """The texts of a split that have a class in a task, with it.
 
     ``[source, language, edition, corpus_sha256, position, parallel_key, text, text_pair, class_number]``. Raises
     NotFoundError if a language has none.
     """
-    values = {"task": task, "edition": edition, "languages": list(languages)}
+    values = {"task": task.code, "edition": edition, "languages": list(languages)}
     found = frame_of(connection, _OFFERED, values)
     if missing := [code for code in languages if code not in set(found["language"])]:
         raise NotFoundError(
-            f"The store has no labelled text of {task} in {joined(missing)}, {edition}.",
-            f"It has {_what_there_is(connection, task)}. Ingest more, or name a split: --split",
+            f"The store has no labelled text of {task.code} in {joined(missing)}, {edition}.",
+            f"It has {splits_of(connection, task)}. Ingest more, or name a split: --split",
         )
     return found
-
-
-def _what_there_is(connection: duckdb.DuckDBPyConnection, task: str) -> str:
-    rows = connection.execute(
-        "SELECT c.edition, string_agg(l.code, ',' ORDER BY l.code) FROM corpus c "
-        'JOIN "language" l USING (language_id) JOIN task t USING (source_id) WHERE t.code = ? '
-        "GROUP BY ALL ORDER BY ALL",
-        [task],
-    ).fetchall()
-    return joined(f"{edition} ({languages})" for edition, languages in rows) or "none of its texts"
 
 
 def compose(texts: pl.DataFrame, wanted: Composition) -> pl.DataFrame:

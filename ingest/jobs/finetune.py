@@ -8,7 +8,6 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from mlv.ingest.jobs import parallel, request
-from mlv.ingest.jobs.cost import Cost
 from mlv.ingest.jobs.parallel import ParallelWith
 from mlv.ingest.jobs.planning import Context, Plan
 from mlv.ingest.jobs.request import Count, Languages, ModelName, Name, Names, Option
@@ -24,11 +23,12 @@ from mlv.ingest.jobs.training import (
     Warmup,
     WeightDecay,
     recorded,
+    training_cost,
 )
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import content_digest
-from mlv.schema.jobs.spec import Mask, ModelRef, Spec
-from mlv.schema.jobs.training import COURSE, Course
+from mlv.schema.jobs.spec import Mask, ModelRef
+from mlv.schema.jobs.training import Course
 from mlv.schema.papers import echoes
 
 LORA: Final[Mapping[str, Any]] = {"lora_alpha": 8.0, "lora_dropout": 0.0, "lora_targets": ("q", "v")}
@@ -207,25 +207,8 @@ def training_examples(request: Request) -> int:
     return round(request.sentences * (1 - echoes.DEVELOPMENT_SHARE))
 
 
-_TIMELESS = {"epochs", "learning_rate", "parallel_with", "mask", *COURSE} - {"gradient_accumulation"}
-"""Settings that the time for an example and epoch does not depend on."""
+def _settings(request: Request) -> dict[str, Any]:
+    return recorded(request.model_dump(mode="json"), Course()._asdict())
 
 
-def _alike(spec: Spec, request: Request) -> bool:
-    settings = recorded(request.model_dump(mode="json"), Course()._asdict())
-    asked = {name: value for name, value in settings.items() if name in spec.settings()}
-    wanted = FinetuneSpec.default_settings() | asked
-    return all(spec.settings()[name] == value for name, value in wanted.items() if name not in _TIMELESS)
-
-
-COST = Cost(
-    unit="training examples x epochs",
-    units=lambda _, request, __: training_examples(request) * request.epochs,
-    measured="""
-        SELECT run_id, count(*) * any_value(epochs) AS units
-        FROM training_example JOIN (SELECT run_id, max(epoch) AS epochs FROM checkpoint GROUP BY run_id) USING (run_id)
-        WHERE split = 'train' GROUP BY run_id
-    """,
-    checkpoints=lambda request: request.epochs,
-    alike=_alike,
-)
+COST = training_cost(FinetuneSpec, training_examples, _settings, {"parallel_with", "mask"})

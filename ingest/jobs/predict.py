@@ -13,7 +13,8 @@ from mlv.ingest.jobs.outputs import again, output
 from mlv.ingest.jobs.planning import Context, NothingToDoError, Plan
 from mlv.ingest.jobs.request import Languages, ModelName, Name, Option
 from mlv.ingest.jobs.runs import NewRun
-from mlv.ingest.jobs.tasks import StoredTask, find_task, task_id
+from mlv.ingest.jobs.tasks import StoredTask, find_task, splits_of, task_id
+from mlv.ingest.jobs.tracing import in_languages
 from mlv.ingest.jobs.trained import corpora_of
 from mlv.schema.errors import JobError, NotFoundError, UsageError, joined
 from mlv.schema.fetching import frame_of
@@ -112,19 +113,9 @@ def _texts(
     if missing or not there:
         raise NotFoundError(
             f"The store has no text of {task.source} in {joined(missing) or 'any language'}, {request.split}.",
-            f"It has {_splits(connection, task.source) or 'none of it'}. Ingest more, or name a split: --split",
+            f"It has {splits_of(connection, task)}. Ingest more, or name a split: --split",
         )
-    wanted = pl.col("language").is_in(list(request.languages)) if request.languages else pl.lit(True)
-    return found.filter(wanted)
-
-
-def _splits(connection: duckdb.DuckDBPyConnection, source: str) -> str:
-    rows = connection.execute(
-        "SELECT c.edition, string_agg(l.code, ',' ORDER BY l.code) FROM corpus c JOIN source s USING (source_id) "
-        'JOIN "language" l USING (language_id) WHERE s.code = ? GROUP BY ALL ORDER BY ALL',
-        [source],
-    ).fetchall()
-    return joined(f"{edition} ({languages})" for edition, languages in rows)
+    return in_languages(request.languages, found)
 
 
 _LOGITS: Final = """

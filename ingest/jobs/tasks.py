@@ -34,6 +34,16 @@ def find_task(connection: duckdb.DuckDBPyConnection, code: str) -> StoredTask:
     )
 
 
+def splits_of(connection: duckdb.DuckDBPyConnection, task: StoredTask) -> str:
+    """The splits that the store has of a task's texts, with their languages, in words."""
+    rows = connection.execute(
+        "SELECT c.edition, string_agg(l.code, ',' ORDER BY l.code) FROM corpus c JOIN source s USING (source_id) "
+        'JOIN "language" l USING (language_id) WHERE s.code = ? GROUP BY ALL ORDER BY ALL',
+        [task.source],
+    ).fetchall()
+    return joined(f"{edition} ({languages})" for edition, languages in rows) or "none of its texts"
+
+
 def task_id(run: NewRun, code: str) -> int:
     """Key of a task. Raises JobError if the store lacks it."""
     found = run.connection.execute("SELECT task_id FROM task WHERE code = ?", [code]).fetchone()

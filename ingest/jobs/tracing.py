@@ -137,9 +137,9 @@ def find_probes(context: Context, traced: Traced, probe_set: str | None, languag
     return probes
 
 
-def in_languages(languages: Sequence[str], probes: pl.DataFrame) -> pl.DataFrame:
-    """The probes in some languages; in all if none is named."""
-    return probes.filter(pl.col("language").is_in(list(languages))) if languages else probes
+def in_languages(languages: Sequence[str], rows: pl.DataFrame) -> pl.DataFrame:
+    """Probes or texts in some languages; in all if none is named."""
+    return rows.filter(pl.col("language").is_in(list(languages))) if languages else rows
 
 
 def answered_probes(traced: Traced, languages: Sequence[str], probes: pl.DataFrame) -> pl.DataFrame:

@@ -1,12 +1,14 @@
 """What can be asked of every job that trains a model on texts: how training goes."""
 
+from collections.abc import Callable, Mapping, Set
 from typing import Annotated, Any, Final
 
 from pydantic import Field
 
+from mlv.ingest.jobs.cost import Cost
 from mlv.ingest.jobs.request import Count
-from mlv.schema.jobs.spec import Precision, Seed
-from mlv.schema.jobs.training import Course, Schedule
+from mlv.schema.jobs.spec import Precision, Seed, Spec
+from mlv.schema.jobs.training import COURSE, Course, Schedule, TrainingSpec
 
 USUAL: Final = Course()
 
@@ -24,6 +26,42 @@ WeightDecay = Annotated[float, Field(ge=0, description="Of AdamW, for all weight
 TrainingPrecision = Annotated[Precision, Field(description="fp32, or bf16 on a GPU that computes in it.")]
 
 
-def recorded(settings: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+def recorded(settings: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a request as a specification has them: None for what is as usual."""
     return {name: None if value == usual.get(name) else value for name, value in settings.items()}
+
+
+def training_cost(
+    kind: type[TrainingSpec],
+    examples: Callable[[Any], int],
+    settings: Callable[[Any], Mapping[str, Any]],
+    timeless: Set[str],
+) -> Cost:
+    """What the jobs of a kind of training take.
+
+    Args:
+        kind: Their specifications.
+        examples: Training examples of a request.
+        settings: Its settings as a specification has them, in the types of JSON.
+        timeless: Those that the time for an example and epoch does not depend on, beside the course of the training.
+    """
+    ignored = {"epochs", "learning_rate", *timeless, *COURSE} - {"gradient_accumulation"}
+
+    def alike(spec: Spec, request: Any) -> bool:
+        there = spec.settings()
+        asked = {name: value for name, value in settings(request).items() if name in there}
+        wanted = kind.default_settings() | asked
+        return all(there[name] == value for name, value in wanted.items() if name not in ignored)
+
+    return Cost(
+        unit="training examples x epochs",
+        units=lambda _, request, __: examples(request) * request.epochs,
+        measured="""
+            SELECT run_id, count(*) * any_value(epochs) AS units
+            FROM training_example
+            JOIN (SELECT run_id, max(epoch) AS epochs FROM checkpoint GROUP BY run_id) USING (run_id)
+            WHERE split = 'train' GROUP BY run_id
+        """,
+        checkpoints=lambda request: request.epochs,
+        alike=alike,
+    )

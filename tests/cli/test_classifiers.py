@@ -9,6 +9,8 @@ from command_line import Mlv
 from tiny_encoder import LANGUAGES, TASK, labelled_rows, save_encoder, write_table
 
 from mlv.cli.edge import ExitCode
+from mlv.ingest.jobs.classify import COST, Request
+from mlv.schema.jobs.directory import JobDirectory
 
 SPLITS = {"train": 120, "dev": 30, "test": 40}
 TRAIN = ("compute", "classify", "--task", "praise", "--language", "de,en,fr", "--device", "cpu", "--threads", "1")
@@ -127,6 +129,20 @@ def test_left_out_and_added_languages(filled: Mlv) -> None:
         "GROUP BY ALL ORDER BY 1"
     )
     assert counts == [("de", 40), ("en", 60)]
+
+
+def test_a_run_like_another_is_expected_to_take_as_long(trained: Mlv) -> None:
+    asked = {"model": "encoder", "task": "praise", "languages": ["de", "en", "fr"], "learning_rate": 3e-3}
+    request = Request.model_validate({**asked, "examples": 100, "epochs": 4, "batch_size": 16})
+    ((run, units),) = trained.rows(f"SELECT name, units FROM ({COST.measured}) JOIN run USING (run_id) WHERE seed = 1")
+    spec = JobDirectory(trained.folder / "jobs" / run).spec()
+    assert COST.alike(spec, request)
+    # more of the same takes longer in proportion, and other texts at a time or other lengths another time each
+    assert COST.alike(spec, request.model_copy(update={"examples": 50, "epochs": 1, "seed": 7}))
+    assert not COST.alike(spec, request.model_copy(update={"batch_size": 8}))
+    assert not COST.alike(spec, request.model_copy(update={"max_tokens": 64}))
+    assert not COST.alike(spec, request.model_copy(update={"freeze": ("embeddings",)}))
+    assert COST.units(None, request, None) == units == 1200  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
