@@ -39,9 +39,24 @@ def study(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Mlv:
     commands += [_finetune("ebible", languages, 80) for languages in (",".join(echoes.FINETUNING_LANGUAGES), "fa")]
     for command in commands:
         assert mlv(*command).code == 0, command
-    for command in (*_influence(mlv), ("compute", "pca")):
+    for command in (*_influence(mlv), ("compute", "pca"), *_classifier(real_data)):
         assert mlv(*command).code == 0, command
+    ((classifier,),) = mlv.rows("SELECT run FROM v_run WHERE kind = 'classify'")
+    assert mlv("compute", "predict", classifier, *SMALL).code == 0
     return mlv
+
+
+def _classifier(real_data: Path) -> list[tuple[str, ...]]:
+    """Commands that train a classifier of topics, from an encoder that was pretrained for a moment."""
+    folder = real_data / "classification" / "sib200"
+    files = [str(path) for code in ("deu", "eng", "fra") for path in sorted(folder.glob(f"{code}*"))]
+    encoder = ("--name", "encoder", "--preset", "nano-encoder", "--source", "sib200", "--steps", "5")
+    few = ("--examples", "70", "--development-examples", "20", "--epochs", "1", "--device", "cpu", "--threads", "1")
+    return [
+        ("ingest", "corpus", "--source", "sib200", *files),
+        ("compute", "pretrain", *encoder, *SMALL),
+        ("compute", "classify", "--model", "encoder", "--task", "sib200-topic", "--language", "de,en,fr", *few),
+    ]
 
 
 def _influence(mlv: Mlv) -> list[tuple[str, ...]]:
@@ -129,7 +144,7 @@ def test_every_query_answers(study: Mlv, query: str) -> None:
     assert frame.height > 0 or query == "parallel_overlap"
     if "language" in frame.columns and query.startswith(("agreement", "unchanged", "alignment")):
         assert set(echoes.TEST_LANGUAGES) <= set(frame["language"])
-    assert study.rows("SELECT count(*) FROM v_run") == [(27,)]
+    assert study.rows("SELECT count(*) FROM v_run") == [(30,)]
 
 
 def test_the_report_is_complete_but_for_what_needs_further_models(study: Mlv, tmp_path: Path) -> None:
