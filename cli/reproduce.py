@@ -9,6 +9,7 @@ from mlv.cli.edge import DEFAULT_STORE, Store, say
 from mlv.cli.output import Format, Limit, Output, Provenance, put
 
 if TYPE_CHECKING:
+    from mlv.queries.published import Supply
     from mlv.queries.reproduction import Missing
 
 
@@ -38,19 +39,19 @@ def reproduce(
     with open_store(db) as connection:
         made = reproduction.reproduce(connection, found, {"score": score, "survey": survey, "probe_set": probe_set})
     put(made.result, output_format, output, limit, provenance)
-    for line in (*reproduction.summary(made.result, found), *_steps(paper, made.missing)):
+    for line in (*reproduction.summary(made.result, found), *_steps(made.missing)):
         say(line)
 
 
-def _steps(study: str, missing: "tuple[Missing, ...]") -> Iterator[str]:
-    """What to do about cells that are not yet run: what is read before what is computed."""
-    unprobed = sorted({language for cell in missing for language in cell.unprobed})
-    countries = sorted({country for cell in missing for country in cell.countries})
-    setups = dict.fromkeys(str(setup) for cell in missing for setup in cell.setups)
-    if unprobed:
-        yield f"No probes in {', '.join(unprobed)}: mlv ingest probes --download"
-    if countries:
-        yield f"No survey of {', '.join(countries)}: mlv ingest survey FILE --name NAME"
-    if setups:
-        yield f"Not committed, or without answers in all languages: {len(setups):,} setups. mlv study run {study}"
-        yield from (f"  {setup}" for setup in setups)
+def _steps(missing: "tuple[Missing, ...]") -> Iterator[str]:
+    """What to do about cells that are not yet run: what is said in a line before what is listed."""
+    lacking: dict[Supply, dict[str, None]] = {}
+    for cell in missing:
+        for supply, names in cell.by_supply().items():
+            lacking.setdefault(supply, {}).update(dict.fromkeys(names))
+    for supply in sorted(lacking, key=lambda supply: supply.itemised):
+        names = lacking[supply]
+        said = f"{len(names):,}" if supply.itemised else ", ".join(sorted(names))
+        yield f"{supply.step.format(said)} {supply.command}"
+        if supply.itemised:
+            yield from (f"  {supply.name.format(name)}" for name in names)

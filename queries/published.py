@@ -1,20 +1,22 @@
 """The published numbers of a study, and where in the result of which query the store's numbers are.
 
 The numbers are data: ``queries/STUDY/published/table-N.csv`` as printed, ``text.csv`` those that stand in sentences,
-``remarks.csv`` on single cells. What a paper leaves open is decided by its study, and said in
-``PublishedNumbers.reading``; where it can be read in two ways, both are there, each with a name.
+``claims.csv`` what sentences say without a number, ``remarks.csv`` on single cells. What a paper leaves open is decided
+by its study, and said in ``PublishedNumbers.reading``; where it can be read in two ways, both are there, each with a
+name. So is what a number rests on: its study knows what to look for in a store, and the command that makes it.
 """
 
 import csv
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Literal, NamedTuple, cast
 
 import polars as pl
 
-Relation = Literal["=", "<", "<=", ">="]
-"""What the paper says of a number: that it is this, or below, at most or at least this."""
+Relation = Literal["=", "<", "<=", ">=", "claim"]
+"""What the paper says of a number: that it is this, or below, at most or at least this. A claim is a statement without
+a number: 1 is that it holds, 0 that it does not."""
 
 
 class Cell(NamedTuple):
@@ -42,28 +44,38 @@ class Found(NamedTuple):
     lacking: str = ""
     """What it should be over but is not; empty if it is the paper's."""
 
+    remark: str = ""
+    """Of a claim that does not hold, what is against it."""
 
-class Setup(NamedTuple):
-    """A model state whose answers a cell rests on: pretrained if there is no source."""
 
-    model: str
-    """Its name on the hub."""
+@dataclass(frozen=True)
+class Supply:
+    """Something that numbers rest on, such as probes, or models that were trained, and what makes it."""
 
-    source: str | None = None
-    ft_languages: str | None = None
-    """Comma-separated in alphabetical order."""
+    name: str
+    """In what a cell lacks; {} stands for those that lack, or for one of them if they are itemised."""
 
-    sentences: int | None = None
-    """All languages together."""
+    step: str
+    """What is said before the command; {} stands for those that lack, or for their number if they are itemised."""
 
-    traced: bool = False
-    """Whether its most influential examples are needed, too."""
+    command: str
+    itemised: bool = False
+    """Whether there are so many of them that each has a line of its own."""
 
-    def __str__(self) -> str:
-        if self.source is None:
-            return f"{self.model}, pretrained"
-        traced = ", traced" if self.traced else ""
-        return f"{self.model} on {self.source} in {self.ft_languages}, {self.sentences:,} sentences{traced}"
+    indispensable: bool = False
+    """Whether a number that was made without it is none of the paper's."""
+
+
+class Needed(NamedTuple):
+    """Something of a sort that a number rests on."""
+
+    supply: Supply
+    what: Hashable
+    """What to look for; as text its name."""
+
+
+Has = Callable[[Needed], bool]
+"""Whether a store has it."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +93,7 @@ class PublishedNumbers:
 
     tolerance: float
     because: str
-    """Why the tolerance is what it is."""
+    """Why the tolerance is what it is; empty of claims."""
 
     reading: str
     """What the paper leaves open, and what is taken."""
@@ -89,14 +101,8 @@ class PublishedNumbers:
     find: Callable[[pl.DataFrame, pl.DataFrame], Iterable[Found]]
     """Looks numbers up in the query's result, with the last checkpoints of all runs beside (``v_checkpoint``)."""
 
-    setups: Callable[[Cell], list[Setup]]
+    needs: Callable[[Cell], Sequence[Needed]]
     """What a cell rests on."""
-
-    languages: tuple[str, ...]
-    """Test languages: a cell is of that which its column names, else of all."""
-
-    countries: Callable[[Cell], tuple[str, ...]] = lambda _: ()
-    """The countries whose people a cell is of."""
 
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Of the query, where it is not the defaults."""
@@ -105,7 +111,7 @@ class PublishedNumbers:
     """Name of the reading, where there is another one."""
 
     rows: tuple[str, ...] = ()
-    """Its rows of ``text.csv``; of a table all."""
+    """Its rows of ``text.csv`` and ``claims.csv``; of a table all."""
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -119,7 +125,11 @@ def cells(study: str, numbers: PublishedNumbers) -> list[Published]:
     found = _in_text(study, numbers) if numbers.rows else _in_table(study, numbers)
     known = [(one, remarks.get((numbers.place, one.cell))) for one in found]
     return [
-        one._replace(number=float(row["published"] or one.number), remark=row["remark"]) if row else one
+        one._replace(
+            number=float(row["published"] or one.number), remark="; ".join(filter(None, (one.remark, row["remark"])))
+        )
+        if row
+        else one
         for one, row in known
     ]
 
@@ -127,23 +137,24 @@ def cells(study: str, numbers: PublishedNumbers) -> list[Published]:
 def _in_table(study: str, numbers: PublishedNumbers) -> list[Published]:
     rows = _read(study, numbers.place.lower().replace(" ", "-"))
     head, *columns = list(rows[0])
-    return [Published(Cell(row[head], column), float(row[column])) for row in rows for column in columns]
+    return [Published(Cell(row[head], column), float(row[column])) for row in rows for column in columns if row[column]]
 
 
 def _in_text(study: str, numbers: PublishedNumbers) -> list[Published]:
-    rows = [row for row in _read(study, "text") if row["place"] == numbers.place and row["row"] in numbers.rows]
+    rows = [*_read(study, "text"), *_read(study, "claims")]
     return [
         Published(
             Cell(row["row"], row["column"]),
-            float(row["published"]),
-            cast(Relation, row["relation"]),
+            float(row.get("published", 1)),
+            cast(Relation, row.get("relation", "claim")),
             f"\N{LEFT DOUBLE QUOTATION MARK}{row['sentence']}\N{RIGHT DOUBLE QUOTATION MARK}",
         )
         for row in rows
+        if row["place"] == numbers.place and row["row"] in numbers.rows
     ]
 
 
 def _read(study: str, file: str) -> Sequence[dict[str, str]]:
-    """The rows of a data file, whose first line names its source."""
-    text = files("mlv.queries").joinpath(study, "published", f"{file}.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()[1:]))
+    """The rows of a data file, whose first line names its source; none where a study has no such file."""
+    path = files("mlv.queries").joinpath(study, "published", f"{file}.csv")
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()[1:])) if path.is_file() else []

@@ -4,12 +4,13 @@ The store's numbers are looked up in the results of the queries that make them: 
 sentence does with them, such as to name the highest. A cell is
 
     exact             the same at the published precision
-    holds             as the paper says of it, where that is no number but a bound
+    holds             as the paper says of it, where that is no number but a bound or a claim
+    does not hold     of a claim
     within tolerance  no further apart than the tolerance of the table
     different
     not yet run       the store has no number, or a mean over fewer languages than the paper's
 
-and one that is not yet run comes with what the store lacks for it.
+and one that is not yet run comes with what the store lacks for it. What a number rests on is known by its study alone.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,12 +26,12 @@ from mlv.queries.engine.catalogue import find, text_sha256
 from mlv.queries.engine.execution import run_query
 from mlv.queries.engine.result import QueryResult
 from mlv.queries.engine.state import store_state
-from mlv.queries.published import Cell, Found, Published, PublishedNumbers, Setup
+from mlv.queries.published import Cell, Found, Needed, Published, PublishedNumbers, Supply
 from mlv.queries.study import Study
 from mlv.schema.errors import UsageError
 from mlv.schema.fetching import frame_of
 
-Status = Literal["exact", "holds", "within tolerance", "different", "not yet run"]
+Status = Literal["exact", "holds", "does not hold", "within tolerance", "different", "not yet run"]
 
 _COLUMNS: dict[str, type[pl.DataType]] = {
     "place": pl.String,
@@ -55,22 +56,29 @@ class Missing:
 
     place: str
     cell: Cell
-    setups: tuple[Setup, ...] = ()
-    """Model states without answers in a language of the cell."""
-
-    unprobed: tuple[str, ...] = ()
-    """Languages of the cell that the store has no probes in."""
-
-    countries: tuple[str, ...] = ()
-    """Countries of the cell that the store has no survey of."""
+    needs: tuple[Needed, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.setups or self.unprobed or self.countries)
+        return bool(self.needs)
 
     def __str__(self) -> str:
-        probes = [f"probes in {','.join(self.unprobed)}"] if self.unprobed else []
-        surveys = [f"a survey of {','.join(self.countries)}"] if self.countries else []
-        return "; ".join([*probes, *surveys, *map(str, self.setups)])
+        return "; ".join(part for supply, names in self.by_supply().items() for part in _named(supply, names))
+
+    @property
+    def counts(self) -> bool:
+        """Whether a number that is there counts."""
+        return not any(need.supply.indispensable for need in self.needs)
+
+    def by_supply(self) -> dict[Supply, list[str]]:
+        """Names of what lacks, by what it is, in the order in which a cell needs it."""
+        names: dict[Supply, list[str]] = {}
+        for supply, what in self.needs:
+            names.setdefault(supply, []).append(str(what))
+        return names
+
+
+def _named(supply: Supply, names: list[str]) -> list[str]:
+    return [supply.name.format(name) for name in (names if supply.itemised else [",".join(names)])]
 
 
 @dataclass(frozen=True)
@@ -102,14 +110,15 @@ def reproduce(
         raise UsageError(
             f"No published numbers of {study.code} are here.", "Compare with its paper by hand: mlv report."
         )
-    inventory, asked = _Inventory(connection, study), _Asked(connection, parameters)
+    has, asked = study.inventory(connection), _Asked(connection, parameters)
+    checkpoints = frame_of(connection, "FROM v_checkpoint WHERE is_final")
     rows, missing = [], []
     for numbers in study.published:
-        found = list(numbers.find(asked(numbers).frame, inventory.checkpoints))
+        found = list(numbers.find(asked(numbers).frame, checkpoints))
         for one in published.cells(study.code, numbers):
-            surveyed = not inventory.unsurveyed(numbers.countries(one.cell))
-            there = [item for item in found if item.cell == one.cell and surveyed]
-            lacking = inventory.missing(numbers, one.cell)
+            needs = tuple(need for need in numbers.needs(one.cell) if not has(need))
+            lacking = Missing(numbers.place, one.cell, needs)
+            there = [item for item in found if item.cell == one.cell and lacking.counts]
             rows.append(_compared(numbers, one, there, lacking))
             if rows[-1][-1] is not None:
                 missing.append(lacking)
@@ -144,10 +153,11 @@ class _Asked:
 def _compared(numbers: PublishedNumbers, one: Published, found: list[Found], missing: Missing) -> tuple[Any, ...]:
     """A row of the result; what is missing comes last."""
     # setups that differ in what the paper does not say, such as the precision: one that is whole counts first
-    _, value, lacking = min(found, key=lambda item: bool(item.lacking), default=Found(one.cell, None))
+    _, value, lacking, remark = min(found, key=lambda item: bool(item.lacking), default=Found(one.cell, None))
     status = "not yet run" if value is None or lacking else _status(one, value, numbers)
     remarks = [
         one.remark,
+        remark,
         f"the store's is without {lacking}" if lacking else "",
         f"one of {len(found)} setups, the first" if len(found) > 1 else "",
         "nothing is left to run, but the query has no number" if value is None and not missing else "",
@@ -169,6 +179,8 @@ def _compared(numbers: PublishedNumbers, one: Published, found: list[Found], mis
 
 
 def _status(one: Published, value: float, numbers: PublishedNumbers) -> Status:
+    if one.relation == "claim":
+        return "holds" if value == one.number else "does not hold"
     above = value - one.number
     beyond = {"=": abs(above), "<": max(above, 0), "<=": max(above, 0), ">=": max(-above, 0)}[one.relation]
     # a hair more, because decimal fractions are not exact: 82.5 may stand for 82 and for 83
@@ -189,67 +201,6 @@ def summary(result: QueryResult, study: Study) -> Iterator[str]:
         statuses = rows["status"].to_list()
         counts = ", ".join(f"{statuses.count(name)} {name}" for name in get_args(Status) if name in statuses)
         yield f"{', '.join(part for part in numbers.key if part)}: {counts}."
-        yield f"  tolerance {numbers.tolerance:g}: {numbers.because}."
+        if numbers.because:
+            yield f"  tolerance {numbers.tolerance:g}: {numbers.because}."
         yield f"  {numbers.reading}"
-
-
-class _Inventory:
-    """What a store has of what published numbers rest on."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection, study: Study) -> None:
-        def values(sql: str) -> set[str]:
-            return {value for (value,) in connection.execute(sql).fetchall()}
-
-        self.checkpoints = frame_of(connection, "FROM v_checkpoint WHERE is_final")
-        self._languages = values("SELECT DISTINCT language FROM v_probe")
-        self._countries = values("SELECT DISTINCT country FROM v_country_profile WHERE NOT illustrative")
-        self._answered = set(_answered(connection, study))
-        self._traced = set(_traced(connection, study))
-
-    def unsurveyed(self, countries: tuple[str, ...]) -> tuple[str, ...]:
-        """The countries of which no real people's answers are there."""
-        return tuple(country for country in countries if country not in self._countries)
-
-    def missing(self, numbers: PublishedNumbers, cell: Cell) -> Missing:
-        """What a cell lacks."""
-        of_all = set(numbers.languages)
-        languages = {cell.column} if cell.column in of_all else of_all
-        return Missing(
-            numbers.place,
-            cell,
-            tuple(setup for setup in numbers.setups(cell) if not self._has(_last_name(setup), languages)),
-            tuple(sorted(languages - self._languages)),
-            self.unsurveyed(numbers.countries(cell)),
-        )
-
-    def _has(self, setup: Setup, languages: set[str]) -> bool:
-        untraced = setup._replace(traced=False)
-        answered = all((untraced, language) in self._answered for language in languages)
-        return answered and (not setup.traced or setup in self._traced)
-
-
-def _last_name(setup: Setup) -> Setup:
-    """A setup whose model is named as on the hub, without its owner: a store may have it under a path."""
-    return setup._replace(model=setup.model.rpartition("/")[2])
-
-
-_SETUP = "model, source, ft_languages, sentences"
-
-
-def _answered(connection: duckdb.DuckDBPyConnection, study: Study) -> Iterator[tuple[Setup, str]]:
-    """Which setups have answers in which languages."""
-    frame = frame_of(
-        connection,
-        f"SELECT DISTINCT {_SETUP}, settings, language FROM v_checkpoint JOIN v_answer USING (checkpoint_id) "
-        "WHERE is_final",
-    )
-    for row in frame.filter(pl.col("source").is_null() | study.as_in_paper).to_dicts():
-        setup = Setup(row["model"], row["source"], row["ft_languages"], row["sentences"])
-        yield _last_name(setup), row["language"]
-
-
-def _traced(connection: duckdb.DuckDBPyConnection, study: Study) -> Iterator[Setup]:
-    """Setups whose examples were ranked."""
-    frame = frame_of(connection, f"SELECT DISTINCT {_SETUP}, settings FROM v_influence_run")
-    for row in frame.filter(study.as_in_paper).select(_SETUP.split(", ")).rows():
-        yield _last_name(Setup(*row)._replace(traced=True))

@@ -1,12 +1,12 @@
 """A study as rows: for each query its place in the paper, its figure and sentence, and what fills it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import polars as pl
+import duckdb
 
 from mlv.queries.figures.drawing import Draw
-from mlv.queries.published import PublishedNumbers
+from mlv.queries.published import Has, PublishedNumbers
 from mlv.queries.sentences import Sentence
 
 
@@ -72,8 +72,11 @@ class Study:
     """Title of its paper."""
 
     sections: tuple[Section, ...]
-    as_in_paper: pl.Expr = field(default_factory=lambda: pl.lit(True))
-    """Whether a column ``settings`` of a run is as in the paper."""
+    inventory: Callable[[duckdb.DuckDBPyConnection], Has] = lambda _: lambda _: True
+    """Looks a store through for what published numbers rest on."""
+
+    from_others: tuple[PublishedNumbers, ...] = ()
+    """The paper's numbers that a query of another study makes."""
 
     shares: str = ""
     """Query that has which share of a run's answers is that of before, by test language, in a column of its own name
@@ -87,4 +90,4 @@ class Study:
     @property
     def published(self) -> tuple[PublishedNumbers, ...]:
         """The paper's tables and numbers in its text that are here."""
-        return tuple(numbers for topic in self.topics for numbers in topic.published)
+        return (*(numbers for topic in self.topics for numbers in topic.published), *self.from_others)

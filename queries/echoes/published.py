@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import polars as pl
 
-from mlv.queries.published import Cell, Found, PublishedNumbers, Setup
-from mlv.schema.jobs.finetune import FinetuneSpec
-from mlv.schema.jobs.settings import words
+from mlv.queries.echoes.setups import AS_IN_PAPER, Setup, resting_on
+from mlv.queries.published import Cell, Found, PublishedNumbers
 from mlv.schema.papers import echoes
 
 MODELS = {"S": "google/mt5-small", "B": "google/mt5-base", "L": "google/mt5-large"}
@@ -22,28 +21,6 @@ STRATEGIES = {"multilingual": "mult", "monolingual_mean": "mono-avg"}
 MIXTURE = ",".join(sorted(echoes.FINETUNING_LANGUAGES))
 MIXTURE_SENTENCES = 10_000
 """All languages together (E section 4.2)."""
-
-
-LEFT_OPEN = ("max_tokens", "precision")
-"""Settings of a fine-tuning that the paper does not give: any will do."""
-
-PAPER_SETTINGS = words(
-    {name: value for name, value in FinetuneSpec.default_settings().items() if name not in LEFT_OPEN}
-)
-"""All others, as words of a column ``settings``: the defaults of a specification are the paper's (E appendix B)."""
-
-_other_settings = (
-    pl.col("settings")
-    .str.split(" ")
-    .list.eval(
-        pl.element().filter(
-            ~pl.element().is_in(PAPER_SETTINGS), ~pl.element().str.split("=").list.first().is_in(LEFT_OPEN)
-        )
-    )
-)
-
-AS_IN_PAPER = (_other_settings.list.len() == 0).fill_null(False)
-"""Whether a column ``settings`` has none but the paper's."""
 
 OF_SMALL = pl.col("model").str.split("/").list.last() == MODELS["S"].rpartition("/")[2]
 """Whether a column ``model`` is the model that the paper fine-tunes most."""
@@ -154,8 +131,7 @@ TABLE_1 = PublishedNumbers(
     "pretrained models answer the same every time; 1 point is two of 237 questions whose answers are nearly tied",
     "The caption speaks of fine-tuned models, section 5.1 of pretrained ones: here of pretrained ones.",
     _agreement,
-    pretrained,
-    echoes.TEST_LANGUAGES,
+    resting_on(pretrained),
     called="pretrained",
 )
 
@@ -165,7 +141,7 @@ TABLE_1_FINETUNED = replace(
     because="half of a 95% interval of a share of 80% over 58 batteries of questions",
     reading="The caption's: fine-tuned on PBC with 10,000 sentences, each model in one language, mean over the four.",
     find=_agreement_after,
-    setups=_finetuned,
+    needs=resting_on(_finetuned),
     parameters={"strategies": "monolingual"},
     called="fine-tuned",
 )
@@ -178,8 +154,7 @@ TABLE_2 = PublishedNumbers(
     "half of a 95% interval of a share of 80% over 58 batteries of questions; seeds differ by half as much",
     "The source is not named: PBC is taken, with 10,000 sentences in all (section 4.2).",
     _unchanged,
-    _both_strategies,
-    echoes.TEST_LANGUAGES,
+    resting_on(_both_strategies),
 )
 
 
@@ -192,9 +167,10 @@ def _table_3(sentences: int, reading: str) -> PublishedNumbers:
         "a rho over 58 batteries of questions is known to 0.25, its change averaged over four languages to 0.1 to 0.2",
         f"The number of sentences is not named: {reading}",
         _alignment(sentences),
-        lambda cell: monolingual(SOURCES[cell.row.split()[0]], sentences),
-        echoes.TEST_LANGUAGES,
-        lambda cell: (COUNTRIES[cell.row.split()[1]],),
+        resting_on(
+            lambda cell: monolingual(SOURCES[cell.row.split()[0]], sentences),
+            countries=lambda cell: (COUNTRIES[cell.row.split()[1]],),
+        ),
         called=f"{sentences:,} sentences",
     )
 

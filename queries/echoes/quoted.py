@@ -6,7 +6,6 @@ from typing import Final
 import polars as pl
 
 from mlv.queries.echoes.published import (
-    AS_IN_PAPER,
     MIXTURE_SENTENCES,
     MODELS,
     OF_SMALL,
@@ -16,7 +15,8 @@ from mlv.queries.echoes.published import (
     untested,
     untrained,
 )
-from mlv.queries.published import Cell, Found, PublishedNumbers, Setup
+from mlv.queries.echoes.setups import AS_IN_PAPER, Setup, resting_on
+from mlv.queries.published import Cell, Found, PublishedNumbers
 from mlv.schema.papers import echoes
 
 Find = Callable[[pl.DataFrame, pl.DataFrame], Iterator[Found]]
@@ -136,8 +136,7 @@ AGREEMENT = PublishedNumbers(
     "as of Table 1",
     "Of every two of the three pretrained models, as in Table 1.",
     _extremes("language"),
-    _pretrained,
-    echoes.TEST_LANGUAGES,
+    resting_on(_pretrained),
     rows=("agreement, lowest of three pairs", "agreement, highest of three pairs"),
 )
 
@@ -149,8 +148,7 @@ AGREEMENT_BY_CATEGORY = PublishedNumbers(
     "pretrained models answer the same every time; 2 points are three of 143 answers on happiness",
     "Of every two of the three pretrained models, mean over test languages, as in Figure 7 top.",
     _extremes("category"),
-    _pretrained,
-    echoes.TEST_LANGUAGES,
+    resting_on(_pretrained),
     rows=("agreement on a theme, lowest of three pairs", "agreement on a theme, highest of three pairs"),
 )
 
@@ -162,8 +160,7 @@ SHIFTS = PublishedNumbers(
     "an end is one cell, known as those of Table 2",
     "Ends over the runs of Figure 2, that is of mT5-small on 2,000 sentences in one language, and all test languages.",
     _shifts,
-    lambda cell: _COMPARED[cell.column],
-    echoes.TEST_LANGUAGES,
+    resting_on(lambda cell: _COMPARED[cell.column]),
     rows=("shifts, lowest", "shifts, highest"),
 )
 
@@ -177,8 +174,7 @@ def _uniqueness(column: str, called: str, reading: str) -> PublishedNumbers:
         "a share of 14% over the batteries that shift is known to 25 in one test language, in the mean over 13 better",
         f"{reading} The source is not named: Table 3's are, with 2,000 sentences; mean over test languages.",
         _unique(column),
-        lambda cell: monolingual(SOURCES[cell.column], echoes.SENTENCES),
-        echoes.TEST_LANGUAGES,
+        resting_on(lambda cell: monolingual(SOURCES[cell.column], echoes.SENTENCES)),
         called=called,
         rows=("unique to one fine-tuning language",),
     )
@@ -195,9 +191,7 @@ COUNTRIES = PublishedNumbers(
     "people's answers stay the same; with other questions, of echoes-2024 and of wvs7-all, both move by 0.005 at most",
     "Cosines of countries' profiles, as in Figure 13 left; the text's Serbia is RS.",
     _cosines,
-    lambda _: [],
-    (),
-    lambda cell: tuple(cell.column.split("-")),
+    resting_on(lambda _: [], (), lambda cell: tuple(cell.column.split("-"))),
     rows=("similarity of countries",),
 )
 
@@ -213,8 +207,7 @@ def _of_traced(query: str, find: Callable[[int], Find], row: str, reading: str) 
             "a guess: how far seeds differ has not been measured",
             f"{reading} The number of sentences is not named.",
             find(sentences),
-            _tracing(sentences),
-            echoes.TEST_LANGUAGES,
+            resting_on(_tracing(sentences)),
             called=f"{sentences:,} sentences",
             rows=(row,),
         )

@@ -1,6 +1,6 @@
 """E as rows: its queries in the order of the paper, from the pretrained models to the influence of examples."""
 
-from mlv.queries.echoes import figures, published, quoted, sentences
+from mlv.queries.echoes import figures, published, quoted, sentences, setups
 from mlv.queries.sentences import spanning, with_mean
 from mlv.queries.study import TRACING, Need, Section, Study, Topic
 
@@ -231,6 +231,6 @@ STUDY = Study(
     "Cultural values in a multilingual language model",
     "The Echoes of Multilinguality",
     (PRETRAINED_MODELS, SHIFTS, DIRECTIONS, MIXTURES, PEOPLE, EXAMPLES, STORE),
-    published.AS_IN_PAPER,
+    setups.inventory,
     shares="unchanged",
 )

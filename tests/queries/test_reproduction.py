@@ -13,10 +13,9 @@ import pytest
 
 from mlv.queries import QueryResult
 from mlv.queries.echoes import STUDY
-from mlv.queries.echoes.published import PAPER_SETTINGS
-from mlv.queries.published import Cell, Found, Setup, cells
+from mlv.queries.echoes.setups import ANSWERS, PAPER_SETTINGS, PEOPLE, PROBES, Answers, Setup
+from mlv.queries.published import Cell, Found, Needed, Supply, cells
 from mlv.queries.reproduction import Missing, Reproduction, reproduce, summary
-from mlv.queries.sharing import STUDY as OTHER
 from mlv.queries.study import Section
 from mlv.schema.errors import UsageError
 from mlv.schema.papers import echoes
@@ -164,7 +163,7 @@ def test_shifts_go_from_the_lowest_to_the_highest_cell_of_the_first_seed() -> No
         "unchanged",
         FOUND.drop("source").join(frame, how="cross").with_columns(strategy=pl.lit("monolingual"), sentences=2_000),
     )
-    assert found[Cell("shifts, lowest", "news and FLORES")] == (("shifts, lowest", "news and FLORES"), 18.0, "")
+    assert found[Cell("shifts, lowest", "news and FLORES")] == Found(Cell("shifts, lowest", "news and FLORES"), 18.0)
     assert found[Cell("shifts, highest", "news and FLORES")].value == 30.0
     assert "all of pbc in ko" in found[Cell("shifts, highest", "PBC and Tanzil")].lacking
     assert "all of pbc in fa" not in found[Cell("shifts, highest", "PBC and Tanzil")].lacking
@@ -175,8 +174,8 @@ def test_unique_shifts_are_read_in_two_ways() -> None:
     frame = _rows(language=languages, uniqueness=range(14), unique_shifts=[number / 2 for number in range(14)])
     frame = frame.with_columns(sentences=2_000, ft_languages=pl.lit("fa,hi,ko,ru"))
     cell = Cell("unique to one fine-tuning language", "PBC")
-    assert _found("shift_uniqueness", frame, "of questions")[cell] == (cell, 13, "")
-    assert _found("shift_uniqueness", frame, "of shifts")[cell] == (cell, 6.5, "")
+    assert _found("shift_uniqueness", frame, "of questions")[cell] == Found(cell, 13)
+    assert _found("shift_uniqueness", frame, "of shifts")[cell] == Found(cell, 6.5)
     partial = frame.filter(pl.col("language") != "bn").with_columns(ft_languages=pl.lit("fa,ko,ru"))
     assert _found("shift_uniqueness", partial, "of shifts")[cell].lacking == "hi,bn"
 
@@ -215,7 +214,7 @@ def test_influential_translations_are_the_mean_of_all_pairs() -> None:
         attribution=pl.lit("trak-dense-4096"),
     )
     cell = Cell("influential translations", "PBC")
-    assert _found("parallel_overlap", frame, "10,000 sentences")[cell] == (cell, 4.0, "ko,ru")
+    assert _found("parallel_overlap", frame, "10,000 sentences")[cell] == Found(cell, 4.0, "ko,ru")
     assert not _found("parallel_overlap", frame, "2,000 sentences")
 
 
@@ -478,18 +477,19 @@ def test_a_number_that_is_not_defined_is_not_asked_for_again(reproduced: QueryRe
 
 def test_only_what_is_missing_is_named(made: Reproduction) -> None:
     missing = {(lacking.place, lacking.cell): lacking for lacking in reversed(made.missing)}
-    large = Setup("google/mt5-large")
     cell = Cell("B vs. L", "de")
+    large = Needed(ANSWERS, Answers(Setup("google/mt5-large"), frozenset({"de"})))
     assert missing["Table 1", cell] == Missing("Table 1", cell, (large,))
     # no probes in Bengali: both models have to be asked again
     cell = Cell("S vs. B", "bn")
-    assert missing["Table 1", cell] == Missing("Table 1", cell, (Setup(SMALL), Setup(BASE)), ("bn",))
+    asked = [Needed(ANSWERS, Answers(Setup(model), frozenset({"bn"}))) for model in (SMALL, BASE)]
+    assert missing["Table 1", cell] == Missing("Table 1", cell, (Needed(PROBES, "bn"), *asked))
     assert _cell(made.result, "Table 1", *cell)["missing"] == (
         "probes in bn; google/mt5-small, pretrained; google/mt5-base, pretrained"
     )
     # a mean lacks what any of its languages does
     cell = Cell("S vs. B", "avg.")
-    assert missing["Table 1", cell].unprobed == ("bn", "fa", "id", "ms", "sr", "tl", "tr", "vi")
+    assert missing["Table 1", cell].by_supply()[PROBES] == ["bn", "fa", "id", "ms", "sr", "tl", "tr", "vi"]
 
 
 def test_every_cell_that_is_not_yet_run_says_what_it_lacks(made: Reproduction) -> None:
@@ -517,9 +517,13 @@ def test_an_empty_store_lacks_every_setup_once(empty_store: Path) -> None:
         missing = reproduce(connection, STUDY).missing
     # three models; mT5-small: five runs on PBC with 10,000 sentences, four with 2,000, as many on Tanzil but for the
     # mixture, four on FLORES and three on news; base and large: four on PBC with 10,000; eight tracings
-    assert len({setup for lacking in missing for setup in lacking.setups}) == 3 + 5 + 4 + 4 + 4 + 4 + 3 + 2 * 4 + 8
-    assert {country for lacking in missing for country in lacking.countries} == {"DE", "PK", "RS", "VN"}
-    assert {language for lacking in missing for language in lacking.unprobed} == set(echoes.TEST_LANGUAGES)
+    assert len(_lacking(missing, ANSWERS)) == 3 + 5 + 4 + 4 + 4 + 4 + 3 + 2 * 4 + 8
+    assert _lacking(missing, PEOPLE) == {"DE", "PK", "RS", "VN"}
+    assert _lacking(missing, PROBES) == set(echoes.TEST_LANGUAGES)
+
+
+def _lacking(missing: tuple[Missing, ...], supply: Supply) -> set[str]:
+    return {name for lacking in missing for name in lacking.by_supply().get(supply, [])}
 
 
 @pytest.mark.parametrize(("given", "number"), [({}, 3), ({"score": "mean"}, 3), ({"score": "sum", "survey": None}, 0)])
@@ -549,5 +553,6 @@ def test_tables_are_asked_about_another_probe_set(paper_store: Path, tmp_path: P
 
 
 def test_a_study_without_published_tables_is_refused(empty_store: Path) -> None:
-    with open_store(empty_store) as connection, pytest.raises(UsageError, match="No published numbers of sharing"):
-        reproduce(connection, OTHER)
+    nothing = replace(STUDY, code="nothing", sections=())
+    with open_store(empty_store) as connection, pytest.raises(UsageError, match="No published numbers of nothing"):
+        reproduce(connection, nothing)
