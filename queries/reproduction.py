@@ -196,7 +196,7 @@ def summary(result: QueryResult, study: Study) -> Iterator[str]:
         rows = result.frame.filter(
             pl.col("place") == numbers.place,
             pl.col("reading").fill_null("") == numbers.called,
-            pl.col("row").is_in(list(numbers.rows)) if numbers.rows else True,
+            pl.col("row").is_in(list(numbers.rows)) if numbers.rows else pl.col("relation") != "claim",
         )
         statuses = rows["status"].to_list()
         counts = ", ".join(f"{statuses.count(name)} {name}" for name in get_args(Status) if name in statuses)

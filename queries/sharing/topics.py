@@ -1,7 +1,8 @@
 """H as rows: what its measures of influence say of the runs that are traced."""
 
 from mlv.queries.sentences import spanning
-from mlv.queries.sharing import figures, sentences
+from mlv.queries.sharing import figures, sentences, setups
+from mlv.queries.sharing.numbers import of
 from mlv.queries.study import RETRAINING, TRACING, Need, Section, Study, Topic
 
 EPOCHS = Need("Trace a run's examples by epoch", "mlv compute influence RUN --checkpoints all")
@@ -26,13 +27,21 @@ STUDY = Study(
                     EPOCHS,
                     figures.influence_by_epoch,
                     sentences.influence_by_epoch,
+                    of("influence_by_epoch"),
                 ),
-                Topic("influence_mean", "Tables 3 and 6", TRACING, sentence=sentences.influence_mean),
+                Topic(
+                    "influence_mean",
+                    "Tables 3 and 6",
+                    TRACING,
+                    sentence=sentences.influence_mean,
+                    published=of("influence_mean"),
+                ),
                 Topic(
                     "translation_share",
                     "Table 4",
                     TRACING,
                     sentence=spanning("Translations go", "translations", "targets", "probes"),
+                    published=of("translation_share"),
                 ),
             ),
         ),
@@ -54,8 +63,11 @@ STUDY = Study(
                         3,
                         "+",
                     ),
+                    published=of("removal_effect"),
                 ),
             ),
         ),
     ),
+    setups.inventory,
+    of("language_contribution"),
 )
