@@ -30,7 +30,7 @@ def reproduce(
     provenance: Provenance = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Line each number of a paper's tables and text up with the store's, and name what the missing ones lack."""
+    """Line each number and claim of a paper up with what the store has, and name what the missing ones lack."""
     from mlv.queries import reproduction
     from mlv.queries.studies import find_study
     from mlv.schema.store.opening import open_store
@@ -47,8 +47,8 @@ def _steps(missing: "tuple[Missing, ...]") -> Iterator[str]:
     """What to do about cells that are not yet run: what is said in a line before what is listed."""
     lacking: dict[Supply, dict[str, None]] = {}
     for cell in missing:
-        for supply, names in cell.by_supply().items():
-            lacking.setdefault(supply, {}).update(dict.fromkeys(names))
+        for supply, lacks in cell.by_supply().items():
+            lacking.setdefault(supply, {}).update(dict.fromkeys(lacks))
     for supply in sorted(lacking, key=lambda supply: supply.itemised):
         names = lacking[supply]
         said = f"{len(names):,}" if supply.itemised else ", ".join(sorted(names))

@@ -16,8 +16,8 @@ MODEL: Final = "xlm-roberta-base"
 """The paper's model (H section 4.1). A store may have it under a path that ends alike."""
 
 ATTRIBUTION: Final = (
-    "tracin-cosine-exact corruptions=epoch modules=attention,feed_forward,embedding,output,norm,bias,position_bias "
-    "weights=equal"
+    "tracin-cosine-exact weights=equal corruptions=epoch "
+    "modules=attention,feed_forward,embedding,output,norm,bias,position_bias"
 )
 """The paper's attribution, by name: that of the preset ``languages`` (H section 4.2)."""
 

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 import typer
 from command_line import Mlv
 
@@ -44,8 +45,29 @@ def test_an_unknown_study_is_a_matter_of_usage(on_empty: Mlv) -> None:
     assert "Did you mean echoes?" in done.err
 
 
-def test_the_commands_that_are_named_exist(on_empty: Mlv) -> None:
-    named = re.findall(r"mlv ([a-z]+) ([a-z]+)", on_empty("reproduce").err)
+def test_claims_are_cells_and_every_job_that_lacks_is_a_line(on_empty: Mlv) -> None:
+    done = on_empty("reproduce", "--paper", "sharing", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(done.out)))
+    assert (done.code, {row["status"] for row in rows}) == (ExitCode.OK, {"not yet run"})
+    assert {row["relation"] for row in rows} == {"=", "claim"}
+    *_, texts, jobs = [line for line in done.err.splitlines() if not line.startswith("  ")]
+    assert texts == "No labelled texts of marc, pawsx, xnli: mlv ingest corpus --source NAME FILES"
+    named = [line.removeprefix("  ") for line in done.err.partition(f"{jobs}\n")[2].splitlines()]
+    assert jobs == f"Not committed: {len(named)} jobs. mlv study run sharing"
+    lacking = {part for row in rows for part in row["missing"].split("; ") if not part.startswith("labelled texts")}
+    assert set(named) == lacking
+    assert len(set(named)) == len(named)
+
+
+@pytest.mark.parametrize(
+    ("paper", "commands"),
+    [
+        ("echoes", {("ingest", "probes"), ("ingest", "survey"), ("study", "run")}),
+        ("sharing", {("ingest", "corpus"), ("study", "run")}),
+    ],
+)
+def test_the_commands_that_are_named_exist(on_empty: Mlv, paper: str, commands: set[tuple[str, str]]) -> None:
+    named = re.findall(r"mlv ([a-z]+) ([a-z]+)", on_empty("reproduce", "--paper", paper).err)
     app_commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    assert set(named) == {("ingest", "probes"), ("ingest", "survey"), ("study", "run")}
+    assert set(named) == commands
     assert all(command in app_commands[group].commands for group, command in named)
