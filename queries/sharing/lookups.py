@@ -105,11 +105,11 @@ BY_EPOCH: Final = Rows(
     "influence_by_epoch@1", "influence", ("direction", "epoch", "language", "ft_language"), "contribution"
 )
 REMOVAL: Final = Rows("removal_effect@1", "validate", ("direction", "k"), "change", (("language", "avg."),))
-
-# Of queries that the study does not have yet: their numbers are compared as soon as a topic takes them
 DEVELOPMENT: Final = Rows("accuracy@1", "predict", ("language",), "accuracy", (("split", "dev"),))
 TEST: Final = DEVELOPMENT._replace(only=(("split", "test"),))
 CONVERGED: Final = DEVELOPMENT._replace(value="epoch")
+
+# Of queries that the study does not have yet: their numbers are compared as soon as a topic takes them
 EXAMPLES: Final = Rows("influence_examples@1", "influence", ("language", "key", "direction", "rank"), "score")
 ZERO_SHOT: Final = Rows(
     "zero_shot_recovery@1", "influence", ("language",), "translated_share", (("direction", "positive"),)

@@ -16,7 +16,15 @@ STUDY = Study(
     (
         Section(
             "Classifiers",
-            (Topic("accuracy", "sections 4.1 and 8.3", PREDICTED, sentence=sentences.accuracy),),
+            (
+                Topic(
+                    "accuracy",
+                    "sections 4.1 and 8.3",
+                    PREDICTED,
+                    sentence=sentences.accuracy,
+                    published=of("accuracy"),
+                ),
+            ),
         ),
         Section(
             "Influence of languages",

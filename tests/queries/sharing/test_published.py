@@ -79,7 +79,6 @@ def test_every_remark_is_of_a_cell_and_keeps_its_sentence() -> None:
 
 
 AWAITED = {
-    "accuracy",
     "data_imbalance",
     "influence_epoch_test",
     "influence_examples",
@@ -125,11 +124,17 @@ def test_the_attribution_is_that_of_the_preset() -> None:
     assert attribution_name(PRESETS["languages"]) == ATTRIBUTION
 
 
-@pytest.mark.parametrize("setup", [Setup("XNLI"), Setup("PAWS-X"), Setup("PAWS-X", left_out="ko")])
+@pytest.mark.parametrize("setup", [Setup("XNLI"), Setup("PAWS-X", left_out="ko"), Setup("PAWS-X", None, "ko", 50)])
 def test_a_setup_is_known_by_the_words_of_its_specification(setup: Setup) -> None:
     task = TASKS[setup.task]
     corpora = tuple(
-        CorpusRef(source=task.source, language=language, edition="train", sha256="", segments=sharing.EXAMPLES)
+        CorpusRef(
+            source=task.source,
+            language=language,
+            edition="train",
+            sha256="",
+            segments=sharing.EXAMPLES * (3 if language == setup.added_language else 2) // 2,
+        )
         for language in setup.languages
     )
     spec = ClassifySpec(
@@ -142,7 +147,8 @@ def test_a_setup_is_known_by_the_words_of_its_specification(setup: Setup) -> Non
         classes=("yes", "no"),
         examples=sharing.EXAMPLES,
         left_out=(setup.left_out,) if setup.left_out else None,
-        draw_seed=1,
+        added_language=setup.added_language,
+        added_percent=setup.added_percent,
         development=(),
         learning_rate=task.learning_rate,
         patience=sharing.PATIENCE,
