@@ -78,6 +78,15 @@ Has = Callable[[Needed], bool]
 """Whether a store has it."""
 
 
+def settings_but(left_open: Sequence[str]) -> pl.Expr:
+    """The words of a column ``settings`` but those that a paper leaves open."""
+    return (
+        pl.col("settings")
+        .str.split(" ")
+        .list.eval(pl.element().filter(~pl.element().str.split("=").list.first().is_in(list(left_open))))
+    )
+
+
 @dataclass(frozen=True)
 class PublishedNumbers:
     """A table of a paper, or numbers of one kind in its text, and how they are made from a store."""

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import duckdb
 import polars as pl
 
-from mlv.queries.published import Cell, Has, Needed, Supply
+from mlv.queries.published import Cell, Has, Needed, Supply, settings_but
 from mlv.schema.fetching import frame_of
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.settings import words
@@ -61,17 +61,9 @@ PAPER_SETTINGS: Final = words(
 )
 """All others, as words of a column ``settings``: the defaults of a specification are the paper's (E appendix B)."""
 
-_other_settings = (
-    pl.col("settings")
-    .str.split(" ")
-    .list.eval(
-        pl.element().filter(
-            ~pl.element().is_in(PAPER_SETTINGS), ~pl.element().str.split("=").list.first().is_in(LEFT_OPEN)
-        )
-    )
+AS_IN_PAPER: Final = (settings_but(LEFT_OPEN).list.set_difference(list(PAPER_SETTINGS)).list.len() == 0).fill_null(
+    False
 )
-
-AS_IN_PAPER: Final = (_other_settings.list.len() == 0).fill_null(False)
 """Whether a column ``settings`` has none but the paper's."""
 
 

@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple
 import duckdb
 import polars as pl
 
-from mlv.queries.published import Cell, Has, Needed, Supply
+from mlv.queries.published import Cell, Has, Needed, Supply, settings_but
 from mlv.schema.fetching import frame_of
 from mlv.schema.jobs.settings import words
 from mlv.schema.papers import sharing
@@ -59,12 +59,6 @@ LEFT_OPEN: Final = (
     "classes",
 )
 """Settings that the paper does not give, or that a task implies: any will do."""
-
-_given = (
-    pl.col("settings")
-    .str.split(" ")
-    .list.eval(pl.element().filter(~pl.element().str.split("=").list.first().is_in(LEFT_OPEN)))
-)
 
 
 class Setup(NamedTuple):
@@ -120,7 +114,7 @@ class Setup(NamedTuple):
             pl.col("source") == TASKS[self.task].source,
             pl.col("ft_languages") == ",".join(self.languages),
             pl.col("sentences") == self.sentences,
-            _given.list.sort().list.join(" ") == " ".join(self.settings),
+            settings_but(LEFT_OPEN).list.sort().list.join(" ") == " ".join(self.settings),
         )
         return found["run"].to_list()
 

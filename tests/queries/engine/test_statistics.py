@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from mlv.queries.echoes.published import AS_IN_PAPER
+from mlv.queries.echoes.setups import AS_IN_PAPER
 from mlv.queries.engine.macros import subject_sql
 from mlv.schema.fetching import frame_of
 from mlv.schema.jobs.finetune import FinetuneSpec
