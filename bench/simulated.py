@@ -136,7 +136,7 @@ SELECT run_id, parent_run_id, 'answer', 1,
 FROM run r WHERE kind = 'validate';
 INSERT INTO influence_target
 SELECT row_number() OVER (ORDER BY traced_run_id, i.run_id, e.epoch NULLS FIRST, a.probe_id), i.run_id, a.probe_id,
-       e.epoch, a.answer, -3
+       NULL, e.epoch, a.answer, -3
 FROM influence_run i
 JOIN run r USING (run_id)
 JOIN probe_answer a ON a.checkpoint_id = r.start_checkpoint_id AND a.score = 'mean'
@@ -155,7 +155,7 @@ FROM (SELECT *, hash(influence_target_id, language_id) % 1000 / 1000.0 - 0.5 AS 
             WHERE split = 'train' GROUP BY ALL) USING (traced_run_id))
 ORDER BY ALL;
 INSERT INTO validation_result
-SELECT run_id, 'lds', 'answer', scores, probe_id, 'same', NULL, NULL, NULL, 0, 64,
+SELECT run_id, 'lds', 'answer', scores, probe_id, NULL, 'same', NULL, NULL, NULL, 0, 64,
        hash(run_id, scores, probe_id) % 1000 / 1000.0
 FROM validation_run, probe, (VALUES ('trak-principal-16'), ('trak-exact'), ('bm25')) t(scores);
 INSERT INTO validation_lds

@@ -1,4 +1,4 @@
-"""`mlv influence`: influence runs, and the training examples behind a value."""
+"""`mlv influence`: influence runs, and the training examples behind a prediction."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from mlv.cli.group import Group
 from mlv.cli.output import Format, Json, Limit, Output, put
 
 app = typer.Typer(
-    help="List influence runs, and show the training examples behind a value.", no_args_is_help=True, cls=Group
+    help="List influence runs, and show the training examples behind a prediction.", no_args_is_help=True, cls=Group
 )
 
 
@@ -40,9 +40,9 @@ def list_runs(
 @app.command()
 def show(
     run: Annotated[
-        str, typer.Argument(help="An influence run, or a fine-tuning run that was traced once; or the beginning of it.")
+        str, typer.Argument(help="An influence run, or a training run that was traced once; or the beginning of it.")
     ],
-    probe: Annotated[str, typer.Option(help="The question, e.g. 45a.")],
+    item: Annotated[str, typer.Option(help="The question, e.g. 45a; of a classifier the text's key, e.g. test:17.")],
     language: Annotated[str, typer.Option(help="The test language.")],
     epoch: Annotated[
         int | None, typer.Option(help="By this epoch's checkpoint alone (TracIn); by all together if not given.")
@@ -53,11 +53,11 @@ def show(
     limit: Limit = None,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Print the training examples with the highest and with the lowest scores for an answer.
+    """Print the training examples with the highest and with the lowest scores for an answer or a class.
 
     Scores above 0 speak for it, scores below 0 against it.
     """
-    from mlv.ingest.jobs.traced import find_influence_run, find_target
+    from mlv.ingest.jobs.traced import describe_target, find_influence_run
     from mlv.ingest.reference.languages import language as find_language
     from mlv.queries import execute_sql
     from mlv.schema.store.opening import open_store
@@ -65,15 +65,15 @@ def show(
     code = find_language(language).code
     with open_store(db) as connection:
         found = find_influence_run(connection, run)
-        target = find_target(connection, found, probe, code, epoch)
+        lines = describe_target(connection, found, item, code, epoch)
         result = execute_sql(
             connection,
-            "SELECT direction, rank, score, train_language, parallel_key, text FROM v_influence "
+            "SELECT direction, rank, score, train_language, parallel_key, text, text_pair, label FROM v_influence "
             "WHERE run = $run AND question = $question AND language = $language "
             "AND epoch IS NOT DISTINCT FROM $epoch AND rank <= $top ORDER BY direction DESC, rank",
-            parameters={"run": found, "question": probe, "language": code, "epoch": epoch, "top": top},
+            parameters={"run": found, "question": item, "language": code, "epoch": epoch, "top": top},
             sealed=True,
         )
-    for line in target.describe():
+    for line in lines:
         say(line)
     put(result, output_format, output, limit)

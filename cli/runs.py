@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlv.cli import completion, jobs
-from mlv.cli.compute.options import BatchTokens, Device, SkipAmbiguous, Threads
+from mlv.cli.compute.options import DEFAULT_MEMORY, BatchTokens, Device, Memory, SkipAmbiguous, Threads
 from mlv.cli.deleting import make_smaller, say_deletion
 from mlv.cli.edge import DEFAULT_STORE, Store, explain, jobs_folder, megabytes, say
 from mlv.cli.group import Group
@@ -238,13 +238,14 @@ def resume(
     threads: Threads = None,
     skip_ambiguous: SkipAmbiguous = False,
     batch_tokens: BatchTokens = BATCH_TOKENS,
+    memory: Memory = DEFAULT_MEMORY,
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Go on with jobs that were planned or interrupted, and commit them. One that fails does not keep others from it.
 
     What failed before is left as it is, unless it is named or --failed is given; mlv runs delete gives it up for good.
     """
-    work = make_work(db, device, threads, skip_ambiguous, batch_tokens=batch_tokens)
+    work = make_work(db, device, threads, skip_ambiguous, batch_tokens=batch_tokens, memory=memory)
     if name is None:
         _resume_all(work, failed=failed)
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlv.cli.compute.models import fetch_model
-from mlv.cli.compute.options import DIFFERS, BatchTokens, Device, SkipAmbiguous
+from mlv.cli.compute.options import DEFAULT_MEMORY, DIFFERS, BatchTokens, Device, Memory, SkipAmbiguous
 from mlv.cli.driver import ACTIVE, Driver, say_problems, say_states, worker_command
 from mlv.cli.edge import DEFAULT_STORE, MOST_THREADS, Store, jobs_folder, say
 from mlv.cli.group import Group
@@ -148,13 +148,14 @@ def run(
     threads: WorkerThreads = None,
     skip_ambiguous: SkipAmbiguous = False,
     batch_tokens: BatchTokens = BATCH_TOKENS,
+    memory: Memory = DEFAULT_MEMORY,
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Run what is missing of a study, and commit it as it comes. What failed before is left as it is.
 
     Ctrl-C stops it, and its workers on this machine; jobs of a cluster go on. Run again, it goes on from there.
     """
-    work = _work(db, device, threads, skip_ambiguous, batch_tokens)
+    work = _work(db, device, threads, skip_ambiguous, batch_tokens, memory)
     _drive(study, work, _launcher(work, launcher, workers, slurm_file, slurm), failed=False)
 
 
@@ -169,10 +170,11 @@ def retry(
     threads: WorkerThreads = None,
     skip_ambiguous: SkipAmbiguous = False,
     batch_tokens: BatchTokens = BATCH_TOKENS,
+    memory: Memory = DEFAULT_MEMORY,
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Run the cells of a study that failed or were killed again, and those that wait for them."""
-    work = _work(db, device, threads, skip_ambiguous, batch_tokens)
+    work = _work(db, device, threads, skip_ambiguous, batch_tokens, memory)
     _drive(study, work, _launcher(work, launcher, workers, slurm_file, slurm), failed=True)
 
 
@@ -204,10 +206,12 @@ def cancel(study: StudyFile, db: Store = DEFAULT_STORE) -> None:
     say(f"cancelled: {', '.join(numbers) or 'nothing was in the queue'}")
 
 
-def _work(store: Path, device: str, threads: int | None, skip_ambiguous: bool, batch_tokens: int) -> "Work":
+def _work(
+    store: Path, device: str, threads: int | None, skip_ambiguous: bool, batch_tokens: int, memory: int
+) -> "Work":
     from mlv.cli.work import make_work
 
-    return make_work(store, device, threads, skip_ambiguous, batch_tokens=batch_tokens)
+    return make_work(store, device, threads, skip_ambiguous, batch_tokens=batch_tokens, memory=memory)
 
 
 def _launcher(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mlv.cli.edge import jobs_folder, say
 from mlv.cli.progress import progress
-from mlv.compute.machine.options import BATCH_TOKENS, ExecuteOptions
+from mlv.compute.machine.options import BATCH_TOKENS, MEMORY, ExecuteOptions
 from mlv.schema.store.waiting import waiting_for_jobs
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlv.ingest.jobs.planning import Context
     from mlv.ingest.jobs.request import Request
     from mlv.ingest.jobs.standing import Active
-    from mlv.ingest.jobs.tracing import Unanswered
+    from mlv.ingest.jobs.traced_probes import Unanswered
     from mlv.schema.jobs.directory import JobDirectory
     from mlv.schema.jobs.spec import ModelRef, Precision
 
@@ -67,7 +67,7 @@ class Work:
         from mlv.ingest.jobs.committing import committed
         from mlv.ingest.jobs.kinds import kind as find_kind
         from mlv.ingest.jobs.planning import write
-        from mlv.ingest.jobs.tracing import NotAnsweredError
+        from mlv.ingest.jobs.traced_probes import NotAnsweredError
         from mlv.schema.store.opening import open_store
 
         models = {name: self.model(name) for name in request.named_models()}
@@ -155,8 +155,9 @@ def say_committed(done: "Committed") -> None:
 
 def _say_defaults(request: "Request", job: "JobDirectory") -> None:
     """Say which probes and which survey were taken from a store that has several, if none was named."""
+    spec = job.spec()
     for field in ("probe_set", "survey"):
-        taken = getattr(job.spec(), field, "")
+        taken = "" if field == "probe_set" and not spec.probe_inputs() else getattr(spec, field, "")
         if taken and getattr(request, field, taken) is None:
             name = field.replace("_", " ")
             say(f"{name} {taken}, as in queries (another one: --{name.replace(' ', '-')})")
@@ -190,9 +191,10 @@ def make_work(
     skip_ambiguous: bool = False,
     plan_only: bool = False,
     batch_tokens: int = BATCH_TOKENS,
+    memory: int = MEMORY,
 ) -> Work:
     """The work of a command, from its options."""
-    return Work(store, ExecuteOptions(device, threads, skip_ambiguous, batch_tokens), sys.argv[1:], plan_only)
+    return Work(store, ExecuteOptions(device, threads, skip_ambiguous, batch_tokens, memory), sys.argv[1:], plan_only)
 
 
 def split_revision(text: str) -> tuple[str, str | None]:

@@ -19,4 +19,4 @@ def influence(work: Work, request: Request) -> None:
         print_summary(work, "language_contribution", done.run, CONTRIBUTION, direction="positive")
 
 
-COMMAND = make_command(influence, Request, ("device", "threads", "batch_tokens"))
+COMMAND = make_command(influence, Request, ("device", "threads", "batch_tokens", "memory"))

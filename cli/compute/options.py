@@ -1,6 +1,7 @@
 """Commands made of requests: a field of a kind's ``Request`` is an option, and its description the option's help."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, TypeVar, get_args, get_origin
 
@@ -9,7 +10,7 @@ import typer
 from mlv.cli import completion
 from mlv.cli.edge import DEFAULT_STORE, MOST, MOST_THREADS, Store, split_list
 from mlv.cli.work import Work, make_work
-from mlv.compute.machine.options import BATCH_TOKENS
+from mlv.compute.machine.options import BATCH_TOKENS, MEMORY
 from mlv.schema.errors import UsageError, format_validation_errors, listed
 
 if TYPE_CHECKING:
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
 
 DIFFERS = "results differ slightly with it"
 """What is said of an option that is no part of a job's identity, and yet changes its results a little."""
+
+DEFAULT_MEMORY: Any = f"{MEMORY >> 30}G"
+"""As it is typed: what typer reads by a parser it reads so by default too."""
+
+
+def read_bytes(text: str) -> int:
+    """Bytes, e.g. of 512M or 40G. Raises typer.BadParameter."""
+    found = re.fullmatch(r"([1-9]\d{0,6})([KMGT])B?", text.strip().upper())
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no size such as 512M or 40G.")
+    return int(found[1]) << 10 * ("KMGT".index(found[2]) + 1)
+
 
 Device = Annotated[str, typer.Option(help=f"cpu, cuda, mps or auto; {DIFFERS}.")]
 Threads = Annotated[
@@ -34,6 +47,15 @@ BatchTokens = Annotated[
     int,
     typer.Option(min=1, max=MOST, help=f"Most tokens of a batch of probes; fewer need less memory; {DIFFERS}."),
 ]
+Memory = Annotated[
+    int,
+    typer.Option(
+        parser=read_bytes,
+        metavar="<size>",
+        help="Most memory for the gradients of targets that exact scores are made of, e.g. 40G: if they need more, "
+        f"examples are passed over once for each part of them; {DIFFERS}.",
+    ),
+]
 PlanOnly = Annotated[
     bool, typer.Option("--plan-only", help="Make the job directory and stop: a worker elsewhere runs it.")
 ]
@@ -43,6 +65,7 @@ _EXECUTION: Mapping[str, tuple[Any, Any]] = {
     "threads": (Threads, None),
     "skip_ambiguous": (SkipAmbiguous, False),
     "batch_tokens": (BatchTokens, BATCH_TOKENS),
+    "memory": (Memory, DEFAULT_MEMORY),
 }
 """Options of how a job is run, with their defaults."""
 

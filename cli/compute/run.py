@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mlv.cli.compute.options import BatchTokens, Device, SkipAmbiguous, Threads
+from mlv.cli.compute.options import DEFAULT_MEMORY, BatchTokens, Device, Memory, SkipAmbiguous, Threads
 from mlv.cli.edge import say
 from mlv.compute.machine.options import BATCH_TOKENS
 
@@ -16,6 +16,7 @@ def run(
     threads: Threads = None,
     skip_ambiguous: SkipAmbiguous = False,
     batch_tokens: BatchTokens = BATCH_TOKENS,
+    memory: Memory = DEFAULT_MEMORY,
 ) -> None:
     """Run planned jobs where they lie: for a worker that has no store. `mlv runs resume` commits them.
 
@@ -26,7 +27,7 @@ def run(
     from mlv.compute.machine.stopping import stop_on_signals
     from mlv.schema.jobs.directory import JobDirectory
 
-    options = ExecuteOptions(device, threads, skip_ambiguous, batch_tokens)
+    options = ExecuteOptions(device, threads, skip_ambiguous, batch_tokens, memory)
     with stop_on_signals():
         for path in jobs:
             execute_job(JobDirectory(path), options)

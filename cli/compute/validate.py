@@ -30,4 +30,4 @@ def _say_what_is_a_smoke_test(request: Request) -> None:
             )
 
 
-COMMAND = make_command(validate_influence, Request, ("device", "threads", "batch_tokens"))
+COMMAND = make_command(validate_influence, Request, ("device", "threads", "batch_tokens", "memory"))

@@ -14,13 +14,20 @@ own gradient.
 Imports torch at its top: import this module inside functions.
 """
 
+import sys
 from collections.abc import Sequence
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from mlv.compute.attribution.hooks import gradient_hooks, inputs_require_grad, position_bias_hooks
+from mlv.compute.attribution.hooks import (
+    gradient_hooks,
+    inputs_require_grad,
+    position_bias_hooks,
+    relative_position_hooks,
+    relatively_placed,
+)
 from mlv.compute.attribution.parameters import STACKS, Parameter, TracedParameters
 from mlv.compute.attribution.sinks import Sink
 from mlv.compute.models.interfaces import Model
@@ -45,6 +52,11 @@ class Tracer:
         self._log_odds = output == "log_odds"
 
     @property
+    def most(self) -> int:
+        """Rows that :meth:`trace` can take together."""
+        return 1 if relatively_placed(self.model) else sys.maxsize
+
+    @property
     def parameters(self) -> list[Parameter]:
         """The traced parameters."""
         return self.traced.parameters
@@ -56,7 +68,12 @@ class Tracer:
         ``log(p / (1 - p))``; its sign is that of the log-probability, not of the loss.
         """
         sink.begin(len(rows))
-        with gradient_hooks(self.traced, sink, len(rows)), inputs_require_grad(self.model), torch.enable_grad():
+        with (
+            gradient_hooks(self.traced, sink, len(rows)),
+            inputs_require_grad(self.model),
+            relative_position_hooks(self.model, self.traced, sink),
+            torch.enable_grad(),
+        ):
             if self.model.config.is_encoder_decoder:
                 return self._generate(rows, sink)
             return self._classify(rows)

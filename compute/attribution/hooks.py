@@ -8,7 +8,7 @@ Imports torch at its top: import this module inside functions.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, cast
 
 import torch
@@ -118,12 +118,56 @@ class PositionBiased(Protocol):
     """[buckets, heads]"""
 
 
+class RelativelyPlaced(Protocol):
+    """The encoder of a DeBERTa, whose attention is given a table of relative positions by all its layers' queries and
+    keys: once for all examples of a batch."""
+
+    rel_embeddings: nn.Embedding
+    """[positions, width]"""
+
+    get_rel_embedding: Callable[[], Tensor]
+    """The table as layers are given it, [positions, width]."""
+
+    norm_rel_ebd: Sequence[str]
+    LayerNorm: nn.LayerNorm
+
+
+def relatively_placed(model: Model) -> dict[str, RelativelyPlaced]:
+    """By name, the modules whose relative positions all examples of a batch share, so that it has to be of one."""
+    found = {name: module for name, module in model.named_modules() if hasattr(module, "rel_embeddings")}
+    return cast(dict[str, RelativelyPlaced], found)
+
+
+@contextlib.contextmanager
+def relative_position_hooks(model: Model, traced: TracedParameters, sink: Sink) -> Iterator[None]:
+    """Begin the graph at tables of relative positions too, and pass on their gradients by a batch of one example."""
+    tables = {name: found["weight"] for name, _, found in traced.by_module if is_position_bias(name)}
+    encoders = relatively_placed(model)
+    for name, encoder in encoders.items():
+        encoder.get_rel_embedding = _relative_positions(encoder, tables.get(f"{name}.rel_embeddings"), sink)
+    try:
+        yield
+    finally:
+        for encoder in encoders.values():
+            del encoder.get_rel_embedding
+
+
+def _relative_positions(encoder: RelativelyPlaced, parameter: Parameter | None, sink: Sink) -> Callable[[], Tensor]:
+    def get() -> Tensor:
+        table = encoder.rel_embeddings.weight[None].detach().requires_grad_()
+        if parameter:
+            table.register_hook(lambda gradient: sink.full(parameter, gradient))  # type: ignore[no-untyped-call]
+        return (encoder.LayerNorm(table) if "layer_norm" in encoder.norm_rel_ebd else table)[0]
+
+    return get
+
+
 @contextlib.contextmanager
 def position_bias_hooks(model: Model, traced: TracedParameters, examples: int, sink: Sink) -> Iterator[None]:
     """Give every example relative position biases of its own, whose gradients are then its own, and pass these on."""
     attentions = []
     for name, _, found in traced.by_module:
-        if is_position_bias(name):
+        if name.endswith("relative_attention_bias"):
             attention = cast(PositionBiased, model.get_submodule(name.rpartition(".")[0]))
             attention.compute_bias = _bias_by_example(attention, found["weight"], examples, sink)
             attentions.append(attention)

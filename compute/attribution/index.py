@@ -17,7 +17,6 @@ Imports torch at its top: import this module inside functions.
 import hashlib
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -229,7 +228,7 @@ class _Builder:
         if not isinstance(reference, Path) and not path.exists():
 
             def sweep(sink: Sink) -> None:
-                for rows in _batched(reference, self._recipe.batch_tokens):
+                for rows in _batched(reference, self._recipe.batch_tokens, self._tracer.most):
                     self._tracer.trace(rows, sink)
 
             _write_directions(path, principal_directions(parameters, gradients.dimensions, sweep, self._device))
@@ -243,7 +242,8 @@ class _Builder:
         single = len(rows) == len(examples)
         features = (torch.empty if single else torch.zeros)(len(examples), self._sink.size, device=self._device)
         totals = torch.zeros(2, len(examples), device=self._device)
-        for some in _batched(rows, self._recipe.batch_tokens, BATCH_BYTES // (4 * self._sink.size)):
+        most = min(BATCH_BYTES // (4 * self._sink.size), self._tracer.most)
+        for some in _batched(rows, self._recipe.batch_tokens, most):
             logprob = self._tracer.trace(some, self._sink)
             owners = torch.tensor([row.example for row in some], device=self._device)
             weights = torch.tensor([row.weight for row in some], device=self._device)
@@ -291,7 +291,7 @@ def check_finite(norms: Tensor, examples: Sequence[int], what: str = "example") 
         )
 
 
-def _batched(rows: Sequence[WeightedInput], budget: int, most: int = sys.maxsize) -> Iterator[list[WeightedInput]]:
+def _batched(rows: Sequence[WeightedInput], budget: int, most: int) -> Iterator[list[WeightedInput]]:
     """Rows of similar length together: at most ``budget`` tokens with padding and ``most`` rows, at least one row."""
     for indices in batches([len(row.inputs) + len(row.decoder) for row in rows], budget):
         for start in range(0, len(indices), max(1, most)):

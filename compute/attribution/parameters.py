@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, cast
 from torch import Tensor, nn
 
 from mlv.compute.models.interfaces import Model
+from mlv.schema.errors import UsageError
 
 STACKS: Final = ("encoder", "decoder")
 """Halves of a T5, as its modules are called; the modules of an encoder lie in neither and are always traced."""
@@ -37,8 +38,8 @@ def group_of(name: str, module: nn.Module) -> str:
 
 
 def is_position_bias(name: str) -> bool:
-    """Whether a module is the table of T5's relative position biases."""
-    return name.endswith("relative_attention_bias")
+    """Whether a module is the table of T5's relative position biases, or of DeBERTa's relative positions."""
+    return name.endswith(("relative_attention_bias", "rel_embeddings"))
 
 
 class TracedParameters:
@@ -49,6 +50,7 @@ class TracedParameters:
     """
 
     def __init__(self, model: Model, groups: Sequence[str], stacks: Sequence[str] = STACKS) -> None:
+        _check_known(model)
         self.by_module: list[tuple[str, nn.Module, dict[str, Parameter]]] = []
         """Name, module, and its traced ``weight`` and ``bias``."""
 
@@ -74,6 +76,20 @@ class TracedParameters:
             if found:
                 self.by_module.append((name, module, found))
         self.parameters = list(known.values())
+
+
+def _check_known(model: Model) -> None:
+    """Raise UsageError if a model has parameters whose gradients are not taken, since scores would leave them out."""
+    for name, _ in model.named_parameters():
+        owner, _, kind = name.rpartition(".")
+        module = model.get_submodule(owner)
+        known = isinstance(module, nn.Linear | nn.Embedding | nn.LayerNorm) or hasattr(module, "variance_epsilon")
+        if not known or kind not in ("weight", "bias"):
+            raise UsageError(
+                f"Influence is not computed for a {model.config.model_type} with {name}, a parameter of "
+                f"{type(module).__name__}.",
+                "Name a T5, BERT, RoBERTa, XLM-R or mDeBERTa.",
+            )
 
 
 def _is_leaf(module: nn.Module) -> bool:

@@ -28,16 +28,13 @@ from mlv.compute.attribution.gradients import Tracer
 from mlv.compute.attribution.index import check_finite, prepare_folder, save, sizes_of
 from mlv.compute.attribution.parameters import Parameter
 from mlv.compute.attribution.sinks import by_example
-from mlv.compute.machine.options import Progress
+from mlv.compute.machine.options import MEMORY, Progress
 from mlv.compute.models.scoring import batches
 from mlv.compute.training.objective import WeightedInput
 from mlv.schema.files import write_json
 
 EXAMPLES_AT_ONCE: Final = 512
 """Examples of a shard."""
-
-MEMORY: Final = 2**32
-"""Most memory for the gradients of targets; if they need more, the examples stream past once for each part of them."""
 
 BATCH_BYTES: Final = 2**29
 """Most memory for the gradients of one parameter in a batch."""
@@ -126,7 +123,7 @@ def _trace_targets(folder: Path, first: int, tracer: Tracer, targets: Rows, batc
     kept = Targets(tracer.parameters, len(targets))
     logprob = torch.zeros(len(targets), dtype=torch.float64)
     largest = max((p.rows * p.columns for p in tracer.parameters if not _is_looked_up(p)), default=1)
-    for some in _batched(targets, batch_tokens, largest):
+    for some in _batched(targets, batch_tokens, _most(tracer, largest)):
         rows = [row for place in some for row in targets[place]]
         owners = torch.tensor([place for place in some for _ in targets[place]])
         kept.belong(owners.to(tracer.model.device), len(targets))
@@ -145,7 +142,7 @@ def _multiplied(tracer: Tracer, kept: "Targets", examples: Rows, first: int, bat
     products = torch.zeros(len(examples), kept.count)
     squared_norms = torch.zeros(len(examples), dtype=torch.float64)
     largest = max((gradients.shape[1] for gradients in kept.dense.values()), default=1)
-    for some in _batched(examples, batch_tokens, largest):
+    for some in _batched(examples, batch_tokens, _most(tracer, largest)):
         owners = torch.tensor([item for item, place in enumerate(some) for _ in examples[place]])
         sink.belong(owners.to(tracer.model.device), len(some))
         tracer.trace([row for place in some for row in examples[place]], sink)
@@ -155,10 +152,14 @@ def _multiplied(tracer: Tracer, kept: "Targets", examples: Rows, first: int, bat
     return {"products": products.T.contiguous(), "squared_norms": squared_norms}
 
 
-def _batched(items: Rows, batch_tokens: int, largest: int) -> Iterator[list[int]]:
-    """Items of similar length together: at most ``batch_tokens`` tokens with padding, and gradients of the ``largest``
-    parameter that fit; at least one item."""
-    most = max(1, BATCH_BYTES // (4 * largest))
+def _most(tracer: Tracer, largest: int) -> int:
+    """Rows of a batch whose gradients of the ``largest`` parameter fit."""
+    return max(1, min(BATCH_BYTES // (4 * largest), tracer.most))
+
+
+def _batched(items: Rows, batch_tokens: int, most: int) -> Iterator[list[int]]:
+    """Items of similar length together: at most ``batch_tokens`` tokens with padding and ``most`` rows; at least one
+    item."""
     lengths = [max(len(row.inputs) + len(row.decoder) for row in rows) * len(rows) for rows in items]
     for some in batches(lengths, batch_tokens):
         rows = max(len(items[place]) for place in some)

@@ -137,7 +137,7 @@ def _scorers(
     device = runtime.device_name(options.device)
     weights = checkpoint_weights(spec.training, checkpoints, attribution)
     for number, (reference, weight) in enumerate(zip(checkpoints, weights, strict=True)):
-        indexer = _Indexer(job, spec, reference, attribution.gradients, options.batch_tokens, device)
+        indexer = _Indexer(job, spec, reference, attribution.gradients, options, device)
         label = f"checkpoint {number + 1} of {len(checkpoints)}: "
         if attribution.streams:
             products = indexer.products(targets, quantity, progress, f"{label}products with targets")
@@ -159,11 +159,11 @@ class _Indexer:
         spec: TracingSpec,
         reference: ModelRef,
         gradients: Gradients,
-        batch_tokens: int,
+        options: ExecuteOptions,
         device: str,
     ) -> None:
         self._job, self._spec, self._training, self._gradients = job, spec, spec.training, gradients
-        self._batch_tokens, self._device = batch_tokens, device
+        self._batch_tokens, self._memory, self._device = options.batch_tokens, options.memory, device
         self._reference = reference
         self._objective = objective_of(spec.training)
         self._folder = files.locate(job, reference)
@@ -191,7 +191,9 @@ class _Indexer:
         identity |= {"targets": self._spec.inputs_digest, "quantity": quantity}
         rows = self._objective.target_rows(targets, self._tokenizer, quantity)
         folder = index.folder_of(self._job.work, identity)
-        return exact_products(folder, identity, examples, rows, self._load, self._batch_tokens, progress, label)
+        return exact_products(
+            folder, identity, examples, rows, self._load, self._batch_tokens, progress, label, self._memory
+        )
 
     def _examples(self) -> tuple[dict[str, object], list[list[WeightedInput]]]:
         """What the training examples' gradients depend on, and their rows."""

@@ -10,6 +10,10 @@ BATCH_TOKENS: Final = 2048
 """Encoder tokens, padding included, of a batch of probes by default."""
 
 
+MEMORY: Final = 2**32
+"""Most bytes of gradients that are held at a time by default."""
+
+
 @dataclass(frozen=True)
 class ExecuteOptions:
     """Choices of the worker, not of the study: they are not part of a job's identity."""
@@ -25,6 +29,9 @@ class ExecuteOptions:
 
     batch_tokens: int = BATCH_TOKENS
     """Encoder tokens, padding included, of one batch of probes; more of them suit a GPU, fewer a cache."""
+
+    memory: int = MEMORY
+    """Most bytes for the exact gradients of targets; if they need more, examples stream past once for each part."""
 
 
 class Progress(Protocol):

@@ -177,6 +177,7 @@ class LocalLauncher:
 def worker_arguments(options: ExecuteOptions, threads: int | None) -> list[str]:
     """Options of the command that executes a job directory."""
     arguments = ["--device", options.device, "--batch-tokens", str(options.batch_tokens)]
+    arguments += ["--memory", f"{options.memory >> 10}K"]
     if threads:
         arguments += ["--threads", str(threads)]
     return [*arguments, "--skip-ambiguous"] if options.skip_ambiguous else arguments

@@ -117,6 +117,11 @@ class Request(request.Request):
         return self
 
     @property
+    def training_examples(self) -> int:
+        """Examples of the training split."""
+        return self.examples * len(self.trained_on) + self.composition.added
+
+    @property
     def trained_on(self) -> Languages:
         """The languages that are not left out."""
         return tuple(code for code in self.languages if code not in self.left_out)
@@ -251,9 +256,4 @@ def commit(run: NewRun, spec: ClassifySpec) -> dict[str, int]:
     }
 
 
-def training_examples(request: Request) -> int:
-    """Examples of a run's training split."""
-    return request.examples * len(request.trained_on) + request.composition.added
-
-
-COST = training_cost(ClassifySpec, training_examples, lambda request: _settings(request, mode="json"), {"draw_seed"})
+COST = training_cost(ClassifySpec, lambda request: _settings(request, mode="json"), {"draw_seed"})

@@ -102,6 +102,16 @@ class Request(request.Request):
             raise ValueError(f"{', '.join(astray)}: of an adapter, which is asked for by its rank (lora)")
         return chosen
 
+    @property
+    def training_examples(self) -> int:
+        """Sentences of the training split, about."""
+        return round(self.sentences * (1 - echoes.DEVELOPMENT_SHARE))
+
+    @property
+    def trained_on(self) -> Languages:
+        """The languages."""
+        return self.languages
+
     @model_validator(mode="after")
     def _watches(self) -> Self:
         """A loss for the patience to watch."""
@@ -202,13 +212,8 @@ def commit(run: NewRun, spec: FinetuneSpec) -> dict[str, int]:
     }
 
 
-def training_examples(request: Request) -> int:
-    """Examples of a run's training split, about."""
-    return round(request.sentences * (1 - echoes.DEVELOPMENT_SHARE))
-
-
 def _settings(request: Request) -> dict[str, Any]:
     return recorded(request.model_dump(mode="json"), Course()._asdict())
 
 
-COST = training_cost(FinetuneSpec, training_examples, _settings, {"parallel_with", "mask"})
+COST = training_cost(FinetuneSpec, _settings, {"parallel_with", "mask"})

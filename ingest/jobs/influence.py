@@ -3,40 +3,38 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 import polars as pl
 from pydantic import Field, model_validator
 
-from mlv.ingest.jobs import finetune
+from mlv.ingest.jobs import traced_probes, traced_texts
 from mlv.ingest.jobs.attributions import Choices
 from mlv.ingest.jobs.cost import Cost
-from mlv.ingest.jobs.loading import load, scored_examples, traced_run_id
+from mlv.ingest.jobs.loading import load, load_of_targets, scored_examples, traced_run_id
 from mlv.ingest.jobs.planning import Context, Plan
-from mlv.ingest.jobs.request import Count, Names, Option, ProbeSet, TestLanguages
+from mlv.ingest.jobs.request import Count, Name, Names, Option, ProbeSet, TestLanguages
 from mlv.ingest.jobs.runs import NewRun
 from mlv.ingest.jobs.tracing import (
+    Targets,
     Traced,
-    answered_probes,
     epochs_of,
-    find_probes,
     find_traced,
     in_languages,
-    probe_fields,
-    reference_probes,
-    shifted_probes,
+    misplaced,
     tracing_inputs,
 )
+from mlv.ingest.jobs.training import Training
 from mlv.schema.derived.ranking_sums import sum_rankings
 from mlv.schema.errors import NotFoundError, UsageError, listed
 from mlv.schema.jobs.attribution import Attribution
-from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import spec_hash
-from mlv.schema.jobs.influence import InfluenceSpec
+from mlv.schema.jobs.influence import InfluenceSpec, TargetSelection
 from mlv.schema.jobs.spec import Spec
 from mlv.schema.jobs.tracing import Quantity
-from mlv.schema.papers import echoes
-from mlv.schema.store.rows import append, next_id, number
+from mlv.schema.jobs.training import TrainingSpec
+from mlv.schema.papers import echoes, sharing
+from mlv.schema.store.rows import append, next_id
 
 
 class Request(Choices):
@@ -46,16 +44,19 @@ class Request(Choices):
         min_length=1, description="A fine-tuning run's name, or the beginning of it."
     )
     targets: Literal["shifted", "all"] | None = Field(
-        None, description="shifted: probes whose answer changed (if not given); or all that were answered."
+        None, description="Of probes: shifted, those whose answer changed (if not given); or all that were answered."
     )
-    questions: Annotated[Names, Option("probe", repeated=True)] = Field(
-        (), description="A question, e.g. 45a, whether it shifted or not; may be given repeatedly."
+    items: Annotated[Names, Option("item", repeated=True)] = Field(
+        (),
+        description="A question, e.g. 45a, whether it shifted or not; of a classifier the key of a text, e.g. test:17, "
+        "whether it is told right or not; may be given repeatedly.",
     )
     languages: TestLanguages = ()
     quantity: Annotated[Quantity | None, Option("trace")] = Field(
         None,
         description="answer: probability of the answer given; margin: first answer over second; shift: the margin, in "
-        "the direction in which it moved (if not given; with a preset answer, as in the papers).",
+        "the direction in which it moved (if not given; with a preset answer, as in the papers). Of a classifier it is "
+        "label: the log-probability of a text's own class.",
     )
     top_k: Count = Field(
         echoes.INFLUENCE_TOP_K,
@@ -72,12 +73,25 @@ class Request(Choices):
         (), description="The same training with another seed, whose scores are averaged in (TRAK); repeatable."
     )
     probe_set: ProbeSet = None
+    split: traced_texts.TextSplit = None
+    per_language: Count | None = Field(
+        None, description=f"Of a classifier: texts of each language that it has right; {sharing.TARGETS} if not given."
+    )
+    pick: traced_texts.Pick | None = Field(
+        None, description="Of a classifier: the first such texts of the file (if not given), or random ones."
+    )
+    items_of: Name | None = Field(
+        None, description="Of a classifier: the texts that another influence run traced, as far as they are told right."
+    )
+    allow_seen: traced_texts.AllowSeen = False
     keep_scores: bool = Field(False, description="Keep the scores of all examples in the job's outputs/scores.parquet.")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.targets and self.questions:
-            raise ValueError("Targets and questions name probes in two ways: leave one of them out.")
+        if sum(map(bool, (self.targets, self.items, self.items_of, self.per_language or self.pick))) > 1:
+            raise ValueError(
+                "Targets, items, items-of, and per-language or pick, say in several ways what is traced: give one."
+            )
         if self.with_runs and self.attribution().method == "tracin":
             raise ValueError(
                 "Further runs belong to TRAK, which averages over models; TracIn follows the epochs of one run."
@@ -85,8 +99,16 @@ class Request(Choices):
         return self
 
     def traced_quantity(self) -> Quantity:
-        """What is traced: what predicts shifts, unless a paper's setting is asked for."""
+        """What is traced of a probe: what predicts shifts, unless a paper's setting is asked for."""
         return self.quantity or ("answer" if self.preset else "shift")
+
+
+class _Asked(NamedTuple):
+    """What a request comes to for a run."""
+
+    targets: Targets
+    quantity: Quantity
+    selection: TargetSelection
 
 
 def plan(context: Context, request: Request) -> Plan:
@@ -98,13 +120,10 @@ def plan(context: Context, request: Request) -> Plan:
     traced = find_traced(context, request.run)
     # the same set of runs is the same job, however it was put
     others = list({name: find_traced(context, name) for name in sorted(request.with_runs)}.values())
-    probes = find_probes(context, traced, request.probe_set, request.languages)
     attribution = request.attribution()
     epochs = _epochs(request, traced, attribution)
-    _refuse([*_unknown_questions(request, probes), *_too_many(context, traced, request), *_unlike(traced, others)])
-    answered = answered_probes(traced, request.languages, probes)
-    reference = reference_probes(answered)
-    targets = _chosen(in_languages(request.languages, answered), request, traced)
+    faults = [*_misplaced(request, traced), *_too_many(traced, request), *_unlike(traced, others)]
+    asked = (_texts if traced.is_classifier else _probes)(context, request, traced, faults)
     spec = InfluenceSpec(
         model=traced.last_checkpoint,
         training=traced.spec,
@@ -113,14 +132,61 @@ def plan(context: Context, request: Request) -> Plan:
             *dict.fromkeys(other.last_checkpoint for other in others),
         ),
         attribution=attribution,
-        **probe_fields(targets, reference),
-        selection="chosen" if request.questions else request.targets or "shifted",
-        quantity=request.traced_quantity(),
+        **asked.targets.fields,
+        selection=asked.selection,
+        quantity=asked.quantity,
         top_k=request.top_k,
         keep_scores=request.keep_scores,
         seed=request.seed,
     )
-    return Plan(spec, lambda: tracing_inputs(context, traced, spec, targets, reference))
+    return Plan(spec, lambda: tracing_inputs(context, traced, spec, asked.targets))
+
+
+def _probes(context: Context, request: Request, traced: Traced, faults: Sequence[str]) -> _Asked:
+    """The probes that a request traces. Raises UsageError with what else is wrong with it, ``faults``."""
+    probes = traced_probes.find_probes(context, traced, request.probe_set, request.languages)
+    _refuse([*_unknown_questions(request, probes), *faults])
+    answered = traced_probes.answered_probes(traced, request.languages, probes)
+    chosen = _chosen(in_languages(request.languages, answered), request, traced)
+    targets = traced_probes.as_targets(chosen, traced_probes.reference_probes(answered))
+    return _Asked(targets, request.traced_quantity(), "chosen" if request.items else request.targets or "shifted")
+
+
+def _texts(context: Context, request: Request, traced: Traced, faults: Sequence[str]) -> _Asked:
+    """The labelled texts that a request traces. Raises UsageError for ``faults``."""
+    _refuse(faults)
+    texts = traced_texts.predicted_texts(context, traced, request.split, request.languages)
+    offered = in_languages(request.languages, texts)
+    if request.items:
+        chosen = traced_texts.named(offered, request.items)
+    elif request.items_of:
+        chosen = traced_texts.those_of(context, offered, request.items_of)
+    else:
+        many = request.per_language or sharing.TARGETS
+        chosen = traced_texts.pick(offered, many, request.pick or "first", request.seed)
+    if not request.allow_seen:
+        traced_texts.check_unseen(context, traced, chosen)
+    targets = traced_texts.as_targets(chosen, traced_texts.reference_texts(texts))
+    return _Asked(targets, "label", "chosen" if request.items else "correct")
+
+
+def _misplaced(request: Request, traced: Traced) -> list[str]:
+    """Settings that are about targets of another kind."""
+    label = request.quantity == "label"
+    of_probes = {
+        "targets": request.targets,
+        "quantity": request.quantity and not label,
+        "probe set": request.probe_set,
+    }
+    of_texts = {
+        "quantity label": label,
+        "split": request.split,
+        "per language": request.per_language,
+        "pick": request.pick,
+        "items of": request.items_of,
+        "allow seen": request.allow_seen,
+    }
+    return misplaced(traced, of_probes, of_texts)
 
 
 def _refuse(faults: Sequence[str]) -> None:
@@ -140,7 +206,7 @@ def _epochs(request: Request, traced: Traced, attribution: Attribution) -> list[
 
 def _unknown_questions(request: Request, probes: pl.DataFrame) -> list[str]:
     known = in_languages(request.languages, probes)["question"].unique(maintain_order=True)
-    unknown = [question for question in request.questions if question not in set(known)]
+    unknown = [question for question in request.items if question not in set(known)]
     if not unknown:
         return []
     return [
@@ -149,13 +215,9 @@ def _unknown_questions(request: Request, probes: pl.DataFrame) -> list[str]:
     ]
 
 
-def _too_many(context: Context, traced: Traced, request: Request) -> list[str]:
+def _too_many(traced: Traced, request: Request) -> list[str]:
     """A top k that a run has too few examples for: what would be called highest would be among the lowest as well."""
-    examples = number(
-        context.connection,
-        "SELECT count(*) FROM v_training_example WHERE run = ? AND split = 'train'",
-        [traced.name],
-    )
+    examples = traced.training_examples
     if request.top_k <= (examples if request.allow_overlap else examples // 2):
         return []
     apart = examples // 2
@@ -180,32 +242,32 @@ def _unlike(traced: Traced, others: Sequence[Traced]) -> list[str]:
     return faults
 
 
-def _differing(one: FinetuneSpec, other: FinetuneSpec) -> list[str]:
+def _differing(one: TrainingSpec, other: TrainingSpec) -> list[str]:
     """Fields in which two trainings differ, but for the seed and the split that it draws; a model is its content."""
     first, second = (
         spec.model_dump(exclude={"seed", "inputs_digest"}) | {"model": spec.model.digest} for spec in (one, other)
     )
-    return [name for name, value in first.items() if value != second[name]]
+    return [name for name, value in first.items() if value != second.get(name)]
 
 
 def _chosen(answered: pl.DataFrame, request: Request, traced: Traced) -> pl.DataFrame:
     """The probes that a request traces. Raises NotFoundError if one was not answered, or no value shifted."""
-    if not request.questions:
-        return answered if request.targets == "all" else shifted_probes(answered, traced)
-    unanswered = [question for question in request.questions if question not in set(answered["question"])]
+    if not request.items:
+        return answered if request.targets == "all" else traced_probes.shifted_probes(answered, traced)
+    unanswered = [question for question in request.items if question not in set(answered["question"])]
     if unanswered:
         raise NotFoundError(
             f"{', '.join(unanswered)} was not answered both before and after {traced.name}.",
             "Probe again: mlv compute probe; if its answers tokenise alike, trace another probe.",
         )
-    return answered.filter(pl.col("question").is_in(list(request.questions)))
+    return answered.filter(pl.col("question").is_in(list(request.items)))
 
 
 _TARGETS = """
         INSERT INTO influence_target
-        SELECT $first + o.target, $run, p.probe_id, o.epoch, o.answer, o.value
+        SELECT $first + o.target, $run, i.probe_id, i.segment_id, o.epoch, o.answer, o.value
         FROM read_parquet($path) o
-        JOIN v_probe p ON p.collection = $collection AND p.language = o.language AND p.question = o.question
+        JOIN _items i USING (language, question)
     """
 
 _RANKINGS = """
@@ -251,7 +313,7 @@ def commit(run: NewRun, spec: InfluenceSpec) -> dict[str, int]:
     keys = {"first": first, "run": run.run_id}
     rows = {
         "influence_run": append(run.connection, "influence_run", pl.DataFrame([row])),
-        "influence_target": load(run, "targets", _TARGETS, {**keys, "collection": spec.collection}),
+        "influence_target": load_of_targets(run, spec, "targets", _TARGETS, keys),
         "influence_ranking": load(run, "rankings", _RANKINGS, {**keys, "traced": traced}),
         "influence_summary": load(run, "summaries", _SUMMARIES, keys),
     }
@@ -266,11 +328,8 @@ def _passes(request: Request, epochs: int) -> int:
 
 
 def _units(context: Context, request: Request, training: object) -> int:
-    if isinstance(training, finetune.Request):
-        return finetune.training_examples(training) * _passes(request, training.epochs)
-    traced = find_traced(context, request.run)
-    examples = round(traced.spec.sentences * (1 - traced.spec.development_share))
-    return examples * _passes(request, traced.epochs)
+    traced = training if isinstance(training, Training) else find_traced(context, request.run)
+    return traced.training_examples * _passes(request, traced.epochs)
 
 
 def _index_bytes(jobs: Path, spec: InfluenceSpec) -> int:

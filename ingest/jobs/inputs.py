@@ -73,7 +73,7 @@ def _texts(connection: duckdb.DuckDBPyConnection, spec: Spec) -> Iterator[str]:
 
 def _probes(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: Spec) -> Iterator[str]:
     collection = getattr(spec, "collection", "")
-    for path in _there(job, spec.PROBE_INPUTS):
+    for path in _there(job, spec.probe_inputs()):
         ((missing, other, example),) = _compared(connection, path, _PROBE, _PROBES, [collection])
         if missing or other:
             yield (

@@ -1,6 +1,6 @@
-"""What influence and validation jobs have in common: the run that they trace, and the probes whose answers are traced.
+"""What influence and validation jobs have in common: the run that they trace, and what is traced of it.
 
-A job directory gets the traced probes, a sample of all probes, and a copy of the examples that the traced run was
+A job directory gets the targets, a sample of what could be targets, and a copy of the examples that the traced run was
 trained on.
 """
 
@@ -11,46 +11,56 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from mlv.ingest.jobs.lookup import check_folder, default_probe_set, find_run, locate_model
-from mlv.ingest.jobs.planning import Context, NothingToDoError, NotYetError
-from mlv.ingest.jobs.probe import check_probes
-from mlv.schema.errors import DataError, JobError, NotFoundError, UsageError
-from mlv.schema.fetching import frame_of
+from mlv.ingest.jobs.lookup import check_folder, find_run, locate_model
+from mlv.ingest.jobs.planning import Context
+from mlv.schema.errors import DataError, JobError, NotFoundError, UsageError, joined
+from mlv.schema.jobs.classify import ClassifySpec
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import content_digest
+from mlv.schema.jobs.kinds import read_spec
 from mlv.schema.jobs.parquet import read_parquet
-from mlv.schema.jobs.spec import ModelRef
+from mlv.schema.jobs.spec import CorpusRef, ModelRef
 from mlv.schema.jobs.tracing import TracingSpec
-
-REFERENCE_PROBES = 512
-"""Most probes that principal directions are learnt from: some dozens in each of the papers' 13 languages."""
-
-_PROBE_COLUMNS = ("language", "question", "template", "answer_first", "answer_second")
+from mlv.schema.store.rows import number
 
 
-class Unanswered(NamedTuple):
-    """Probes that a model state has not answered."""
+class Targets(NamedTuple):
+    """What is traced of a run, and what principal directions are learnt from, of whatever kind."""
 
-    model: ModelRef
+    targets: pl.DataFrame
+    """The columns of ``inputs/targets.parquet`` but for the numbers."""
+
+    reference: pl.DataFrame
+    """``inputs/reference.parquet``."""
+
+    collection: str
     probe_set: str
-    languages: tuple[str, ...]
+    corpora: tuple[CorpusRef, ...] | None = None
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of a specification that are about its targets."""
+        return {
+            "collection": self.collection,
+            "probe_set": self.probe_set,
+            "corpora": self.corpora,
+            "languages": tuple(self.targets["language"].unique().sort()),
+            "inputs_digest": content_digest(self.numbered),
+            "reference_digest": content_digest(self.reference),
+        }
 
-class NotAnsweredError(NotYetError):
-    """A run whose probes were not answered before or after it."""
-
-    def __init__(self, missing: Sequence[Unanswered]) -> None:
-        lacking = (f"{one.model.name} lacks answers to {one.probe_set} in {','.join(one.languages)}" for one in missing)
-        super().__init__(f"{'; '.join(lacking)}.", "Probe it first.")
-        self.missing = tuple(missing)
+    @property
+    def numbered(self) -> pl.DataFrame:
+        """``inputs/targets.parquet``."""
+        return self.targets.with_row_index("target").cast({"target": pl.Int32})
 
 
 class Traced(NamedTuple):
-    """A fine-tuning run of the store."""
+    """A run of the store that trained a model on texts."""
 
     name: str
-    spec: FinetuneSpec
+    spec: FinetuneSpec | ClassifySpec
     """With the folder of the model that it started from, if that is known."""
 
     start: int
@@ -61,6 +71,19 @@ class Traced(NamedTuple):
 
     checkpoints: Mapping[int, ModelRef]
     """By epoch, up to the final one."""
+
+    training_examples: int
+    """Examples that it trained on."""
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether what is traced of it are labelled texts, and not probes."""
+        return isinstance(self.spec, ClassifySpec)
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """The languages of its examples."""
+        return self.spec.languages
 
     @property
     def epochs(self) -> int:
@@ -74,7 +97,7 @@ class Traced(NamedTuple):
 
 
 def find_traced(context: Context, name: str) -> Traced:
-    """The fine-tuning run of a name.
+    """The training run of a name.
 
     Raises NotFoundError if there is none, UsageError for a run of another kind, or one that trained an adapter.
     """
@@ -84,9 +107,11 @@ def find_traced(context: Context, name: str) -> Traced:
     ).fetchone()
     if row is None:
         raise NotFoundError(f"{full} is being deleted.", f"Finish it: mlv runs delete {full} --yes")
-    if row[0] != "finetune":
+    spec = read_spec(row[1])
+    if not isinstance(spec, FinetuneSpec | ClassifySpec):
         raise UsageError(
-            f"{full} is a {row[0]} run; what can be traced is a fine-tuning run.", "See which there are: mlv runs list"
+            f"{full} is a {row[0]} run; what can be traced is a fine-tuning run or a classifier.",
+            "See which there are: mlv runs list",
         )
     rows = context.connection.execute(
         "SELECT epoch, digest, path, checkpoint_id FROM v_checkpoint WHERE run = ? "
@@ -98,8 +123,7 @@ def find_traced(context: Context, name: str) -> Traced:
         int(epoch): ModelRef(name=f"{full}/epoch-{epoch}", digest=digest, path=str(home / path))
         for epoch, digest, path, _ in rows
     }
-    spec = FinetuneSpec.model_validate_json(row[1])
-    if spec.lora:
+    if isinstance(spec, FinetuneSpec) and spec.lora:
         raise UsageError(
             f"{full} trained a LoRA adapter of rank {spec.lora}. Influence is computed from the gradients of what was "
             "trained: of the adapter's own matrices, which its checkpoints no longer hold apart from the weights.",
@@ -108,33 +132,18 @@ def find_traced(context: Context, name: str) -> Traced:
     recorded = JobDirectory(context.jobs / full).read_json("provenance.json").get("model_paths", {})
     folder = locate_model(context.connection, context.store, spec.model, recorded.get(spec.model.name, ""))
     start = spec.model.model_copy(update={"path": folder})
-    return Traced(full, spec.model_copy(update={"model": start}), int(row[2]), int(rows[-1][3]), checkpoints)
-
-
-def find_probes(context: Context, traced: Traced, probe_set: str | None, languages: Sequence[str]) -> pl.DataFrame:
-    """The probes of a set, in their order, with the answers before and after the run.
-
-    ``[collection, probe_set, language, question, template, answer_first, answer_second, before, answer,
-    shift_sign]``, with NULL as ``before`` or ``answer`` if there is none. Raises NotFoundError if there is no such
-    set, DataError if it lacks one of ``languages``.
-    """
-    probe_set = probe_set or default_probe_set(context.connection)
-    probes = frame_of(
-        context.connection,
-        "WITH given AS (SELECT * FROM v_answer WHERE score = 'mean' AND checkpoint_id IN ($start, $last)) "
-        "SELECT p.collection, s.probe_set, p.language, p.question, p.template, p.answer_first, p.answer_second, "
-        "       b.answer AS before, a.answer, CASE WHEN a.margin > b.margin THEN 1 ELSE -1 END AS shift_sign "
-        "FROM v_probe p JOIN v_probe_set s ON s.collection = p.collection AND s.question = p.question "
-        "LEFT JOIN given b ON b.checkpoint_id = $start AND b.collection = p.collection AND b.language = p.language "
-        "     AND b.question = p.question "
-        "LEFT JOIN given a ON a.checkpoint_id = $last AND a.collection = p.collection AND a.language = p.language "
-        "     AND a.question = p.question "
-        "WHERE s.probe_set = $probe_set "
-        "ORDER BY p.language, p.number, p.question",
-        {"start": traced.start, "last": traced.last, "probe_set": probe_set},
+    examples = number(
+        context.connection, "SELECT count(*) FROM training_example WHERE run_id = ? AND split = 'train'", [run_id]
     )
-    check_probes(context.connection, probes, probe_set, languages)
-    return probes
+    return Traced(full, spec.model_copy(update={"model": start}), int(row[2]), int(rows[-1][3]), checkpoints, examples)
+
+
+def misplaced(traced: Traced, of_probes: Mapping[str, object], of_texts: Mapping[str, object]) -> list[str]:
+    """What is wrong with a request that has settings for targets of another kind: a sentence."""
+    wrong = [name for name, given in (of_probes if traced.is_classifier else of_texts).items() if given]
+    kinds = ("labelled texts", "probes") if traced.is_classifier else ("probes", "labelled texts")
+    said = f"{joined(wrong)}: of {kinds[1]}. What is traced of {traced.name} are {kinds[0]}: leave it out."
+    return [said] if wrong else []
 
 
 def in_languages(languages: Sequence[str], rows: pl.DataFrame) -> pl.DataFrame:
@@ -142,89 +151,35 @@ def in_languages(languages: Sequence[str], rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(pl.col("language").is_in(list(languages))) if languages else rows
 
 
-def answered_probes(traced: Traced, languages: Sequence[str], probes: pl.DataFrame) -> pl.DataFrame:
-    """The probes that were answered before and after the run.
-
-    Raises NotAnsweredError if there are none in one of ``languages``, or none at all.
-    """
-    answered = probes.drop_nulls(["before", "answer"])
-    needed = languages or ([] if answered.height else probes["language"].unique().sort())
-    without = [language for language in needed if language not in set(answered["language"])]
-    present = {column: set(probes.drop_nulls(column)["language"]) for column in ("before", "answer")}
-    # a language in which both answered, but not the same probes, lacks answers of both
-    apart = present["before"] & present["answer"]
-    missing = []
-    for column, model in (("before", traced.spec.model), ("answer", traced.last_checkpoint)):
-        lacking = tuple(code for code in without if code in apart or code not in present[column])
-        if lacking:
-            missing.append(Unanswered(model, probes["probe_set"][0], lacking))
-    if missing:
-        raise NotAnsweredError(missing)
-    return answered
-
-
-def shifted_probes(answered: pl.DataFrame, traced: Traced) -> pl.DataFrame:
-    """The probes whose answer the run changed. Raises NothingToDoError if there is none."""
-    shifted = answered.filter(pl.col("answer") != pl.col("before"))
-    if shifted.is_empty():
-        raise NothingToDoError(
-            f"{traced.name} shifted none of its {answered.height} values in "
-            f"{', '.join(answered['language'].unique().sort())}.",
-            "Trace all of them (--targets all), or other languages (--language).",
-        )
-    return shifted
-
-
-def in_turn(probes: pl.DataFrame, salt: str) -> pl.DataFrame:
-    """Probes of one language after another in turn, within a language in the order of hashes.
+def in_turn(targets: pl.DataFrame, salt: str) -> pl.DataFrame:
+    """Targets of one language after another in turn, within a language in the order of hashes.
 
     Hashes order them alike with every version of every library; any number of the first has languages equally often.
     """
     places = [
         hashlib.sha256(f"{salt} {language} {question}".encode()).hexdigest()
-        for language, question in probes.select("language", "question").iter_rows()
+        for language, question in targets.select("language", "question").iter_rows()
     ]
-    hashed = probes.with_columns(place=pl.Series(places, dtype=pl.String)).sort("place")
+    hashed = targets.with_columns(place=pl.Series(places, dtype=pl.String)).sort("place")
     turn = pl.int_range(pl.len()).over("language")
     return hashed.with_columns(turn=turn).sort("turn", "place").drop("turn", "place")
 
 
-def reference_probes(answered: pl.DataFrame) -> pl.DataFrame:
-    """The sample of probes that principal directions are learnt from: whatever is traced, and of all languages alike.
-
-    Of those that were answered, since a tokenizer may not be able to tell the answers of others apart; at most half of
-    a language's, so that there are others to validate with.
-    """
+def sample(offered: pl.DataFrame, most: int) -> pl.DataFrame:
+    """What principal directions are learnt from: whatever is traced, and of all languages alike; at most half of a
+    language's, so that there are others to validate with."""
     half = pl.int_range(pl.len()).over("language") < (pl.len().over("language") + 1) // 2
-    return in_turn(answered, "reference").filter(half).head(REFERENCE_PROBES).select(_PROBE_COLUMNS)
-
-
-def probe_fields(targets: pl.DataFrame, reference: pl.DataFrame) -> dict[str, Any]:
-    """The fields of a specification that are about its probes."""
-    return {
-        "collection": targets["collection"][0],
-        "probe_set": targets["probe_set"][0],
-        "languages": tuple(targets["language"].unique().sort()),
-        "inputs_digest": content_digest(numbered(targets)),
-        "reference_digest": content_digest(reference),
-    }
-
-
-def numbered(targets: pl.DataFrame) -> pl.DataFrame:
-    """The columns of ``inputs/targets.parquet``."""
-    return targets.with_row_index("target").select(
-        pl.col("target").cast(pl.Int32), *_PROBE_COLUMNS, pl.col("answer", "shift_sign").cast(pl.Int8)
-    )
+    return in_turn(offered, "reference").filter(half).head(most)
 
 
 def tracing_inputs(
-    context: Context, traced: Traced, spec: TracingSpec, targets: pl.DataFrame, reference: pl.DataFrame
+    context: Context, traced: Traced, spec: TracingSpec, chosen: Targets
 ) -> dict[str, pl.DataFrame | Path]:
     """The inputs of a job. Raises NotFoundError if a checkpoint or the examples are gone, DataError if they changed."""
     for model in (spec.model, *spec.checkpoints):
         check_folder(model)
     examples = _examples(context, traced)
-    return {"targets.parquet": numbered(targets), "reference.parquet": reference, examples.name: examples}
+    return {"targets.parquet": chosen.numbered, "reference.parquet": chosen.reference, examples.name: examples}
 
 
 def _examples(context: Context, traced: Traced) -> Path:

@@ -1,7 +1,7 @@
 """What can be asked of every job that trains a model on texts: how training goes."""
 
 from collections.abc import Callable, Mapping, Set
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Protocol, runtime_checkable
 
 from pydantic import Field
 
@@ -26,6 +26,23 @@ WeightDecay = Annotated[float, Field(ge=0, description="Of AdamW, for all weight
 TrainingPrecision = Annotated[Precision, Field(description="fp32, or bf16 on a GPU that computes in it.")]
 
 
+@runtime_checkable
+class Training(Protocol):
+    """A training, planned or done, as far as what it takes to trace or to repeat it depends on it."""
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the examples."""
+
+    @property
+    def training_examples(self) -> int:
+        """Examples that it trains on; about, where it is planned."""
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """Their languages."""
+
+
 def recorded(settings: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a request as a specification has them: None for what is as usual."""
     return {name: None if value == usual.get(name) else value for name, value in settings.items()}
@@ -33,7 +50,6 @@ def recorded(settings: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str,
 
 def training_cost(
     kind: type[TrainingSpec],
-    examples: Callable[[Any], int],
     settings: Callable[[Any], Mapping[str, Any]],
     timeless: Set[str],
 ) -> Cost:
@@ -41,8 +57,7 @@ def training_cost(
 
     Args:
         kind: Their specifications.
-        examples: Training examples of a request.
-        settings: Its settings as a specification has them, in the types of JSON.
+        settings: Settings of a request as a specification has them, in the types of JSON.
         timeless: Those that the time for an example and epoch does not depend on, beside the course of the training.
     """
     ignored = {"epochs", "learning_rate", *timeless, *COURSE} - {"gradient_accumulation"}
@@ -55,7 +70,7 @@ def training_cost(
 
     return Cost(
         unit="training examples x epochs",
-        units=lambda _, request, __: examples(request) * request.epochs,
+        units=lambda _, request, __: request.training_examples * request.epochs,
         measured="""
             SELECT run_id, count(*) * any_value(epochs) AS units
             FROM training_example

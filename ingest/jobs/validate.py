@@ -6,33 +6,31 @@ from typing import Annotated, Literal, Self
 import polars as pl
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from mlv.ingest.jobs import finetune, request
+from mlv.ingest.jobs import request, traced_probes, traced_texts
 from mlv.ingest.jobs.attributions import named_all
 from mlv.ingest.jobs.cost import Cost
-from mlv.ingest.jobs.loading import load, scored_examples, traced_run_id
+from mlv.ingest.jobs.loading import load, load_of_targets, scored_examples, traced_run_id
 from mlv.ingest.jobs.planning import Context, NothingToDoError, Plan
 from mlv.ingest.jobs.request import Count, Names, Option, ProbeSet, TestLanguages, each_once
 from mlv.ingest.jobs.runs import NewRun
 from mlv.ingest.jobs.tracing import (
+    Targets,
     Traced,
-    answered_probes,
-    find_probes,
     find_traced,
     in_languages,
     in_turn,
-    probe_fields,
-    reference_probes,
-    shifted_probes,
+    misplaced,
     tracing_inputs,
 )
+from mlv.ingest.jobs.training import Training
 from mlv.schema.errors import NotFoundError, UsageError
 from mlv.schema.jobs.spec import Seed
 from mlv.schema.jobs.tracing import Quantity
 from mlv.schema.jobs.validate import REMOVAL_DRAWS, REMOVAL_K, SMOKE_TEST, ValidateSpec
 from mlv.schema.store.rows import append
 
-PROBES = 104
-"""Probes of a validation unless another number is given: eight in each of the papers' 13 languages."""
+DRAWN = 104
+"""Probes or texts of a validation unless another number is given: eight in each of the papers' 13 languages."""
 
 
 class Request(request.Request):
@@ -48,18 +46,19 @@ class Request(request.Request):
         "trak-exact, tracin-cosine-principal-16; settings may follow, as in 'trak-principal-16 kernel=joint "
         "damping=0.1'; repeatable. The removal test takes the first.",
     )
-    targets: Literal["random", "shifted", "all"] = Field(
+    targets: Literal["random", "shifted", "all", "correct"] = Field(
         "random",
-        description="random: drawn without looking at any answer, of all test languages alike; shifted; or all. Probes "
-        "that principal directions are learnt from are never among them.",
+        description="random: drawn without looking at any answer, of all test languages alike; of probes shifted or "
+        "all; of a classifier correct: drawn of the texts that it has right. What principal directions are learnt from "
+        "is never among them.",
     )
-    probes: Count | None = Field(None, description=f"How many random probes; {PROBES} if not given.")
+    most: Count | None = Field(None, description=f"How many are drawn; {DRAWN} if not given.")
     languages: TestLanguages = ()
     quantities: Annotated[tuple[Quantity, ...], AfterValidator(each_once), Option("trace")] = Field(
-        ("shift", "answer"),
-        min_length=1,
-        description="What is traced, comma-separated: answer, margin, shift, as compute influence has them. The same "
-        "retrained models serve all; the removal test takes the first.",
+        (),
+        description="What is traced, comma-separated: answer, margin, shift, as compute influence has them; if not "
+        "given shift,answer. The same retrained models serve all; the removal test takes the first. Of a classifier it "
+        "is label.",
     )
     halves: int = Field(
         64,
@@ -86,6 +85,8 @@ class Request(request.Request):
         REMOVAL_K, description="How many of the most influential examples are left out, comma-separated."
     )
     probe_set: ProbeSet = None
+    split: traced_texts.TextSplit = None
+    allow_seen: traced_texts.AllowSeen = False
     seed: Seed = Field(0, description="Seed of everything random.")
 
     @field_validator("attributions")
@@ -103,8 +104,8 @@ class Request(request.Request):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.targets != "random" and self.probes is not None:
-            raise ValueError(f"Probes is a number of random probes, and targets is {self.targets}: leave one out.")
+        if self.targets in ("shifted", "all") and self.most is not None:
+            raise ValueError(f"Most is how many are drawn, and targets is {self.targets}: leave one out.")
         return self
 
     def retrainings(self, languages: int) -> int:
@@ -122,10 +123,9 @@ def plan(context: Context, request: Request) -> Plan:
     Targets come in an order that is drawn, since the removal test takes the first of them.
     """
     traced = find_traced(context, request.run)
-    probes = find_probes(context, traced, request.probe_set, request.languages)
-    answered = answered_probes(traced, request.languages, probes)
-    reference = reference_probes(answered)
-    targets = _drawn(answered.join(reference, on=["language", "question"], how="anti"), request, traced)
+    if faults := _misplaced(request, traced):
+        raise UsageError(*faults)
+    chosen = (_texts if traced.is_classifier else _probes)(context, request, traced)
     _check_start(context, traced)
     if request.retrainings(len(traced.spec.languages)) == 1:
         raise UsageError(
@@ -137,8 +137,8 @@ def plan(context: Context, request: Request) -> Plan:
         training=traced.spec,
         checkpoints=tuple(traced.checkpoints.values()),
         attributions=named_all(request.attributions, request.seed),
-        **probe_fields(targets, reference),
-        quantities=request.quantities,
+        **chosen.fields,
+        quantities=("label",) if traced.is_classifier else request.quantities or ("shift", "answer"),
         halves=request.halves,
         other_seed_halves=request.other_seed_halves,
         without_language=request.without_language if len(traced.spec.languages) > 1 else 0,
@@ -147,23 +147,63 @@ def plan(context: Context, request: Request) -> Plan:
         removal_k=tuple(sorted(set(request.removal_k))),
         seed=request.seed,
     )
-    return Plan(spec, lambda: tracing_inputs(context, traced, spec, targets, reference))
+    return Plan(spec, lambda: tracing_inputs(context, traced, spec, chosen))
 
 
-def _drawn(held_out: pl.DataFrame, request: Request, traced: Traced) -> pl.DataFrame:
-    """The probes of a validation, in an order that does not depend on any result.
+def _misplaced(request: Request, traced: Traced) -> list[str]:
+    """Settings that are about targets of another kind."""
+    label = "label" in request.quantities
+    of_probes = {
+        f"targets {request.targets}": request.targets in ("shifted", "all"),
+        "quantities": request.quantities and not label,
+        "probe set": request.probe_set,
+    }
+    of_texts = {
+        "targets correct": request.targets == "correct",
+        "quantity label": label,
+        "split": request.split,
+        "allow seen": request.allow_seen,
+    }
+    return misplaced(traced, of_probes, of_texts)
 
-    ``held_out`` are those that no directions are learnt from. Raises NothingToDoError if there is none.
-    """
-    offered = in_languages(request.languages, held_out)
+
+def _probes(context: Context, request: Request, traced: Traced) -> Targets:
+    """The probes of a validation, in an order that does not depend on any result."""
+    probes = traced_probes.find_probes(context, traced, request.probe_set, request.languages)
+    answered = traced_probes.answered_probes(traced, request.languages, probes)
+    reference = traced_probes.reference_probes(answered)
+    offered = _held_out(answered, reference, request, "Probe more questions or languages: mlv compute probe")
+    kept = traced_probes.shifted_probes(offered, traced) if request.targets == "shifted" else offered
+    return traced_probes.as_targets(_drawn(kept, request), reference)
+
+
+def _texts(context: Context, request: Request, traced: Traced) -> Targets:
+    """The labelled texts of a validation, in an order that does not depend on any result."""
+    texts = traced_texts.predicted_texts(context, traced, request.split, request.languages)
+    reference = traced_texts.reference_texts(texts)
+    kept = texts.filter("correct") if request.targets == "correct" else texts
+    offered = _held_out(kept, reference, request, "Ask it more texts or languages: mlv compute predict")
+    chosen = _drawn(offered, request)
+    if not request.allow_seen:
+        traced_texts.check_unseen(context, traced, chosen)
+    return traced_texts.as_targets(chosen, reference)
+
+
+def _held_out(answered: pl.DataFrame, reference: pl.DataFrame, request: Request, hint: str) -> pl.DataFrame:
+    """Those that no directions are learnt from. Raises NothingToDoError if there is none in a request's languages."""
+    others = answered.join(reference, on=["language", "question"], how="anti", maintain_order="left")
+    offered = in_languages(request.languages, others)
     if offered.is_empty():
         raise NothingToDoError(
-            f"{traced.name} answered too few probes to learn directions from some and validate with others.",
-            "Probe more questions or languages: mlv compute probe",
+            f"{request.run} answered too few to learn directions from some and validate with others.", hint
         )
-    kept = shifted_probes(offered, traced) if request.targets == "shifted" else offered
-    drawn = in_turn(kept, str(request.seed))
-    return drawn.head(request.probes or PROBES) if request.targets == "random" else drawn
+    return offered
+
+
+def _drawn(offered: pl.DataFrame, request: Request) -> pl.DataFrame:
+    """What a request draws, of one language after another in turn."""
+    drawn = in_turn(offered, str(request.seed))
+    return drawn if request.targets in ("shifted", "all") else drawn.head(request.most or DRAWN)
 
 
 def _check_start(context: Context, traced: Traced) -> None:
@@ -178,9 +218,10 @@ def _check_start(context: Context, traced: Traced) -> None:
 
 _RESULTS = """
         INSERT INTO validation_result
-        SELECT $run, o.test, o.quantity, o.scores, p.probe_id, o.seeds, o.seed, o.direction, o.k, o.draw, o.n, o.value
+        SELECT $run, o.test, o.quantity, o.scores, i.probe_id, i.segment_id, o.seeds, o.seed, o.direction, o.k, o.draw,
+               o.n, o.value
         FROM read_parquet($path) o
-        JOIN v_probe p ON p.collection = $collection AND p.language = o.language AND p.question = o.question
+        JOIN _items i USING (language, question)
     """
 
 _LDS = """
@@ -200,21 +241,17 @@ def commit(run: NewRun, spec: ValidateSpec) -> dict[str, int]:
         "checkpoints": len(spec.checkpoints),
         "examples": scored_examples(run),
     }
-    values: dict[str, int | str] = {"run": run.run_id, "collection": spec.collection}
+    own = {"run": run.run_id}
     return {
         "validation_run": append(run.connection, "validation_run", pl.DataFrame([row])),
-        "validation_lds": load(run, "lds", _LDS, {"run": run.run_id}),
-        "validation_result": load(run, "validation", _RESULTS, values),
+        "validation_lds": load(run, "lds", _LDS, own),
+        "validation_result": load_of_targets(run, spec, "validation", _RESULTS, own),
     }
 
 
 def _units(context: Context, request: Request, training: object) -> int:
-    if isinstance(training, finetune.Request):
-        once = finetune.training_examples(training) * training.epochs
-        return once * request.retrainings(len(training.languages))
-    traced = find_traced(context, request.run)
-    once = round(traced.spec.sentences * (1 - traced.spec.development_share)) * traced.epochs
-    return once * request.retrainings(len(traced.spec.languages))
+    traced = training if isinstance(training, Training) else find_traced(context, request.run)
+    return traced.training_examples * traced.epochs * request.retrainings(len(traced.trained_on))
 
 
 COST = Cost(

@@ -214,7 +214,7 @@ def _problems(connection: duckdb.DuckDBPyConnection, job: JobDirectory, spec: Sp
             yield f"{job.path.name} is not finished"
         if gone := [name for name in spec.OUTPUTS if not (job.outputs / name).exists()]:
             yield f"{job.path.name} lacks its outputs {', '.join(gone)}"
-        if gone := [name for name in (*spec.PROBE_INPUTS, *spec.PROFILE_INPUTS) if not (job.inputs / name).exists()]:
+        if gone := [name for name in (*spec.probe_inputs(), *spec.PROFILE_INPUTS) if not (job.inputs / name).exists()]:
             yield f"{job.path.name} lacks its inputs {', '.join(gone)}"
         yield from lacking(connection, job, spec)
         yield from other_checkpoints(connection, spec)

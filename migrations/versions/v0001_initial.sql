@@ -197,11 +197,11 @@ CREATE TABLE influence_run (
 );
 COMMENT ON TABLE influence_run IS 'What an influence run traces, and how.';
 COMMENT ON COLUMN influence_run.run_id IS 'The influence run.';
-COMMENT ON COLUMN influence_run.traced_run_id IS 'The fine-tuning run whose examples are ranked.';
+COMMENT ON COLUMN influence_run.traced_run_id IS 'The run whose training examples are ranked.';
 COMMENT ON COLUMN influence_run.method IS 'trak or tracin.';
 COMMENT ON COLUMN influence_run.similarity IS 'dot, or cosine if gradients are normalised first.';
-COMMENT ON COLUMN influence_run.quantity IS 'What is traced: answer (given after fine-tuning), margin (first minus second) or shift (the margin, in the direction in which it moved).';
-COMMENT ON COLUMN influence_run.selection IS 'Which probes are traced: shifted, all or chosen.';
+COMMENT ON COLUMN influence_run.quantity IS 'What is traced: answer (given after fine-tuning), margin (first minus second) or shift (the margin, in the direction in which it moved); of a labelled text label (the class of its label).';
+COMMENT ON COLUMN influence_run.selection IS 'Which targets are traced: of probes shifted, all or chosen; of labelled texts correct ones, or chosen.';
 COMMENT ON COLUMN influence_run.projection IS 'none, principal, random or dense.';
 COMMENT ON COLUMN influence_run.dimensions IS 'Directions on each side of a matrix; in all for a dense projection; 0 for none.';
 COMMENT ON COLUMN influence_run.modules IS 'Groups of parameters that take part, comma-separated.';
@@ -232,15 +232,18 @@ CREATE TABLE influence_target (
     influence_target_id INTEGER NOT NULL,
     run_id INTEGER NOT NULL,
     probe_id INTEGER,
+    segment_id INTEGER,
     epoch INTEGER,
     answer INTEGER,
     value DOUBLE PRECISION NOT NULL,
-    CHECK (answer >= 1)
+    CHECK (answer >= 1),
+    CHECK ((probe_id IS NULL) <> (segment_id IS NULL))
 );
-COMMENT ON TABLE influence_target IS 'A prediction that an influence run traces back to training examples: the answer to a probe.';
+COMMENT ON TABLE influence_target IS 'A prediction that an influence run traces back to training examples: the answer to a probe, or the class of a labelled text.';
 COMMENT ON COLUMN influence_target.influence_target_id IS 'Key, unique over all runs.';
 COMMENT ON COLUMN influence_target.run_id IS 'The influence run.';
 COMMENT ON COLUMN influence_target.probe_id IS 'The probe; NULL for a target that is something else.';
+COMMENT ON COLUMN influence_target.segment_id IS 'The labelled text; NULL for a probe.';
 COMMENT ON COLUMN influence_target.epoch IS 'The epoch whose checkpoint alone was used; NULL where all were.';
 COMMENT ON COLUMN influence_target.answer IS 'The answer that positive influence supports, from 1; NULL if it supports none.';
 COMMENT ON COLUMN influence_target.value IS 'The traced quantity in the traced checkpoint, nats per token.';
@@ -601,7 +604,7 @@ CREATE TABLE validation_lds (
     null_sd DOUBLE PRECISION,
     CHECK (test IN ('lds', 'language')),
     CHECK (seeds IN ('same', 'other')),
-    CHECK (quantity IN ('answer', 'margin', 'shift'))
+    CHECK (quantity IN ('answer', 'margin', 'shift', 'label'))
 );
 COMMENT ON TABLE validation_lds IS 'Linear datamodeling scores (LDS; Park et al. 2023, section 3): Spearman''s rho between predicted and true values over models trained on subsets of the examples, mean over the probes. Intervals, of 95 percent, are from resamples of models and probes that all scores of a run share; its specification has their number and seed.';
 COMMENT ON COLUMN validation_lds.run_id IS 'The validation run.';
@@ -627,6 +630,7 @@ CREATE TABLE validation_result (
     quantity VARCHAR NOT NULL,
     scores VARCHAR NOT NULL,
     probe_id INTEGER,
+    segment_id INTEGER,
     seeds VARCHAR NOT NULL,
     seed INTEGER,
     direction VARCHAR,
@@ -637,7 +641,7 @@ CREATE TABLE validation_result (
     CHECK (test IN ('lds', 'language', 'removal')),
     CHECK (seeds IN ('same', 'other')),
     CHECK (direction IS NULL OR direction IN ('positive', 'negative')),
-    CHECK (quantity IN ('answer', 'margin', 'shift'))
+    CHECK (quantity IN ('answer', 'margin', 'shift', 'label'))
 );
 COMMENT ON TABLE validation_result IS 'How well influence scores predict what retraining on a part of the examples shows, per probe.';
 COMMENT ON COLUMN validation_result.run_id IS 'The validation run.';
@@ -645,6 +649,7 @@ COMMENT ON COLUMN validation_result.test IS 'lds: linear datamodeling score, Spe
 COMMENT ON COLUMN validation_result.quantity IS 'What is predicted, and what the scores are of: answer, margin or shift.';
 COMMENT ON COLUMN validation_result.scores IS 'The scores: an attribution such as trak-principal-32, or a baseline such as bm25; of a removal the first attribution, or random.';
 COMMENT ON COLUMN validation_result.probe_id IS 'The probe; NULL for a target that is something else.';
+COMMENT ON COLUMN validation_result.segment_id IS 'The labelled text; NULL for a probe.';
 COMMENT ON COLUMN validation_result.seeds IS 'Seeds of the retrained models: same as the traced run''s, or other.';
 COMMENT ON COLUMN validation_result.seed IS 'Seed of the retrained model; NULL where there are several.';
 COMMENT ON COLUMN validation_result.direction IS 'Which examples were left out, positive or negative; NULL but for a removal of these.';

@@ -79,20 +79,35 @@ CREATE OR REPLACE TEMP MACRO kept_targets(influence_runs, with_intervals) AS TAB
     JOIN traced_batteries(influence_runs, with_intervals) b USING (probe_set)
     WHERE p.battery <> b.battery;
 
--- The questions that influence runs trace, with their batteries and their places in the lists of kept_places; no rows
--- unless wanted.
+-- The questions and the keys of texts that influence runs trace; no rows unless wanted.
+CREATE OR REPLACE TEMP MACRO traced_items(influence_runs, wanted) AS TABLE
+    SELECT DISTINCT run, collection, json_extract_string(r.spec, '$.probe_set') AS probe_set, question
+    FROM v_traced_probe
+    JOIN v_run r USING (run)
+    WHERE wanted AND run IN (SELECT unnest(influence_runs));
+
+-- Of the traced texts, by what they are drawn and left out together: the first key that has the same first text in some
+-- language, as the hypotheses about one premise have.
+CREATE OR REPLACE TEMP MACRO text_batteries(influence_runs, wanted) AS TABLE
+    SELECT collection, probe_set, question, min(alike) AS text_battery
+    FROM (
+        SELECT source AS collection, edition AS probe_set, parallel_key AS question,
+               min(parallel_key) OVER (PARTITION BY source, edition, language, text) AS alike
+        FROM v_segment
+        WHERE (source, edition, parallel_key)
+            IN (SELECT (collection, probe_set, question) FROM traced_items(influence_runs, wanted))
+    )
+    GROUP BY ALL;
+
+-- What influence runs trace, with its batteries and its places in the lists of kept_places; no rows unless wanted.
 CREATE OR REPLACE TEMP MACRO traced_places(influence_runs, wanted) AS TABLE
     SELECT
         run, probe_set, question,
-        coalesce(battery, question) AS battery,
+        coalesce(battery, text_battery, question) AS battery,
         dense_rank() OVER (ORDER BY probe_set, question) AS place
-    FROM (
-        SELECT DISTINCT run, json_extract_string(r.spec, '$.probe_set') AS probe_set, question
-        FROM v_traced_probe
-        JOIN v_run r USING (run)
-        WHERE wanted AND run IN (SELECT unnest(influence_runs))
-    )
-    LEFT JOIN v_probe_set USING (probe_set, question);
+    FROM traced_items(influence_runs, wanted)
+    LEFT JOIN v_probe_set USING (collection, probe_set, question)
+    LEFT JOIN text_batteries(influence_runs, wanted) USING (collection, probe_set, question);
 
 -- The batteries that these questions are of, numbered over all probe sets.
 CREATE OR REPLACE TEMP MACRO traced_batteries(influence_runs, wanted) AS TABLE

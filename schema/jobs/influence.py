@@ -6,7 +6,7 @@ from mlv.schema.jobs.attribution import Attribution
 from mlv.schema.jobs.tracing import Quantity, TracingSpec
 from mlv.schema.papers import echoes
 
-TargetSelection = Literal["shifted", "all", "chosen"]
+TargetSelection = Literal["shifted", "all", "chosen", "correct"]
 
 
 class InfluenceSpec(TracingSpec):
@@ -24,7 +24,7 @@ class InfluenceSpec(TracingSpec):
     kind: Literal["influence"] = "influence"
     attribution: Attribution
     selection: TargetSelection = "shifted"
-    """Which probes are traced."""
+    """Which targets are traced. correct: labelled texts that the traced checkpoint has right (H section 5)."""
 
     quantity: Quantity = "shift"
     top_k: int = echoes.INFLUENCE_TOP_K

@@ -9,7 +9,6 @@ class ProbeSpec(Spec):
     """Score the answers of a model state to ``inputs/probes.parquet`` (E section 3.4). The seed has no effect."""
 
     OUTPUTS: ClassVar = ("model.json", "probe_logits.parquet")
-    PROBE_INPUTS: ClassVar = ("probes.parquet",)
     NOT_COMPARED: ClassVar = {
         **Spec.NOT_COMPARED,
         "model": "what is probed",
@@ -24,6 +23,10 @@ class ProbeSpec(Spec):
     probe_set: str
     languages: tuple[str, ...]
     precision: Precision = "fp32"
+
+    def probe_inputs(self) -> tuple[str, ...]:
+        """The probes."""
+        return ("probes.parquet",)
 
     def models(self) -> tuple[ModelRef, ...]:
         """The model state that is probed."""

@@ -85,9 +85,6 @@ class Spec(SpecPart):
     MAKES_CHECKPOINTS: ClassVar[bool] = False
     """Whether its results are model states that other jobs can start from or examine."""
 
-    PROBE_INPUTS: ClassVar[tuple[str, ...]] = ()
-    """Files in ``inputs/`` with the probes, of the field ``collection``, that the job reads."""
-
     PROFILE_INPUTS: ClassVar[tuple[str, ...]] = ()
     """Files in ``inputs/`` with profiles, those of countries among them."""
 
@@ -116,6 +113,10 @@ class Spec(SpecPart):
 
     def texts(self) -> tuple[CorpusRef, ...]:
         """The corpora that the job reads."""
+        return ()
+
+    def probe_inputs(self) -> tuple[str, ...]:
+        """Files in ``inputs/`` with the probes, of the field ``collection``, that the job reads."""
         return ()
 
     def traced_run(self) -> "Spec | None":

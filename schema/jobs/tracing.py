@@ -9,14 +9,15 @@ from mlv.schema.jobs.attribution import Attribution, gradients_of
 from mlv.schema.jobs.classify import ClassifySpec
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import job_name, spec_hash
-from mlv.schema.jobs.spec import ModelRef, Spec
+from mlv.schema.jobs.spec import CorpusRef, ModelRef, Spec
 
-Quantity = Literal["answer", "margin", "shift"]
-"""What is traced of a probe, and which influence is then positive.
+Quantity = Literal["answer", "margin", "shift", "label"]
+"""What is traced of a target, and which influence is then positive.
 
 answer: log-probability per token of the answer given after fine-tuning; what supports it.
 margin: that of the first answer minus that of the second; what supports the first.
 shift: the margin, in the direction in which fine-tuning moved it; what supports the move.
+label: of a labelled text, log-probability of the class of its label; what supports that.
 """
 
 
@@ -24,11 +25,11 @@ class TracingSpec(Spec):
     """Base of influence and validation jobs.
 
     They read ``inputs/targets.parquet``; ``inputs/examples.parquet``, as the traced run did; and
-    ``inputs/reference.parquet``, a sample of the probe set in all languages, which principal directions are learnt
-    from.
+    ``inputs/reference.parquet``, a sample of the probe set, or of the labelled texts, in all languages, which principal
+    directions are learnt from.
     """
 
-    PROBE_INPUTS: ClassVar = ("targets.parquet", "reference.parquet")
+    IF_GIVEN: ClassVar = frozenset({"corpora"})
 
     NOT_COMPARED: ClassVar[Mapping[str, str]] = {
         **Spec.NOT_COMPARED,
@@ -36,6 +37,7 @@ class TracingSpec(Spec):
         "training": "the traced run has settings of its own, which are compared as such",
         "languages": "targets are compared language by language",
         "reference_digest": "an input, as the training examples are",
+        "corpora": "an input",
     }
 
     model: ModelRef
@@ -48,9 +50,14 @@ class TracingSpec(Spec):
     """Model states that scores are taken at, those of the traced run by epoch."""
 
     collection: str
-    """Probe collection, e.g. arora-2023."""
+    """Probe collection, e.g. arora-2023; of labelled texts their source."""
 
     probe_set: str
+    """Of labelled texts their edition: the split of the data set."""
+
+    corpora: tuple[CorpusRef, ...] | None = None
+    """What labelled texts are from; None for probes."""
+
     languages: tuple[str, ...]
     """Test languages."""
 
@@ -64,6 +71,14 @@ class TracingSpec(Spec):
     def models(self) -> tuple[ModelRef, ...]:
         """The traced checkpoint, the model that the traced run started from, and the model states that are scored."""
         return tuple(dict.fromkeys((self.model, self.training.model, *self.checkpoints)))
+
+    def texts(self) -> tuple[CorpusRef, ...]:
+        """The corpora that labelled texts are from."""
+        return self.corpora or ()
+
+    def probe_inputs(self) -> tuple[str, ...]:
+        """Targets and reference, where these are probes."""
+        return () if self.corpora else ("targets.parquet", "reference.parquet")
 
     def traced_run(self) -> Spec:
         """The run whose training examples are scored."""

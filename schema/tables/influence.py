@@ -23,14 +23,16 @@ class InfluenceRun(Row, table=True):
     )
 
     run_id: int = column("The influence run.", key=True, refers="run.run_id")
-    traced_run_id: int = column("The fine-tuning run whose examples are ranked.", refers="run.run_id")
+    traced_run_id: int = column("The run whose training examples are ranked.", refers="run.run_id")
     method: str = column("trak or tracin.")
     similarity: str = column("dot, or cosine if gradients are normalised first.")
     quantity: str = column(
         "What is traced: answer (given after fine-tuning), margin (first minus second) or shift (the margin, in the "
-        "direction in which it moved)."
+        "direction in which it moved); of a labelled text label (the class of its label)."
     )
-    selection: str = column("Which probes are traced: shifted, all or chosen.")
+    selection: str = column(
+        "Which targets are traced: of probes shifted, all or chosen; of labelled texts correct ones, or chosen."
+    )
     projection: str = column("none, principal, random or dense.")
     dimensions: int = column("Directions on each side of a matrix; in all for a dense projection; 0 for none.")
     modules: str = column("Groups of parameters that take part, comma-separated.")
@@ -47,15 +49,18 @@ class InfluenceTarget(Row, table=True):
 
     __tablename__ = "influence_target"
     __table_args__ = table(
-        "A prediction that an influence run traces back to training examples: the answer to a probe.",
+        "A prediction that an influence run traces back to training examples: the answer to a probe, or the class of a "
+        "labelled text.",
         check("answer >= 1"),
-        identity=("run_id", "probe_id", "epoch"),
+        check("(probe_id IS NULL) <> (segment_id IS NULL)"),
+        identity=("run_id", "probe_id", "segment_id", "epoch"),
         owner="run_id",
     )
 
     influence_target_id: int = column("Key, unique over all runs.")
     run_id: int = column("The influence run.", refers="influence_run.run_id")
     probe_id: int | None = column("The probe; NULL for a target that is something else.", refers="probe.probe_id")
+    segment_id: int | None = column("The labelled text; NULL for a probe.", refers="segment.segment_id")
     epoch: int | None = column("The epoch whose checkpoint alone was used; NULL where all were.")
     answer: int | None = column("The answer that positive influence supports, from 1; NULL if it supports none.")
     value: float = column("The traced quantity in the traced checkpoint, nats per token.", sql_type=sa.Double)

@@ -33,7 +33,7 @@ class ValidationLds(Row, table=True):
         "seed.",
         check("test IN ('lds', 'language')"),
         check("seeds IN ('same', 'other')"),
-        check("quantity IN ('answer', 'margin', 'shift')"),
+        check("quantity IN ('answer', 'margin', 'shift', 'label')"),
         identity=("run_id", "test", "quantity", "scores", "seeds"),
         owner="run_id",
     )
@@ -81,8 +81,20 @@ class ValidationResult(Row, table=True):
         check("test IN ('lds', 'language', 'removal')"),
         check("seeds IN ('same', 'other')"),
         check("direction IS NULL OR direction IN ('positive', 'negative')"),
-        check("quantity IN ('answer', 'margin', 'shift')"),
-        identity=("run_id", "test", "quantity", "scores", "probe_id", "seeds", "seed", "direction", "k", "draw"),
+        check("quantity IN ('answer', 'margin', 'shift', 'label')"),
+        identity=(
+            "run_id",
+            "test",
+            "quantity",
+            "scores",
+            "probe_id",
+            "segment_id",
+            "seeds",
+            "seed",
+            "direction",
+            "k",
+            "draw",
+        ),
         owner="run_id",
     )
 
@@ -98,6 +110,7 @@ class ValidationResult(Row, table=True):
         "first attribution, or random."
     )
     probe_id: int | None = column("The probe; NULL for a target that is something else.", refers="probe.probe_id")
+    segment_id: int | None = column("The labelled text; NULL for a probe.", refers="segment.segment_id")
     seeds: str = column("Seeds of the retrained models: same as the traced run's, or other.")
     seed: int | None = column("Seed of the retrained model; NULL where there are several.")
     direction: str | None = column(

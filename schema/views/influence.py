@@ -20,11 +20,11 @@ INFLUENCE = (
             "run_id": "Key of the influence run.",
             "run": "Its name.",
             "kind": "Its kind of job.",
-            "traced_run": "Name of the fine-tuning run whose examples are ranked.",
+            "traced_run": "Name of the run whose examples are ranked.",
             "method": "trak or tracin.",
             "similarity": "dot, or cosine if gradients are normalised first.",
-            "quantity": "What is traced: answer, margin or shift.",
-            "selection": "Which probes are traced: shifted, all or chosen.",
+            "quantity": "What is traced: answer, margin or shift; of labelled texts label.",
+            "selection": "Which targets are traced: shifted, all, chosen, or correct.",
             "projection": "none, principal, random or dense.",
             "dimensions": "Directions on each side of a matrix; in all for a dense projection; 0 for none.",
             "modules": "Groups of parameters that take part, comma-separated.",
@@ -61,7 +61,8 @@ INFLUENCE = (
         {
             "influence_target_id": "Key of the target.",
             "run_id": "Key of the influence run.",
-            "probe_id": "Key of the probe.",
+            "probe_id": "Key of the probe; NULL for a labelled text.",
+            "segment_id": "Key of the labelled text; NULL for a probe.",
             "epoch": "Epoch whose checkpoint alone was used; NULL if all were.",
             "answer": "The answer that positive influence supports, from 1.",
             "value": "The traced quantity in the traced checkpoint, nats per token.",
@@ -69,7 +70,7 @@ INFLUENCE = (
             "collection": "Where the probe is from.",
             "language": "Test language.",
             "question": "Identifier of the question: the same in all languages.",
-            "category": "Short name of the category.",
+            "category": "Short name of the category; of a labelled text its label.",
         },
         of_targets("influence_target"),
     ),
@@ -83,7 +84,7 @@ INFLUENCE = (
             "checkpoint_id": "Key of the checkpoint whose prediction is traced.",
             "base_checkpoint_id": "The checkpoint that the traced run started from.",
             **TARGET_COLUMNS,
-            "category": "Short name of the category.",
+            "category": "Short name of the category; of a labelled text its label.",
             "epoch": "Epoch whose checkpoint alone was used; NULL where all were.",
             "answer": "The answer that positive influence supports, from 1.",
             "value": "The traced quantity in the traced checkpoint, nats per token.",
@@ -102,7 +103,7 @@ INFLUENCE = (
         {
             "influence_target_id": "Key of the target.",
             **TARGET_COLUMNS,
-            "category": "Short name of the category.",
+            "category": "Short name of the category; of a labelled text its label.",
             "epoch": "Epoch whose checkpoint alone was used; NULL where all were.",
             "answer": "The answer that positive influence supports, from 1.",
             "value": "The traced quantity in the traced checkpoint, nats per token.",
@@ -131,10 +132,13 @@ INFLUENCE = (
             "train_language": "Language of the training example.",
             "parallel_key": "Key that it shares with its translations.",
             "text": "Its text.",
+            "text_pair": "Its second text; NULL if it is no pair.",
+            "label": "Its label; NULL if it has none.",
         },
         f"""
         SELECT r.name AS run, f.name AS traced_run, t.collection, t.language, t.question, t.epoch, k.direction, k.rank,
-               k.score, k.training_example_id, l.code AS train_language, e.parallel_key, e.text
+               k.score, k.training_example_id, l.code AS train_language, e.parallel_key, e.text,
+               e.text_pair, e.label
         FROM influence_ranking k
         JOIN v_target t USING (influence_target_id)
         {_TRACES}

@@ -52,6 +52,8 @@ LOGITS = (
     "FROM prediction_run r, checkpoint, segment GROUP BY r.run_id"
 )
 
+TRACED_TEXT = "UPDATE influence_target SET probe_id = NULL, segment_id = (SELECT min(segment_id) FROM segment)"
+
 EMPTY = {
     "task": TASK,
     "classification_run": CLASSIFIED,
@@ -61,7 +63,7 @@ EMPTY = {
     "'positive', 3 FROM influence_target",
     "reject": "INSERT INTO reject VALUES (1, 0, 7, '', 'a reason', '')",
     "validation_result": f"{VALIDATION}; INSERT INTO validation_result "
-    "SELECT run_id, 'lds', 'margin', 'trak', 1, 'same', NULL, NULL, NULL, 0, 8, 1 FROM influence_run",
+    "SELECT run_id, 'lds', 'margin', 'trak', 1, 1, 'same', NULL, NULL, NULL, 0, 8, 1 FROM influence_run",
     "validation_lds": f"{VALIDATION}; INSERT INTO validation_lds SELECT run_id, 'lds', 'margin', 'trak', 'same', 1, "
     "1, 8, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM influence_run",
     "validation_run": VALIDATION,
@@ -126,7 +128,7 @@ def test_a_study_in_order_keeps_all_rules(store: duckdb.DuckDBPyConnection) -> N
 @pytest.mark.parametrize("name", KEYS)
 def test_every_key_and_reference_is_looked_at(store: duckdb.DuckDBPyConnection, name: str) -> None:
     rule = RULES[name]
-    filled = EMPTY.get(rule.table, "SELECT 1")
+    filled = TRACED_TEXT if name == "influence_target-segment_id" else EMPTY.get(rule.table, "SELECT 1")
     assert _broken_by(store, name, filled) == 0
     column = name.removeprefix(f"{rule.table}-")
     if "-unique-" not in name:
@@ -189,6 +191,10 @@ BREAKING = {
     "influence-run-examines-what-it-traces": "UPDATE influence_run SET traced_run_id = run_id",
     "influence-run-examples": "UPDATE influence_run SET examples = 1",
     "influence-target-answer": "UPDATE influence_target SET answer = 3",
+    "influence-target-class": f"{CLASSIFIED}; {TRACED_TEXT}",
+    "influence-target-told-right": f"{LOGITS}; {TRACED_TEXT}; UPDATE influence_run SET selection = 'correct'; "
+    "UPDATE segment SET label = 'b' WHERE segment_id = (SELECT min(segment_id) FROM class_logit); "
+    "UPDATE class_logit SET checkpoint_id = (SELECT start_checkpoint_id FROM run JOIN influence_run USING (run_id))",
     "influence-target-finite": "UPDATE influence_target SET value = 'inf'",
     "influence-target-ranked": "DELETE FROM influence_ranking",
     "influence-target-sums-complete": "DELETE FROM influence_summary",

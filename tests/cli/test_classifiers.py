@@ -5,41 +5,25 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from classified_study import SMALL, TRAIN, labelled_store, train_classifier
 from command_line import Mlv
-from tiny_encoder import LANGUAGES, TASK, labelled_rows, save_encoder, write_table
+from tiny_encoder import LANGUAGES
 
 from mlv.cli.edge import ExitCode
 from mlv.ingest.jobs.classify import COST, Request
 from mlv.schema.jobs.directory import JobDirectory
 
-SPLITS = {"train": 120, "dev": 30, "test": 40}
-TRAIN = ("compute", "classify", "--task", "praise", "--language", "de,en,fr", "--device", "cpu", "--threads", "1")
-SMALL = ("--learning-rate", "3e-3", "--batch-size", "16")
-
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Mlv:
     """A store with labelled texts, a task, and an encoder beside it."""
-    folder = tmp_path_factory.mktemp("filled")
-    mlv = Mlv(folder)
-    (folder / "task.toml").write_text(TASK)
-    table = write_table(folder / "words.csv", labelled_rows(SPLITS))
-    save_encoder(folder / "encoder")
-    columns = "key=id,language=lang,split=split,text=text,label=label"
-    assert mlv("db", "upgrade").code == 0
-    read = ("ingest", "corpus", "--source", "table", "--publication", "words", "--columns", columns)
-    assert mlv(*read, str(table)).code == 0
-    assert mlv("ingest", "task", str(folder / "task.toml")).code == 0
-    return mlv
+    return labelled_store(tmp_path_factory.mktemp("filled"))
 
 
 @pytest.fixture(scope="module")
 def trained(filled: Mlv) -> Mlv:
     """With a classifier that was trained and asked."""
-    model = str(filled.folder / "encoder")
-    assert filled(*TRAIN, *SMALL, "--model", model, "--examples", "100", "--epochs", "4").code == 0
-    ((run,),) = filled.rows("SELECT run FROM v_run WHERE kind = 'classify'")
-    assert filled("compute", "predict", run, "--split", "test").code == 0
+    train_classifier(filled, "--examples", "100", "--epochs", "4")
     return filled
 
 

@@ -240,7 +240,7 @@ def test_influence_runs_are_listed(mlv: Mlv, runs: Runs) -> None:
 
 def test_the_examples_behind_a_value_are_shown(mlv: Mlv, runs: Runs) -> None:
     name = _trace(mlv, runs.traced)
-    shown = mlv("influence", "show", name, "--probe", "2", "--language", "Farsi", "--top", "2", "--format", "jsonl")
+    shown = mlv("influence", "show", name, "--item", "2", "--language", "Farsi", "--top", "2", "--format", "jsonl")
     assert shown.code == 0, shown.err
     texts = {
         (language, key): text
@@ -268,7 +268,7 @@ def test_the_examples_behind_a_value_are_shown(mlv: Mlv, runs: Runs) -> None:
 
 def test_an_epoch_and_a_traced_run_are_shown_by_their_names(mlv: Mlv, runs: Runs) -> None:
     _trace(mlv, runs.traced, "--method", "tracin")
-    arguments = ("influence", "show", runs.traced, "--probe", "2", "--language", "fa", "--format", "csv")
+    arguments = ("influence", "show", runs.traced, "--item", "2", "--language", "fa", "--format", "csv")
     assert mlv(*arguments).out == mlv(*arguments, "--epoch", "2").out
     wrong = mlv(*arguments, "--epoch", "7")
     assert wrong.code == edge.ExitCode.NOT_FOUND
@@ -278,18 +278,18 @@ def test_an_epoch_and_a_traced_run_are_shown_by_their_names(mlv: Mlv, runs: Runs
 def test_what_was_not_traced_is_not_shown(mlv: Mlv, runs: Runs) -> None:
     name = _trace(mlv, runs.traced, "--targets", "all")
     for question, language, more, said in (
-        ("2", "de", (), "It traces probes in fa, hi, ko."),
+        ("2", "de", (), "It traces what is in fa, hi, ko."),
         ("2", "fa", ("--epoch", "1"), "Leave --epoch out"),
         ("none", "fa", (), "It traces 1, 2, "),
     ):
-        done = mlv("influence", "show", name, "--probe", question, "--language", language, *more)
+        done = mlv("influence", "show", name, "--item", question, "--language", language, *more)
         assert done.code == edge.ExitCode.NOT_FOUND
         assert said in done.err
     assert done.err.endswith(" and 4 more.\n")
 
 
 def test_runs_that_show_nothing_are_explained(mlv: Mlv, runs: Runs) -> None:
-    arguments = ("--probe", "2", "--language", "fa")
+    arguments = ("--item", "2", "--language", "fa")
     untraced = mlv("influence", "show", runs.traced, *arguments)
     assert (untraced.code, f"mlv compute influence {runs.traced}" in untraced.err) == (edge.ExitCode.NOT_FOUND, True)
     ((probing,),) = mlv.rows("SELECT run FROM v_run WHERE kind = 'probe' LIMIT 1")
@@ -315,13 +315,13 @@ def test_runs_that_show_nothing_are_explained(mlv: Mlv, runs: Runs) -> None:
         (["compute", "influence", "OTHER", "--top-k", "4"], 4, "mlv compute probe --model finetune-"),
         (["compute", "influence", "TRACED"], 2, "A top k of 100"),
         (["compute", "influence", "TRACED", "--lambda", "-1", "--modules", "brain"], 2, "2 options do not fit"),
-        (["compute", "influence", "TRACED", "--probe", "1", "--probe", "x", "--top-k", "4"], 2, "has no question x"),
+        (["compute", "influence", "TRACED", "--item", "1", "--item", "x", "--top-k", "4"], 2, "has no question x"),
         (["compute", "influence", "TRACED", "--with-run", "FARSI", "--top-k", "4"], 2, "differ in languages"),
         (["compute", "validate-influence", "TRACED", "--k", "5,many"], 2, "--k: should be a valid integer"),
         (
             ["compute", "validate-influence", "TRACED", "--trace", "shift,truth"],
             2,
-            "--trace: should be 'answer', 'margin' or 'shift', not 'truth'",
+            "--trace: should be 'answer', 'margin', 'shift' or 'label', not 'truth'",
         ),
         (["compute", "validate-influence", "TRACED", "--trace", "shift,shift"], 2, "listed twice"),
         (
@@ -330,7 +330,7 @@ def test_runs_that_show_nothing_are_explained(mlv: Mlv, runs: Runs) -> None:
             "--attribution: There is no attribution best",
         ),
         (["compute", "validate-influence", "OTHER"], 4, "lacks answers to demo-all"),
-        (["influence", "show", "nothing", "--probe", "1", "--language", "fa"], 4, "mlv runs list"),
+        (["influence", "show", "nothing", "--item", "1", "--language", "fa"], 4, "mlv runs list"),
     ],
 )
 def test_wrong_requests_are_refused_and_leave_nothing(

@@ -82,7 +82,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     committed = {path.name for path in (folder / "jobs").iterdir()}
     do(*train, *settings, "--seed", "2", "--plan-only")
     do("compute", "probe", "--model", f"{run}/epoch-1", "--language", "fa,ko", *HERE, "--plan-only")
-    some = ("--language", "fa", "--probe", "2", "--probe", "46", "--top-k", "5")
+    some = ("--language", "fa", "--item", "2", "--item", "46", "--top-k", "5")
     do("compute", "influence", str(run), *some, *HERE, "--plan-only")
     finished = sorted({path.name for path in (folder / "jobs").iterdir()} - committed)
     for name in finished:

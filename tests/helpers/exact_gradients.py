@@ -11,14 +11,27 @@ from torch import Tensor
 
 from mlv.compute.training.objective import WeightedInput
 
+MDEBERTA: Any = {
+    "relative_attention": True,
+    "position_buckets": 4,
+    "norm_rel_ebd": "layer_norm",
+    "share_att_key": True,
+    "pos_att_type": ["p2c", "c2p"],
+    "position_biased_input": False,
+    "type_vocab_size": 0,
+    "pad_token_id": 0,
+}
+"""What mDeBERTa v3's configuration says otherwise than its class."""
 
-def tiny_classifier(kind: str) -> Any:
-    """A random XLM-R or BERT with three classes; dimensions all differ, and dropout is on while it trains."""
+
+def tiny_classifier(kind: str, **settings: Any) -> Any:
+    """A random XLM-R, BERT or DeBERTa with three classes; dimensions all differ, and dropout is on while it trains."""
     import transformers
 
     config_class, model_class = {
         "xlmr": (transformers.XLMRobertaConfig, transformers.XLMRobertaForSequenceClassification),
         "bert": (transformers.BertConfig, transformers.BertForSequenceClassification),
+        "deberta": (transformers.DebertaV2Config, transformers.DebertaV2ForSequenceClassification),
     }[kind]
     dimensions = {
         "vocab_size": 90,
@@ -30,8 +43,10 @@ def tiny_classifier(kind: str) -> Any:
         "num_labels": 3,
         "initializer_range": 0.3,
     }
+    if kind == "deberta":
+        dimensions |= MDEBERTA
     torch.manual_seed(11)
-    return model_class(config_class(**dimensions)).eval()
+    return model_class(config_class(**dimensions, **settings)).eval()
 
 
 class Exact:

@@ -225,7 +225,7 @@ SELECT run_id, parent_run_id, array_to_string((spec ->> '$.quantities[*]'), ',')
        (SELECT count(*) FROM training_example e WHERE e.run_id = r.parent_run_id)
 FROM run r WHERE kind = 'validate';
 INSERT INTO influence_target
-SELECT row_number() OVER (ORDER BY run_id, probe_id, epoch), run_id, probe_id, epoch, 1, 0
+SELECT row_number() OVER (ORDER BY run_id, probe_id, epoch), run_id, probe_id, NULL, epoch, 1, 0
 FROM (SELECT DISTINCT influence, language, question, epoch FROM rankings) t
 JOIN run r ON r.name = t.influence
 JOIN v_probe USING (language, question);
@@ -250,7 +250,7 @@ JOIN "language" l ON l.code = s.train_language
 JOIN run r ON r.run_id = t.parent_run_id
 JOIN training_examples x ON x.run = r.name AND x.language = s.train_language;
 INSERT INTO validation_result
-SELECT run_id, test, quantity, scores, probe_id, seeds, v.seed, direction, k, draw, n, value
+SELECT run_id, test, quantity, scores, probe_id, NULL, seeds, v.seed, direction, k, draw, n, value
 FROM validations v JOIN run r ON r.name = v.influence JOIN v_probe USING (language, question);
 INSERT INTO validation_lds
 SELECT run_id, c.* EXCLUDE (influence) FROM correlations c JOIN run r ON r.name = c.influence;

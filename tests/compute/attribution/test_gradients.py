@@ -17,10 +17,11 @@ from mlv.compute.attribution.sinks import Directions, FeatureSink
 from mlv.compute.models import loading
 from mlv.compute.models.families import SPAN
 from mlv.compute.training.objective import WeightedInput
+from mlv.schema.errors import UsageError
 from mlv.schema.jobs.attribution import ModuleGroup
 
 ALL = get_args(ModuleGroup)
-KINDS = ("mt5", "t5", "xlmr", "bert")
+KINDS = ("mt5", "t5", "xlmr", "bert", "deberta")
 BERT_POSITIONS = "bert.embeddings.position_embeddings.weight"
 
 Make = Callable[[str], Any]
@@ -56,6 +57,9 @@ def traced(
 ) -> tuple[list[dict[str, Tensor]], Tensor]:
     """Unprojected gradients of one batch, by row and parameter [rows, columns], and log-probabilities."""
     tracer = Tracer(model, groups, **settings)
+    if tracer.most < len(rows):
+        alone = [traced(model, [row], groups, **settings) for row in rows]
+        return [found for (found,), _ in alone], torch.cat([logprobs for _, logprobs in alone])
     sink = FeatureSink(tracer.parameters, {p.name: Directions(None, None) for p in tracer.parameters}, "cpu")
     logprobs = tracer.trace(rows, sink)
     found = [
@@ -242,7 +246,21 @@ GROUPS = {
         "classifier.weight": "output",
         "classifier.bias": "bias",
     },
+    "deberta": {
+        "deberta.embeddings.word_embeddings.weight": "embedding",
+        "deberta.encoder.rel_embeddings.weight": "position_bias",
+        "deberta.encoder.LayerNorm.weight": "norm",
+        "deberta.encoder.layer.1.attention.self.query_proj.weight": "attention",
+        "pooler.dense.weight": "output",
+        "classifier.weight": "output",
+    },
 }
+
+
+def test_a_model_with_parameters_of_other_kinds_is_refused() -> None:
+    """A DeBERTa with a convolution, as v2 has it."""
+    with pytest.raises(UsageError, match=r"deberta\.encoder\.conv\.conv\.weight, a parameter of Conv1d"):
+        Tracer(tiny_classifier("deberta", conv_kernel_size=3), ALL)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -42,6 +42,7 @@ class Toy:
     parameters = (Parameter("a.weight", "attention", 6, 5), Parameter("b.weight", "norm", 4, 1))
     size = 6 * 5 + 4
     model = SimpleNamespace(device="cpu")
+    most = 9
 
     def __init__(self, broken: int | None = None) -> None:
         self.traced: list[WeightedInput] = []

@@ -718,7 +718,7 @@ def test_what_was_found_is_committed_and_shown(
     checked = mlv("db", "check")
     assert checked.code == 0, checked.out
     texts = dict(pl.read_parquet(done[0].inputs / "examples.parquet").select("position", "text").rows())
-    question = ("--probe", QUESTIONS[1], "--language", "fa", "--top", "5", "--format", "jsonl")
+    question = ("--item", QUESTIONS[1], "--language", "fa", "--top", "5", "--format", "jsonl")
     for job, first, more in ((done[0], 0, ()), (done[1], 2 * len(QUESTIONS), ("--epoch", "2"))):
         shown = mlv("influence", "show", job.path.name, *question, *more)
         assert shown.code == 0, shown.err

@@ -439,7 +439,7 @@ def _ranked_again(frames: Frames) -> pl.DataFrame:
     return _changed("rankings", WORST, position=second["position"].item())(frames)
 
 
-UNKNOWN = r"1 rows of .* belong to probes that the store lacks"
+UNKNOWN = r"1 rows of .* belong to probes or texts that the store lacks"
 STRANGE = r"1 rows of .* belong to targets, training examples or languages that the store lacks"
 OUT_OF_PLACE = r"ranked examples out of place"
 NOT_ONCE = "1 influence targets whose sums are not over every training example once"
@@ -454,7 +454,7 @@ NOT_BETWEEN = "1 influence sums whose mean is not between"
         (
             "targets",
             _changed("targets", FIRST, epoch=2),
-            r"2 rows whose \(run_id, probe_id, epoch\) occur more",
+            r"2 rows whose \(run_id, probe_id, segment_id, epoch\) occur more",
         ),
         ("targets", _numbered_alike, r"2 rows whose \(influence_target_id\) occur more than once"),
         ("targets", _changed("targets", FIRST, target=1), STRANGE.replace("1", "6")),

@@ -18,7 +18,7 @@ from mlv.compute.models import files
 from mlv.ingest.jobs import influence, validate
 from mlv.ingest.jobs.attributions import ALL_MODULES, Choices, named, named_all
 from mlv.ingest.jobs.planning import update_model_paths
-from mlv.ingest.jobs.tracing import NotAnsweredError
+from mlv.ingest.jobs.traced_probes import NotAnsweredError
 from mlv.schema.errors import DataError, MlvError, NotFoundError, UsageError
 from mlv.schema.fetching import frame_of
 from mlv.schema.jobs.attribution import Attribution, Gradients, attribution_name
@@ -139,7 +139,7 @@ def test_all_values_are_traced_where_that_is_asked_for(study: Study) -> None:
 
 def test_chosen_probes_are_traced_whether_they_shifted_or_not(study: Study) -> None:
     # questions 1 and 2 are rows 0 and 1 of Farsi
-    job = study.influence(questions=["2", "1"], languages=["fa"])
+    job = study.influence(items=["2", "1"], languages=["fa"])
     assert _targets(job).select("question", "answer").rows() == [("1", 2), ("2", 1)]
     assert _spec(job).selection == "chosen"
 
@@ -263,8 +263,8 @@ def test_the_shift_is_traced_unless_a_paper_or_a_request_says_otherwise(
 def test_directions_are_learnt_from_probes_of_all_languages_whatever_is_traced(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlv.ingest.jobs.tracing.REFERENCE_PROBES", 30)
-    jobs = [study.influence(), study.influence(questions=["1"], languages=["fa"]), study.validation()]
+    monkeypatch.setattr("mlv.ingest.jobs.traced_probes.REFERENCE_PROBES", 30)
+    jobs = [study.influence(), study.influence(items=["1"], languages=["fa"]), study.validation()]
     samples = [pl.read_parquet(job.inputs / "reference.parquet") for job in jobs]
     assert samples[0].equals(samples[1]) and samples[0].equals(samples[2])
     assert samples[0].columns == ["language", "question", "template", "answer_first", "answer_second"]
@@ -418,10 +418,10 @@ def test_a_name_that_means_no_attribution_is_refused(name: str, fault: str) -> N
         ({"projection": "none", "dimensions": 8}, "--dimensions: It belongs to a projection"),
         ({"preset": "languages", "dimensions": 8}, "--dimensions: It belongs to a projection"),
         ({"seed": -1}, "--seed: should be greater than or equal to 0, not -1"),
-        ({"quantity": "truth"}, "--trace: should be 'answer', 'margin' or 'shift', not 'truth'"),
+        ({"quantity": "truth"}, "--trace: should be 'answer', 'margin', 'shift' or 'label', not 'truth'"),
         ({"targets": "chosen"}, "--targets: should be 'shifted' or 'all', not 'chosen'"),
-        ({"targets": "all", "questions": ["1"]}, "Targets and questions name probes in two ways"),
-        ({"questions": ["1", "999"]}, "demo-all has no question 999"),
+        ({"targets": "all", "items": ["1"]}, "say in several ways what is traced"),
+        ({"items": ["1", "999"]}, "demo-all has no question 999"),
         ({"checkpoints": "1,3"}, r"has no epoch 3. Use last, all, or some of 1,2"),
         ({"checkpoints": "first"}, "has no epoch first"),
         ({"top_k": 17}, r"A top k of 17: .* has 32 training examples, so that 16 can be .*\(--top-k 16\)"),
@@ -452,7 +452,7 @@ def test_all_options_that_do_not_fit_are_named_together(study: Study) -> None:
 
 def test_all_that_does_not_fit_the_run_is_named_together(study: Study) -> None:
     with pytest.raises(UsageError) as caught:
-        study.influence(with_runs=[study.runs.farsi, study.runs.traced], questions=["x"], top_k=99)
+        study.influence(with_runs=[study.runs.farsi, study.runs.traced], items=["x"], top_k=99)
     first, *faults = caught.value.message.split("\n  - ")
     assert first == "4 settings do not fit:"
     for words in ("has no question x", "A top k of 99", "was not trained as", "is the traced run"):
@@ -552,7 +552,7 @@ def test_a_probe_that_was_not_answered_is_not_traced(study: Study) -> None:
     probe = "(SELECT probe_id FROM v_probe WHERE language = 'fa' AND question = '1')"
     study.connection.execute(f"DELETE FROM probe_answer WHERE probe_id = {probe}")
     with pytest.raises(NotFoundError, match="1 was not answered both before and after"):
-        study.influence(questions=["1", "2"], languages=["fa"])
+        study.influence(items=["1", "2"], languages=["fa"])
 
 
 def test_where_no_value_shifted_there_is_nothing_to_trace(study: Study) -> None:
@@ -598,7 +598,7 @@ HALF = QUESTIONS_A_LANGUAGE // 2
 def test_validation_draws_from_all_test_languages_alike_without_looking_at_answers(study: Study) -> None:
     drawn = _targets(study.validation()).drop("target", "answer", "shift_sign")
     assert _by_language(drawn) == {"fa": HALF, "hi": HALF, "ko": HALF}
-    fewer = _targets(study.validation(probes=7)).drop("target", "answer", "shift_sign")
+    fewer = _targets(study.validation(most=7)).drop("target", "answer", "shift_sign")
     assert fewer.rows() == drawn.rows()[:7]
     assert sorted(_by_language(fewer).values()) == [2, 2, 3]
     # not in the order of the probe set, whose first questions are of one kind
@@ -624,7 +624,7 @@ def test_a_validation_without_probes_that_are_held_out_is_refused(study: Study) 
         "DELETE FROM probe_answer WHERE probe_id NOT IN "
         "(SELECT min(probe_id) FROM v_probe WHERE language IN ('fa', 'ko') GROUP BY language)"
     )
-    with pytest.raises(NotFoundError, match="too few probes to learn directions from some") as caught:
+    with pytest.raises(NotFoundError, match="answered too few to learn directions from some") as caught:
         study.validation()
     assert "mlv compute probe" in caught.value.hint
 
@@ -683,12 +683,11 @@ def test_a_validation_without_the_model_that_the_run_started_from_is_refused(stu
             "--attribution: There is no attribution best: use default, exact, echoes",
         ),
         ({"attributions": ["trak-random-0"]}, "--attribution: "),
-        ({"targets": "some"}, "--targets: should be 'random', 'shifted' or 'all', not 'some'"),
-        ({"targets": "all", "probes": 3}, "Probes is a number of random probes"),
+        ({"targets": "some"}, "--targets: should be 'random', 'shifted', 'all' or 'correct', not 'some'"),
+        ({"targets": "all", "most": 3}, "Most is how many are drawn"),
         ({"halves": 1}, "--halves: A rank correlation needs 2"),
         ({"other_seed_halves": 1}, "--other-seed-halves: A rank"),
-        ({"quantities": ["truth"]}, "--trace: should be 'answer', 'margin' or 'shift', not 'truth'"),
-        ({"quantities": []}, "--trace: "),
+        ({"quantities": ["truth"]}, "--trace: should be 'answer', 'margin', 'shift' or 'label', not 'truth'"),
         ({"removal_k": [0, 5]}, "--k: should be greater than or equal to 1, not 0"),
         ({"halves": 0, "other_seed_halves": 0, "without_language": 0, "removal_targets": 0}, "nothing to retrain"),
         ({"halves": 1, "targets": "some"}, "2 options do not fit"),

@@ -100,7 +100,7 @@ def test_an_index_goes_with_the_last_job_that_uses_it(traced: Traced) -> None:
 def test_a_job_that_is_not_committed_keeps_its_index(traced: Traced) -> None:
     shared = _index(traced.first, "shared")
     with open_store(traced.store) as connection:
-        plan_influence(connection, Jobs(traced.jobs), traced.runs.traced, questions=["2"], languages=["fa"], top_k=3)
+        plan_influence(connection, Jobs(traced.jobs), traced.runs.traced, items=["2"], languages=["fa"], top_k=3)
     for job in (traced.first, traced.second):
         _delete(traced, job.path.name)
     assert shared.exists()

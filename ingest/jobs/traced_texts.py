@@ -1,0 +1,134 @@
+"""Labelled texts whose predictions are traced to the training examples of a classifier (Choenni, Garrette and Shutova
+2023, section 5)."""
+
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal
+
+import polars as pl
+from pydantic import Field
+
+from mlv.ingest.jobs.lookup import find_run
+from mlv.ingest.jobs.planning import Context, NotYetError
+from mlv.ingest.jobs.request import Name
+from mlv.ingest.jobs.tracing import Targets, Traced, in_turn, sample
+from mlv.ingest.jobs.trained import corpora_of
+from mlv.schema.errors import DataError, NotFoundError, joined
+from mlv.schema.fetching import frame_of
+
+REFERENCE_TEXTS: Final = 256
+"""Most texts that principal directions are learnt from, each with every class."""
+
+Pick = Literal["first", "random"]
+
+TextSplit = Annotated[
+    Name | None, Field(description="Of a classifier: edition of the texts that are traced; test if not given.")
+]
+AllowSeen = Annotated[
+    bool, Field(description="Of a classifier: trace texts although it was trained on them, or on translations of them.")
+]
+
+_PREDICTED: Final = """
+SELECT p.source, p.split AS edition, c.sha256 AS corpus_sha256, p.language, p.key AS question, g.text, g.text_pair,
+       p.gold AS answer, p.correct
+FROM v_prediction p
+JOIN segment g USING (segment_id)
+JOIN corpus c USING (corpus_id)
+WHERE p.checkpoint_id = $checkpoint AND p.split = $split AND p.gold IS NOT NULL
+ORDER BY p.language, g.position
+"""
+
+_SEEN: Final = """
+SELECT DISTINCT parallel_key FROM v_training_example
+WHERE run = $run AND split IN ('train', 'development') AND list_contains($keys, parallel_key)
+ORDER BY parallel_key
+"""
+
+_TRACED: Final = "SELECT DISTINCT language, question FROM v_influence_target WHERE run = ?"
+
+
+def predicted_texts(context: Context, traced: Traced, split: str | None, languages: Sequence[str]) -> pl.DataFrame:
+    """The labelled texts of a split (None: test) that the final checkpoint was asked, in the order of their files.
+
+    ``[source, edition, corpus_sha256, language, question, text, text_pair, answer, correct]``. Raises NotYetError if it
+    was asked none in one of ``languages``, or none at all.
+    """
+    split = split or "test"
+    found = frame_of(context.connection, _PREDICTED, {"checkpoint": traced.last, "split": split})
+    missing = [code for code in languages if code not in set(found["language"])]
+    if missing or found.is_empty():
+        where = f" --language {','.join(missing)}" if missing else ""
+        raise NotYetError(
+            f"{traced.name} was not asked {split}{f' in {joined(missing)}' if missing else ''}.",
+            f"Ask it first: mlv compute predict {traced.name} --split {split}{where}",
+        )
+    return found
+
+
+def pick(texts: pl.DataFrame, per_language: int, how: Pick, seed: int) -> pl.DataFrame:
+    """So many texts of each language that were told right: the first of a file, or drawn by hashes.
+
+    Raises DataError if a language has fewer.
+    """
+    right = texts.filter("correct")
+    counts = dict(right.group_by("language").len().iter_rows())
+    few = {code: counts.get(code, 0) for code in texts["language"].unique().sort()}
+    if short := {code: count for code, count in few.items() if count < per_language}:
+        said = joined(f"{count:,} in {code}" for code, count in short.items())
+        raise DataError(
+            f"Of {per_language:,} texts in each language that the classifier has right there are {said}.",
+            "Trace fewer: --per-language",
+        )
+    ordered = right if how == "first" else in_turn(right, str(seed))
+    return ordered.filter(pl.int_range(pl.len()).over("language") < per_language)
+
+
+def those_of(context: Context, texts: pl.DataFrame, run: str) -> pl.DataFrame:
+    """The texts that another influence run traced, as far as they are told right here too. Raises NotFoundError."""
+    _, name = find_run(context.connection, run)
+    wanted = frame_of(context.connection, _TRACED, [name])
+    found = texts.filter("correct").join(wanted, on=["language", "question"], how="semi", maintain_order="left")
+    if found.is_empty():
+        raise NotFoundError(
+            f"None of the {wanted.height:,} texts that {name} traced was asked and told right here.",
+            "Name an influence run of the same task and split, or leave it out.",
+        )
+    return found
+
+
+def named(texts: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """The texts of some keys, told right or not. Raises NotFoundError if one was not asked."""
+    unknown = [key for key in keys if key not in set(texts["question"])]
+    if unknown:
+        raise NotFoundError(
+            f"The classifier was not asked {joined(unknown)}.",
+            "Keys are those of the split, e.g. test:17: mlv sql 'SELECT key FROM v_prediction'",
+        )
+    return texts.filter(pl.col("question").is_in(list(keys)))
+
+
+def check_unseen(context: Context, traced: Traced, targets: pl.DataFrame) -> None:
+    """Raise DataError if a text, or a translation of it, is among the examples of the run."""
+    values = {"run": traced.name, "keys": targets["question"].to_list()}
+    seen = frame_of(context.connection, _SEEN, values)["parallel_key"].to_list()
+    if seen:
+        raise DataError(
+            f"{traced.name} was trained or watched on {joined(seen, most=5)}, in some language.",
+            "Trace a split that it has not seen (--split); --allow-seen if it is meant.",
+        )
+
+
+def reference_texts(texts: pl.DataFrame) -> pl.DataFrame:
+    """The texts that principal directions are learnt from, told right or not."""
+    return sample(texts, REFERENCE_TEXTS)
+
+
+def as_targets(chosen: pl.DataFrame, reference: pl.DataFrame) -> Targets:
+    """Labelled texts as what is traced."""
+    texts = ("language", "question", "text", "text_pair")
+    return Targets(
+        chosen.select(*texts, pl.col("answer").cast(pl.Int8)),
+        reference.select(*texts),
+        chosen["source"][0],
+        chosen["edition"][0],
+        corpora_of(pl.concat([chosen, reference])),
+    )
