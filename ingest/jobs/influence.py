@@ -23,6 +23,7 @@ from mlv.ingest.jobs.tracing import (
     in_languages,
     misplaced,
     tracing_inputs,
+    trained_alone,
 )
 from mlv.ingest.jobs.training import Training
 from mlv.schema.derived.ranking_sums import sum_rankings
@@ -120,7 +121,7 @@ def plan(context: Context, request: Request) -> Plan:
     traced = find_traced(context, request.run)
     # the same set of runs is the same job, however it was put
     others = list({name: find_traced(context, name) for name in sorted(request.with_runs)}.values())
-    attribution = request.attribution()
+    attribution = trained_alone(traced, request.attribution())
     epochs = _epochs(request, traced, attribution)
     faults = [*_misplaced(request, traced), *_too_many(traced, request), *_unlike(traced, others)]
     asked = (_texts if traced.is_classifier else _probes)(context, request, traced, faults)

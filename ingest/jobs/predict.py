@@ -11,7 +11,7 @@ from mlv.ingest.jobs.cost import Cost
 from mlv.ingest.jobs.lookup import find_checkpoint
 from mlv.ingest.jobs.outputs import again, output
 from mlv.ingest.jobs.planning import Context, NothingToDoError, Plan
-from mlv.ingest.jobs.request import Languages, ModelName, Name, Option
+from mlv.ingest.jobs.request import Count, Languages, ModelName, Name, Option
 from mlv.ingest.jobs.runs import NewRun
 from mlv.ingest.jobs.tasks import StoredTask, find_task, splits_of, task_id
 from mlv.ingest.jobs.tracing import in_languages
@@ -35,6 +35,7 @@ class Request(request.Request):
     languages: Annotated[
         Languages, Field(description="Test languages, comma-separated; all that the store has of it if not given.")
     ] = ()
+    most: Count | None = Field(None, description="Only the first so many texts of each language; all if not given.")
     task: Name | None = Field(
         None, description="What the model tells apart, for one that no run of the store made: xnli-entailment, ..."
     )
@@ -48,6 +49,7 @@ JOIN corpus c USING (corpus_id)
 JOIN source s USING (source_id)
 JOIN "language" l USING (language_id)
 WHERE s.code = $source AND c.edition = $edition
+QUALIFY row_number() OVER (PARTITION BY l.code ORDER BY g.position) <= coalesce($most, 2147483647)
 ORDER BY l.code, g.position
 """
 
@@ -65,7 +67,7 @@ def plan(context: Context, request: Request) -> Plan:
     texts = _texts(context.connection, task, request, known[0] if known else None)
     left = texts.filter(~pl.col("asked")).drop("asked")
     if left.is_empty():
-        raise NothingToDoError(f"{model.name} has predicted all of {task.source}, {request.split}.")
+        raise NothingToDoError(f"{model.name} has predicted all that is asked of {task.source}, {request.split}.")
     frame = left.drop("source", "corpus_sha256")
     spec = PredictSpec(
         model=model,
@@ -106,7 +108,7 @@ def _texts(
     connection: duckdb.DuckDBPyConnection, task: StoredTask, request: Request, checkpoint_id: int | None
 ) -> pl.DataFrame:
     """The texts of a request, and whether a checkpoint was asked them. Raises NotFoundError if a language has none."""
-    values = {"source": task.source, "edition": request.split, "checkpoint": checkpoint_id}
+    values = {"source": task.source, "edition": request.split, "checkpoint": checkpoint_id, "most": request.most}
     found = frame_of(connection, _TEXTS, values)
     there = found["language"].unique().sort().to_list()
     missing = [code for code in request.languages if code not in there]
@@ -160,9 +162,10 @@ def _units(context: Context, request: Request, training: object) -> int:
     task = getattr(training, "task", request.task) or ""
     return number(
         context.connection,
-        "SELECT count(*) FROM v_segment WHERE source = (SELECT any_value(source) FROM v_task WHERE task = $task) "
-        "AND edition = $edition AND (len($languages) = 0 OR list_contains($languages, language))",
-        {"task": task, "edition": request.split, "languages": list(request.languages)},
+        "SELECT coalesce(sum(least(n, $most)), 0) FROM (SELECT language, count(*) AS n FROM v_segment "
+        "WHERE source = (SELECT any_value(source) FROM v_task WHERE task = $task) AND edition = $edition "
+        "AND (len($languages) = 0 OR list_contains($languages, language)) GROUP BY language)",
+        {"task": task, "edition": request.split, "languages": list(request.languages), "most": request.most},
     )
 
 

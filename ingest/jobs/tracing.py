@@ -14,6 +14,7 @@ import polars as pl
 from mlv.ingest.jobs.lookup import check_folder, find_run, locate_model
 from mlv.ingest.jobs.planning import Context
 from mlv.schema.errors import DataError, JobError, NotFoundError, UsageError, joined
+from mlv.schema.jobs.attribution import Attribution
 from mlv.schema.jobs.classify import ClassifySpec
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
@@ -136,6 +137,19 @@ def find_traced(context: Context, name: str) -> Traced:
         context.connection, "SELECT count(*) FROM training_example WHERE run_id = ? AND split = 'train'", [run_id]
     )
     return Traced(full, spec.model_copy(update={"model": start}), int(row[2]), int(rows[-1][3]), checkpoints, examples)
+
+
+def trained_alone(traced: Traced, attribution: Attribution) -> Attribution:
+    """An attribution by the parameters that the run trained: what a training did not move, no example moved.
+
+    Raises UsageError if that are none.
+    """
+    gradients = attribution.gradients
+    frozen = {"embedding"} if isinstance(traced.spec, ClassifySpec) and traced.spec.freeze else set[str]()
+    modules = tuple(module for module in gradients.modules if module not in frozen)
+    if not modules:
+        raise UsageError(f"{traced.name} trained no embeddings: name other modules.")
+    return attribution.model_copy(update={"gradients": gradients.model_copy(update={"modules": modules})})
 
 
 def misplaced(traced: Traced, of_probes: Mapping[str, object], of_texts: Mapping[str, object]) -> list[str]:

@@ -21,6 +21,7 @@ from mlv.ingest.jobs.tracing import (
     in_turn,
     misplaced,
     tracing_inputs,
+    trained_alone,
 )
 from mlv.ingest.jobs.training import Training
 from mlv.schema.errors import NotFoundError, UsageError
@@ -136,7 +137,9 @@ def plan(context: Context, request: Request) -> Plan:
         model=traced.last_checkpoint,
         training=traced.spec,
         checkpoints=tuple(traced.checkpoints.values()),
-        attributions=named_all(request.attributions, request.seed),
+        attributions=tuple(
+            dict.fromkeys(trained_alone(traced, each) for each in named_all(request.attributions, request.seed))
+        ),
         **chosen.fields,
         quantities=("label",) if traced.is_classifier else request.quantities or ("shift", "answer"),
         halves=request.halves,

@@ -12,6 +12,7 @@ from command_line import Mlv
 
 from mlv.cli.edge import ExitCode
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.influence import InfluenceSpec
 
 TOP_K = 20
 TRACE = ("--preset", "languages", "--per-language", "4", "--top-k", str(TOP_K), "--device", "cpu", "--threads", "1")
@@ -216,3 +217,26 @@ def test_texts_that_the_run_has_seen_are_traced_only_if_that_is_meant(
     done = mlv(*asked, "--per-language", "2")
     assert (done.code, "was trained or watched on dev:" in done.err) == (ExitCode.DATA, True)
     assert mlv(*asked, "--per-language", "2", "--allow-seen").code == 0
+
+
+def test_parameters_that_were_not_trained_have_no_part_in_scores(
+    trained: Mlv, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frozen = ("--freeze", "embeddings", "--examples", "20", "--epochs", "1", "--patience", "0", "--seed", "8")
+    run = train_classifier(trained, *frozen)
+    asked = ("compute", "influence", run, "--top-k", "5", "--per-language", "1", "--plan-only")
+    mlv = Mlv(trained.folder, capsys)
+    done = mlv(*asked, "--preset", "languages")
+    (name,) = (word for word in done.err.split() if "influence-" in word)
+    spec = JobDirectory(Path(name)).spec()
+    assert isinstance(spec, InfluenceSpec)
+    assert spec.attribution.gradients.modules == (
+        "attention",
+        "feed_forward",
+        "output",
+        "norm",
+        "bias",
+        "position_bias",
+    )
+    refused = mlv(*asked, "--modules", "embedding")
+    assert (refused.code, "trained no embeddings" in refused.err) == (ExitCode.USAGE, True)
