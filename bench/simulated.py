@@ -156,7 +156,7 @@ FROM (SELECT *, hash(influence_target_id, language_id) % 1000 / 1000.0 - 0.5 AS 
 ORDER BY ALL;
 INSERT INTO validation_result
 SELECT run_id, 'lds', 'answer', scores, probe_id, NULL, 'same', NULL, NULL, NULL, 0, 64,
-       hash(run_id, scores, probe_id) % 1000 / 1000.0
+       hash(run_id, scores, probe_id) % 1000 / 1000.0, NULL
 FROM validation_run, probe, (VALUES ('trak-principal-16'), ('trak-exact'), ('bm25')) t(scores);
 INSERT INTO validation_lds
 SELECT run_id, test, quantity, scores, seeds, count(*), 1, 64, avg(value ORDER BY probe_id), NULL, NULL, NULL,

@@ -1,7 +1,6 @@
 """`mlv runs`: what was computed, how two runs differ, deleting, exchange, and going on with what was interrupted."""
 
 import json
-import shlex
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +15,7 @@ from mlv.cli.group import Group
 from mlv.cli.jobs import Name
 from mlv.cli.output import Format, Json, Limit, Output, put
 from mlv.cli.publish import publish
-from mlv.cli.work import Work, activity, make_work, say_committed
+from mlv.cli.work import Work, activity, make_work, say_committed, say_next
 from mlv.compute.machine.interrupts import raise_if_received
 from mlv.compute.machine.options import BATCH_TOKENS
 from mlv.schema.dotted import dotted
@@ -351,7 +350,7 @@ def _finish(work: Work, job: "JobDirectory") -> None:
     done = work.finish(job)
     spec = job.spec()
     if spec.MAKES_CHECKPOINTS and spec.models() and not done.already_there:
-        say(f"probe it: mlv compute probe --model {done.run} --db {shlex.quote(str(work.store))}")
+        say_next(spec.kind, done.run, work.store)
 
 
 def _raise_failed(names: list[str]) -> None:

@@ -153,6 +153,15 @@ def say_committed(done: "Committed") -> None:
     say(f"{done.run}: {'already committed' if done.already_there else f'committed ({rows})'}")
 
 
+def say_next(kind: str, run: str, store: Path) -> None:
+    """Say what is left to do with a model that a run of some kind made of another."""
+    db = f"--db {shlex.quote(str(store))}"
+    if kind == "classify":
+        say(f"what it predicts of other texts: mlv compute predict {run} --split test {db}")
+    else:
+        say(f"probe it: mlv compute probe --model {run} {db}")
+
+
 def _say_defaults(request: "Request", job: "JobDirectory") -> None:
     """Say which probes and which survey were taken from a store that has several, if none was named."""
     spec = job.spec()

@@ -1,8 +1,7 @@
 """`mlv compute classify`."""
 
 from mlv.cli.compute.options import make_command
-from mlv.cli.edge import say
-from mlv.cli.work import Work
+from mlv.cli.work import Work, say_next
 from mlv.ingest.jobs.classify import Request
 
 
@@ -13,7 +12,7 @@ def classify(work: Work, request: Request) -> None:
     """
     done = work.do("classify", request)
     if done is not None:
-        say(f"what it predicts of other texts: mlv compute predict {done.run} --split test")
+        say_next("classify", done.run, work.store)
 
 
 COMMAND = make_command(classify, Request, ("device", "threads"))

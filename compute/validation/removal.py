@@ -66,12 +66,14 @@ def measure(study: Study, removals: Sequence[Removal], logprobs: Mapping[str, Fl
     probabilities = {name: traced_probabilities(some, signs) for name, some in logprobs.items()}
     for removal in removals:
         chosen, retraining = list(removal.targets), removal.retraining
-        change = (probabilities[retraining.id] - probabilities[removal.full])[chosen]
+        before = probabilities[removal.full][chosen]
+        change = probabilities[retraining.id][chosen] - before
         fixed = {"scores": removal.scores, "direction": removal.direction, "k": removal.k, "draw": removal.draw}
         seeds = "same" if retraining.seed == study.spec.training.seed else "other"
         yield results(
             study.targets[chosen],
             change,
+            before,
             test="removal",
             quantity=quantity,
             seeds=seeds,

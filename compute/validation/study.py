@@ -28,9 +28,10 @@ RESULTS: Final = {
     "draw": pl.Int32,
     "n": pl.Int32,
     "value": pl.Float64,
+    "reference": pl.Float64,
 }
-"""Columns of ``outputs/validation.parquet``; ``seed`` is that of the retrained models of a removal. A rho that is
-undefined has no row."""
+"""Columns of ``outputs/validation.parquet``; ``seed`` is that of the retrained models of a removal, ``reference`` the
+probability that its value is a change of. A rho that is undefined has no row."""
 
 Seeds = Literal["same", "other"]
 
@@ -80,9 +81,12 @@ def mask(indices: IntArray, count: int) -> BoolArray:
     return chosen
 
 
-def results(targets: pl.DataFrame, values: FloatArray, **fixed: object) -> pl.DataFrame:
+def results(
+    targets: pl.DataFrame, values: FloatArray, reference: FloatArray | None = None, **fixed: object
+) -> pl.DataFrame:
     """Rows of :data:`RESULTS` of some targets; no examples are left out of them unless ``fixed`` says so."""
     kept = {"seed": None, "direction": None, "k": None, "draw": 0}
-    literals = {name: pl.lit(value) for name, value in (kept | fixed).items()}
+    literals: dict[str, pl.Expr | pl.Series] = {name: pl.lit(value) for name, value in (kept | fixed).items()}
+    literals["reference"] = pl.lit(None) if reference is None else pl.Series(reference)
     rows = targets.select("language", "question", value=pl.Series(values)).with_columns(**literals)
     return rows.select(list(RESULTS)).cast(RESULTS)  # type: ignore[arg-type]

@@ -222,7 +222,7 @@ def _check_start(context: Context, traced: Traced) -> None:
 _RESULTS = """
         INSERT INTO validation_result
         SELECT $run, o.test, o.quantity, o.scores, i.probe_id, i.segment_id, o.seeds, o.seed, o.direction, o.k, o.draw,
-               o.n, o.value
+               o.n, o.value, o.reference
         FROM read_parquet($path) o
         JOIN _items i USING (language, question)
     """

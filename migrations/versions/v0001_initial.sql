@@ -638,6 +638,7 @@ CREATE TABLE validation_result (
     draw INTEGER NOT NULL,
     n INTEGER NOT NULL,
     value DOUBLE PRECISION NOT NULL,
+    reference DOUBLE PRECISION,
     CHECK (test IN ('lds', 'language', 'removal')),
     CHECK (seeds IN ('same', 'other')),
     CHECK (direction IS NULL OR direction IN ('positive', 'negative')),
@@ -657,6 +658,7 @@ COMMENT ON COLUMN validation_result.k IS 'How many examples were left out; NULL 
 COMMENT ON COLUMN validation_result.draw IS 'Number of the draw of random examples; 0 for scores that are not random.';
 COMMENT ON COLUMN validation_result.n IS 'Retrained models behind the value.';
 COMMENT ON COLUMN validation_result.value IS 'lds, language: rho; removal: probability after minus before.';
+COMMENT ON COLUMN validation_result.reference IS 'removal: probability before, of the model trained on all examples with the same seed; else NULL.';
 
 CREATE TABLE validation_run (
     run_id INTEGER NOT NULL,

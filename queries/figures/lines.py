@@ -1,4 +1,4 @@
-"""Lines along the epochs of a run, a panel per setup."""
+"""Lines along what is varied, such as the epochs of a run, a panel per setup."""
 
 from dataclasses import dataclass
 
@@ -12,10 +12,9 @@ from mlv.queries.figures.style import Orders, in_order, ordered, panels
 
 @dataclass(frozen=True)
 class Lines:
-    """Which columns of a query, which has one called epoch, are lines."""
+    """Which columns of a query are lines."""
 
     value: str
-    """Column of percentages."""
 
     label: str
     series: str
@@ -25,21 +24,26 @@ class Lines:
     """Columns that tell panels apart; panels are in the order of the last one's values."""
 
     orders: Orders
+    along: str = "epoch"
+    """Column of numbers that the lines go along."""
+
+    percentages: bool = True
+    """Whether values go from 0 to 100; else they go as far as they do, with a line at 0."""
 
 
-def along_epochs(rows: pl.DataFrame, lines: Lines, caption: str) -> Figure:
+def draw(rows: pl.DataFrame, lines: Lines, caption: str) -> Figure:
     """A panel per setup with a line for everything that is compared; intervals are error bars."""
     series = ordered(lines.series, rows[lines.series], lines.orders)
     check_series(rows, series)
-    heading, groups = panels(in_order(rows, lines.setup[-1], lines.orders, "epoch"), lines.setup)
+    heading, groups = panels(in_order(rows, lines.setup[-1], lines.orders, lines.along), lines.setup)
     sizes = [Panel(title, 1.3, 0.95) for title, _ in groups]
     page = sheet(rows, sizes, Margins(left=0.5, bottom=0.42), heading, caption, key=legend_size(series))
     for axes, (_, group) in zip(page.axes, groups, strict=True):
-        check_once(group, "epoch", lines.series)
+        check_once(group, lines.along, lines.series)
         for place, one in enumerate(series):
             line = group.filter(pl.col(lines.series) == one)
             axes.errorbar(
-                line["epoch"].to_list(),
+                line[lines.along].to_list(),
                 line[lines.value].to_list(),
                 yerr=error_bars(line, lines.value),
                 **line_style(place),
@@ -47,10 +51,13 @@ def along_epochs(rows: pl.DataFrame, lines: Lines, caption: str) -> Figure:
                 elinewidth=0.7,
                 capsize=1.5,
             )
-        axes.set_xticks(sorted(set(group["epoch"])))
-        axes.set_ylim(-4, 104)
-        axes.set_yticks([0, 50, 100])
-        axes.set_xlabel("epoch", labelpad=1)
+        axes.set_xticks(sorted(set(group[lines.along])))
+        if lines.percentages:
+            axes.set_ylim(-4, 104)
+            axes.set_yticks([0, 50, 100])
+        else:
+            axes.axhline(0, color="black", linewidth=0.5)
+        axes.set_xlabel(lines.along.replace("_", " "), labelpad=1)
         axes.set_ylabel(lines.label, labelpad=2)
     legend(page, series, "line")
     return page.figure

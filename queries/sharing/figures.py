@@ -3,8 +3,10 @@
 import polars as pl
 from matplotlib.figure import Figure
 
-from mlv.queries.figures.lines import Lines, along_epochs
-from mlv.queries.figures.style import TRACED, Orders
+from mlv.queries.figures import heatmaps, lines
+from mlv.queries.figures.heatmaps import Grid
+from mlv.queries.figures.lines import Lines
+from mlv.queries.figures.style import AVERAGE, TRACED, Orders
 from mlv.schema.papers.echoes import FINETUNING_LANGUAGES, TEST_LANGUAGES
 
 ORDERS: Orders = {"ft_language": FINETUNING_LANGUAGES, "language": TEST_LANGUAGES}
@@ -13,5 +15,30 @@ ORDERS: Orders = {"ft_language": FINETUNING_LANGUAGES, "language": TEST_LANGUAGE
 
 def influence_by_epoch(rows: pl.DataFrame, caption: str = "") -> Figure:
     """H Figures 3, 12 and 13: percentage of influential examples by fine-tuning language over the epochs."""
-    lines = Lines("contribution", "examples (%)", "ft_language", (*TRACED, "language"), ORDERS)
-    return along_epochs(rows, lines, caption)
+    return lines.draw(
+        rows, Lines("contribution", "examples (%)", "ft_language", (*TRACED, "language"), ORDERS), caption
+    )
+
+
+def influence_mean(rows: pl.DataFrame, caption: str = "") -> Figure:
+    """H Tables 3 and 6: mean influence of the examples in a language on the predictions in another."""
+    setup = tuple(column for column in TRACED if column != "direction")
+    grid = Grid("influence", "mean score", "language", "train_language", setup, ORDERS, "diverging", 3)
+    return heatmaps.draw(rows, grid, caption)
+
+
+def data_imbalance(rows: pl.DataFrame, caption: str = "") -> Figure:
+    """H Figure 5: percentage of influential examples in the test language, by how many more of these there are."""
+    setup = ("model", "task", "source", "seed", "attribution", "quantity", "direction")
+    own = Lines("own_contribution", "own examples (%)", "language", setup, ORDERS, "added_percent")
+    return lines.draw(rows, own, caption)
+
+
+def removal_effect(rows: pl.DataFrame, caption: str = "") -> Figure:
+    """H Figures 1 and 6 to 8: change of the traced probability without influential or random examples."""
+    together = rows.filter(pl.col("language") == AVERAGE).with_columns(
+        pl.col("direction").fill_null("random"), points=100 * pl.col("change")
+    )
+    setup = ("model", "source", "ft_languages", "sentences", "seed", "quantity", "run")
+    change = Lines("points", "change (points)", "direction", setup, {}, "k", percentages=False)
+    return lines.draw(together, change, caption)

@@ -40,6 +40,20 @@ def influence_by_epoch(rows: pl.DataFrame) -> str:
     )
 
 
+def influence_examples(rows: pl.DataFrame) -> str:
+    """How many of the examples have the class of the text that they influence, and are in its language."""
+    texts = rows.select("run", "language", "key").n_unique()
+    own = 100 * (rows["language"] == rows["train_language"]).mean()  # type: ignore[operator]
+    shares = [
+        f"{number(100 * float(group['same_class'].mean()), '%', 1)} of the {direction} ones"  # type: ignore[arg-type]
+        for (direction,), group in rows.group_by("direction", maintain_order=True)
+    ]
+    return (
+        f"Of {rows.height:,} examples of {texts:,} texts {number(own, '%', 1)} are in the text's language; "
+        f"of its class are {' and '.join(shares)}."
+    )
+
+
 def accuracy(rows: pl.DataFrame) -> str:
     """The span of the accuracies, beside that of predicting the most frequent class."""
     each = rows.filter(pl.col("language") != "all")

@@ -7,6 +7,8 @@ from mlv.queries.study import RETRAINING, TRACING, Need, Section, Study, Topic
 
 EPOCHS = Need("Trace a run's examples by epoch", "mlv compute influence RUN --checkpoints all")
 
+TEXTS_TRACED = Need("Trace a classifier's predictions", "mlv compute influence RUN --preset languages")
+
 PREDICTED = Need("Train a classifier and ask it", "mlv compute predict RUN --split test")
 
 STUDY = Study(
@@ -41,8 +43,9 @@ STUDY = Study(
                     "influence_mean",
                     "Tables 3 and 6",
                     TRACING,
-                    sentence=sentences.influence_mean,
-                    published=of("influence_mean"),
+                    figures.influence_mean,
+                    sentences.influence_mean,
+                    of("influence_mean"),
                 ),
                 Topic(
                     "translation_share",
@@ -50,6 +53,52 @@ STUDY = Study(
                     TRACING,
                     sentence=spanning("Translations go", "translations", "targets", "probes"),
                     published=of("translation_share"),
+                ),
+                Topic(
+                    "influence_examples",
+                    "Tables 1, 2 and 5",
+                    TEXTS_TRACED,
+                    sentence=sentences.influence_examples,
+                    published=of("influence_examples"),
+                ),
+                Topic(
+                    "label_agreement",
+                    "appendix A",
+                    TEXTS_TRACED,
+                    sentence=spanning("Examples of the text's own class go", "same_class", "targets", "texts"),
+                    published=of("label_agreement"),
+                ),
+                Topic(
+                    "script_share",
+                    "section 7.1",
+                    TEXTS_TRACED,
+                    sentence=spanning("Fully in the script of their language are", "fully_in_script", "n", "examples"),
+                    published=of("script_share"),
+                ),
+            ),
+        ),
+        Section(
+            "Languages that are left out, or have more examples",
+            (
+                Topic(
+                    "zero_shot_recovery",
+                    "section 8.3",
+                    Need("Train without a language and trace the same", "mlv compute influence RUN --items-of RUN"),
+                    sentence=spanning(
+                        "Translations of what the language's own classifier relies on go",
+                        "translated_share",
+                        "targets",
+                        "texts",
+                    ),
+                    published=of("zero_shot_recovery"),
+                ),
+                Topic(
+                    "data_imbalance",
+                    "Figure 5",
+                    Need("Train with more examples of a language", "mlv compute classify ... --add LANGUAGE=50"),
+                    figures.data_imbalance,
+                    spanning("Own examples go", "own_contribution", "targets", "texts"),
+                    of("data_imbalance"),
                 ),
             ),
         ),
@@ -61,7 +110,8 @@ STUDY = Study(
                     "removal_effect",
                     "Figures 1, 6, 7 and 8",
                     RETRAINING,
-                    sentence=spanning(
+                    figures.removal_effect,
+                    spanning(
                         "Without influential examples the probability of the traced answer changes, beyond what random "
                         "ones do,",
                         "difference",

@@ -120,3 +120,7 @@ class ValidationResult(Row, table=True):
     draw: int = column("Number of the draw of random examples; 0 for scores that are not random.")
     n: int = column("Retrained models behind the value.")
     value: float = column("lds, language: rho; removal: probability after minus before.", sql_type=sa.Double)
+    reference: float | None = column(
+        "removal: probability before, of the model trained on all examples with the same seed; else NULL.",
+        sql_type=sa.Double,
+    )

@@ -85,10 +85,12 @@ VALIDATION = (
             "draw": "Number of the draw of random examples; 0 for scores that are not random.",
             "n": "Retrained models behind the value.",
             "value": "lds, language: Spearman's rho; removal: probability of the traced answer after minus before.",
+            "reference": "removal: that probability before; else NULL.",
         },
         f"""
         SELECT r.name AS run, f.name AS traced_run, t.test, t.quantity, t.scores, t.collection, t.language,
-               t.question, t.seeds, t.seed, t.direction, t.k, t.draw, t.n, t.value
+               t.question, t.seeds, t.seed, t.direction, t.k, t.draw, t.n, t.value,
+               t.reference
         FROM ({of_targets("validation_result")}) t
         JOIN run r ON r.run_id = t.run_id AND r.status = 'committed'
         JOIN validation_run v ON v.run_id = t.run_id

@@ -63,7 +63,7 @@ EMPTY = {
     "'positive', 3 FROM influence_target",
     "reject": "INSERT INTO reject VALUES (1, 0, 7, '', 'a reason', '')",
     "validation_result": f"{VALIDATION}; INSERT INTO validation_result "
-    "SELECT run_id, 'lds', 'margin', 'trak', 1, 1, 'same', NULL, NULL, NULL, 0, 8, 1 FROM influence_run",
+    "SELECT run_id, 'lds', 'margin', 'trak', 1, 1, 'same', NULL, NULL, NULL, 0, 8, 1, NULL FROM influence_run",
     "validation_lds": f"{VALIDATION}; INSERT INTO validation_lds SELECT run_id, 'lds', 'margin', 'trak', 'same', 1, "
     "1, 8, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM influence_run",
     "validation_run": VALIDATION,
@@ -210,6 +210,7 @@ BREAKING = {
     "validation-run-examples": VALIDATION,
     "validation-value-range": f"{EMPTY['validation_result']}; UPDATE validation_result SET value = 1.1",
     "validation-fits-its-test": f"{EMPTY['validation_result']}; UPDATE validation_result SET k = 50",
+    "validation-reference-fits": f"{EMPTY['validation_result']}; UPDATE validation_result SET reference = 0.5",
     "validation-seed-fits-its-test": f"{EMPTY['validation_result']}; UPDATE validation_result SET seed = 1",
     "validation-lds-range": f"{EMPTY['validation_lds']}; UPDATE validation_lds SET lds_low = 0.5, lds_high = 0.25",
     "validation-lds-of-its-probes": EMPTY["validation_lds"],

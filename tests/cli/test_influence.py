@@ -111,7 +111,7 @@ def _validation_done(job: JobDirectory) -> JobDirectory:
     assert isinstance(spec, ValidateSpec)
     targets = pl.read_parquet(job.inputs / "targets.parquet")
     rows = [
-        ("lds", "shift", scores, language, question, "same", None, None, None, 0, 3, value)
+        ("lds", "shift", scores, language, question, "same", None, None, None, 0, 3, value, None)
         for scores, value in (("trak-exact", 0.5), ("bm25", 0.25))
         for language, question in targets.select("language", "question").rows()
     ]

@@ -156,14 +156,15 @@ def _traced() -> Study:
 
 
 def _validations() -> pl.DataFrame:
-    """Two probes in German; a number for each of them, or for the first alone."""
+    """Two probes in German; a number for each of them, or for the first alone. With all examples 0.5 and 0.75."""
 
     def rows(test: str, scores: str, *values: float, **at: Any) -> list[tuple[Any, ...]]:
         seed = at.get("seed", 1) if test == "removal" else None
         models = (at.get("seeds", "same"), seed, *(at.get(name) for name in ("direction", "k")))
+        known = at.get("draw", 0), at.get("n", 1)
         return [
-            ("validate-mult", "de", question, test, "margin", scores, *models, at.get("draw", 0), at.get("n", 1), value)
-            for question, value in zip(("131", "132"), values, strict=False)
+            ("validate-mult", "de", question, test, "margin", scores, *models, *known, value, of if seed else None)
+            for question, value, of in zip(("131", "132"), values, (0.5, 0.75), strict=False)
         ]
 
     return _frame(

@@ -21,7 +21,8 @@ and, where examples are traced,
     training_examples  run, language, examples
     rankings           influence, language, question, epoch, direction, rank, train_language, key, and score if wanted
     summaries          influence, language, question, epoch, train_language, mean, sd
-    validations        influence, test, quantity, scores, language, question, seeds, seed, direction, k, draw, n, value
+    validations        influence, test, quantity, scores, language, question, seeds, seed, direction, k, draw, n, value,
+                       reference
     correlations       influence, test, quantity, scores, seeds, targets, draws, n, lds, lds_low, lds_high, difference,
                        difference_low, difference_high, null_mean, null_sd
 
@@ -61,7 +62,7 @@ _CORRELATED: _Schema = {
     **dict.fromkeys(("lds", "lds_low", "lds_high"), pl.Float64),
     **dict.fromkeys(("difference", "difference_low", "difference_high", "null_mean", "null_sd"), pl.Float64),
 }
-_VALUES: _Schema = {"draw": pl.Int64, "n": pl.Int64, "value": pl.Float64}
+_VALUES: _Schema = {"draw": pl.Int64, "n": pl.Int64, "value": pl.Float64, "reference": pl.Float64}
 
 UNTRACED: Study = {
     "influence_runs": pl.DataFrame(schema={"influence": pl.String, "run": pl.String, "spec": pl.String}),
@@ -250,7 +251,7 @@ JOIN "language" l ON l.code = s.train_language
 JOIN run r ON r.run_id = t.parent_run_id
 JOIN training_examples x ON x.run = r.name AND x.language = s.train_language;
 INSERT INTO validation_result
-SELECT run_id, test, quantity, scores, probe_id, NULL, seeds, v.seed, direction, k, draw, n, value
+SELECT run_id, test, quantity, scores, probe_id, NULL, seeds, v.seed, direction, k, draw, n, value, reference
 FROM validations v JOIN run r ON r.name = v.influence JOIN v_probe USING (language, question);
 INSERT INTO validation_lds
 SELECT run_id, c.* EXCLUDE (influence) FROM correlations c JOIN run r ON r.name = c.influence;

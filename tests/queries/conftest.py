@@ -7,6 +7,7 @@ import hand_study as by_hand
 import pytest
 from asked_texts import BY_HAND, Asked
 from study_store import Study, fill
+from traced_texts import TracedTexts
 
 from mlv.migrations import upgrade
 from mlv.schema.store.opening import connect
@@ -75,6 +76,16 @@ def grid_study() -> Study:
 def grid_store(grid_study: Study, make_store: Callable[[Study], Path]) -> Path:
     """The store of the larger study. Read only."""
     return make_store(grid_study)
+
+
+@pytest.fixture(scope="session")
+def traced_store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of classifiers whose predictions are traced. Read only."""
+    path = tmp_path_factory.mktemp("store") / "traced.duckdb"
+    path.write_bytes(empty_store.read_bytes())
+    with connect(path, read_only=False) as connection:
+        TracedTexts(connection)
+    return path
 
 
 @pytest.fixture(scope="session")

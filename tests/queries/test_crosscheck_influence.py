@@ -135,7 +135,12 @@ def _validations(rng: np.random.Generator, influence: str) -> list[Row]:
     return [
         {"influence": influence, "test": "removal", "quantity": quantity, "scores": scores, "seeds": seeds}
         | {"seed": seed, "direction": direction, "k": k, "language": language, "question": question}
-        | {"draw": draw, "n": 1, "value": float(rng.integers(-9, 10)) / 11}
+        | {
+            "draw": draw,
+            "n": 1,
+            "value": float(rng.integers(-9, 10)) / 11,
+            "reference": float(rng.integers(1, 12)) / 11,
+        }
         for quantity in ("shift", "answer")
         for scores, direction, k in cells
         for language, question in product(LANGUAGES, QUESTIONS[:6])
@@ -568,21 +573,26 @@ def test_influence_quality(world: World, connection: duckdb.DuckDBPyConnection) 
         assert some["test"].to_list() == ["lds"] * 12 + ["language"] * 6
 
 
-def test_removal_effect(world: World, connection: duckdb.DuckDBPyConnection) -> None:
-    """The interval is Welch's of two means: over probes, and over draws, each with its degrees of freedom."""
+@pytest.mark.parametrize("part", [*LANGUAGES, "avg."])
+def test_removal_effect(world: World, connection: duckdb.DuckDBPyConnection, part: str) -> None:
+    """The interval is Welch's of two means: over targets, and over draws, each with its degrees of freedom."""
     keys = ("influence", "quantity", "scores", "direction", "k")
+    validations = [row for row in world.validations if part in ("avg.", row["language"])]
     probes = _grouped(
-        ((tuple(row[c] for c in keys), row["language"], row["question"]), row["value"]) for row in world.validations
+        ((tuple(row[c] for c in keys), row["language"], row["question"]), (row["value"], row["reference"]))
+        for row in validations
     )
     changes: dict[Any, dict[Any, float]] = {}
+    references: dict[Any, dict[Any, float]] = {}
     for (cell, *probe), values in probes.items():
-        changes.setdefault(cell, {})[tuple(probe)] = mean(values)
+        changes.setdefault(cell, {})[tuple(probe)] = mean([value for value, _ in values])
+        references.setdefault(cell, {})[tuple(probe)] = mean([reference for _, reference in values])
     drawn = _grouped(
         ((*(row[c] for c in ("influence", "quantity", "k")), row["draw"]), row["value"])
-        for row in world.validations
+        for row in validations
         if row["scores"] == "random"
     )
-    frame = run(connection, "removal_effect").frame
+    frame = run(connection, "removal_effect").frame.filter(language=part)
     found = {tuple(row[c] for c in ("run", *keys[1:])): row for row in frame.iter_rows(named=True)}
     expected, intervals = [], 0
     for cell, some in changes.items():
@@ -591,7 +601,10 @@ def test_removal_effect(world: World, connection: duckdb.DuckDBPyConnection) -> 
         pairs = [value - random[probe] for probe, value in some.items() if probe in random]
         paired = [random[probe] for probe in some if probe in random]
         row = dict(zip(("run", *keys[1:]), cell, strict=True))
-        row |= {"targets": len(some), "change": mean(list(some.values())), "sd": statistics.stdev(some.values())}
+        row |= {"targets": len(some), "change": mean(list(some.values()))}
+        row |= {"sd": statistics.stdev(some.values()) if len(some) > 1 else None}
+        row |= {"reference": mean(list(references[cell].values()))}
+        row |= {"relative_change": mean([100 * value / references[cell][probe] for probe, value in some.items()])}
         row |= {"random_change": mean(paired) if paired else None, "difference": mean(pairs) if pairs else None}
         expected.append(row | {"draws": 6 if scores == "random" else 1, "seeds": 2})
         ends = found[cell]["difference_low"], found[cell]["difference_high"]
@@ -606,7 +619,7 @@ def test_removal_effect(world: World, connection: duckdb.DuckDBPyConnection) -> 
         half = float(stats.t.ppf(0.975, df)) * total**0.5
         # four terms of a series are within 2 in 1,000 of the quantile at 5 degrees of freedom
         assert ends == pytest.approx((mean(pairs) - half, mean(pairs) + half), abs=2e-3 * half)
-    assert intervals
+    assert bool(intervals) == (part == "avg.")
     expect_rows(frame, ["run", *keys[1:]], expected)
 
 

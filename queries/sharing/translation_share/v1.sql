@@ -2,8 +2,8 @@
 question = "Do influential examples in other languages repeat those in the test language, or complement them?"
 grain = """\
 An influence run, direction and test language that is one of the fine-tuning languages, over the probes with examples \
-of other languages among their most influential ones. Other test languages have no row: no example could be in them. \
-All checkpoints together."""
+of other languages among their most influential ones. Other test languages have no row, since no example could be in \
+them, nor have runs whose languages share no text. All checkpoints together."""
 paper = "How do languages influence each other? Table 4"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
@@ -12,7 +12,7 @@ parameters = [
 ]
 columns = [
     "traced.run", "traced_run", "traced.model", "source", "traced.ft_languages", "traced.sentences", "traced.seed",
-    "attribution", "quantity", "direction", "language", "translations", "chance", "lift", "targets",
+    "attribution", "quantity", "direction", "language", "translations", "pooled", "chance", "lift", "targets",
 ]
 intervals = ["translations_low", "translations_high"]
 
@@ -20,6 +20,7 @@ intervals = ["translations_low", "translations_high"]
 translations = """\
 Percentage of the most influential examples in other languages that translate one of the most influential examples in \
 the test language (reinforcing; the rest is complementary): mean over the probes."""
+pooled = "The same of the examples of all probes together."
 chance = """\
 What a ranking by chance would give, were every example translated: the most influential examples in the test \
 language, of all training examples in it."""
@@ -28,11 +29,21 @@ lift = "Translations over chance: 1 by chance; NULL where no influential example
 WITH chosen AS (
     FROM selected_influence_runs($run, $model, $source, $method, $sentences, $seed)
 ),
+parallel AS (
+    SELECT DISTINCT run
+    FROM (
+        SELECT run
+        FROM v_training_example
+        WHERE split = 'train' AND run IN (SELECT traced_run FROM chosen)
+        GROUP BY run, parallel_key
+        HAVING min(language) <> max(language)
+    )
+),
 targets AS (
     SELECT influence_target_id, run, language, question
     FROM selected_targets((SELECT list(run) FROM chosen), FALSE, $shifted, wanted_probe_set := $probe_set)
     JOIN chosen USING (run)
-    WHERE list_contains(string_split(ft_languages, ','), language)
+    WHERE list_contains(string_split(ft_languages, ','), language) AND traced_run IN (SELECT run FROM parallel)
 ),
 -- what is in all stored rankings was counted when they were; rows are counted here only where fewer are wanted
 keys AS (
@@ -71,6 +82,7 @@ shares AS (
     SELECT
         run, direction, language, left_out,
         kept_mean(100.0 * translated / other, question, left_out) AS translations,
+        100.0 * sum(translated) / sum(other) AS pooled,
         kept_mean(100.0 * own / n, question, left_out) AS chance,
         count(*) AS targets
     FROM lists
@@ -85,6 +97,7 @@ cells AS (
         observed(translations, left_out) AS translations,
         share_low(replicates(translations, targets, left_out)) AS translations_low,
         share_high(replicates(translations, targets, left_out)) AS translations_high,
+        observed(pooled, left_out) AS pooled,
         observed(chance, left_out) AS chance,
         observed(targets, left_out) AS targets
     FROM shares
@@ -105,6 +118,7 @@ SELECT
     translations,
     translations_low,
     translations_high,
+    pooled,
     chance,
     translations / nullif(chance, 0) AS lift,
     targets

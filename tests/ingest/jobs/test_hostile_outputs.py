@@ -54,6 +54,7 @@ VALIDATED = pl.DataFrame(
         "draw": [0, 0, 0],
         "n": [16, 8, 2],
         "value": [0.25, -1.0, 0.125],
+        "reference": [None, None, 0.5],
     }
 )
 CORRELATED = pl.DataFrame(

@@ -180,10 +180,10 @@ SUMS = [("fa", 16, 8.0, 20.0, -1.0, 3.0), ("ko", 16, -8.0, 4.0, -0.5, -0.5)]
 """Means are 1/2 and -1/2; variances 20/16 - 1/4 = 1, and 4/16 - 1/4 = 0: all scores are alike."""
 
 VALIDATION = [
-    ("lds", "shift", "trak-principal-32", "fa", "1", "same", None, None, None, 0, 16, 0.25),
-    ("lds", "shift", "bm25", "fa", "1", "other", None, None, None, 0, 8, -1.0),
-    ("removal", "shift", "trak-principal-32", "ko", "2", "same", 1, "negative", 50, 0, 2, 0.125),
-    ("removal", "shift", "random", "ko", "2", "same", 1, None, 50, 2, 1, 0.0),
+    ("lds", "shift", "trak-principal-32", "fa", "1", "same", None, None, None, 0, 16, 0.25, None),
+    ("lds", "shift", "bm25", "fa", "1", "other", None, None, None, 0, 8, -1.0, None),
+    ("removal", "shift", "trak-principal-32", "ko", "2", "same", 1, "negative", 50, 0, 2, 0.125, 0.5),
+    ("removal", "shift", "random", "ko", "2", "same", 1, None, 50, 2, 1, 0.0, 0.5),
 ]
 CORRELATIONS = [
     ("lds", "shift", "trak-principal-32", "same", 1, 1, 16, 0.25, 0.125, 0.5, None, None, None, 0.0, 0.25),

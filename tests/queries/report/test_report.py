@@ -116,10 +116,11 @@ NOT_IN_THE_STORES = "alignment_difference"
     "topic", [topic for key, topic in BY_KEY.items() if key != NOT_IN_THE_STORES], ids=lambda topic: topic.key
 )
 def test_an_answer_is_one_or_two_sentences_of_numbers(
-    hand: duckdb.DuckDBPyConnection, grid: duckdb.DuckDBPyConnection, classified_store: Path, topic: Topic
+    request: pytest.FixtureRequest, hand: duckdb.DuckDBPyConnection, grid: duckdb.DuckDBPyConnection, topic: Topic
 ) -> None:
-    with open_store(classified_store) as classified:
-        stores = (hand, grid, classified)
+    others = [request.getfixturevalue(name) for name in ("classified_store", "traced_store")]
+    with open_store(others[0]) as classified, open_store(others[1]) as traced:
+        stores = (hand, grid, classified, traced)
         rows = [run(store, topic.query, parameters=dict(topic.parameters)).frame for store in stores]
     answered = [answer(topic.key, frame) for frame in rows if len(frame)]
     assert answered
