@@ -17,6 +17,7 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
+from asked import asked
 from by_battery import interval
 from comparing import expect_rows, mean
 from numpy.typing import NDArray
@@ -44,7 +45,8 @@ PAPER, HOT = '{"epochs":5,"learning_rate":5e-05}', '{"epochs":5,"learning_rate":
 TRAK, EXACT = Attribution(), Attribution(gradients=Gradients(projection="none"))
 TRACIN = Attribution(method="tracin", similarity="cosine", gradients=Gradients(projection="random", dimensions=16))
 TOP = 6
-INFLUENCE = [query for query in catalogue() if "influence" in query.text and "v_prediction" not in query.text]
+INFLUENCE = [query for query in catalogue() if "influence" in query.text and asked(query).store == "hand_store"]
+"""Of probes; others are checked where texts are traced."""
 
 
 class Ranking(NamedTuple):

@@ -9,6 +9,7 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
+from asked import asked
 from battery_study import (
     BATTERIES,
     COUNTRIES,
@@ -283,10 +284,12 @@ def drawn_by_hand(hand_study: Study, grid_study: Study, make_store: MakeStore) -
 
 
 @pytest.mark.parametrize("query", WITH_INTERVALS, ids=lambda query: query.reference)
-def test_intervals_change_nothing_else(drawn_by_hand: dict[bool, Path], query: Query) -> None:
+def test_intervals_change_nothing_else(
+    request: pytest.FixtureRequest, drawn_by_hand: dict[bool, Path], query: Query
+) -> None:
     """Nor does the number of threads change the intervals."""
-    traced = "v_influence" in query.text or "influence_runs" in query.text
-    with open_store(drawn_by_hand[traced]) as opened:
+    traced, other = "v_influence" in query.text or "influence_runs" in query.text, asked(query).store
+    with open_store(drawn_by_hand[traced] if other == "hand_store" else request.getfixturevalue(other)) as opened:
         plain = run(opened, query.name, query.version).frame
         frame = run(opened, query.name, query.version, {"ci": "questions"}).frame
         opened.execute("SET threads = 1")

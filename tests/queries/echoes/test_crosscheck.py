@@ -292,6 +292,6 @@ def test_same_bytes_whatever_the_order_of_rows(path: Path, shuffled: Callable[[P
     with open_store(path) as one, open_store(shuffled(path)) as other:
         other.execute("SET threads = 1")
         for query in catalogue():
-            wide = ALL_STRATEGIES if "agreement" in query.name else None
+            wide = ALL_STRATEGIES if "strategies" in query.parameters and "agreement" in query.name else None
             rendered = [render(run(store, query.name, parameters=wide), "csv") for store in (one, other)]
             assert rendered[0] == rendered[1], query.name
