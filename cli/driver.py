@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from mlv.cli.work import Work
     from mlv.compute.running.local import Ended, Launcher
+    from mlv.ingest.studies.cells import Cell
     from mlv.ingest.studies.status import CellState, StudyStatus
-    from mlv.ingest.studies.study import Cell
     from mlv.schema.jobs.directory import JobDirectory
 
 POLL_SECONDS = 1.0

@@ -32,6 +32,7 @@ OF_SOME_KINDS = {
     "attributions": "what influence and validate share",
     "kinds": "the list",
     "models": "commands beside those of kinds",
+    "task_blocks": "what a study does with classifiers",
     "traced": "what influence and validate share",
     "tracing": "what influence and validate share",
     "trained": "what pretrain and finetune share",

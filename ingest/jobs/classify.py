@@ -25,7 +25,7 @@ from mlv.ingest.jobs.training import (
     training_cost,
 )
 from mlv.schema.errors import DataError, NotFoundError, joined
-from mlv.schema.jobs.classify import ClassifySpec, Draw, ParameterGroup
+from mlv.schema.jobs.classify import COMPOSITION, ClassifySpec, Draw, ParameterGroup
 from mlv.schema.jobs.identity import content_digest
 from mlv.schema.jobs.spec import ModelRef, Seed
 from mlv.schema.jobs.training import Course
@@ -256,4 +256,6 @@ def commit(run: NewRun, spec: ClassifySpec) -> dict[str, int]:
     }
 
 
-COST = training_cost(ClassifySpec, lambda request: _settings(request, mode="json"), {"draw_seed"})
+COST = training_cost(
+    ClassifySpec, lambda request: _settings(request, mode="json"), {"draw_seed", *COMPOSITION} - {"freeze"}
+)

@@ -13,7 +13,7 @@ from mlv.ingest.jobs.attributions import Choices
 from mlv.ingest.jobs.cost import Cost
 from mlv.ingest.jobs.loading import load, load_of_targets, scored_examples, traced_run_id
 from mlv.ingest.jobs.planning import Context, Plan
-from mlv.ingest.jobs.request import Count, Name, Names, Option, ProbeSet, TestLanguages
+from mlv.ingest.jobs.request import Count, JobName, Names, Option, ProbeSet, TestLanguages
 from mlv.ingest.jobs.runs import NewRun
 from mlv.ingest.jobs.tracing import (
     Targets,
@@ -81,7 +81,7 @@ class Request(Choices):
     pick: traced_texts.Pick | None = Field(
         None, description="Of a classifier: the first such texts of the file (if not given), or random ones."
     )
-    items_of: Name | None = Field(
+    items_of: JobName = Field(
         None, description="Of a classifier: the texts that another influence run traced, as far as they are told right."
     )
     allow_seen: traced_texts.AllowSeen = False

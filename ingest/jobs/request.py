@@ -26,6 +26,7 @@ class Option(NamedTuple):
 
 
 _NAMES_A_MODEL = "names a model"
+_NAMES_A_JOB = "names a job"
 
 
 class Request(BaseModel):
@@ -36,7 +37,16 @@ class Request(BaseModel):
     @classmethod
     def model_names(cls) -> list[str]:
         """Fields that name a model."""
-        return [name for name, field in cls.model_fields.items() if _NAMES_A_MODEL in field.metadata]
+        return cls._fields_that(_NAMES_A_MODEL)
+
+    @classmethod
+    def job_names(cls) -> list[str]:
+        """Fields that name the run of a job itself, not the one whose model it is about."""
+        return cls._fields_that(_NAMES_A_JOB)
+
+    @classmethod
+    def _fields_that(cls, do: str) -> list[str]:
+        return [name for name, field in cls.model_fields.items() if do in field.metadata]
 
     def named_models(self) -> list[str]:
         """The models that it names."""
@@ -85,6 +95,7 @@ ModelName = Annotated[
         "pretrained model's name."
     ),
 ]
+JobName = Annotated[Name | None, _NAMES_A_JOB]
 ProbeSet = Annotated[
     str | None,
     Field(

@@ -19,8 +19,8 @@ from mlv.ingest.jobs.lookup import find_checkpoint
 from mlv.ingest.jobs.planning import Context
 from mlv.ingest.jobs.request import Request
 from mlv.ingest.jobs.trained import checkpoint_bytes
+from mlv.ingest.studies.cells import Cell
 from mlv.ingest.studies.status import StudyStatus
-from mlv.ingest.studies.study import Cell
 from mlv.ingest.writing.profiles import PROFILES_OF_RUN
 from mlv.schema.errors import MlvError
 from mlv.schema.jobs.events import Resumed, name_of
@@ -80,12 +80,12 @@ def estimate(connection: duckdb.DuckDBPyConnection, status: StudyStatus) -> pl.D
     left = [cell for cell in status.cells if status.statuses[cell].state not in ("committed", "finished")]
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in left:
-        groups.setdefault((cell.kind, str(cell.setting("model") or "")), []).append(cell)
+        groups.setdefault((cell.kind, cell.model), []).append(cell)
     context = status.context(connection)
     rows = [
         _row(context, group)
         for (kind, model), cells in sorted(groups.items())
-        for group in _groups(context, status, kind, model, cells)
+        for group in _groups(context, kind, model, cells)
     ]
     schema = {"kind": pl.String, "model": pl.String, "cells": pl.Int64, "units": pl.Int64, "unit": pl.String}
     schema |= dict.fromkeys(("seconds_per_unit", "hours", "disk_gb", "store_mb"), pl.Float64)
@@ -94,12 +94,12 @@ def estimate(connection: duckdb.DuckDBPyConnection, status: StudyStatus) -> pl.D
 
 def _asked(cell: Cell) -> Request:
     """What is asked of a cell, references left as they are: what a job takes hangs on the other settings."""
-    return cell.request(lambda referred: f"@{referred.block}")
+    return cell.request(lambda _, referred: f"@{referred.block}")
 
 
-def _groups(context: Context, status: StudyStatus, kind: str, model: str, cells: Sequence[Cell]) -> list[_Group]:
+def _groups(context: Context, kind: str, model: str, cells: Sequence[Cell]) -> list[_Group]:
     """Cells of a kind with one model, by the runs that tell their rate: settings decide which are alike."""
-    base = _base_model(context, status, model)
+    base = _base_model(context, model)
     known = _measured(context, kind, base)
     found: dict[tuple[int, ...], _Group] = {}
     for cell in cells:
@@ -137,13 +137,12 @@ def _row(context: Context, group: _Group) -> tuple[Any, ...]:
     )
 
 
-def _base_model(context: Context, status: StudyStatus, name: str) -> int | None:
-    """Key of a model that the study names, if the store knows it."""
+def _base_model(context: Context, name: str) -> int | None:
+    """Key of a model that the study names or makes, if the store knows it."""
     try:
-        model = status.model(name)
+        known = find_checkpoint(context.connection, context.find_model(name))
     except MlvError:
         return None
-    known = find_checkpoint(context.connection, model) if model else None
     return known[1] if known else None
 
 

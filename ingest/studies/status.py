@@ -18,7 +18,8 @@ from mlv.ingest.jobs.lookup import find_model
 from mlv.ingest.jobs.planning import Context, NothingToDoError, NotYetError, Plan, write
 from mlv.ingest.jobs.request import Request
 from mlv.ingest.jobs.standing import Active, standing
-from mlv.ingest.studies.study import Cell, Study
+from mlv.ingest.studies.cells import Cell
+from mlv.ingest.studies.study import Study
 from mlv.schema.errors import MlvError, NotFoundError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.identity import job_name
@@ -119,7 +120,8 @@ class StudyStatus:
 
     def request(self, cell: Cell) -> Request:
         """What is asked of a cell's job. Raises UnknownYetError if it refers to a run that is not committed."""
-        return cell.request(self._meaning)
+        jobs = find_kind(cell.kind).Request.job_names()
+        return cell.request(lambda name, needed: (self._run if name in jobs else self._meaning)(needed))
 
     def plan(self, connection: duckdb.DuckDBPyConnection, cell: Cell) -> JobDirectory:
         """Make the job directory of a cell that is ready, or find it. Raises MlvError if it cannot be planned."""
@@ -136,7 +138,7 @@ class StudyStatus:
         rows = []
         for cell in self.cells:
             status, needs = self.statuses[cell], ",".join(str(number[needed]) for needed in cell.needs)
-            about = (number[cell], cell.block, cell.kind, cell.setting("model"), cell.describe(), needs)
+            about = (number[cell], cell.block, cell.kind, cell.model or None, cell.describe(), needs)
             rows.append((*about, status.state, status.job or None, status.note or None))
         schema = {"cell": pl.Int64, "block": pl.String, "kind": pl.String, "model": pl.String, "settings": pl.String}
         schema |= dict.fromkeys(("needs", "state", "job", "note"), pl.String)
@@ -148,13 +150,17 @@ class StudyStatus:
     def _meaning(self, cell: Cell) -> str:
         """What a reference to a cell stands for: the run that made checkpoints, itself or behind it, or the model."""
         if KINDS[cell.kind].MAKES_CHECKPOINTS:
-            status = self.statuses.get(cell)
-            if status is None or status.state != "committed":
-                raise UnknownYetError(f"{cell} is not committed yet.")
-            return status.job
+            return self._run(cell)
         if cell.needs:
             return self._meaning(cell.needs[0])
         return str(cell.setting("model") or cell.setting("run"))
+
+    def _run(self, cell: Cell) -> str:
+        """The run of a cell."""
+        status = self.statuses.get(cell)
+        if status is None or status.state != "committed" or not status.job:
+            raise UnknownYetError(f"{cell} is not committed yet.")
+        return status.job
 
     def _status(self, context: Context, cell: Cell) -> CellStatus:
         try:

@@ -2,23 +2,26 @@
 
 A block ``[[job]]`` has a kind and settings of that kind (``Request`` in ``mlv.ingest.jobs``). A list stands for one job
 per value, several lists for all combinations. ``@name`` refers to the jobs of an earlier block: as a model to the state
-that such a job makes or examines, as a run to the run behind it. A *cell* is one job of the study. Cells follow from
-the file alone; ``mlv.ingest.studies.status`` holds them against a store. This folder has the files that come with mlv.
+that such a job makes or examines, as a run to the run behind it. A block ``[[task]]`` is short for several of them
+(``mlv.ingest.studies.task_blocks``). A *cell* is one job of the study. Cells follow from the file alone;
+``mlv.ingest.studies.status`` holds them against a store. This folder has the files that come with mlv.
 """
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlv.ingest.jobs.kinds import in_study
 from mlv.ingest.jobs.kinds import kind as find_kind
-from mlv.ingest.jobs.request import Request
+from mlv.ingest.studies.cells import Cell, frozen
+from mlv.ingest.studies.task_blocks import KEYS, Task, cells_of
 from mlv.schema.errors import DataError, NotFoundError, at_key, excerpt, format_validation_errors, joined, listed
 from mlv.schema.jobs.kinds import KINDS
 from mlv.schema.toml import parse_toml
@@ -28,74 +31,6 @@ MOST_CELLS: Final = 100_000
 
 LONGEST_PROBLEM: Final = 500
 """Characters of a problem that an error quotes."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One job of a study. Cells that ask for the same are equal, whatever block they are from."""
-
-    kind: str
-    settings: tuple[tuple[str, Any], ...]
-    """All settings of the kind; a cell in place of a reference."""
-
-    block: str = field(compare=False)
-    """Name of the block that it is from; its kind if that has none."""
-
-    given: tuple[str, ...] = field(compare=False)
-    """Names of the settings that the file gives."""
-
-    @property
-    def needs(self) -> tuple["Cell", ...]:
-        """Cells that have to be committed before."""
-        return tuple(value for _, value in self.settings if isinstance(value, Cell))
-
-    def setting(self, name: str) -> Any:
-        """A setting of the cell, or else of a cell that it refers to; None if none of them has it."""
-        return next(self.chain(name), None)
-
-    def chain(self, name: str) -> "Iterator[Any]":
-        """The values of a setting in the cell and in those that it refers to, its own first."""
-        own = dict(self.settings).get(name)
-        if own is not None and not isinstance(own, Cell):
-            yield own
-        for cell in self.needs:
-            yield from cell.chain(name)
-
-    def request(self, value: Callable[["Cell"], str]) -> Request:
-        """What is asked of the job, given what a reference to a cell stands for."""
-        own = {name: value(given) if isinstance(given, Cell) else given for name, given in self.settings}
-        return find_kind(self.kind).Request.model_validate({name: _thawed(given) for name, given in own.items()})
-
-    def describe(self) -> str:
-        """The settings that the file gives, a reference by those of the cell that it refers to."""
-        settings = dict(self.settings)
-        return " ".join(_described(name, settings[name]) for name in self.given)
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.describe()}".strip()
-
-
-def _described(name: str, value: Any) -> str:
-    if isinstance(value, Cell):
-        return value.describe()
-    if isinstance(value, tuple):
-        return ",".join(str(item) for item in value)
-    return f"{value}" if isinstance(value, str) else f"{name}={value}"
-
-
-def _frozen(value: Any) -> Any:
-    """A setting as something that can be compared and hashed."""
-    return _Table(sorted(value.items())) if isinstance(value, dict) else value
-
-
-def _thawed(value: Any) -> Any:
-    return dict(value) if isinstance(value, _Table) else value
-
-
-class _Table(tuple[tuple[str, Any], ...]):
-    """A table as a tuple of its items."""
-
-    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -128,6 +63,7 @@ class _File(BaseModel):
     """Settings by kind, which blocks of that kind need not repeat."""
 
     job: tuple[dict[str, Any], ...] = ()
+    task: tuple[dict[str, Any], ...] = ()
 
 
 def bundled() -> list[str]:
@@ -187,7 +123,7 @@ class _Reader:
             for kind in file.defaults
             if kind not in KINDS
         ]
-        if not file.job:
+        if not file.job and not file.task:
             self.problems.append("job: it is missing. Add a block [[job]].")
         self._file = file
         self._named: dict[str, list[Cell]] = {}
@@ -195,36 +131,78 @@ class _Reader:
     def cells(self) -> tuple[Cell, ...]:
         """The cells of all blocks, each once."""
         found: dict[Cell, None] = {}
-        for number, block in enumerate(self._file.job, start=1):
-            own = list(itertools.islice(self._block(f"job #{number}", block), MOST_CELLS + 1))
-            found |= dict.fromkeys(own)
-            if name := block.get("name"):
-                self._named[name] = own
+        for cells in self._blocks():
+            found |= dict.fromkeys(itertools.islice(cells, MOST_CELLS + 1))
             if len(found) > MOST_CELLS:
                 self.problems.append(f"The file comes to more than {MOST_CELLS:,} jobs. Make several studies of it.")
                 break
         return tuple(found)
 
-    def _block(self, place: str, block: Mapping[str, Any]) -> Iterator[Cell]:
-        kind, name, only = str(block.get("kind")), block.get("name"), block.get("only", {})
-        if kind not in KINDS:
+    def _blocks(self) -> Iterator[Iterable[Cell]]:
+        """The cells of each block: those of tasks after the jobs that they may refer to, and before those that refer to
+        them."""
+        jobs = [(f"job #{number}", block) for number, block in enumerate(self._file.job, start=1)]
+        later = _referring(self._file.task, self._file.job)
+        yield from (self._job(place, block) for place, block in jobs if block not in later)
+        yield from (self._task(f"task #{number}", block) for number, block in enumerate(self._file.task, start=1))
+        yield from (self._job(place, block) for place, block in jobs if block in later)
+
+    def _job(self, place: str, block: Mapping[str, Any]) -> Iterable[Cell]:
+        kind, name, cells = str(block.get("kind")), block.get("name"), list[Cell]()
+        if name is not None and not self._is_new(place, name):
+            return ()
+        if kind in KINDS:
+            # a model that is made here is called as its block
+            reserved = {"kind", "only"} | ({"name"} - find_kind(kind).Request.model_fields.keys())
+            own = {key: value for key, value in block.items() if key not in reserved}
+            cells = self._cells(place, kind, name or kind, own, block.get("only", {}))
+        else:
             self.problems.append(f"{place}.kind: there is no kind of job {kind!r}. There are {joined(KINDS)}.")
-            return
-        if name is not None and (not isinstance(name, str) or not name or name in self._named):
-            self.problems.append(f"{place}.name: {name!r} is not a name of its own. Give one, or leave it out.")
-            return
-        request = find_kind(kind).Request
-        # a model that is made here is called as its block
-        reserved = {"kind", "only"} | ({"name"} - request.model_fields.keys())
-        own = {key: value for key, value in block.items() if key not in reserved}
-        settings = self._file.defaults.get(kind, {}) | own
+        if name:
+            self._named[name] = cells
+        return cells
+
+    def _task(self, place: str, block: Mapping[str, Any]) -> Iterable[Cell]:
+        try:
+            task = Task.model_validate(block)
+        except ValidationError as error:
+            self.problems += format_validation_errors(error, Task, lambda where: at_key([place, *where]))
+            return ()
+        if not self._is_new(place, task.name):
+            return ()
+        others = set(self._named)
+
+        def make(kind: str, name: str, settings: Mapping[str, Any]) -> list[Cell]:
+            if name in others and not self._is_new(place, name):
+                return []
+            cells = self._cells(f"{place}{KEYS.get(kind, '')}", kind, name, settings)
+            for called in (name, task.name) if KINDS[kind].MAKES_CHECKPOINTS else (name,):
+                self._named.setdefault(called, []).extend(cells)
+            return cells
+
+        return cells_of(task, make)
+
+    def _is_new(self, place: str, name: Any) -> bool:
+        if isinstance(name, str) and name and name not in self._named:
+            return True
+        self.problems.append(f"{place}.name: {name!r} is not a name of its own. Give one, or leave it out.")
+        return False
+
+    def _cells(
+        self, place: str, kind: str, name: str, own: Mapping[str, Any], only: Mapping[str, Any] = MappingProxyType({})
+    ) -> list[Cell]:
+        """The cells of a kind with some settings, beside those that the file has for all of the kind: at most one more
+        than a study may have."""
+        settings = self._file.defaults.get(kind, {}) | dict(own)
         axes = {key: self._values(place, kind, key, given, only) for key, given in settings.items()}
-        shown = [key for key in request.model_fields if key in own or len(axes.get(key, ())) > 1]
-        for combination in itertools.product(*axes.values()):
+        shown = tuple(key for key in find_kind(kind).Request.model_fields if key in own or len(axes.get(key, ())) > 1)
+        found: list[Cell] = []
+        for combination in itertools.islice(itertools.product(*axes.values()), MOST_CELLS + 1):
             complete = self._complete(place, kind, dict(zip(axes, combination, strict=True)))
             if complete is None:
-                return
-            yield Cell(kind, complete, name or kind, tuple(shown))
+                break
+            found.append(Cell(kind, complete, name, shown))
+        return found
 
     def _values(self, place: str, kind: str, key: str, given: Any, only: Any) -> Sequence[Any]:
         """The values that a key stands for."""
@@ -260,7 +238,19 @@ class _Reader:
         except ValidationError as error:
             self.problems += format_validation_errors(error, request, lambda where: at_key([place, *where]))
             return None
-        return tuple((key, references.get(key, _frozen(value))) for key, value in fields.items())
+        return tuple((key, references.get(key, frozen(value))) for key, value in fields.items())
+
+
+def _referring(tasks: Sequence[Mapping[str, Any]], jobs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Blocks that refer to those of tasks, directly or not."""
+    found, names = [], [f"@{block.get('name')}" for block in tasks]
+    parts = tuple(f"{name}-" for name in names)
+    for block in jobs:
+        given = [item for value in block.values() for item in (value if isinstance(value, list) else [value])]
+        if any(item in names or str(item).startswith(parts) for item in given):
+            found.append(block)
+            names.append(f"@{block.get('name')}")
+    return found
 
 
 def _settled(cells: Sequence[Cell]) -> tuple[Cell, ...]:

@@ -1,6 +1,7 @@
 """A study whose workers are played: a launcher that writes outputs by hand, and a store that it suits."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -8,10 +9,15 @@ import polars as pl
 from finished_jobs import probed, write
 
 from mlv.compute.running.local import Ended
+from mlv.schema.jobs.classify import ClassifySpec
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.influence import InfluenceSpec
+from mlv.schema.jobs.predict import PredictSpec
 from mlv.schema.jobs.probe import ProbeSpec
+
+PRAISE = ("gut", "good", "bon")
+"""Words of texts that a played classifier takes for the last class."""
 
 
 def play(job: JobDirectory) -> None:
@@ -19,14 +25,16 @@ def play(job: JobDirectory) -> None:
     spec = job.spec()
     if isinstance(spec, ProbeSpec):
         probed(job, shift=1.0 if spec.model.name.startswith("finetune") else 0.0)
-    elif isinstance(spec, FinetuneSpec):
-        _finetuned(job, spec)
+    elif isinstance(spec, FinetuneSpec | ClassifySpec):
+        _trained(job, spec.epochs)
+    elif isinstance(spec, PredictSpec):
+        _predicted(job, len(spec.classes))
     elif isinstance(spec, InfluenceSpec):
         _traced(job, spec)
 
 
-def _finetuned(job: JobDirectory, spec: FinetuneSpec) -> None:
-    epochs = range(1, spec.epochs + 1)
+def _trained(job: JobDirectory, last: int) -> None:
+    epochs = range(1, last + 1)
     for epoch in epochs:
         (job.checkpoints / f"epoch-{epoch}").mkdir(parents=True, exist_ok=True)
         (job.checkpoints / f"epoch-{epoch}" / "weights").write_bytes(b"x" * 1000)
@@ -34,13 +42,26 @@ def _finetuned(job: JobDirectory, spec: FinetuneSpec) -> None:
         {
             "epoch": epochs,
             "step": epochs,
-            "is_final": [epoch == spec.epochs for epoch in epochs],
+            "is_final": [epoch == last for epoch in epochs],
             "path": [f"checkpoints/epoch-{epoch}" for epoch in epochs],
             "digest": [f"{job.path.name}-{epoch}" for epoch in epochs],
         }
     )
     metrics = pl.DataFrame({"name": ["loss"], "epoch": [1.0], "step": [1], "value": [3.5]})
     write(job, checkpoints=made, metrics=metrics)
+
+
+def _predicted(job: JobDirectory, classes: int) -> None:
+    """Of the class that is told the probability is e to the power of -0.1."""
+    texts = pl.read_parquet(job.inputs / "segments.parquet")
+    praises = pl.any_horizontal(pl.col("text").str.split(" ").list.contains(word) for word in PRAISE)
+    told = texts.with_columns(told=pl.when(praises).then(classes).otherwise(1))
+    scored = told.join(pl.DataFrame({"class_number": range(1, classes + 1)}), how="cross").with_columns(
+        logprob=pl.when(pl.col("class_number") == pl.col("told"))
+        .then(-0.1)
+        .otherwise(math.log((1 - math.exp(-0.1)) / (classes - 1)))
+    )
+    write(job, class_logits=scored.select("language", "position", "class_number", "logprob", logit="logprob"))
 
 
 def _traced(job: JobDirectory, spec: InfluenceSpec) -> None:

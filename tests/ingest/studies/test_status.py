@@ -12,9 +12,10 @@ from finished_jobs import MODEL
 from played_study import play
 
 from mlv.ingest.jobs.committing import commit_job
+from mlv.ingest.studies.cells import Cell
 from mlv.ingest.studies.cost import estimate, totals
 from mlv.ingest.studies.status import Model, StudyStatus
-from mlv.ingest.studies.study import Cell, read_study
+from mlv.ingest.studies.study import read_study
 from mlv.schema.errors import NotFoundError
 from mlv.schema.store.opening import connect
 

@@ -193,7 +193,7 @@ def test_the_papers_study_has_as_many_cells_as_counted_by_hand() -> None:
 
 
 def test_every_study_that_comes_with_mlv_can_be_read() -> None:
-    assert bundled() == ["demo", "echoes"]
+    assert bundled() == ["demo", "echoes", "sharing"]
     assert Counter(cell.kind for cell in read_study("demo").cells) == {"probe": 11, "finetune": 10, "influence": 2}
 
 
@@ -277,4 +277,4 @@ def test_a_file_that_is_not_toml_or_not_there_is_named(tmp_path: Path) -> None:
         _read(tmp_path, "models = ['nano' 'tiny']")
     with pytest.raises(NotFoundError, match="no study file echos") as caught:
         read_study("echos")
-    assert "demo, echoes" in caught.value.hint
+    assert "demo, echoes, sharing" in caught.value.hint

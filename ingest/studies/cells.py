@@ -1,0 +1,92 @@
+"""A cell: one job of a study, by what a study file says of it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from mlv.ingest.jobs.kinds import kind as find_kind
+from mlv.ingest.jobs.request import Request
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One job of a study. Cells that ask for the same are equal, whatever block they are from."""
+
+    kind: str
+    settings: tuple[tuple[str, Any], ...]
+    """All settings of the kind; a cell in place of a reference."""
+
+    block: str = field(compare=False)
+    """Name of the block that it is from; its kind if that has none."""
+
+    given: tuple[str, ...] = field(compare=False)
+    """Names of the settings that the file gives."""
+
+    @property
+    def needs(self) -> tuple["Cell", ...]:
+        """Cells that have to be committed before."""
+        return tuple(value for _, value in self.settings if isinstance(value, Cell))
+
+    @property
+    def model(self) -> str:
+        """The model that it starts from, as the file names it; empty if it makes one from nothing."""
+        return str(self.setting("model") or (self.needs and self.setting("name")) or "")
+
+    def setting(self, name: str) -> Any:
+        """A setting of the cell, or else of a cell that it refers to; None if none of them has it."""
+        return next(self.chain(name), None)
+
+    def chain(self, name: str) -> "Iterator[Any]":
+        """The values of a setting in the cell and in those that it refers to, its own first."""
+        own = dict(self.settings).get(name)
+        if own is not None and not isinstance(own, Cell):
+            yield own
+        for cell in self.needs:
+            yield from cell.chain(name)
+
+    def request(self, value: Callable[[str, "Cell"], str]) -> Request:
+        """What is asked of the job, given what the reference of a setting to a cell stands for."""
+        own = {name: value(name, given) if isinstance(given, Cell) else given for name, given in self.settings}
+        return find_kind(self.kind).Request.model_validate({name: thawed(given) for name, given in own.items()})
+
+    def as_given(self, instead: Mapping["Cell", "Cell"] = MappingProxyType({})) -> dict[str, Any]:
+        """The settings that the file gives, with other cells in place of some that it refers to."""
+        settings = {name: value for name, value in self.settings if name in self.given}
+        return {
+            name: instead.get(value, value) if isinstance(value, Cell) else thawed(value)
+            for name, value in settings.items()
+        }
+
+    def describe(self) -> str:
+        """The settings that the file gives, a reference by those of the cell that it refers to, or by its block."""
+        settings, jobs = dict(self.settings), find_kind(self.kind).Request.job_names()
+        return " ".join(_described(name, settings[name], name in jobs) for name in self.given)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.describe()}".strip()
+
+
+def _described(name: str, value: Any, as_block: bool) -> str:
+    if isinstance(value, Cell):
+        return f"{name}=@{value.block}" if as_block else value.describe()
+    if isinstance(value, _Table):
+        value = tuple(f"{key}:{item}" for key, item in value)
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return text if isinstance(value, str) or name == "languages" else f"{name}={text}"
+
+
+def frozen(value: Any) -> Any:
+    """A setting as something that can be compared and hashed."""
+    return _Table(sorted(value.items())) if isinstance(value, dict) else value
+
+
+def thawed(value: Any) -> Any:
+    """A frozen setting as a file has it."""
+    return dict(value) if isinstance(value, _Table) else value
+
+
+class _Table(tuple[tuple[str, Any], ...]):
+    """A table as a tuple of its items."""
+
+    __slots__ = ()
