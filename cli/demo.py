@@ -64,8 +64,13 @@ def demo(
             ingest_commands.corpus(
                 "lines", [data / "corpus" / f"{language}.txt"], language=language, licence="CC0-1.0", db=store
             )
+        labelled = data / "labelled"
+        ingest_commands.corpus(
+            "table", [labelled / "opinions.csv"], publication="opinions", licence="CC0-1.0", db=store
+        )
+        ingest_commands.task(labelled / "opinions.toml", db=store)
     work = make_work(store, threads=threads)
-    pretrain(work, pretraining.Request(name="nano-demo", preset="nano", steps=PRETRAINING_STEPS, seed=SEED))
+    pretrain(work, pretraining.Request(name="nano-demo", sources=("lines",), steps=PRETRAINING_STEPS, seed=SEED))
     for languages in (*((language,) for language in LANGUAGES), LANGUAGES):
         request = finetuning.Request(
             model="nano-demo",
@@ -111,5 +116,6 @@ def _next_steps(folder: Path) -> None:
         "mlv influence list",
         'mlv sql "SELECT language, question, answer_before, answer_after FROM v_shift '
         "WHERE shifted AND score = 'mean' LIMIT 20\"",
+        "mlv study run sharing-demo",
     ):
         say(f"  {command} --db {shlex.quote(str(folder / 'mlv.duckdb'))}")

@@ -36,7 +36,11 @@ class LauncherKind(StrEnum):
 
 
 StudyFile = Annotated[
-    str, typer.Argument(metavar="STUDY", help="A study file, or the name of one that comes with mlv: echoes or demo.")
+    str,
+    typer.Argument(
+        metavar="STUDY",
+        help="A study file, or the name of one that comes with mlv: echoes, sharing, demo or sharing-demo.",
+    ),
 ]
 LauncherName = Annotated[
     LauncherKind, typer.Option("--launcher", help="Where jobs run: on this machine, or on a Slurm cluster.")

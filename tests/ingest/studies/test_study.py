@@ -193,8 +193,10 @@ def test_the_papers_study_has_as_many_cells_as_counted_by_hand() -> None:
 
 
 def test_every_study_that_comes_with_mlv_can_be_read() -> None:
-    assert bundled() == ["demo", "echoes", "sharing"]
+    assert bundled() == ["demo", "echoes", "sharing", "sharing-demo"]
     assert Counter(cell.kind for cell in read_study("demo").cells) == {"probe": 11, "finetune": 10, "influence": 2}
+    small = Counter(cell.kind for cell in read_study("sharing-demo").cells)
+    assert small == {"pretrain": 1, "classify": 3, "predict": 3, "influence": 3}
 
 
 def test_all_that_is_wrong_is_said_at_once_with_its_place(tmp_path: Path) -> None:
