@@ -43,7 +43,7 @@ def influence_by_epoch(rows: pl.DataFrame) -> str:
 def influence_examples(rows: pl.DataFrame) -> str:
     """How many of the examples have the class of the text that they influence, and are in its language."""
     texts = rows.select("run", "language", "key").n_unique()
-    own = 100 * (rows["language"] == rows["train_language"]).mean()  # type: ignore[operator]
+    own = 100 * rows.filter(pl.col("language") == pl.col("train_language")).height / rows.height
     shares = [
         f"{number(100 * float(group['same_class'].mean()), '%', 1)} of the {direction} ones"  # type: ignore[arg-type]
         for (direction,), group in rows.group_by("direction", maintain_order=True)

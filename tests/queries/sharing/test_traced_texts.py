@@ -35,9 +35,9 @@ def _world() -> World:
         for code in ("de", "ko"):
             for key in TESTED:
                 if random.random() < 0.85:
-                    order = random.permutation(len(examples))
+                    places = random.permutation(len(examples)).tolist()
                     # Korean ones come first more often
-                    order = sorted(order, key=lambda place: random.random() - 0.3 * (examples[place][0] == "ko"))
+                    order = sorted(places, key=lambda place: random.random() - 0.3 * (examples[place][0] == "ko"))
                     found = [examples[place] for place in order]
                     ranked[model, code, key] = (found[:TOP_K], found[-TOP_K:])
     odd = frozenset(key for key in [*KEYS, *MORE, *TESTED] if random.random() < 0.4)
