@@ -348,9 +348,8 @@ app.command()(publish)
 def _finish(work: Work, job: "JobDirectory") -> None:
     """Run and commit a job, and say what is left to do with a model that it made."""
     done = work.finish(job)
-    spec = job.spec()
-    if spec.MAKES_CHECKPOINTS and spec.models() and not done.already_there:
-        say_next(spec.kind, done.run, work.store)
+    if not done.already_there:
+        say_next(job.spec(), done.run, work.store)
 
 
 def _raise_failed(names: list[str]) -> None:

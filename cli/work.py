@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mlv.ingest.jobs.standing import Active
     from mlv.ingest.jobs.traced_probes import Unanswered
     from mlv.schema.jobs.directory import JobDirectory
-    from mlv.schema.jobs.spec import ModelRef, Precision
+    from mlv.schema.jobs.spec import ModelRef, Precision, Spec
 
 
 QUEUE_SECONDS = 5.0
@@ -153,13 +153,10 @@ def say_committed(done: "Committed") -> None:
     say(f"{done.run}: {'already committed' if done.already_there else f'committed ({rows})'}")
 
 
-def say_next(kind: str, run: str, store: Path) -> None:
-    """Say what is left to do with a model that a run of some kind made of another."""
-    db = f"--db {shlex.quote(str(store))}"
-    if kind == "classify":
-        say(f"what it predicts of other texts: mlv compute predict {run} --split test {db}")
-    else:
-        say(f"probe it: mlv compute probe --model {run} {db}")
+def say_next(spec: "type[Spec] | Spec", run: str, store: Path) -> None:
+    """Say what is left to do with what a run made, if that is anything."""
+    if spec.NEXT:
+        say(f"{spec.NEXT.format(run=run)} --db {shlex.quote(str(store))}")
 
 
 def _say_defaults(request: "Request", job: "JobDirectory") -> None:

@@ -34,6 +34,8 @@ OF_SOME_KINDS = {
     "models": "commands beside those of kinds",
     "task_blocks": "what a study does with classifiers",
     "traced": "what influence and validate share",
+    "traced_probes": "what influence and validate share",
+    "traced_texts": "what influence and validate share",
     "tracing": "what influence and validate share",
     "trained": "what pretrain and finetune share",
 }

@@ -3,6 +3,7 @@
 from mlv.cli.compute.options import make_command
 from mlv.cli.work import Work, say_next
 from mlv.ingest.jobs.classify import Request
+from mlv.schema.jobs.classify import ClassifySpec
 
 
 def classify(work: Work, request: Request) -> None:
@@ -12,7 +13,7 @@ def classify(work: Work, request: Request) -> None:
     """
     done = work.do("classify", request)
     if done is not None:
-        say_next("classify", done.run, work.store)
+        say_next(ClassifySpec, done.run, work.store)
 
 
 COMMAND = make_command(classify, Request, ("device", "threads"))

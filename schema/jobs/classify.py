@@ -25,6 +25,7 @@ class ClassifySpec(TrainingSpec):
     """Train an encoder with a classifier on ``inputs/examples.parquet`` (H sections 3 and 4.1). With patience the best
     epoch is that of the highest accuracy on the development examples of all languages together."""
 
+    NEXT: ClassVar = "what it predicts of other texts: mlv compute predict {run} --split test"
     IF_GIVEN: ClassVar = COURSE | COMPOSITION
     NOT_COMPARED: ClassVar = {
         **TrainingSpec.NOT_COMPARED,

@@ -14,6 +14,7 @@ class FinetuneSpec(TrainingSpec):
     """Fine-tune a model on ``inputs/examples.parquet`` (E section 4.2, appendix B). With patience the best epoch is
     that of the lowest development loss."""
 
+    NEXT: ClassVar = "probe it: mlv compute probe --model {run}"
     IF_GIVEN: ClassVar = ADAPTER | COURSE
     NOT_COMPARED: ClassVar = {**TrainingSpec.NOT_COMPARED, "sentences": "compared by themselves, as the source is"}
 

@@ -85,6 +85,9 @@ class Spec(SpecPart):
     MAKES_CHECKPOINTS: ClassVar[bool] = False
     """Whether its results are model states that other jobs can start from or examine."""
 
+    NEXT: ClassVar[str] = ""
+    """What is left to do with what it made, as a line for a reader with ``{run}`` in it; empty if nothing is."""
+
     PROFILE_INPUTS: ClassVar[tuple[str, ...]] = ()
     """Files in ``inputs/`` with profiles, those of countries among them."""
 
