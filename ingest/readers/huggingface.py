@@ -26,10 +26,23 @@ def fetch_dataset(name: str, folder: Path, *, subset: str | None = None, split: 
     named = [slug(part) for part in (Path(name).name if Path(name).is_dir() else name, subset or "", split) if part]
     goal = folder / "huggingface" / f"{'-'.join(named)}.jsonl"
     if not goal.exists():
-        rows = _load(name, subset, split)
+        rows = _named(_load(name, subset, split))
         with written_aside(goal) as aside, aside.open("w", encoding="utf-8") as file:
             file.writelines(f"{json.dumps(row, ensure_ascii=False, default=str)}\n" for row in rows)
     return goal
+
+
+def _named(rows: Any) -> Any:
+    """The rows with names in place of the numbers of classes; what has no class keeps its number."""
+    classes = {column: kind for column, kind in rows.features.items() if hasattr(kind, "int2str")}
+    if not classes:
+        return rows
+
+    def named(row: dict[str, Any]) -> dict[str, Any]:
+        known = {column: row[column] for column in classes if isinstance(row[column], int) and row[column] >= 0}
+        return row | {column: classes[column].int2str(number) for column, number in known.items()}
+
+    return map(named, rows)
 
 
 def _load(name: str, subset: str | None, split: str) -> Any:

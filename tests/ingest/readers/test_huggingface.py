@@ -47,3 +47,11 @@ def test_a_split_that_is_not_there_is_an_error_that_leaves_nothing(saved: Path, 
         fetch_dataset(str(saved), tmp_path / "downloads", split="validation")
     assert "--split" in caught.value.hint
     assert not list((tmp_path / "downloads").rglob("*.jsonl"))
+
+
+def test_numbers_of_classes_are_written_as_their_names(tmp_path: Path) -> None:
+    kinds = datasets.Features({"tweet": datasets.Value("string"), "label": datasets.ClassLabel(names=["good", "bad"])})
+    rows = [{"tweet": "a", "label": 1}, {"tweet": "b", "label": 0}, {"tweet": "c", "label": -1}]
+    datasets.Dataset.from_list(rows, features=kinds).save_to_disk(tmp_path / "tweets")
+    lines = fetch_dataset(str(tmp_path / "tweets"), tmp_path).read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["label"] for line in lines] == ["bad", "good", -1]
