@@ -139,7 +139,7 @@ def _trace_targets(folder: Path, first: int, tracer: Tracer, targets: Rows, batc
 def _multiplied(tracer: Tracer, kept: "Targets", examples: Rows, first: int, batch_tokens: int) -> dict[str, Tensor]:
     """Products [targets, examples] and squared norms [examples] of a shard that begins with example ``first``."""
     sink = Examples(tracer.parameters, kept)
-    products = torch.zeros(len(examples), kept.count)
+    products = torch.zeros(len(examples), kept.count, device=tracer.model.device)
     squared_norms = torch.zeros(len(examples), dtype=torch.float64)
     largest = max((gradients.shape[1] for gradients in kept.dense.values()), default=1)
     for some in _batched(examples, batch_tokens, _most(tracer, largest)):
@@ -147,9 +147,11 @@ def _multiplied(tracer: Tracer, kept: "Targets", examples: Rows, first: int, bat
         sink.belong(owners.to(tracer.model.device), len(some))
         tracer.trace([row for place in some for row in examples[place]], sink)
         sink.finish()
-        products[some], squared_norms[some] = sink.products.cpu(), sink.squared_norms.cpu()
+        products[some], squared_norms[some] = sink.products, sink.squared_norms.cpu()
+        sink.set_aside(torch.tensor(some, device=products.device))
+    sink.add_embedded(products)
     check_finite(squared_norms, range(first, first + len(examples)))
-    return {"products": products.T.contiguous(), "squared_norms": squared_norms}
+    return {"products": products.T.contiguous().cpu(), "squared_norms": squared_norms}
 
 
 def _most(tracer: Tracer, largest: int) -> int:
@@ -302,9 +304,11 @@ class Targets(_Whole):
     @property
     def squared_norms(self) -> Tensor:
         """[targets]"""
-        found = [gradients.double().square().sum(1) for gradients in self.dense.values()]
-        found += [rows.double().square().sum((0, 2)) for _, rows in self.embedded.values()]
-        return torch.stack(found).sum(0)
+        norms = [torch.linalg.vector_norm(gradients, dim=1, dtype=torch.float64) for gradients in self.dense.values()]
+        norms += [
+            torch.linalg.vector_norm(rows, dim=(0, 2), dtype=torch.float64) for _, rows in self.embedded.values()
+        ]
+        return torch.stack(norms).square().sum(0)
 
 
 class Examples(_Whole):
@@ -314,6 +318,9 @@ class Examples(_Whole):
         super().__init__(parameters)
         self._targets = targets
         self._waiting: dict[str, Tensor] = {}
+        self._embedded: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {}
+        """Of each embedding, batch by batch: owners, places among the targets' ids, and rows."""
+
         self.products = self.squared_norms = torch.zeros(0)
 
     def begin(self, _examples: int) -> None:
@@ -339,28 +346,45 @@ class Examples(_Whole):
             self.products.addmm_(gradients, self._targets.dense[name].T)
 
     def finish(self) -> None:
-        """Multiply what several layers share, and the rows of embeddings."""
+        """Multiply what several layers share, and look which rows of embeddings the targets have too."""
         for name in self._looked_up:
             owners, ids, rows = self._rows(name)
             if name in self._waiting:
                 matrix = self._waiting[name].view(self._items, -1, rows.shape[1])
                 matrix.index_put_((owners, ids), rows, accumulate=True)
                 continue
-            self.squared_norms.index_add_(0, owners, rows.double().square().sum(1))
+            self.squared_norms.index_add_(0, owners, torch.linalg.vector_norm(rows, dim=1).double().square())
             if name in self._targets.embedded:
-                self._multiply_rows(name, owners, ids, rows)
+                self._embedded.setdefault(name, []).append(self._shared_rows(name, owners, ids, rows))
         for name, gradients in self._waiting.items():
             self._multiply(name, gradients)
         self._waiting.clear()
 
-    def _multiply_rows(self, name: str, owners: Tensor, ids: Tensor, rows: Tensor) -> None:
-        known, kept = self._targets.embedded[name]
+    def _shared_rows(self, name: str, owners: Tensor, ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of rows of a batch those whose ids the targets have: owners, places among these ids, and rows."""
+        known, _ = self._targets.embedded[name]
         places = torch.searchsorted(known, ids).clamp_(max=len(known) - 1)
-        for some in torch.split((known[places] == ids).nonzero()[:, 0], _rows_at_once(kept)):
-            found = torch.bmm(kept[places[some]], rows[some][..., None])[..., 0]
-            self.products.index_add_(0, owners[some], found)
+        shared = known[places] == ids
+        return owners[shared], places[shared], rows[shared]
 
+    def set_aside(self, items: Tensor) -> None:
+        """The items of the batch that is finished are these of the shard, [items of the batch]."""
+        for parts in self._embedded.values():
+            owners, places, rows = parts[-1]
+            parts[-1] = items[owners], places, rows
 
-def _rows_at_once(kept: Tensor) -> int:
-    """Rows of an embedding whose products with ``kept`` [ids, targets, columns] fit."""
-    return max(1, BATCH_BYTES // (4 * kept.shape[1] * kept.shape[2]))
+    def add_embedded(self, products: Tensor) -> None:
+        """Add the products of embeddings' rows to those of a shard, [items, targets]: id by id over all of its batches,
+        so that the targets' rows of an id are read once."""
+        for name, parts in self._embedded.items():
+            _, kept = self._targets.embedded[name]
+            owners, places, rows = (torch.cat(column) for column in zip(*parts, strict=True))
+            order = places.argsort()
+            owners, rows = owners[order], rows[order]
+            wanted, counts = places[order].unique_consecutive(return_counts=True)
+            start = 0
+            for place, count in zip(wanted.tolist(), counts.tolist(), strict=True):
+                some = slice(start, start + count)
+                # one id's owners are all different
+                products[owners[some]] += rows[some] @ kept[place].T
+                start += count
