@@ -1,0 +1,46 @@
+"""A study of classifiers with real workers, from labelled texts to influence."""
+
+from pathlib import Path
+
+from classified_study import labelled_store
+
+STUDY = """
+[[task]]
+name = "words"
+model = "{model}"
+task = "praise"
+languages = ["de", "en", "fr"]
+examples = 40
+epochs = 3
+batch_size = 16
+learning_rate = 3e-3
+leave_out = ["fr"]
+influence = {{ preset = "languages", per_language = 2, top_k = 5 }}
+"""
+
+
+def test_a_task_is_trained_asked_and_traced_without_a_language_too(tmp_path: Path) -> None:
+    mlv = labelled_store(tmp_path)
+    file = tmp_path / "study.toml"
+    file.write_text(STUDY.format(model=tmp_path / "encoder"))
+    done = mlv("study", "run", str(file), "--device", "cpu", "--threads", "1")
+    assert done.code == 0, done.err
+    kinds = mlv.rows("SELECT kind, count(*) FROM v_run GROUP BY ALL ORDER BY ALL")
+    assert kinds == [("classify", 2), ("influence", 2), ("predict", 2)]
+    asked = mlv.rows(
+        "SELECT ft_languages, language, count(*) FROM v_prediction JOIN v_checkpoint k USING (checkpoint_id) "
+        "GROUP BY ft_languages, v_prediction.language ORDER BY ALL"
+    )
+    assert asked == [(trained, tested, 40) for trained in ("de,en", "de,en,fr") for tested in ("de", "en", "fr")]
+    traced = mlv.rows(
+        "SELECT DISTINCT ft_languages, language, question FROM v_influence_target JOIN v_influence_run USING (run)"
+    )
+    of_full = {(language, question) for trained, language, question in traced if trained == "de,en,fr"}
+    assert len(of_full) == 3 * 2
+    # as far as the classifier without French has them right
+    assert {(language, question) for trained, language, question in traced if trained == "de,en"} <= of_full
+    ranked = mlv.rows(
+        "SELECT DISTINCT ft_languages, train_language FROM v_influence JOIN v_influence_run USING (run) ORDER BY ALL"
+    )
+    assert ranked == [("de,en", "de"), ("de,en", "en"), ("de,en,fr", "de"), ("de,en,fr", "en"), ("de,en,fr", "fr")]
+    assert mlv("db", "check").code == 0
