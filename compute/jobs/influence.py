@@ -1,8 +1,9 @@
 """Tracing a run's predictions back to its training examples (E section 7; H section 4.2): the `influence` job.
 
 Reads ``inputs/targets.parquet``, ``inputs/examples.parquet`` and ``inputs/reference.parquet``; leaves
-``outputs/targets.parquet``, ``outputs/rankings.parquet``, ``outputs/summaries.parquet``, ``outputs/model.json``,
-``outputs/run.json`` and, where they are to be kept, all scores in ``outputs/scores.parquet``.
+``outputs/targets.parquet``, ``outputs/rankings.parquet``, ``outputs/summaries.parquet``, ``outputs/histograms.parquet``,
+``outputs/model.json``, ``outputs/run.json``, where scores of several epochs are kept apart
+``outputs/epoch_tests.parquet`` and, where all scores are to be kept, ``outputs/scores.parquet``.
 
 The training examples are those that the run was fed, corrupted as they were. With ``corruptions = trained`` an
 example's gradient is the sum, over the epochs until the checkpoint's, of its gradient as it was corrupted in each,
@@ -279,16 +280,24 @@ def _write_block(
     job: JobDirectory, spec: InfluenceSpec, traced: Traced, scorers: Sequence[Checkpoint], block: tuple[int, int]
 ) -> None:
     """Score a block of targets, over all checkpoints and, for TracIn, at each; the rankings are written last."""
+    from mlv.compute.attribution import distributions
+
     start, stop = block
-    tables: dict[str, list[pl.DataFrame]] = {"rankings": [], "summaries": [], "scores": []}
+    tables: dict[str, list[pl.DataFrame]] = {name: [] for name in _PARTS}
+    epochs: list[distributions.EpochScores] = []
     total: Any = None
     for number, checkpoint in enumerate(scorers, start=1):
         scores = checkpoint.scorer.scores(start, stop)
         total = checkpoint.weight * scores if total is None else total.add_(scores, alpha=checkpoint.weight)
         if _per_epoch(spec, checkpoint):
-            _add_tables(tables, spec, traced, scores, start + number * traced.targets.height)
+            epochs.append(distributions.EpochScores(start + number * traced.targets.height, scores))
+            _add_tables(tables, spec, traced, scores, epochs[-1].first_target)
     _add_tables(tables, spec, traced, total, start)
-    for name in ("summaries", "scores", "rankings"):
+    tables["epoch_tests"] += distributions.epoch_tests(epochs)
+    width = distributions.bin_width(spec.attribution, len(scorers), total)
+    languages = traced.examples["language"].to_list()
+    tables["histograms"].append(distributions.histogram_table(total, start, languages, width))
+    for name in _PARTS:
         if tables[name]:
             write_table(_part(job, name, start), pl.concat(tables[name]))
 
@@ -311,6 +320,10 @@ def _add_tables(
         tables["scores"].append(scoring.score_table(scores, first, positions))
 
 
+_PARTS = ("summaries", "scores", "histograms", "epoch_tests", "rankings")
+"""Tables that blocks have a part of; what begins with the rankings' part is whole."""
+
+
 def _part(job: JobDirectory, name: str, start: int) -> Path:
     return job.work / f"{name}-{start:07}.parquet"
 
@@ -326,16 +339,26 @@ def _write_outputs(
 
     ``values`` [targets] are those of the traced checkpoint.
     """
+    from mlv.compute.attribution import distributions
+
     tables = [_target_table(traced, spec.quantity, 0, None, values)]
     for number, checkpoint in enumerate(scorers, start=1):
         if _per_epoch(spec, checkpoint):
             first = number * traced.targets.height
             tables.append(_target_table(traced, spec.quantity, first, checkpoint.epoch, checkpoint.values))
-    for name in ("rankings", "summaries", *(["scores"] if spec.keep_scores else [])):
-        parts = sorted(job.work.glob(f"{name}-*.parquet"))
-        write_table(job.outputs / f"{name}.parquet", pl.concat([read_parquet(part) for part in parts]))
-    write_json(job.outputs / "run.json", {"examples": traced.examples.height})
     write_table(job.outputs / "targets.parquet", pl.concat(tables))
+    histograms = distributions.joined(_whole(job, "histograms"))
+    write_table(job.outputs / "histograms.parquet", histograms.counts)
+    for name in set(_PARTS) - {"histograms"}:
+        if not (table := _whole(job, name)).is_empty():
+            write_table(job.outputs / f"{name}.parquet", table)
+    write_json(job.outputs / "run.json", {"examples": traced.examples.height, "bin_width": histograms.width})
+
+
+def _whole(job: JobDirectory, name: str) -> pl.DataFrame:
+    """The parts of a table together; empty where blocks have none of it."""
+    parts = sorted(job.work.glob(f"{name}-*.parquet"))
+    return pl.concat([read_parquet(part) for part in parts] or [pl.DataFrame()])
 
 
 def _target_table(

@@ -12,6 +12,7 @@ from mlv.ingest.jobs import traced_probes, traced_texts
 from mlv.ingest.jobs.attributions import Choices
 from mlv.ingest.jobs.cost import Cost
 from mlv.ingest.jobs.loading import load, load_of_targets, scored_examples, traced_run_id
+from mlv.ingest.jobs.outputs import width_in
 from mlv.ingest.jobs.planning import Context, Plan
 from mlv.ingest.jobs.request import Count, JobName, Names, Option, ProbeSet, TestLanguages
 from mlv.ingest.jobs.runs import NewRun
@@ -287,9 +288,25 @@ _SUMMARIES = """
         JOIN "language" l ON l.code = o.language
     """
 
+_HISTOGRAMS = """
+        INSERT INTO influence_histogram
+        SELECT $first + o.target, l.language_id, o.bin, o.n
+        FROM read_parquet($path) o
+        SEMI JOIN influence_target t ON t.run_id = $run AND t.influence_target_id = $first + o.target
+        JOIN "language" l ON l.code = o.language
+    """
+
+_EPOCH_TESTS = """
+        INSERT INTO influence_epoch_test
+        SELECT $first + o.target, $first + o.other_target, o.n, o.z, o.p
+        FROM read_parquet($path) o
+        SEMI JOIN influence_target t ON t.run_id = $run AND t.influence_target_id = $first + o.target
+        SEMI JOIN influence_target s ON s.run_id = $run AND s.influence_target_id = $first + o.other_target
+    """
+
 
 def commit(run: NewRun, spec: InfluenceSpec) -> dict[str, int]:
-    """Enter targets, rankings and summaries.
+    """Enter targets, and what is kept of their scores.
 
     Raises JobError if an output is missing, names what the store lacks, or contradicts itself.
     """
@@ -309,6 +326,7 @@ def commit(run: NewRun, spec: InfluenceSpec) -> dict[str, int]:
         "checkpoints": len(spec.checkpoints),
         "examples": scored_examples(run),
         "top_k": spec.top_k,
+        "bin_width": width_in(run.job, "run.json", "bin_width"),
     }
     first = next_id(run.connection, "influence_target")
     keys = {"first": first, "run": run.run_id}
@@ -317,7 +335,10 @@ def commit(run: NewRun, spec: InfluenceSpec) -> dict[str, int]:
         "influence_target": load_of_targets(run, spec, "targets", _TARGETS, keys),
         "influence_ranking": load(run, "rankings", _RANKINGS, {**keys, "traced": traced}),
         "influence_summary": load(run, "summaries", _SUMMARIES, keys),
+        "influence_histogram": load(run, "histograms", _HISTOGRAMS, keys),
     }
+    if (run.job.outputs / "epoch_tests.parquet").exists():
+        rows["influence_epoch_test"] = load(run, "epoch_tests", _EPOCH_TESTS, keys)
     return rows | sum_rankings(run.connection, first)
 
 

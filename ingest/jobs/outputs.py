@@ -1,5 +1,6 @@
 """What a finished job left in its directory, for committing it."""
 
+from math import inf
 from pathlib import Path
 
 from mlv.schema.errors import JobError
@@ -36,6 +37,14 @@ def share_in(job: JobDirectory, name: str, key: str) -> float:
     value = job.read_json(f"outputs/{name}").get(key)
     if not isinstance(value, int | float) or not 0 <= value <= 1 + ROUNDING:
         raise _invalid(job, name, key, "share", value)
+    return value
+
+
+def width_in(job: JobDirectory, name: str, key: str) -> float:
+    """A width that a JSON file in ``outputs/`` states. Raises JobError where that is none, or it states none."""
+    value = job.read_json(f"outputs/{name}").get(key)
+    if not isinstance(value, int | float) or not 0 < value < inf:
+        raise _invalid(job, name, key, "width", value)
     return value
 
 

@@ -130,6 +130,34 @@ COMMENT ON COLUMN country.code IS 'ISO 3166-1 alpha-2 code.';
 COMMENT ON COLUMN country.alpha3 IS 'ISO 3166-1 alpha-3 code.';
 COMMENT ON COLUMN country.name IS 'English name (ISO 3166-1).';
 
+CREATE TABLE influence_epoch_test (
+    influence_target_id INTEGER NOT NULL,
+    other_target_id INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    z DOUBLE PRECISION,
+    p DOUBLE PRECISION,
+    CHECK (n >= 0)
+);
+COMMENT ON TABLE influence_epoch_test IS 'Whether the scores of all training examples differ between two epochs (Choenni et al. 2023, section 8.2): Wilcoxon''s signed-rank test, two-sided, by the normal approximation, corrected for ties and not for continuity; examples with equal scores are left out.';
+COMMENT ON COLUMN influence_epoch_test.influence_target_id IS 'The target of the earlier epoch.';
+COMMENT ON COLUMN influence_epoch_test.other_target_id IS 'The same probe or labelled text, traced at the later epoch.';
+COMMENT ON COLUMN influence_epoch_test.n IS 'Training examples with different scores.';
+COMMENT ON COLUMN influence_epoch_test.z IS 'Standardised rank sum, above 0 where the later scores are the higher ones; NULL where no score differs.';
+COMMENT ON COLUMN influence_epoch_test.p IS 'Its p-value; NULL where no score differs.';
+
+CREATE TABLE influence_histogram (
+    influence_target_id INTEGER NOT NULL,
+    language_id INTEGER NOT NULL,
+    bin INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    CHECK (n > 0)
+);
+COMMENT ON TABLE influence_histogram IS 'How many training examples of a language have a score of a target in a bin (Choenni et al. 2023, figures 9 to 11), of targets over all checkpoints. Bin b has the scores from b to b + 1 times the run''s bin_width, the upper end left out: bins below 0 hold the negative scores, all others the positive ones and 0. A bin without examples has no row.';
+COMMENT ON COLUMN influence_histogram.influence_target_id IS 'The target.';
+COMMENT ON COLUMN influence_histogram.language_id IS 'Language of the training examples.';
+COMMENT ON COLUMN influence_histogram.bin IS 'Number of the bin: the score over the run''s bin_width, rounded down.';
+COMMENT ON COLUMN influence_histogram.n IS 'Training examples.';
+
 CREATE TABLE influence_language (
     influence_target_id INTEGER NOT NULL,
     direction VARCHAR NOT NULL,
@@ -192,6 +220,7 @@ CREATE TABLE influence_run (
     checkpoints INTEGER NOT NULL,
     examples INTEGER NOT NULL,
     top_k INTEGER NOT NULL,
+    bin_width DOUBLE PRECISION NOT NULL,
     PRIMARY KEY (run_id),
     CHECK (method IN ('trak', 'tracin'))
 );
@@ -209,6 +238,7 @@ COMMENT ON COLUMN influence_run.damping IS 'Lambda of TRAK in units of the featu
 COMMENT ON COLUMN influence_run.checkpoints IS 'Model states that scores are averaged (TRAK) or summed (TracIn) over.';
 COMMENT ON COLUMN influence_run.examples IS 'Training examples that were scored.';
 COMMENT ON COLUMN influence_run.top_k IS 'Examples ranked per target and direction.';
+COMMENT ON COLUMN influence_run.bin_width IS 'Width of the bins of influence_histogram. For TracIn''s cosines, whose sum is at most the number of checkpoints, 0.01 times that number. Other scores have no bound: of 1 and 5 times the powers of ten the largest that is at most a tenth of the standard deviation of that target''s scores which vary most.';
 
 CREATE TABLE influence_summary (
     influence_target_id INTEGER NOT NULL,

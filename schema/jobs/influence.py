@@ -15,7 +15,14 @@ class InfluenceSpec(TracingSpec):
     Scores at several checkpoints are averaged (TRAK) or summed (TracIn).
     """
 
-    OUTPUTS: ClassVar = ("model.json", "run.json", "targets.parquet", "rankings.parquet", "summaries.parquet")
+    OUTPUTS: ClassVar = (
+        "model.json",
+        "run.json",
+        "targets.parquet",
+        "rankings.parquet",
+        "summaries.parquet",
+        "histograms.parquet",
+    )
     NOT_COMPARED: ClassVar = {
         **TracingSpec.NOT_COMPARED,
         "keep_scores": "what is kept beside the results does not change them",

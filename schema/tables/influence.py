@@ -42,6 +42,12 @@ class InfluenceRun(Row, table=True):
     checkpoints: int = column("Model states that scores are averaged (TRAK) or summed (TracIn) over.")
     examples: int = column("Training examples that were scored.")
     top_k: int = column("Examples ranked per target and direction.")
+    bin_width: float = column(
+        "Width of the bins of influence_histogram. For TracIn's cosines, whose sum is at most the number of checkpoints, "
+        "0.01 times that number. Other scores have no bound: of 1 and 5 times the powers of ten the largest that is at "
+        "most a tenth of the standard deviation of that target's scores which vary most.",
+        sql_type=sa.Double,
+    )
 
 
 class InfluenceTarget(Row, table=True):
@@ -102,6 +108,53 @@ class InfluenceSummary(Row, table=True):
     score_sum_squares: float = column("Sum of squared scores.", sql_type=sa.Double)
     score_min: float = column("Lowest score.", sql_type=sa.Double)
     score_max: float = column("Highest score.", sql_type=sa.Double)
+
+
+class InfluenceHistogram(Row, table=True):
+    """How the scores of a target over all examples of a language are distributed."""
+
+    __tablename__ = "influence_histogram"
+    __table_args__ = table(
+        "How many training examples of a language have a score of a target in a bin (Choenni et al. 2023, figures 9 to "
+        "11), of targets over all checkpoints. Bin b has the scores from b to b + 1 times the run's bin_width, the upper "
+        "end left out: bins below 0 hold the negative scores, all others the positive ones and 0. A bin without examples "
+        "has no row.",
+        check("n > 0"),
+        identity=("influence_target_id", "language_id", "bin"),
+        owner="influence_target_id",
+    )
+
+    influence_target_id: int = column("The target.", refers="influence_target.influence_target_id")
+    language_id: int = column("Language of the training examples.", refers="language.language_id")
+    bin: int = column("Number of the bin: the score over the run's bin_width, rounded down.")
+    n: int = column("Training examples.")
+
+
+class InfluenceEpochTest(Row, table=True):
+    """Whether the scores of a target differ between two epochs."""
+
+    __tablename__ = "influence_epoch_test"
+    __table_args__ = table(
+        "Whether the scores of all training examples differ between two epochs (Choenni et al. 2023, section 8.2): "
+        "Wilcoxon's signed-rank test, two-sided, by the normal approximation, corrected for ties and not for "
+        "continuity; examples with equal scores are left out.",
+        check("n >= 0"),
+        identity=("influence_target_id", "other_target_id"),
+        owner="influence_target_id",
+    )
+
+    influence_target_id: int = column(
+        "The target of the earlier epoch.", refers="influence_target.influence_target_id"
+    )
+    other_target_id: int = column(
+        "The same probe or labelled text, traced at the later epoch.", refers="influence_target.influence_target_id"
+    )
+    n: int = column("Training examples with different scores.")
+    z: float | None = column(
+        "Standardised rank sum, above 0 where the later scores are the higher ones; NULL where no score differs.",
+        sql_type=sa.Double,
+    )
+    p: float | None = column("Its p-value; NULL where no score differs.", sql_type=sa.Double)
 
 
 class InfluenceLanguage(Row, table=True):

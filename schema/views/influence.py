@@ -32,6 +32,7 @@ INFLUENCE = (
             "checkpoints": "Model states that scores are averaged (TRAK) or summed (TracIn) over.",
             "examples": "Training examples that were scored.",
             "top_k": "Examples ranked per target and direction.",
+            "bin_width": "Width of the bins of v_influence_histogram.",
             "seed": "Seed of the influence run.",
             "model": "Name of the pretrained model that the traced run descends from.",
             "source": "Fine-tuning source of the traced run.",
@@ -47,7 +48,7 @@ INFLUENCE = (
         },
         f"""
         SELECT r.run_id, r.name AS run, r.kind, k.run AS traced_run, i.method, i.similarity, i.quantity, i.selection,
-               i.projection, i.dimensions, i.modules, i.damping, i.checkpoints, i.examples, i.top_k, r.seed,
+               i.projection, i.dimensions, i.modules, i.damping, i.checkpoints, i.examples, i.top_k, i.bin_width, r.seed,
                k.model, k.source, k.ft_languages, k.strategy, k.sentences, k.seed AS traced_seed, k.settings,
                {alike.attribution("r.spec")} AS attribution, {alike.tracing("r.spec")} AS tracing
         FROM influence_run i
@@ -215,6 +216,50 @@ INFLUENCE = (
         JOIN v_target t USING (influence_target_id)
         {_TRACES}
         JOIN "language" l ON l.language_id = s.language_id
+        """,
+    ),
+    View(
+        "v_influence_histogram",
+        "How many training examples of a language have a score of a target in a bin, by key of the target; of targets "
+        "over all checkpoints. A bin without examples has no row.",
+        {
+            "influence_target_id": "Key of the target; one whose run is being deleted is not in v_influence_target.",
+            "train_language": "Language of the training examples.",
+            "bin": "Number of the bin; below 0 it holds negative scores, else positive ones and 0.",
+            "low": "Lowest score of the bin.",
+            "high": "Upper end of the bin, which belongs to the next.",
+            "n": "Training examples.",
+        },
+        """
+        SELECT h.influence_target_id, l.code AS train_language, h.bin, h.bin * i.bin_width AS low,
+               (h.bin + 1) * i.bin_width AS high, h.n
+        FROM influence_histogram h
+        JOIN influence_target t USING (influence_target_id)
+        JOIN influence_run i USING (run_id)
+        JOIN "language" l ON l.language_id = h.language_id
+        """,
+    ),
+    View(
+        "v_influence_epoch_test",
+        "Whether the scores of a target differ between two epochs: Wilcoxon's signed-rank test over all training "
+        "examples, not corrected for the number of tests.",
+        {
+            "influence_target_id": "Key of the target of the earlier epoch.",
+            "other_target_id": "Key of that of the later one.",
+            **TARGET_COLUMNS,
+            "epoch_a": "The earlier epoch.",
+            "epoch_b": "The later one.",
+            "n": "Training examples with different scores.",
+            "z": "Standardised rank sum, above 0 where the later scores are the higher ones; NULL where no score differs.",
+            "p": "Its two-sided p-value; NULL where no score differs.",
+        },
+        f"""
+        SELECT e.influence_target_id, e.other_target_id, r.name AS run, f.name AS traced_run, t.collection, t.language,
+               t.question, t.epoch AS epoch_a, o.epoch AS epoch_b, e.n, e.z, e.p
+        FROM influence_epoch_test e
+        JOIN v_target t USING (influence_target_id)
+        JOIN influence_target o ON o.influence_target_id = e.other_target_id
+        {_TRACES}
         """,
     ),
 )

@@ -54,6 +54,12 @@ LOGITS = (
 
 TRACED_TEXT = "UPDATE influence_target SET probe_id = NULL, segment_id = (SELECT min(segment_id) FROM segment)"
 
+EPOCH_TESTS = (
+    "INSERT INTO influence_target SELECT 900 + at, run_id, probe_id, segment_id, at, answer, value "
+    "FROM (FROM influence_target LIMIT 1), range(1, 3) e(at); "
+    "INSERT INTO influence_epoch_test VALUES (901, 902, 9, 0.5, 0.6)"
+)
+
 EMPTY = {
     "task": TASK,
     "classification_run": CLASSIFIED,
@@ -61,6 +67,7 @@ EMPTY = {
     "class_logit": LOGITS,
     "influence_overlap": "INSERT INTO influence_overlap SELECT min(influence_target_id), max(influence_target_id), "
     "'positive', 3 FROM influence_target",
+    "influence_epoch_test": EPOCH_TESTS,
     "reject": "INSERT INTO reject VALUES (1, 0, 7, '', 'a reason', '')",
     "validation_result": f"{VALIDATION}; INSERT INTO validation_result "
     "SELECT run_id, 'lds', 'margin', 'trak', 1, 1, 'same', NULL, NULL, NULL, 0, 8, 1, NULL FROM influence_run",
@@ -203,6 +210,12 @@ BREAKING = {
     "ranked-once": "UPDATE influence_ranking SET training_example_id = 1",
     "ranked-within-top-k": "UPDATE influence_run SET top_k = 1",
     "influence-sums-mean": "UPDATE influence_summary SET score_max = score_min - 1",
+    "influence-histogram-sums": "UPDATE influence_histogram SET n = n + 1",
+    "influence-histogram-ends": "UPDATE influence_histogram SET bin = bin + 1",
+    "influence-bin-width": "UPDATE influence_run SET bin_width = 0",
+    "epoch-test-of-one-item": f"{EPOCH_TESTS}; UPDATE influence_target SET epoch = 2 WHERE epoch = 1",
+    "epoch-test-range": f"{EPOCH_TESTS}; UPDATE influence_epoch_test SET p = 1.1",
+    "epoch-tests-complete": f"{EPOCH_TESTS}; DELETE FROM influence_epoch_test",
     "influence_language-derived": "UPDATE influence_language SET translated = 7",
     "influence_overlap-derived": EMPTY["influence_overlap"],
     "validation-run-there": "UPDATE run SET kind = 'validate' WHERE kind = 'influence'",

@@ -83,6 +83,7 @@ def _traced(job: JobDirectory, spec: InfluenceSpec) -> None:
         score_max=pl.col("score").max(),
     )
     numbers = targets.select("target")
+    bins = scored.group_by("language", bin=(pl.col("score") / 10).cast(pl.Int32), maintain_order=True).agg(n=pl.len())
     write(
         job,
         targets=targets.select("target", "language", "question", epoch=None, answer="answer", value=-0.5).cast(
@@ -90,8 +91,9 @@ def _traced(job: JobDirectory, spec: InfluenceSpec) -> None:
         ),
         rankings=numbers.join(ranked, how="cross"),
         summaries=numbers.join(sums, how="cross"),
+        histograms=numbers.join(bins, how="cross"),
     )
-    (job.outputs / "run.json").write_text(json.dumps({"examples": examples.height}))
+    (job.outputs / "run.json").write_text(json.dumps({"examples": examples.height, "bin_width": 10.0}))
 
 
 class PlayedLauncher:

@@ -21,6 +21,8 @@ and, where examples are traced,
     training_examples  run, language, examples
     rankings           influence, language, question, epoch, direction, rank, train_language, key, and score if wanted
     summaries          influence, language, question, epoch, train_language, mean, sd
+    histograms         influence, language, question, train_language, bin, n
+    epoch_tests        influence, language, question, epoch_a, epoch_b, n, z, p
     validations        influence, test, quantity, scores, language, question, seeds, seed, direction, k, draw, n, value,
                        reference
     correlations       influence, test, quantity, scores, seeds, targets, draws, n, lds, lds_low, lds_high, difference,
@@ -55,6 +57,8 @@ _RANKED: _Schema = {
     "key": pl.Int64,
 }
 _SUMMED: _Schema = {"epoch": pl.Int64, "train_language": pl.String, "mean": pl.Float64, "sd": pl.Float64}
+_BINNED: _Schema = {"train_language": pl.String, "bin": pl.Int64, "n": pl.Int64}
+_COMPARED: _Schema = {**dict.fromkeys(("epoch_a", "epoch_b", "n"), pl.Int64), "z": pl.Float64, "p": pl.Float64}
 _SCORED: _Schema = {"test": pl.String, "quantity": pl.String, "scores": pl.String, "seeds": pl.String}
 _TESTED: _Schema = {**_SCORED, "seed": pl.Int64, "direction": pl.String, "k": pl.Int64}
 _CORRELATED: _Schema = {
@@ -69,6 +73,8 @@ UNTRACED: Study = {
     "training_examples": pl.DataFrame(schema={"run": pl.String, "language": pl.String, "examples": pl.Int64}),
     "rankings": pl.DataFrame(schema=_TARGET | _RANKED),
     "summaries": pl.DataFrame(schema=_TARGET | _SUMMED),
+    "histograms": pl.DataFrame(schema=_TARGET | _BINNED),
+    "epoch_tests": pl.DataFrame(schema=_TARGET | _COMPARED),
     "validations": pl.DataFrame(schema=_TARGET | _TESTED | _VALUES),
     "correlations": pl.DataFrame(schema={"influence": pl.String} | _SCORED | _CORRELATED),
 }
@@ -219,7 +225,7 @@ INSERT INTO influence_run
 SELECT run_id, parent_run_id, spec ->> '$.attribution.method', spec ->> '$.attribution.similarity',
        spec ->> 'quantity', spec ->> 'selection', spec ->> '$.attribution.gradients.projection',
        (spec ->> '$.attribution.gradients.dimensions')::INTEGER, '', 1, 1,
-       (SELECT count(*) FROM training_example e WHERE e.run_id = r.parent_run_id), (spec ->> 'top_k')::INTEGER
+       (SELECT count(*) FROM training_example e WHERE e.run_id = r.parent_run_id), (spec ->> 'top_k')::INTEGER, 0.25
 FROM run r WHERE kind = 'influence';
 INSERT INTO validation_run
 SELECT run_id, parent_run_id, array_to_string((spec ->> '$.quantities[*]'), ','), 1,
@@ -250,6 +256,18 @@ JOIN target t ON t.influence = s.influence AND t.language = s.language AND t.que
 JOIN "language" l ON l.code = s.train_language
 JOIN run r ON r.run_id = t.parent_run_id
 JOIN training_examples x ON x.run = r.name AND x.language = s.train_language;
+INSERT INTO influence_histogram
+SELECT influence_target_id, language_id, bin, n
+FROM histograms h
+JOIN target t USING (influence, language, question)
+JOIN "language" l ON l.code = h.train_language
+WHERE epoch IS NULL;
+INSERT INTO influence_epoch_test
+SELECT a.influence_target_id, b.influence_target_id, n, z, p
+FROM epoch_tests e
+JOIN target a USING (influence, language, question)
+JOIN target b USING (influence, language, question)
+WHERE a.epoch = epoch_a AND b.epoch = epoch_b;
 INSERT INTO validation_result
 SELECT run_id, test, quantity, scores, probe_id, NULL, seeds, v.seed, direction, k, draw, n, value, reference
 FROM validations v JOIN run r ON r.name = v.influence JOIN v_probe USING (language, question);
