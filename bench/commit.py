@@ -22,6 +22,8 @@ from mlv.schema.store.rows import append, ensure
 TARGETS = 5_000
 TOP_K = 100
 EXAMPLES = 8_000
+BINS = 40
+"""Of a target's histogram, from -1 to 1."""
 
 TRAINING = FinetuneSpec(
     model=ModelRef(name="nano", digest="d"),
@@ -93,7 +95,7 @@ def _job(folder: Path, seed: int) -> JobDirectory:
         "targets": pl.DataFrame({"target": np.arange(TARGETS)}).with_columns(
             question=pl.col("target").cast(pl.String),
             language=pl.lit("fa"),
-            epoch=pl.lit(5),
+            epoch=pl.lit(None, dtype=pl.Int32),
             answer=pl.lit(1),
             value=pl.lit(-3.0),
         ),
@@ -109,11 +111,19 @@ def _job(folder: Path, seed: int) -> JobDirectory:
         "summaries": pl.DataFrame({"target": np.arange(TARGETS), "language": "fa", "n": EXAMPLES}).with_columns(
             score_sum=0.0, score_sum_squares=1.0, score_min=-1.0, score_max=1.0
         ),
+        "histograms": pl.DataFrame(
+            {
+                "target": np.repeat(np.arange(TARGETS), BINS),
+                "language": "fa",
+                "bin": np.tile(np.arange(BINS) - BINS // 2, TARGETS),
+                "n": EXAMPLES // BINS,
+            }
+        ),
     }
     job.outputs.mkdir(exist_ok=True)
     for name, frame in frames.items():
         frame.write_parquet(job.outputs / f"{name}.parquet")
-    (job.outputs / "run.json").write_text(f'{{"examples": {EXAMPLES}}}')
+    (job.outputs / "run.json").write_text(f'{{"examples": {EXAMPLES}, "bin_width": {2 / BINS}}}')
     job.set_state("finished")
     return job
 

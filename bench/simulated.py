@@ -128,7 +128,7 @@ WHERE r % every = 1 % every;
 INSERT INTO influence_run
 SELECT run_id, parent_run_id, split_part(name, '-', 2), 'dot', 'answer', 'shifted', 'principal', 16,
        'output,feedforward', 1, CASE WHEN name LIKE '%tracin%' THEN 5 ELSE 1 END,
-       (SELECT count(*) FROM training_example e WHERE e.run_id = r.parent_run_id AND split = 'train'), 100
+       (SELECT count(*) FROM training_example e WHERE e.run_id = r.parent_run_id AND split = 'train'), 100, 0.25
 FROM run r WHERE kind = 'influence';
 INSERT INTO validation_run
 SELECT run_id, parent_run_id, 'answer', 1,
@@ -153,6 +153,18 @@ FROM (SELECT *, hash(influence_target_id, language_id) % 1000 / 1000.0 - 0.5 AS 
       JOIN (SELECT e.run_id AS traced_run_id, language_id, count(*) AS n
             FROM training_example e JOIN segment USING (segment_id) JOIN corpus USING (corpus_id)
             WHERE split = 'train' GROUP BY ALL) USING (traced_run_id))
+ORDER BY ALL;
+INSERT INTO influence_histogram
+SELECT influence_target_id, language_id, floor(score_min / 0.25)::INTEGER + b, n // 25 + CASE b WHEN 12 THEN n % 25 ELSE 0 END
+FROM influence_summary JOIN influence_target USING (influence_target_id), range(25) t(b)
+WHERE epoch IS NULL
+ORDER BY ALL;
+INSERT INTO influence_epoch_test
+SELECT a.influence_target_id, b.influence_target_id, examples, z, 2 * exp(-z * z / 2) / (1 + exp(-z * z / 2))
+FROM influence_target a
+JOIN influence_target b ON b.run_id = a.run_id AND b.probe_id = a.probe_id AND b.epoch > a.epoch
+JOIN influence_run i ON i.run_id = a.run_id,
+LATERAL (SELECT hash(a.influence_target_id, b.influence_target_id) % 600 / 100.0 - 3 AS z)
 ORDER BY ALL;
 INSERT INTO validation_result
 SELECT run_id, 'lds', 'answer', scores, probe_id, NULL, 'same', NULL, NULL, NULL, 0, 64,

@@ -55,8 +55,8 @@ LOGITS = (
 TRACED_TEXT = "UPDATE influence_target SET probe_id = NULL, segment_id = (SELECT min(segment_id) FROM segment)"
 
 EPOCH_TESTS = (
-    "INSERT INTO influence_target SELECT 900 + at, run_id, probe_id, segment_id, at, answer, value "
-    "FROM (FROM influence_target LIMIT 1), range(1, 3) e(at); "
+    "INSERT INTO influence_target SELECT 900 + step, run_id, probe_id, segment_id, step, answer, value "
+    "FROM (FROM influence_target LIMIT 1), range(1, 3) e(step); "
     "INSERT INTO influence_epoch_test VALUES (901, 902, 9, 0.5, 0.6)"
 )
 

@@ -12,6 +12,7 @@ from finished_jobs import write
 from traced_study import Runs, add_runs
 
 from mlv.cli import edge
+from mlv.compute.attribution.distributions import EPOCH_TESTS, HISTOGRAMS
 from mlv.compute.validation.lds import LDS
 from mlv.compute.validation.study import RESULTS
 from mlv.schema.jobs.directory import JobDirectory
@@ -100,9 +101,25 @@ def _influence_done(job: JobDirectory) -> JobDirectory:
         schema=["target", "language", "n", "score_sum", "score_sum_squares", "score_min", "score_max"],
         orient="row",
     )
+    histograms = pl.DataFrame(
+        [
+            (number, code, place, n)
+            for number in found.filter(pl.col("epoch").is_null())["target"]
+            for code in ("fa", "ko")
+            for place, n in ((-2, 1), (2, len(by_language[code]) - 1))
+        ],
+        schema=HISTOGRAMS,
+        orient="row",
+    )
+    tests = pl.DataFrame(
+        [(targets.height + place, 2 * targets.height + place, 2, 0.5, 0.625) for place in range(targets.height)],
+        schema=EPOCH_TESTS,
+        orient="row",
+    )
     (job.outputs).mkdir(exist_ok=True)
-    (job.outputs / "run.json").write_text(json.dumps({"examples": examples.height}))
-    return write(job, targets=found, rankings=rankings, summaries=summaries)
+    (job.outputs / "run.json").write_text(json.dumps({"examples": examples.height, "bin_width": 0.5}))
+    frames = {"targets": found, "rankings": rankings, "summaries": summaries, "histograms": histograms}
+    return write(job, **frames, **({"epoch_tests": tests} if tracin else {}))
 
 
 def _validation_done(job: JobDirectory) -> JobDirectory:

@@ -14,6 +14,7 @@ import pytest
 from command_line import Mlv
 from exact_gradients import Exact
 from polars.testing import assert_frame_equal
+from scipy import stats
 from tiny_model import DEMO, save_model
 from workers import corrupted_examples, run_job, spec_of
 
@@ -401,6 +402,38 @@ def test_rankings_and_sums_are_those_of_the_scores(study: Study) -> None:
     assert summaries["score_max"].to_list() == expected["most"].to_list()
 
 
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+def test_histograms_are_those_of_the_scores(study: Study, similarity: str) -> None:
+    job = study.done(**TRACIN, similarity=similarity)
+    examples = pl.read_parquet(job.inputs / "examples.parquet").select("position", "language")
+    width = job.read_json("outputs/run.json")["bin_width"]
+    # those of epochs are left out
+    summed = table(job, "scores").filter(pl.col("target") < len(QUESTIONS)).join(examples, on="position")
+    bins = summed.group_by("target", "language", bin=(pl.col("score").cast(pl.Float64) / width).floor().cast(pl.Int32))
+    expected = bins.agg(n=pl.len().cast(pl.Int32))
+    assert_frame_equal(table(job, "histograms"), expected, check_row_order=False)
+    if similarity == "cosine":
+        assert width == 0.01 * 2
+
+
+def test_the_scores_of_epochs_are_tested_against_each_other(study: Study) -> None:
+    job = study.done(**TRACIN)
+    found = table(job, "epoch_tests")
+    count = len(QUESTIONS)
+    assert found.select("target", "other_target").rows() == [(count + at, 2 * count + at) for at in range(count)]
+    for row, before, after in zip(found.rows(named=True), matrix(job, count), matrix(job, 2 * count), strict=True):
+        expected = stats.wilcoxon(after, before, correction=False, method="approx")
+        assert row["n"] == np.count_nonzero(after != before)
+        assert row["p"] == pytest.approx(expected.pvalue)
+
+
+@pytest.mark.parametrize("choices", [EXACT, {**TRACIN, "checkpoints": "last"}])
+def test_without_two_epochs_there_is_no_test(study: Study, choices: dict[str, Any]) -> None:
+    job = study.done(**choices)
+    assert not (job.outputs / "epoch_tests.parquet").exists()
+    assert table(job, "histograms")["n"].sum() == 32 * len(QUESTIONS)
+
+
 def test_the_value_is_what_the_last_checkpoint_was_found_to_say(study: Study) -> None:
     stored = study.mlv.rows(
         "SELECT a.question, a.margin FROM v_answer a JOIN v_checkpoint c USING (checkpoint_id) "
@@ -564,6 +597,7 @@ def test_blocks_of_targets_change_nothing(study: Study, tmp_path: Path, monkeypa
         ("scores", ["target", "position"]),
         ("rankings", ["target", "direction", "rank"]),
         ("summaries", ["target", "language"]),
+        ("epoch_tests", ["target"]),
         ("targets", ["target"]),
     ):
         assert_frame_equal(table(small, name).sort(keys), table(job, name).sort(keys), rel_tol=1e-5, abs_tol=1e-4)

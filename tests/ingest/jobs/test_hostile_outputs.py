@@ -33,7 +33,7 @@ from mlv.schema.store.opening import connect
 TABLES = {
     "finetune": ("checkpoints", "metrics"),
     "probe": ("probe_logits",),
-    "influence": ("targets", "rankings", "summaries"),
+    "influence": ("targets", "rankings", "summaries", "histograms"),
     "validate": ("lds", "validation"),
     "pca": ("points",),
 }

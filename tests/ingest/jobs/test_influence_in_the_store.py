@@ -20,6 +20,7 @@ import pytest
 from finished_jobs import MODEL, dump, finetuned, probed, write
 from planned import Jobs, plan_probe
 
+from mlv.compute.attribution.distributions import EPOCH_TESTS, HISTOGRAMS
 from mlv.compute.jobs import validate
 from mlv.compute.training.objectives import objective_of
 from mlv.compute.validation import study as study_of
@@ -41,15 +42,18 @@ from mlv.schema.jobs.tracing import TracingSpec
 from mlv.schema.jobs.validate import ValidateSpec
 from mlv.schema.store.opening import connect
 
+INFLUENCE = ("targets", "rankings", "summaries", "histograms", "epoch_tests")
+"""Outputs of an influence job; the last where scores of several epochs are kept apart."""
+
 Frames = dict[str, pl.DataFrame]
 Spoil = Callable[[Frames], pl.DataFrame]
 
-BY_KEY = ("influence_ranking", "influence_language", "influence_overlap")
+BY_KEY = ("influence_ranking", "influence_language", "influence_overlap", "influence_histogram")
 """Tables whose views have keys alone."""
 
 TABLES = (
-    *(*BY_KEY, "influence_run", "influence_target", "influence_summary", "validation_run", "validation_lds"),
-    "validation_result",
+    *(*BY_KEY, "influence_run", "influence_target", "influence_summary", "influence_epoch_test"),
+    *("validation_run", "validation_lds", "validation_result"),
 )
 
 
@@ -103,10 +107,12 @@ class Study:
             for rank in (1, 2, 3)
         ]
         sums = [(target, *of_language) for target in range(4) for of_language in SUMS]
+        bins = [(target, *of_language) for target in (0, 2, 3) for of_language in BINS]
         return {
             "targets": pl.DataFrame(TARGETS, TARGET_SCHEMA, orient="row"),
             "rankings": pl.DataFrame(ranked, RANKING_SCHEMA, orient="row"),
             "summaries": pl.DataFrame(sums, SUMMARY_SCHEMA, orient="row"),
+            "histograms": pl.DataFrame(bins, HISTOGRAMS, orient="row"),
             "validation": pl.DataFrame(VALIDATION, RESULTS, orient="row"),
             "lds": pl.DataFrame(CORRELATIONS, LDS, orient="row"),
         }
@@ -127,10 +133,10 @@ class Study:
         }
         own = {"attribution": Attribution(), "top_k": 3} if kind is InfluenceSpec else {"attributions": ()}
         job = JobDirectory.create(self.folder / "jobs", kind.model_validate(fields | own | changes), {})
-        names = ("targets", "rankings", "summaries") if kind is InfluenceSpec else ("validation", "lds")
+        names = INFLUENCE if kind is InfluenceSpec else ("validation", "lds")
         frames = frames or self.frames()
-        write(job, **{name: frames[name] for name in names})
-        (job.outputs / "run.json").write_text(json.dumps({"examples": len(self.train)}))
+        write(job, **{name: frames[name] for name in names if name in frames})
+        (job.outputs / "run.json").write_text(json.dumps({"examples": len(self.train), "bin_width": 0.5}))
         return job
 
     def commit(self, job: JobDirectory) -> Committed:
@@ -179,6 +185,9 @@ SUMMARY_SCHEMA = {
 SUMS = [("fa", 16, 8.0, 20.0, -1.0, 3.0), ("ko", 16, -8.0, 4.0, -0.5, -0.5)]
 """Means are 1/2 and -1/2; variances 20/16 - 1/4 = 1, and 4/16 - 1/4 = 0: all scores are alike."""
 
+BINS = [("fa", -2, 3), ("fa", 0, 9), ("fa", 6, 4), ("ko", -1, 16)]
+"""Of half a unit: the lowest and the highest score of SUMS are at the lower ends of bins."""
+
 VALIDATION = [
     ("lds", "shift", "trak-principal-32", "fa", "1", "same", None, None, None, 0, 16, 0.25, None),
     ("lds", "shift", "bm25", "fa", "1", "other", None, None, None, 0, 8, -1.0, None),
@@ -208,6 +217,7 @@ def test_an_influence_run_tells_what_it_traced_and_how(study: Study) -> None:
         "influence_target": 4,
         "influence_ranking": 24,
         "influence_summary": 8,
+        "influence_histogram": 12,
         "influence_language": 16,
         "influence_overlap": 0,
     }
@@ -441,6 +451,98 @@ def _ranked_again(frames: Frames) -> pl.DataFrame:
 
 UNKNOWN = r"1 rows of .* belong to probes or texts that the store lacks"
 STRANGE = r"1 rows of .* belong to targets, training examples or languages that the store lacks"
+
+
+def _two_epochs(study: Study) -> Frames:
+    """Target 1 is of epoch 2; a further one is of epoch 1, and their scores are tested against each other."""
+    frames = study.frames()
+    for name in ("targets", "rankings", "summaries"):
+        second = frames[name].filter(pl.col("target") == 1)
+        first = second.with_columns(target=pl.lit(4).cast(second.schema["target"]))
+        if name == "targets":
+            first = first.with_columns(epoch=pl.lit(1, dtype=pl.Int32))
+        frames[name] = pl.concat([frames[name], first])
+    frames["epoch_tests"] = pl.DataFrame([(4, 1, 30, 1.5, 0.125)], EPOCH_TESTS, orient="row")
+    return frames
+
+
+def test_histograms_and_tests_of_epochs_are_told_by_names(study: Study) -> None:
+    study.commit(study.job(inputs_digest="another run whose rows come before"))
+    done = study.commit(study.job(_two_epochs(study)))
+    assert (done.rows["influence_histogram"], done.rows["influence_epoch_test"]) == (12, 1)
+    assert study.rows(f"SELECT bin_width FROM v_influence_run WHERE run = '{done.run}'") == [(0.5,)]
+    bins = study.rows(
+        "SELECT language, question, train_language, low, high, n FROM v_influence_histogram "
+        f"JOIN v_influence_target USING (influence_target_id) WHERE run = '{done.run}' ORDER BY ALL"
+    )
+    assert bins == [
+        (*probe, code, bin_ / 2, (bin_ + 1) / 2, n)
+        for probe in (("fa", "1"), ("fa", "2"), ("hi", "1"))
+        for code, bin_, n in BINS
+    ]
+    assert study.rows(
+        "SELECT t.run, t.traced_run, t.collection, t.language, t.question, epoch_a, epoch_b, a.epoch, b.epoch, n, z, p "
+        "FROM v_influence_epoch_test t JOIN v_influence_target a USING (influence_target_id) "
+        "JOIN v_influence_target b ON b.influence_target_id = other_target_id"
+    ) == [(done.run, study.traced.path.name, "demo", "fa", "2", 1, 2, 1, 2, 30, 1.5, 0.125)]
+    assert violations(study.connection) == []
+
+
+HISTOGRAM = "1 influence targets whose histogram"
+KOREAN_BIN = (pl.col("target") == 2) & (pl.col("bin") == -1)
+ANY = pl.lit(True)  # noqa: FBT003  a literal of polars
+NOT_OF_ONE = "1 tests between epochs that are not of an earlier and a later epoch"
+NO_TEST = "1 tests between epochs of more examples than there are, or whose"
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "message"),
+    [
+        ("histograms", _changed("histograms", KOREAN_BIN, n=15), f"{HISTOGRAM} has not every training example"),
+        ("histograms", _without("histograms", KOREAN_BIN), f"{HISTOGRAM} has not every training example"),
+        ("histograms", _changed("histograms", KOREAN_BIN, target=1), "2 influence targets whose histogram has not"),
+        ("histograms", _changed("histograms", KOREAN_BIN, bin=0), f"{HISTOGRAM} does not end in the bins"),
+        ("histograms", _changed("histograms", KOREAN_BIN, bin=-3), f"{HISTOGRAM} does not end in the bins"),
+        ("histograms", _changed("histograms", KOREAN_BIN, n=0), "cannot be committed: Constraint Error"),
+        ("histograms", _changed("histograms", KOREAN_BIN, language="xx"), STRANGE),
+        ("histograms", _changed("histograms", KOREAN_BIN, target=9), STRANGE),
+        (
+            "histograms",
+            lambda frames: pl.concat([frames["histograms"].filter(KOREAN_BIN).with_columns(n=8)] * 2),
+            r"2 rows whose \(influence_target_id, language_id, bin\) occur more than once",
+        ),
+        ("epoch_tests", _changed("epoch_tests", ANY, target=1, other_target=4), NOT_OF_ONE),
+        ("epoch_tests", _changed("epoch_tests", ANY, other_target=0), NOT_OF_ONE),
+        ("epoch_tests", _changed("epoch_tests", ANY, other_target=9), STRANGE),
+        ("epoch_tests", _changed("epoch_tests", ANY, p=1.5), NO_TEST),
+        ("epoch_tests", _changed("epoch_tests", ANY, p=None), NO_TEST),
+        ("epoch_tests", _changed("epoch_tests", ANY, z=nan), NO_TEST),
+        ("epoch_tests", _changed("epoch_tests", ANY, n=0), NO_TEST),
+        ("epoch_tests", _changed("epoch_tests", ANY, n=33), NO_TEST),
+        ("epoch_tests", _without("epoch_tests", ANY), "1 influence targets whose epochs are not each tested"),
+    ],
+)
+def test_distributions_that_cannot_be_true_leave_the_store_as_it_was(
+    study: Study, name: str, spoil: Spoil, message: str
+) -> None:
+    study.commit(study.job(inputs_digest="another run whose rows come before"))
+    frames = _two_epochs(study)
+    frames[name] = spoil(frames)
+    job = study.job(frames)
+    before = dump(study.connection)
+    with pytest.raises(JobError, match=message):
+        study.commit(job)
+    assert dump(study.connection) == before
+
+
+@pytest.mark.parametrize("width", [None, 0, -1, "1", nan, inf])
+def test_bins_have_a_width(study: Study, width: object) -> None:
+    job = study.job()
+    (job.outputs / "run.json").write_text(json.dumps({"examples": len(study.train), "bin_width": width}))
+    with pytest.raises(JobError, match=r"run.json says that bin_width is .*, which is not a width"):
+        study.commit(job)
+
+
 OUT_OF_PLACE = r"ranked examples out of place"
 NOT_ONCE = "1 influence targets whose sums are not over every training example once"
 NOT_BETWEEN = "1 influence sums whose mean is not between"
@@ -556,7 +658,7 @@ def test_all_that_contradicts_is_told_at_once_with_the_way_on(study: Study) -> N
     job = study.job(frames)
     with pytest.raises(JobError) as caught:
         study.commit(job)
-    assert caught.value.message.count("\n  - ") == 2
+    assert caught.value.message.count("\n  - ") == 3
     assert caught.value.hint == f"Delete {job.outputs}, then: mlv runs resume {job.path.name}"
 
 
@@ -566,7 +668,8 @@ def test_a_job_scores_the_examples_of_the_traced_run(
     study: Study, kind: type[TracingSpec], what: str, examples: int | None
 ) -> None:
     job = study.job(kind=kind)
-    (job.outputs / "run.json").write_text(json.dumps({"examples": examples} if examples else {}))
+    written = {"bin_width": 0.5} | ({"examples": examples} if examples else {})
+    (job.outputs / "run.json").write_text(json.dumps(written))
     with pytest.raises(JobError, match=f"1 {what} runs that scored other training examples"):
         study.commit(job)
 
@@ -574,7 +677,7 @@ def test_a_job_scores_the_examples_of_the_traced_run(
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
-        *((InfluenceSpec, f"{name}.parquet") for name in ("targets", "rankings", "summaries")),
+        *((InfluenceSpec, f"{name}.parquet") for name in INFLUENCE[:-1]),
         (ValidateSpec, "validation.parquet"),
         (ValidateSpec, "lds.parquet"),
         (InfluenceSpec, "run.json"),
@@ -608,7 +711,7 @@ def test_a_checkpoint_of_another_run_is_not_traced(study: Study) -> None:
 
 def test_a_traced_run_is_deleted_after_those_that_trace_it(study: Study) -> None:
     kept = study.commit(study.job(inputs_digest="kept"))
-    traces = [study.commit(study.job()).run, study.commit(study.job(kind=ValidateSpec)).run]
+    traces = [study.commit(study.job(_two_epochs(study))).run, study.commit(study.job(kind=ValidateSpec)).run]
     traced = study.traced.path.name
     [(traced_id,)] = study.rows(f"SELECT run_id FROM run WHERE name = '{traced}'")
     assert dependants(study.connection, traced_id)[1:] == [kept.run, *traces]
@@ -629,7 +732,7 @@ def test_a_traced_run_is_deleted_after_those_that_trace_it(study: Study) -> None
 
 
 def test_a_run_that_is_being_deleted_is_not_shown(study: Study) -> None:
-    runs = [study.commit(study.job(kind=kind)).run for kind in (InfluenceSpec, ValidateSpec)]
+    runs = [study.commit(study.job(_two_epochs(study), kind=kind)).run for kind in (InfluenceSpec, ValidateSpec)]
     views = [f"v_{table}" for table in TABLES if table not in BY_KEY] + ["v_influence"]
     assert all(study.rows(f"FROM {view}") for view in views)
     for name in runs:
@@ -644,6 +747,9 @@ def test_a_run_that_is_being_deleted_is_not_shown(study: Study) -> None:
         ("DELETE FROM validation_run", "1 validation runs without a row in validation_run"),
         ("DELETE FROM influence_target", "24 rows of influence_ranking have a influence_target_id"),
         ("DELETE FROM influence_ranking WHERE rank = 1", "8 ranked examples out of place"),
+        ("DELETE FROM influence_histogram WHERE n = 9", "3 influence targets whose histogram has not every"),
+        ("UPDATE influence_histogram SET bin = 7 WHERE n = 4", "3 influence targets whose histogram does not end"),
+        ("UPDATE influence_run SET bin_width = 'inf'", "1 influence runs whose bins have no width"),
         ("DELETE FROM influence_summary WHERE n = 16", "4 influence targets whose sums are not over every"),
         ("INSERT INTO influence_ranking FROM influence_ranking WHERE rank = 1 LIMIT 1", "1 ranked examples out of"),
         ("INSERT INTO influence_target FROM influence_target LIMIT 1", "2 rows whose (influence_target_id) occur more"),
