@@ -7,7 +7,8 @@ loops are plainer.
 import json
 import shutil
 import statistics
-from collections import defaultdict
+import zlib
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
@@ -128,6 +129,36 @@ def _summaries(rng: np.random.Generator, rankings: list[Row], languages: dict[st
     ]
 
 
+def _scores(target: tuple[Any, ...], train_language: str, size: int) -> Numbers:
+    """Scores of a target, of as many examples of a language as there are: few values, both signs, some 0."""
+    rng = np.random.default_rng(zlib.crc32(repr((target, train_language)).encode()))
+    return rng.integers(-9, 10, size) / 8
+
+
+def _histograms(summaries: list[Row], sizes: dict[Example, int], run_of: dict[str, str]) -> list[Row]:
+    """Of the targets over all checkpoints; bins are a quarter wide."""
+    rows = []
+    for row in summaries:
+        if row["epoch"] is None:
+            target = row["influence"], row["language"], row["question"]
+            scores = _scores(target, row["train_language"], sizes[run_of[row["influence"]], row["train_language"]])
+            for place, n in Counter(np.floor(scores / 0.25).astype(int).tolist()).items():
+                rows.append((*target, row["train_language"], place, n))
+    return [dict(zip(UNTRACED["histograms"].columns, row, strict=True)) for row in rows]
+
+
+def _epoch_tests(rng: np.random.Generator, rankings: list[Row]) -> list[Row]:
+    """Between most of a target's epochs, with p-values that tie, and without where no score differs."""
+    of_epochs = sorted({tuple(row[name] for name in Ranking._fields[:4]) for row in rankings if row["epoch"]})
+    rows = []
+    for (*target, epoch), other in product(of_epochs, EPOCHS):
+        if other > epoch and (*target, other) in of_epochs and rng.random() < 0.9:
+            z = float(rng.integers(-9, 10)) / 2
+            values = (9, z, float(2 * stats.norm.sf(abs(z)))) if rng.random() < 0.9 else (0, None, None)
+            rows.append((*target, epoch, other, *values))
+    return [dict(zip(UNTRACED["epoch_tests"].columns, row, strict=True)) for row in rows]
+
+
 def _validations(rng: np.random.Generator, influence: str) -> list[Row]:
     """Removals with several seeds and draws, some probes missing."""
     cells: list[tuple[str, str | None, int]] = [
@@ -180,6 +211,7 @@ def study() -> Study:
         for name, some in languages.items()
     }
     rankings = _rankings(rng, traced, pools)
+    summaries = _summaries(rng, rankings, {row["influence"]: languages[row["run"]] for row in traced})
     asked = [
         row for row in product([c["checkpoint"] for c in checkpoints], LANGUAGES, QUESTIONS) if rng.random() < 0.95
     ]
@@ -209,10 +241,11 @@ def study() -> Study:
         "rankings": pl.DataFrame(rankings, infer_schema_length=None).with_columns(
             score=pl.Series(np.random.default_rng(1).integers(-2, 5, len(rankings)) / 3)
         ),
-        "summaries": pl.DataFrame(
-            _summaries(rng, rankings, {row["influence"]: languages[row["run"]] for row in traced}),
-            infer_schema_length=None,
+        "summaries": pl.DataFrame(summaries, infer_schema_length=None),
+        "histograms": pl.DataFrame(
+            _histograms(summaries, sizes, {row["influence"]: row["run"] for row in traced}), infer_schema_length=None
         ),
+        "epoch_tests": pl.DataFrame(_epoch_tests(np.random.default_rng(2), rankings), infer_schema_length=None),
         "validations": pl.DataFrame(
             [r for row in influence if row["how"] is None for r in _validations(rng, row["influence"])],
             infer_schema_length=None,
@@ -245,6 +278,7 @@ class World:
         self.sizes = {row[:2]: row[2] for row in study["training_examples"].rows()}
         self.answers = {row[:3]: row[4] for row in study["answers"].rows()}
         self.summaries = study["summaries"].to_dicts()
+        self.epoch_tests = study["epoch_tests"].to_dicts()
         self.validations = study["validations"].to_dicts()
         self.correlations = study["correlations"].to_dicts()
         self.lists: dict[Ranking, list[Example]] = defaultdict(list)
@@ -369,6 +403,65 @@ def test_influence_by_epoch(world: World, connection: duckdb.DuckDBPyConnection,
         expected.append(row)
     frame = run(connection, "influence_by_epoch", parameters=given).frame
     expect_rows(frame, ["run", "epoch", "direction", "language", "ft_language"], expected)
+
+
+@pytest.mark.parametrize("given", [{}, {"shifted": True}])
+def test_influence_distribution(world: World, connection: duckdb.DuckDBPyConnection, given: Row) -> None:
+    scores: dict[tuple[str, ...], list[Numbers]] = defaultdict(list)
+    for row in world.summaries:
+        target = row["influence"], row["language"], row["question"]
+        if row["epoch"] is None and (not given or world.shifted(*target)):
+            train = row["train_language"]
+            size = world.sizes[world.influence[row["influence"]]["run"], train]
+            scores[row["influence"], row["language"], train].append(_scores(target, train, size))
+    keys = ["run", "language", "train_language", "low"]
+    expected = []
+    for cell, some in scores.items():
+        every = np.concatenate(some)
+        for low in np.unique(np.floor(every * 4)) / 4:
+            n = int(((every >= low) & (every < low + 0.25)).sum())
+            row = dict(zip(keys, (*cell, float(low)), strict=True)) | {"high": float(low) + 0.25, "n": n}
+            sign = "positive" if low >= 0 else "negative"
+            expected.append(row | {"sign": sign, "share": 100 * n / len(every), "targets": len(some)})
+    frame = run(connection, "influence_distribution", parameters=given).frame
+    expect_rows(frame, keys, expected)
+    assert set(frame["sign"]) == {"positive", "negative"}
+
+
+def _holm_rejects(ps: list[float]) -> list[bool]:
+    """Step by step, from the lowest: each at 0.05 over the tests that are left, until one is not rejected."""
+    order = sorted(range(len(ps)), key=ps.__getitem__)
+    rejected = [False] * len(ps)
+    for step, place in enumerate(order):
+        if ps[place] * (len(ps) - step) >= 0.05:
+            break
+        rejected[place] = True
+    return rejected
+
+
+@pytest.mark.parametrize("given", [{}, {"shifted": False}])
+def test_influence_epoch_test(world: World, connection: duckdb.DuckDBPyConnection, given: Row) -> None:
+    families: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in world.epoch_tests:
+        if not given or world.shifted(row["influence"], row["language"], row["question"]) is False:
+            families[row["influence"], row["language"]].append(row)
+    keys = ["run", "language", "epoch_a", "epoch_b"]
+    expected = []
+    for family, tests in families.items():
+        valid = [row for row in tests if row["p"] is not None]
+        rejected = [row for row, yes in zip(valid, _holm_rejects([row["p"] for row in valid]), strict=True) if yes]
+        for pair in {(row["epoch_a"], row["epoch_b"]) for row in tests}:
+            of_pair, zs, kept = (
+                [row["z"] for row in some if (row["epoch_a"], row["epoch_b"]) == pair]
+                for some in (tests, valid, rejected)
+            )
+            significant = sum(2 * stats.norm.sf(abs(z)) < 0.05 for z in zs)
+            row = {"targets": len(of_pair), "significant": significant, "significant_holm": len(kept)}
+            row |= {"median_z": float(np.median(zs)) if zs else None}
+            expected.append(dict(zip(keys, (*family, *pair), strict=True)) | row)
+    frame = run(connection, "influence_epoch_test", parameters=given).frame
+    expect_rows(frame, keys, expected)
+    assert 0 < frame["significant_holm"].sum() < frame["significant"].sum() < frame["targets"].sum()
 
 
 def _consistencies(world: World, **given: Any) -> dict[tuple[Any, ...], dict[str, tuple[float, float]]]:
