@@ -19,7 +19,7 @@ HATCHES: Final = ("", "///", "...", "\\\\\\", "xxx", "ooo", "---", "++")
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
 STYLES: Final = ("-", (0, (5, 2)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (3, 1)), (0, (8, 2)), (0, (1, 3)), (0, (2, 2)))
 
-Mark = Literal["bar", "point", "line"]
+Mark = Literal["bar", "point", "line", "step"]
 
 
 def bar_style(series: int) -> dict[str, Any]:
@@ -43,9 +43,16 @@ def line_style(series: int) -> dict[str, Any]:
     return {**marker_style(series), "linestyle": STYLES[series]}
 
 
+def step_style(series: int) -> dict[str, Any]:
+    """Of the outline of a series."""
+    return {"color": COLOURS[series], "linestyle": STYLES[series]}
+
+
 def _sample(series: int, mark: Mark) -> Artist:
     if mark == "bar":
         return Patch(**bar_style(series))
+    if mark == "step":
+        return Line2D([], [], **step_style(series))
     return Line2D([], [], **(line_style(series) if mark == "line" else {**marker_style(series), "linestyle": "none"}))
 
 

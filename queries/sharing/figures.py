@@ -3,13 +3,18 @@
 import polars as pl
 from matplotlib.figure import Figure
 
-from mlv.queries.figures import heatmaps, lines
+from mlv.queries.figures import heatmaps, lines, steps
 from mlv.queries.figures.heatmaps import Grid
 from mlv.queries.figures.lines import Lines
+from mlv.queries.figures.steps import Steps
 from mlv.queries.figures.style import AVERAGE, TRACED, Orders
 from mlv.schema.papers.echoes import FINETUNING_LANGUAGES, TEST_LANGUAGES
 
-ORDERS: Orders = {"ft_language": FINETUNING_LANGUAGES, "language": TEST_LANGUAGES}
+ORDERS: Orders = {
+    "ft_language": FINETUNING_LANGUAGES,
+    "train_language": FINETUNING_LANGUAGES,
+    "language": TEST_LANGUAGES,
+}
 """Those of the runs that are traced."""
 
 
@@ -25,6 +30,11 @@ def influence_mean(rows: pl.DataFrame, caption: str = "") -> Figure:
     setup = tuple(column for column in TRACED if column != "direction")
     grid = Grid("influence", "mean score", "language", "train_language", setup, ORDERS, "diverging", 3)
     return heatmaps.draw(rows, grid, caption)
+
+
+def influence_distribution(rows: pl.DataFrame, caption: str = "") -> Figure:
+    """H Figures 9 to 11: how scores are distributed, by training language."""
+    return steps.draw(rows, Steps("score", "train_language", (*TRACED, "language"), ORDERS), caption)
 
 
 def data_imbalance(rows: pl.DataFrame, caption: str = "") -> Figure:

@@ -40,6 +40,23 @@ def influence_by_epoch(rows: pl.DataFrame) -> str:
     )
 
 
+def influence_distribution(rows: pl.DataFrame) -> str:
+    """How many scores are 0 or above, by training and test language."""
+    positive = pl.col("share").filter(pl.col("sign") == "positive").sum()
+    places = [name for name in rows.columns if name not in ("sign", "low", "high", "n", "share")]
+    cells = rows.group_by(places, maintain_order=True).agg(positive)
+    return f"Scores of 0 and above are {span(cells, 'share')}{behind(cells, 'targets', 'probes')}."
+
+
+def influence_epoch_test(rows: pl.DataFrame) -> str:
+    """How many tests tell two epochs apart, before and after a correction for their number."""
+    tests, significant, holm = (rows[name].sum() for name in ("targets", "significant", "significant_holm"))
+    return (
+        f"Of {tests:,} tests of one probe's scores at two epochs {significant:,} have p < 0.05, and {holm:,} corrected "
+        "for those of their run and test language."
+    )
+
+
 def influence_examples(rows: pl.DataFrame) -> str:
     """How many of the examples have the class of the text that they influence, and are in its language."""
     texts = rows.select("run", "language", "key").n_unique()

@@ -40,12 +40,26 @@ STUDY = Study(
                     of("influence_by_epoch"),
                 ),
                 Topic(
+                    "influence_epoch_test",
+                    "section 8.2",
+                    EPOCHS,
+                    sentence=sentences.influence_epoch_test,
+                    published=of("influence_epoch_test"),
+                ),
+                Topic(
                     "influence_mean",
                     "Tables 3 and 6",
                     TRACING,
                     figures.influence_mean,
                     sentences.influence_mean,
                     of("influence_mean"),
+                ),
+                Topic(
+                    "influence_distribution",
+                    "Figures 9, 10 and 11",
+                    TRACING,
+                    figures.influence_distribution,
+                    sentences.influence_distribution,
                 ),
                 Topic(
                     "translation_share",

@@ -341,6 +341,28 @@ def test_arrows_lead_from_before_to_after() -> None:
     assert _texts(figure, "title") == ["countries"]
 
 
+def test_histograms_have_negative_scores_on_the_left_and_no_share_where_there_is_no_bin() -> None:
+    setup = {"run": "influence-1", "model": "nano", "source": "xnli", "ft_languages": "de,en", "targets": 25}
+    bins = {"de": [(-0.5, 1, 20.0), (0.25, 3, 60.0), (0.5, 1, 20.0)], "en": [(0.0, 1000, 100.0)]}
+    rows = [
+        {**setup, "language": test, "train_language": train, "low": low, "high": low + 0.25, "n": n, "share": share}
+        for test in ("de", "en")
+        for train, some in bins.items()
+        for low, n, share in some
+    ]
+    figure = draw(_result("influence_distribution", pl.DataFrame(rows)))
+    assert _texts(figure, "title") == ["de", "en"]
+    for axes in _panels(figure):
+        german, english = (patch.get_data() for patch in axes.patches)  # type: ignore[attr-defined]
+        assert german.values.tolist() == [20.0, 0, 0, 60.0, 20.0]
+        assert german.edges.tolist() == [-0.5, -0.25, 0, 0.25, 0.5, 0.75]
+        assert (english.values.tolist(), english.edges.tolist()) == ([100.0], [0, 0.25])
+        # two of 2,010 pairs at either end are no reason for a wider panel
+        assert axes.get_xlim() == (0.0, 0.5)
+    with pytest.raises(UsageError, match=r"0.0 and en with the same setup"):
+        draw(_result("influence_distribution", pl.DataFrame([rows[3], rows[3]])))
+
+
 def _tick_labels(axis: Axis) -> tuple[list[Text], list[Text]]:
     """Labels of an axis that show, and those outside its view, which do not."""
     low, high = sorted(axis.get_view_interval())
