@@ -70,7 +70,7 @@ class Theirs(Place):
         self.runs: Runs = add_runs(self.store)
         jobs = Jobs(self.jobs)
         with connect(self.store, read_only=False) as connection:
-            settings = {"questions": ["1"], "languages": ["fa"], "top_k": 3}
+            settings = {"items": ["1"], "languages": ["fa"], "top_k": 3}
             traced = plan_influence(connection, jobs, self.runs.traced, **settings)
             play(traced)
             compared = plan_pca(connection, jobs)

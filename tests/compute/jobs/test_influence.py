@@ -611,7 +611,7 @@ def test_jobs_share_an_index_whatever_they_trace(study: Study) -> None:
     before = study.indexes()
     for request in (
         {"quantity": "answer"},
-        {"questions": ["1", "57"]},
+        {"items": ["1", "57"]},
         {"languages": ["ko"]},
         {"damping": 7.0},
         {"kernel": "joint"},

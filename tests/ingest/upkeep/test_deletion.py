@@ -49,7 +49,7 @@ class Traced:
 
     def _trace(self, question: str) -> JobDirectory:
         with connect(self.store, read_only=False) as connection:
-            settings = {"questions": [question], "languages": ["fa"], "top_k": 3}
+            settings = {"items": [question], "languages": ["fa"], "top_k": 3}
             job = plan_influence(connection, Jobs(self.jobs), self.runs.traced, **settings)
             play(job)
             commit_job(connection, job, self.store)
