@@ -99,7 +99,7 @@ class Study:
 
     def plan(self, **request: Any) -> JobDirectory:
         """Plan the tracing of some Farsi answers."""
-        chosen = {"languages": ["fa"], "questions": QUESTIONS, "top_k": 5, "keep_scores": True, **request}
+        chosen = {"languages": ["fa"], "items": QUESTIONS, "top_k": 5, "keep_scores": True, **request}
         asked = Request.model_validate({"run": self.run, **chosen})
         with open_store(self.store) as connection:
             context = Context(connection, self.store, self.jobs, {"arguments": ["test"]}, no_model)
