@@ -155,7 +155,8 @@ FROM (SELECT *, hash(influence_target_id, language_id) % 1000 / 1000.0 - 0.5 AS 
             WHERE split = 'train' GROUP BY ALL) USING (traced_run_id))
 ORDER BY ALL;
 INSERT INTO influence_histogram
-SELECT influence_target_id, language_id, floor(score_min / 0.25)::INTEGER + b, n // 25 + CASE b WHEN 12 THEN n % 25 ELSE 0 END
+SELECT influence_target_id, language_id, floor(score_min / 0.25)::INTEGER + b,
+       n // 25 + CASE b WHEN 12 THEN n % 25 ELSE 0 END
 FROM influence_summary JOIN influence_target USING (influence_target_id), range(25) t(b)
 WHERE epoch IS NULL
 ORDER BY ALL;

@@ -129,12 +129,11 @@ def _tested(earlier: EpochScores, later: EpochScores) -> pl.DataFrame:
     with np.errstate(invalid="ignore"):
         # one-sided, because z of the two-sided test has lost its sign
         found = wilcoxon(after, before, correction=False, alternative="greater", method="approx", axis=1)
-    return pl.DataFrame(
-        {
-            "target": np.arange(len(before)) + earlier.first_target,
-            "other_target": np.arange(len(before)) + later.first_target,
-            "n": (after != before).sum(axis=1),
-            "z": found.zstatistic,
-            "p": 2 * ndtr(-np.abs(found.zstatistic)),
-        }
-    ).with_columns(pl.col("z", "p").fill_nan(None)).cast(EPOCH_TESTS)  # type: ignore[arg-type]
+    columns = {
+        "target": np.arange(len(before)) + earlier.first_target,
+        "other_target": np.arange(len(before)) + later.first_target,
+        "n": (after != before).sum(axis=1),
+        "z": found.zstatistic,
+        "p": 2 * ndtr(-np.abs(found.zstatistic)),
+    }
+    return pl.DataFrame(columns).cast(EPOCH_TESTS).fill_nan(None)  # type: ignore[arg-type]

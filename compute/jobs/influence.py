@@ -1,9 +1,9 @@
 """Tracing a run's predictions back to its training examples (E section 7; H section 4.2): the `influence` job.
 
 Reads ``inputs/targets.parquet``, ``inputs/examples.parquet`` and ``inputs/reference.parquet``; leaves
-``outputs/targets.parquet``, ``outputs/rankings.parquet``, ``outputs/summaries.parquet``, ``outputs/histograms.parquet``,
-``outputs/model.json``, ``outputs/run.json``, where scores of several epochs are kept apart
-``outputs/epoch_tests.parquet`` and, where all scores are to be kept, ``outputs/scores.parquet``.
+``outputs/targets.parquet``, ``outputs/rankings.parquet``, ``outputs/summaries.parquet``,
+``outputs/histograms.parquet``, ``outputs/model.json``, ``outputs/run.json``, where scores of several epochs are kept
+apart ``outputs/epoch_tests.parquet`` and, where all scores are to be kept, ``outputs/scores.parquet``.
 
 The training examples are those that the run was fed, corrupted as they were. With ``corruptions = trained`` an
 example's gradient is the sum, over the epochs until the checkpoint's, of its gradient as it was corrupted in each,

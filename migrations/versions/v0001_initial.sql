@@ -238,7 +238,7 @@ COMMENT ON COLUMN influence_run.damping IS 'Lambda of TRAK in units of the featu
 COMMENT ON COLUMN influence_run.checkpoints IS 'Model states that scores are averaged (TRAK) or summed (TracIn) over.';
 COMMENT ON COLUMN influence_run.examples IS 'Training examples that were scored.';
 COMMENT ON COLUMN influence_run.top_k IS 'Examples ranked per target and direction.';
-COMMENT ON COLUMN influence_run.bin_width IS 'Width of the bins of influence_histogram. For TracIn''s cosines, whose sum is at most the number of checkpoints, 0.01 times that number. Other scores have no bound: of 1 and 5 times the powers of ten the largest that is at most a tenth of the standard deviation of that target''s scores which vary most.';
+COMMENT ON COLUMN influence_run.bin_width IS 'Width of the bins of influence_histogram. For TracIn''s cosines, which sum up to at most the number of checkpoints, 0.01 times that number. Other scores have no bound: of 1 and 5 times the powers of ten the largest that is at most a tenth of the standard deviation of that target''s scores which vary most.';
 
 CREATE TABLE influence_summary (
     influence_target_id INTEGER NOT NULL,

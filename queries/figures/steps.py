@@ -16,7 +16,7 @@ from mlv.queries.figures.style import Orders, in_order, ordered, panels
 Numbers = NDArray[np.float64]
 
 LEFT_OUT: Final = 0.001
-"""Share of all values, at either end, that no panel is drawn wider for: a few far out would make a spike of the rest."""
+"""Share of all values, at either end, that no panel is drawn wider for: some far out would make a spike of the rest."""
 
 _TICKS: Final = 3
 """Most intervals between the ticks of an axis."""

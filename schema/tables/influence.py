@@ -43,9 +43,9 @@ class InfluenceRun(Row, table=True):
     examples: int = column("Training examples that were scored.")
     top_k: int = column("Examples ranked per target and direction.")
     bin_width: float = column(
-        "Width of the bins of influence_histogram. For TracIn's cosines, whose sum is at most the number of checkpoints, "
-        "0.01 times that number. Other scores have no bound: of 1 and 5 times the powers of ten the largest that is at "
-        "most a tenth of the standard deviation of that target's scores which vary most.",
+        "Width of the bins of influence_histogram. For TracIn's cosines, which sum up to at most the number of "
+        "checkpoints, 0.01 times that number. Other scores have no bound: of 1 and 5 times the powers of ten the largest "
+        "that is at most a tenth of the standard deviation of that target's scores which vary most.",
         sql_type=sa.Double,
     )
 
@@ -116,9 +116,9 @@ class InfluenceHistogram(Row, table=True):
     __tablename__ = "influence_histogram"
     __table_args__ = table(
         "How many training examples of a language have a score of a target in a bin (Choenni et al. 2023, figures 9 to "
-        "11), of targets over all checkpoints. Bin b has the scores from b to b + 1 times the run's bin_width, the upper "
-        "end left out: bins below 0 hold the negative scores, all others the positive ones and 0. A bin without examples "
-        "has no row.",
+        "11), of targets over all checkpoints. Bin b has the scores from b to b + 1 times the run's bin_width, the "
+        "upper end left out: bins below 0 hold the negative scores, all others the positive ones and 0. A bin without "
+        "examples has no row.",
         check("n > 0"),
         identity=("influence_target_id", "language_id", "bin"),
         owner="influence_target_id",
@@ -143,9 +143,7 @@ class InfluenceEpochTest(Row, table=True):
         owner="influence_target_id",
     )
 
-    influence_target_id: int = column(
-        "The target of the earlier epoch.", refers="influence_target.influence_target_id"
-    )
+    influence_target_id: int = column("The target of the earlier epoch.", refers="influence_target.influence_target_id")
     other_target_id: int = column(
         "The same probe or labelled text, traced at the later epoch.", refers="influence_target.influence_target_id"
     )

@@ -48,8 +48,8 @@ INFLUENCE = (
         },
         f"""
         SELECT r.run_id, r.name AS run, r.kind, k.run AS traced_run, i.method, i.similarity, i.quantity, i.selection,
-               i.projection, i.dimensions, i.modules, i.damping, i.checkpoints, i.examples, i.top_k, i.bin_width, r.seed,
-               k.model, k.source, k.ft_languages, k.strategy, k.sentences, k.seed AS traced_seed, k.settings,
+               i.projection, i.dimensions, i.modules, i.damping, i.checkpoints, i.examples, i.top_k, i.bin_width,
+               r.seed, k.model, k.source, k.ft_languages, k.strategy, k.sentences, k.seed AS traced_seed, k.settings,
                {alike.attribution("r.spec")} AS attribution, {alike.tracing("r.spec")} AS tracing
         FROM influence_run i
         JOIN run r ON r.run_id = i.run_id AND r.status = 'committed'
@@ -250,7 +250,7 @@ INFLUENCE = (
             "epoch_a": "The earlier epoch.",
             "epoch_b": "The later one.",
             "n": "Training examples with different scores.",
-            "z": "Standardised rank sum, above 0 where the later scores are the higher ones; NULL where no score differs.",
+            "z": "Standardised rank sum, above 0 where the later scores are the higher; NULL where no score differs.",
             "p": "Its two-sided p-value; NULL where no score differs.",
         },
         f"""

@@ -1,8 +1,9 @@
 /*
 question = "How are the scores of all training examples distributed, by training and test language?"
 grain = """\
-An influence run, test language, training language and bin of scores: pairs of a training example and a probe, all \
-checkpoints together. Bins of positive and of negative scores are rows of their own; a bin without pairs is none."""
+An influence run, test language, training language and bin of scores: pairs of a training example and a probe or \
+labelled text, all checkpoints together. Bins of positive and of negative scores are rows of their own; a bin without \
+pairs is none."""
 paper = "How do languages influence each other? Figures 9, 10 and 11"
 reason = "First version."
 parameters = [
@@ -19,9 +20,9 @@ train_language = "Language of the training examples."
 sign = "positive: scores of 0 and above; negative: those below."
 low = "Lowest score of the bin."
 high = "Upper end of the bin, which belongs to the next. All bins of a run have one width: of v_influence_run, bin_width."
-n = "Pairs of a training example and a probe."
+n = "Pairs of a training example and a probe or labelled text."
 share = "Percentage of all pairs in the test and training language, of either sign, that are in the bin."
-targets = "Probes."
+targets = "Probes or labelled texts."
 */
 WITH chosen AS (
     FROM selected_influence_runs($run, $model, $source, $method, $sentences, $seed)

@@ -1,10 +1,10 @@
 /*
 question = "Do influence scores differ between the epochs of a fine-tuning?"
 grain = """\
-An influence run, test language and pair of traced epochs, over the probes: for each of them Wilcoxon's signed-rank test \
-of the scores of all training examples at the one and at the other epoch, two-sided, by the normal approximation. The \
-tests take examples for independent, which translations and texts alike are not, so that p is too small; of thousands of \
-examples it is below 0.05 for differences of no account. The sign and size of z say more."""
+An influence run, test language and pair of traced epochs, over the probes or labelled texts: for each of them \
+Wilcoxon's signed-rank test of the scores of all training examples at the one and at the other epoch, two-sided, by the \
+normal approximation. The tests take examples for independent, which translations and texts alike are not, so that p is \
+too small; of thousands of examples it is below 0.05 for differences of no account. The sign and size of z say more."""
 paper = "How do languages influence each other? Section 8.2 and appendix C"
 reason = "First version."
 parameters = [
@@ -20,13 +20,13 @@ columns = [
 [column]
 epoch_a = "The earlier epoch."
 epoch_b = "The later one."
-targets = "Probes."
+targets = "Probes or labelled texts."
 significant = "Those whose scores differ with p < 0.05, not corrected; where no score differs they do not."
 significant_holm = """\
 Those with p < 0.05 corrected by Holm (1979) for all tests of the run in the test language: of every returned pair of \
-epochs and probe."""
+epochs and every probe or text."""
 median_z = """\
-Median over the probes of z, the standardised rank sum: above 0 where the scores of the later epoch are the higher ones; \
+Median of z over them, the standardised rank sum: above 0 where the scores of the later epoch are the higher ones; \
 of those with a score that differs."""
 */
 WITH chosen AS (

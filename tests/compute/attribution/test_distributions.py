@@ -87,9 +87,7 @@ def test_blocks_of_targets_change_nothing(attribution: Attribution, rows: int) -
     def histograms(rows: int) -> distributions.Histograms:
         """Of blocks of so many targets."""
         blocks = [
-            histogram_table(
-                scores[at : at + rows], at, LANGUAGES, bin_width(attribution, 1, scores[at : at + rows])
-            )
+            histogram_table(scores[at : at + rows], at, LANGUAGES, bin_width(attribution, 1, scores[at : at + rows]))
             for at in range(0, 5, rows)
         ]
         return joined(pl.concat(blocks))
@@ -119,7 +117,9 @@ def test_epochs_are_tested_as_scipy_does() -> None:
         (a + target, b + target) for a, b in ((70, 140), (70, 210), (140, 210)) for target in range(70)
     ]
     rows = {(target, other): row for target, other, *row in found.rows()}
-    by_number = {one.first_target + place: row.double().numpy() for one in scores for place, row in enumerate(one.scores)}
+    by_number = {
+        one.first_target + place: row.double().numpy() for one in scores for place, row in enumerate(one.scores)
+    }
     for (target, other), (n, z, p) in rows.items():
         difference = by_number[other] - by_number[target]
         assert n == np.count_nonzero(difference)
@@ -133,7 +133,7 @@ def test_epochs_are_tested_as_scipy_does() -> None:
 
 
 def test_z_is_above_zero_where_the_later_scores_are_the_higher_ones() -> None:
-    """Of n differences that are all above 0 the rank sum is n (n + 1) / 2: z = n (n + 1) / 4 / sqrt(n (n + 1) (2 n + 1) / 24)."""
+    """Of n differences above 0 the rank sum is n (n + 1) / 2: z = n (n + 1) / 4 / sqrt(n (n + 1) (2 n + 1) / 24)."""
     before = torch.zeros(1, 20)
     after = torch.arange(1.0, 21)[None]
     (found,) = epoch_tests([EpochScores(1, before), EpochScores(2, after)])

@@ -490,7 +490,7 @@ def test_histograms_and_tests_of_epochs_are_told_by_names(study: Study) -> None:
 
 HISTOGRAM = "1 influence targets whose histogram"
 KOREAN_BIN = (pl.col("target") == 2) & (pl.col("bin") == -1)
-ANY = pl.lit(True)  # noqa: FBT003  a literal of polars
+ANY = pl.lit(True)
 NOT_OF_ONE = "1 tests between epochs that are not of an earlier and a later epoch"
 NO_TEST = "1 tests between epochs of more examples than there are, or whose"
 
