@@ -76,4 +76,5 @@ def _ends(rows: pl.DataFrame) -> tuple[float, float]:
     by_bin = rows.group_by("low", "high").agg(pl.col("n").sum()).sort("low")
     share = pl.col("n").cum_sum() / pl.col("n").sum()
     kept = by_bin.filter((share > LEFT_OUT) & (share - pl.col("n") / pl.col("n").sum() < 1 - LEFT_OUT))
-    return min(0.0, kept["low"].min()), max(0.0, kept["high"].max())  # type: ignore[type-var]
+    ends = [0.0, *kept["low"], *kept["high"]]
+    return min(ends), max(ends)

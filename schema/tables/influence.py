@@ -44,8 +44,8 @@ class InfluenceRun(Row, table=True):
     top_k: int = column("Examples ranked per target and direction.")
     bin_width: float = column(
         "Width of the bins of influence_histogram. For TracIn's cosines, which sum up to at most the number of "
-        "checkpoints, 0.01 times that number. Other scores have no bound: of 1 and 5 times the powers of ten the largest "
-        "that is at most a tenth of the standard deviation of that target's scores which vary most.",
+        "checkpoints, 0.01 times that number. Other scores have no bound: of 1 and 5 times the powers of ten the "
+        "largest that is at most a tenth of the standard deviation of that target's scores which vary most.",
         sql_type=sa.Double,
     )
 
