@@ -48,6 +48,14 @@ def influence_distribution(rows: pl.DataFrame) -> str:
     return f"Scores of 0 and above are {span(cells, 'share')}{behind(cells, 'targets', 'probes')}."
 
 
+def influence_concentration(rows: pl.DataFrame) -> str:
+    """How many different examples the lists have beside chance, and in how many the commonest one is."""
+    return (
+        f"Different examples in the lists, over those in lists drawn at random, go {span(rows, 'lift', '', 2)}"
+        f"{behind(rows, 'targets', 'lists')}; of the lists, the commonest example is in {span(rows, 'most')}."
+    )
+
+
 def influence_epoch_test(rows: pl.DataFrame) -> str:
     """How many tests tell two epochs apart, before and after a correction for their number."""
     tests, significant, holm = (rows[name].sum() for name in ("targets", "significant", "significant_holm"))

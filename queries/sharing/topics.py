@@ -61,6 +61,7 @@ STUDY = Study(
                     figures.influence_distribution,
                     sentences.influence_distribution,
                 ),
+                Topic("influence_concentration", "section 4.2", TRACING, sentence=sentences.influence_concentration),
                 Topic(
                     "translation_share",
                     "Table 4",

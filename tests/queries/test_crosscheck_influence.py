@@ -428,6 +428,57 @@ def test_influence_distribution(world: World, connection: duckdb.DuckDBPyConnect
     assert set(frame["sign"]) == {"positive", "negative"}
 
 
+def _lift(lists: list[list[Example]], examples: int) -> tuple[int, float, float]:
+    """Different examples in lists, how many there would be by chance, and the one over the other."""
+    different = len({example for ranked in lists for example in ranked})
+    chance = examples * (1 - float(np.prod([1 - len(ranked) / examples for ranked in lists])))
+    return different, chance, different / chance
+
+
+def _listed(world: World, **given: Any) -> dict[tuple[str, ...], dict[str, list[Example]]]:
+    """Lists by question of each run, direction and test language."""
+    cells: dict[tuple[str, ...], dict[str, list[Example]]] = defaultdict(dict)
+    for at, ranked in world.rankings(**given).items():
+        cells[at.influence, at.direction, at.language][at.question] = ranked
+    return cells
+
+
+@pytest.mark.parametrize("given", [{}, {"k": 2, "shifted": True}])
+def test_influence_concentration(world: World, connection: duckdb.DuckDBPyConnection, given: Row) -> None:
+    expected = []
+    for cell, by_question in _listed(world, **given).items():
+        lists = list(by_question.values())
+        row = dict(zip(("examples", "chance", "lift"), _lift(lists, world.examples(cell[0])), strict=True))
+        times = Counter(example for ranked in lists for example in ranked)
+        row |= {"most": 100 * max(times.values()) / len(lists), "listed": times.total(), "targets": len(lists)}
+        expected.append(dict(zip(("run", "direction", "language"), cell, strict=True)) | row)
+    frame = run(connection, "influence_concentration", parameters=given).frame
+    expect_rows(frame, ["run", "direction", "language"], expected)
+
+
+def test_intervals_of_concentration(world: World, connection: duckdb.DuckDBPyConnection) -> None:
+    """Questions are batteries of their own."""
+    keys, expected = ["run", "direction", "language"], []
+    for cell, by_question in _listed(world).items():
+        kept = [[some for at, some in by_question.items() if at != without] for without in ("", *QUESTIONS)]
+        lifts = np.array([_lift(lists, world.examples(cell[0]))[2] if lists else np.nan for lists in kept])
+        ends = interval(lifts, np.array([len(lists) for lists in kept], dtype=float))
+        expected.append(dict(zip((*keys, "lift_low", "lift_high"), (*cell, *ends), strict=True)))
+    frame = run(connection, "influence_concentration", parameters={"ci": "questions"}).frame
+    _expect_ends(frame, keys, "lift", expected)
+
+
+def test_lists_at_random_have_as_many_examples_as_chance_says() -> None:
+    rng = np.random.default_rng(4)
+    sizes, examples = (3, 5, 5, 1, 8), 20
+    drawn = [
+        len(np.unique(np.concatenate([rng.choice(examples, size, replace=False) for size in sizes])))
+        for _ in range(4000)
+    ]
+    lists = [[("fa", number) for number in range(size)] for size in sizes]
+    assert mean(drawn) == pytest.approx(_lift(lists, examples)[1], abs=4 * np.std(drawn) / 4000**0.5)
+
+
 def _holm_rejects(ps: list[float]) -> list[bool]:
     """Step by step, from the lowest: each at 0.05 over the tests that are left, until one is not rejected."""
     order = sorted(range(len(ps)), key=ps.__getitem__)
