@@ -1,9 +1,9 @@
 """Classifiers: what exact scores, predictions and training cost, against plain passes, loops and captum.
 
-A nano encoder with random weights, whose cost does not depend on them, on the bundled sentences in two halves as pairs.
-Plain is a forward and a backward pass of the summed loss with the gradients of all weights, dropout off, on batches of the
-same budget. Streamed products and the projected index end when their shards are on disk. captum is compared with where it
-is installed (`pip install --no-deps captum`): its ``TracInCP`` at the same checkpoint, whose scores are products.
+A nano encoder with random weights, whose cost does not depend on them, on pairs of bundled sentences. Plain is a forward
+and a backward pass of the summed loss with the gradients of all weights, dropout off, on batches of the same budget.
+Streamed products and the projected index end when their shards are on disk. captum is compared with where it is
+installed (`pip install --no-deps captum`): its ``TracInCP`` at the same checkpoint, whose scores are products.
 
 ``--model FOLDER`` measures an encoder of one's own in its place, with fewer examples, and without captum.
 """
@@ -88,7 +88,7 @@ def save_encoder(folder: Path) -> Path:
 
 def plain_seconds(work: Work) -> float:
     """A forward and a backward pass of all texts, with the gradients of all weights."""
-    model = work.loaded.model.requires_grad_(True).eval()
+    model: Any = work.loaded.model.requires_grad_(True).eval()
     texts = [row for (row,) in work.rows]
     began = time.perf_counter()
     for some in batches([len(row.inputs) for row in texts], BATCH_TOKENS):
@@ -109,9 +109,7 @@ def products(work: Work, targets: int, memory: int, groups: Sequence[str] = ALL)
     with tempfile.TemporaryDirectory() as folder:
         tracer = Tracer(work.loaded.model, groups)
         began = time.perf_counter()
-        found = exact_products(
-            Path(folder), {}, rows, rows[:targets], lambda: tracer, BATCH_TOKENS, SILENT, "", memory
-        )
+        found = exact_products(Path(folder), {}, rows, rows[:targets], lambda: tracer, BATCH_TOKENS, SILENT, "", memory)
         return time.perf_counter() - began, found
 
 
@@ -163,7 +161,13 @@ def report_memory(work: Work) -> None:
         products(work, 5 * sharing.TARGETS, bound)
     # beside them a batch's gradients of one parameter, and activations
     most = (bound + 2**29) / 1e6
-    figure("classifier: memory of 125 targets, bounded to 8 gradients", peak.megabytes, "MB", f"<= {most:,.0f}", peak.megabytes <= most)
+    figure(
+        "classifier: memory of 125 targets, bounded to 8 gradients",
+        peak.megabytes,
+        "MB",
+        f"<= {most:,.0f}",
+        peak.megabytes <= most,
+    )
 
 
 def report_prediction(work: Work, repeats: int) -> None:
@@ -229,7 +233,13 @@ def report_captum(work: Work, targets: int) -> None:
     scores = tracin.influence((padded[:targets], labels[:targets]))
     theirs = time.perf_counter() - began
     off = float(((scores - found.products).abs() / found.products.abs().amax()).max())
-    figure(f"captum's TracInCP / ours, {len(rows)} examples, {targets} targets", theirs / seconds, "times", ">= 10", theirs / seconds >= 10)
+    figure(
+        f"captum's TracInCP / ours, {len(rows)} examples, {targets} targets",
+        theirs / seconds,
+        "times",
+        ">= 10",
+        theirs / seconds >= 10,
+    )
     figure("  largest difference of a score, over the largest score", off, "", "<= 1e-4", off <= 1e-4)
 
 

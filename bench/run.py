@@ -13,6 +13,7 @@ BENCHES = (
     "probing",
     "finetuning",
     "influence",
+    "classifiers",
     "queries",
     "size",
 )

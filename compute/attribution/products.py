@@ -305,9 +305,7 @@ class Targets(_Whole):
     def squared_norms(self) -> Tensor:
         """[targets]"""
         norms = [torch.linalg.vector_norm(gradients, dim=1, dtype=torch.float64) for gradients in self.dense.values()]
-        norms += [
-            torch.linalg.vector_norm(rows, dim=(0, 2), dtype=torch.float64) for _, rows in self.embedded.values()
-        ]
+        norms += [torch.linalg.vector_norm(rows, dim=(0, 2), dtype=torch.float64) for _, rows in self.embedded.values()]
         return torch.stack(norms).square().sum(0)
 
 
@@ -381,7 +379,7 @@ class Examples(_Whole):
             owners, places, rows = (torch.cat(column) for column in zip(*parts, strict=True))
             order = places.argsort()
             owners, rows = owners[order], rows[order]
-            wanted, counts = places[order].unique_consecutive(return_counts=True)
+            wanted, counts = torch.unique_consecutive(places[order], return_counts=True)
             start = 0
             for place, count in zip(wanted.tolist(), counts.tolist(), strict=True):
                 some = slice(start, start + count)

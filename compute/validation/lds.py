@@ -5,7 +5,7 @@ run's languages test what is said of languages, also by which examples are ranke
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import numpy as np
 import polars as pl
@@ -159,7 +159,7 @@ def _compare(study: Study, scores: Mapping[str, FloatArray], truth: Truth) -> Ta
         for name, matrix in scores.items()
     ]
     rows += [_described(truth, name, drawn) for name, drawn in _drawn(study, scores[first], truth).items()]
-    fixed = {"test": truth.test, "quantity": truth.quantity, "seeds": truth.seeds, "n": len(truth.kept)}
+    fixed: dict[str, Any] = {"test": truth.test, "quantity": truth.quantity, "seeds": truth.seeds, "n": len(truth.kept)}
     return Tables(
         pl.DataFrame(rows, schema=LDS).filter(pl.col("lds").is_not_nan()).fill_nan(None),
         pl.concat([results(study.targets, values, scores=name, **fixed) for name, values in rho.items()]),
