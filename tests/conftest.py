@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite: the folder of real data, if there is one, and a quiet environment."""
+"""Fixtures of the whole suite: folders of real data and models, if there are any, and a quiet environment."""
 
 import os
 from pathlib import Path
@@ -15,6 +15,18 @@ def real_data() -> Path:
     folder = Path(name).absolute()
     if not (folder / "probes" / "arora_probes.zip").exists():
         pytest.skip(f"no real data in {folder}, which MLV_REAL_DATA names")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_encoder() -> Path:
+    """Folder of a real multilingual encoder, in the folder of real models that ``MLV_REAL_MODELS`` names."""
+    name = os.environ.get("MLV_REAL_MODELS")
+    if not name:
+        pytest.skip("no real models: MLV_REAL_MODELS does not name their folder")
+    folder = Path(name).absolute() / "multilingual-e5-small"
+    if not folder.is_dir():
+        pytest.skip(f"no {folder.name} in {folder.parent}, which MLV_REAL_MODELS names")
     return folder
 
 
