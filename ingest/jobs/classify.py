@@ -7,7 +7,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from mlv.ingest.jobs import request
-from mlv.ingest.jobs.composition import Composition, compose, offered
+from mlv.ingest.jobs.composition import Composition, check_classes, compose, offered
 from mlv.ingest.jobs.planning import Context, Plan
 from mlv.ingest.jobs.request import Count, Languages, ModelName, Name, Option, language_code
 from mlv.ingest.jobs.runs import NewRun
@@ -159,6 +159,7 @@ def _examples(context: Context, request: Request, task: StoredTask) -> pl.DataFr
     """Training and development examples, numbered: the columns of ``inputs/examples.parquet`` and corpus_sha256."""
     texts = offered(context.connection, task, request.split, request.languages)
     train = compose(texts, request.composition)
+    check_classes(train, len(task.classes))
     development = _development(context, request, task, texts, train)
     parts = [part.with_columns(split=pl.lit(name)) for part, name in ((train, "train"), (development, "development"))]
     return (

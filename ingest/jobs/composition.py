@@ -77,7 +77,7 @@ def offered(
 def compose(texts: pl.DataFrame, wanted: Composition) -> pl.DataFrame:
     """The examples of a run, of ``texts`` in all its languages, as :func:`offered` has them.
 
-    Raises DataError if there are too few, or the first ones of a file that is sorted by class are asked for.
+    Raises DataError if there are too few.
     """
     ordered = _ordered(texts, wanted)
     shared = _shared(ordered, wanted.languages)
@@ -134,7 +134,7 @@ def _added(texts: pl.DataFrame, chosen: pl.DataFrame, wanted: Composition) -> pl
 
 
 def _check_enough(chosen: pl.DataFrame, common: pl.DataFrame, wanted: Composition) -> None:
-    """Raise DataError if a language has too few examples, or all that were chosen are of one class."""
+    """Raise DataError if a language has too few examples."""
     counts = dict(chosen.group_by("language").len().iter_rows())
     short = {code: counts.get(code, 0) for code in wanted.languages if counts.get(code, 0) < wanted.examples}
     if short:
@@ -145,7 +145,11 @@ def _check_enough(chosen: pl.DataFrame, common: pl.DataFrame, wanted: Compositio
             f"{wanted.examples:,} examples of each language{even} are needed; there are {said}.",
             "Take fewer: --examples",
         )
-    if chosen["class_number"].n_unique() < common["class_number"].n_unique():
+
+
+def check_classes(examples: pl.DataFrame, classes: int) -> None:
+    """Raise DataError unless training examples have all of so many classes."""
+    if examples["class_number"].n_unique() < classes:
         raise DataError(
             "The examples that were chosen do not have every class of the task.",
             "The file may be sorted by class, or they are very few: draw at random (--draw random), take more, or as "

@@ -35,7 +35,11 @@ class Request(request.Request):
     languages: Annotated[
         Languages, Field(description="Test languages, comma-separated; all that the store has of it if not given.")
     ] = ()
-    most: Count | None = Field(None, description="Only the first so many texts of each language; all if not given.")
+    most: Count | None = Field(
+        None,
+        description="Only so many texts of each language, drawn by their keys: of translations the same ones, and of a "
+        "larger number those of a smaller one too. All if not given.",
+    )
     task: Name | None = Field(
         None, description="What the model tells apart, for one that no run of the store made: xnli-entailment, ..."
     )
@@ -49,7 +53,7 @@ JOIN corpus c USING (corpus_id)
 JOIN source s USING (source_id)
 JOIN "language" l USING (language_id)
 WHERE s.code = $source AND c.edition = $edition
-QUALIFY row_number() OVER (PARTITION BY l.code ORDER BY g.position) <= coalesce($most, 2147483647)
+QUALIFY row_number() OVER (PARTITION BY l.code ORDER BY md5(g.parallel_key), g.position) <= coalesce($most, 2147483647)
 ORDER BY l.code, g.position
 """
 

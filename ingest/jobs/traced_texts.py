@@ -67,7 +67,7 @@ def predicted_texts(context: Context, traced: Traced, split: str | None, languag
 def pick(texts: pl.DataFrame, per_language: int, how: Pick, seed: int) -> pl.DataFrame:
     """So many texts of each language that were told right: the first of a file, or drawn by hashes.
 
-    Raises DataError if a language has fewer.
+    Raises DataError if a language has fewer, or all of them are of one class.
     """
     right = texts.filter("correct")
     counts = dict(right.group_by("language").len().iter_rows())
@@ -79,7 +79,13 @@ def pick(texts: pl.DataFrame, per_language: int, how: Pick, seed: int) -> pl.Dat
             "Trace fewer: --per-language",
         )
     ordered = right if how == "first" else in_turn(right, str(seed))
-    return ordered.filter(pl.int_range(pl.len()).over("language") < per_language)
+    chosen = ordered.filter(pl.int_range(pl.len()).over("language") < per_language)
+    if chosen["answer"].n_unique() == 1 < right["answer"].n_unique():
+        raise DataError(
+            "The texts that were chosen are all of one class: their file may be sorted by class.",
+            "Draw them: --pick random",
+        )
+    return chosen
 
 
 def those_of(context: Context, texts: pl.DataFrame, run: str) -> pl.DataFrame:

@@ -28,7 +28,7 @@ def study(real_data: Path, real_encoder: Path, tmp_path_factory: pytest.TempPath
     done = mlv("compute", "classify", *asked, *how, *few)
     assert done.code == 0, done.err
     assert mlv("compute", "predict", _run(mlv), "--most", "40").code == 0
-    trace = ("--preset", "languages", "--per-language", "2", "--top-k", "10", "--checkpoints", "2")
+    trace = ("--preset", "languages", "--per-language", "3", "--pick", "random", "--top-k", "10", "--checkpoints", "2")
     done = mlv("compute", "influence", _run(mlv), *trace)
     assert done.code == 0, done.err
     return mlv

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from mlv.ingest.jobs.composition import Composition, compose
+from mlv.ingest.jobs.composition import Composition, check_classes, compose
 from mlv.schema.errors import DataError
 
 LANGUAGES = ("de", "en", "fr")
@@ -94,5 +94,7 @@ def test_classes_are_alike_in_number_where_that_is_asked_for() -> None:
 def test_the_first_of_a_file_that_is_sorted_by_class_are_refused() -> None:
     ordered = parallel().with_columns(class_number=1 + (pl.col("position") >= 20).cast(pl.Int64))
     with pytest.raises(DataError, match="do not have every class"):
-        compose(ordered, Composition(LANGUAGES, 10, first=True))
-    assert compose(ordered, Composition(LANGUAGES, 10)).height == 30
+        check_classes(compose(ordered, Composition(LANGUAGES, 10, first=True)), 2)
+    drawn = compose(ordered, Composition(LANGUAGES, 10))
+    check_classes(drawn, 2)
+    assert drawn.height == 30
