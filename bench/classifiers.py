@@ -1,7 +1,8 @@
 """Classifiers: what exact scores, predictions and training cost, against plain passes, loops and captum.
 
-A nano encoder with random weights, whose cost does not depend on them, on pairs of bundled sentences. Plain is a forward
-and a backward pass of the summed loss with the gradients of all weights, dropout off, on batches of the same budget.
+A nano encoder with random weights, whose cost does not depend on them, on pairs of bundled sentences. Plain is a
+forward and a backward pass of the summed loss with the gradients of all weights, dropout off, on batches of the same
+budget.
 Streamed products and the projected index end when their shards are on disk. captum is compared with where it is
 installed (`pip install --no-deps captum`): its ``TracInCP`` at the same checkpoint, whose scores are products.
 
