@@ -5,6 +5,7 @@ something goes with a hatch, a marker or a written value, so that a figure reads
 """
 
 import functools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -197,15 +198,15 @@ def text_width(text: str, points: float = FONT, weight: str = "normal") -> float
 
 
 def wrapped(text: str, width: float, points: float = FONT, weight: str = "normal") -> str:
-    """A text in lines that are at most ``width`` inches wide, broken between words."""
+    """A text in lines that are at most ``width`` inches wide, broken between words and after commas."""
     lines: list[str] = []
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines else word
+    for piece in re.findall(r"\s?[^\s,]*,?", " ".join(text.split())):
+        longer = f"{lines[-1]}{piece}" if lines else piece.strip()
         if lines and text_width(longer, points, weight) <= width:
             lines[-1] = longer
         else:
-            lines.append(word)
-    return "\n".join(lines)
+            lines.append(piece.strip())
+    return "\n".join(line for line in lines if line)
 
 
 def interval(rows: pl.DataFrame, value: str) -> tuple[str, str] | None:
