@@ -105,7 +105,7 @@ def _forget(mlv: Mlv, told: Callable[[dict[str, str]], bool]) -> None:
 def test_all_rows_are_made_again_with_their_keys_and_times(mlv: Mlv) -> None:
     before, journal = _everything(mlv.store), read_journal(journal_path(mlv.store))
     # tasks and classifiers have stores of their own (test_rebuild_own_data.py, test_classifiers.py)
-    elsewhere = ("influence_overlap", "validation_", "task", "class", "prediction_run")
+    elsewhere = ("influence_overlap", "influence_epoch_test", "validation_", "task", "class", "prediction_run")
     assert all(before[table] for table in before if not table.startswith(elsewhere))
     done = mlv("db", "rebuild")
     assert done.code == 0, done.err
