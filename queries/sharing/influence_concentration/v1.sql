@@ -30,61 +30,94 @@ targets = "Probes or labelled texts, which have a list each."
 WITH chosen AS (
     FROM selected_influence_runs($run, $model, $source, $method, $sentences, $seed)
 ),
-ranked AS MATERIALIZED (
-    SELECT run, direction, language, question, training_example_id
-    FROM v_influence_ranking
-    JOIN selected_targets(
-        (SELECT list(run) FROM chosen), FALSE, $shifted, wanted_probe_set := $probe_set
-    ) USING (influence_target_id)
-    WHERE matches($direction, direction) AND ($k IS NULL OR rank <= $k)
-),
--- of a list drawn at random, the chance that it has not a certain example
-lists AS (
-    SELECT run, direction, language, question, count(*) AS listed, 1 - count(*) / any_value(examples) AS missed
-    FROM ranked
-    JOIN chosen USING (run)
-    GROUP BY ALL
+targets AS MATERIALIZED (
+    SELECT
+        influence_target_id, run, language, question, left_out, c.examples,
+        dense_rank() OVER (ORDER BY run, language) AS cell
+    FROM selected_targets((SELECT list(run) FROM chosen), FALSE, $shifted, wanted_probe_set := $probe_set)
+    JOIN chosen c USING (run)
+    LEFT JOIN traced_places((SELECT list(run) FROM chosen), $ci IS NOT NULL) USING (run, question)
+    LEFT JOIN traced_batteries((SELECT list(run) FROM chosen), $ci IS NOT NULL) USING (probe_set, battery)
 ),
 found AS (
-    SELECT r.run, direction, language, training_example_id, count(*) AS times,
-           min(left_out) AS first_battery, max(left_out) AS last_battery
-    FROM ranked r
-    LEFT JOIN traced_places((SELECT list(run) FROM chosen), $ci IS NOT NULL) p USING (run, question)
-    LEFT JOIN traced_batteries((SELECT list(run) FROM chosen), $ci IS NOT NULL) USING (probe_set, battery)
+    SELECT
+        cell, direction, training_example_id,
+        count(*) AS times, min(left_out) AS first_battery, max(left_out) AS last_battery
+    FROM v_influence_ranking
+    JOIN targets USING (influence_target_id)
+    WHERE matches($direction, direction) AND ($k IS NULL OR rank <= $k)
     GROUP BY ALL
+),
+counts AS MATERIALIZED (
+    SELECT cell, direction, first_battery, last_battery, count(*) AS examples, max(times) AS most, sum(times) AS listed
+    FROM found
+    GROUP BY ALL
+),
+lists AS (
+    SELECT influence_target_id, direction, count(*) AS listed
+    FROM v_influence_ranking
+    JOIN targets USING (influence_target_id)
+    WHERE matches($direction, direction) AND ($k IS NULL OR rank <= $k)
+    GROUP BY ALL
+),
+-- the logarithm of the chance that not one of some lists, each drawn at random, has a certain example; lists of all
+-- examples, which have it, are counted by themselves
+missed AS MATERIALIZED (
+    SELECT
+        cell, direction, left_out,
+        count(*) AS targets,
+        count(*) FILTER (WHERE listed = examples) AS whole,
+        list_sum(in_order(CASE WHEN listed < examples THEN ln(1 - listed / examples) ELSE 0 END, question)) AS missed
+    FROM lists
+    JOIN targets USING (influence_target_id)
+    GROUP BY ALL
+),
+totals AS MATERIALIZED (
+    SELECT
+        cell, direction,
+        sum(targets) AS targets, sum(whole) AS whole, list_sum(in_order(missed, coalesce(left_out, 0))) AS missed
+    FROM missed
+    GROUP BY ALL
+),
+-- all lists, and without those of each battery, with which the examples go that no other one has
+kept AS (
+    SELECT cell, direction, 0 AS left_out, 0 AS lost, targets, whole, missed FROM totals
+    UNION ALL
+    SELECT
+        m.cell, m.direction, left_out,
+        coalesce(c.examples, 0), t.targets - m.targets, t.whole - m.whole, t.missed - m.missed
+    FROM missed m
+    JOIN totals t ON t.cell = m.cell AND t.direction = m.direction
+    LEFT JOIN counts c
+        ON c.cell = m.cell AND c.direction = m.direction AND first_battery = left_out AND last_battery = left_out
+    WHERE left_out IS NOT NULL
 ),
 cells AS (
-    SELECT run, direction, language, count(*) AS examples, max(times) AS most, sum(times)::BIGINT AS listed
-    FROM found
-    GROUP BY ALL
-),
--- what goes with a battery are the examples that no other one has
-lost AS (
-    SELECT run, direction, language, first_battery AS left_out, count(*) AS examples
-    FROM found
-    WHERE first_battery = last_battery
-    GROUP BY ALL
-),
-chances AS (
     SELECT
-        run, direction, language, left_out,
-        any_value(c.examples) * (1 - list_reduce(in_order(missed, question), lambda product, chance: product * chance)) AS chance,
-        count(*) AS targets
-    FROM lists
-    JOIN kept_targets((SELECT list(run) FROM chosen), $ci IS NOT NULL) USING (run, question)
-    JOIN chosen c USING (run)
-    GROUP BY run, direction, language, left_out
+        cell, direction,
+        sum(examples)::BIGINT AS examples, max(most) AS most, sum(listed)::BIGINT AS listed
+    FROM counts
+    GROUP BY ALL
 ),
 lifts AS (
     SELECT
-        run, direction, language,
+        cell, direction,
+        any_value(run) AS run,
+        any_value(language) AS language,
+        any_value(c.examples) AS examples,
+        any_value(most) AS most,
+        any_value(listed) AS listed,
         observed(chance, left_out) AS chance,
-        observed(targets, left_out) AS targets,
-        replicates((c.examples - coalesce(l.examples, 0)) / chance, targets, left_out) AS lifts
-    FROM chances
-    JOIN cells c USING (run, direction, language)
-    LEFT JOIN lost l USING (run, direction, language, left_out)
-    GROUP BY ALL
+        observed(k.targets, left_out)::BIGINT AS targets,
+        replicates((c.examples - lost) / chance, k.targets, left_out) AS lifts
+    FROM (
+        SELECT *, n.examples * (1 - CASE WHEN whole > 0 THEN 0 ELSE exp(missed) END) AS chance
+        FROM kept
+        JOIN (SELECT DISTINCT cell, run, language, examples FROM targets) n USING (cell)
+        WHERE kept.targets > 0
+    ) k
+    JOIN cells c USING (cell, direction)
+    GROUP BY cell, direction
 )
 SELECT
     run,
@@ -98,16 +131,15 @@ SELECT
     c.quantity,
     direction,
     language,
-    cells.examples,
+    l.examples,
     chance,
-    cells.examples / chance AS lift,
+    l.examples / chance AS lift,
     low_end(lifts) AS lift_low,
     high_end(lifts) AS lift_high,
     100.0 * most / targets AS most,
     listed,
     targets
-FROM cells
-JOIN lifts USING (run, direction, language)
+FROM lifts l
 JOIN chosen c USING (run)
 ORDER BY
     c.model, c.source, c.ft_languages, c.sentences, c.seed, c.attribution, c.quantity, run, direction DESC, language
