@@ -1,6 +1,6 @@
-"""What a store and its jobs are after SIGKILL, at 230 moments spread over the whole length of what is done to them.
+"""What a store and its jobs are after SIGKILL, at 280 moments spread over the whole length of what is done to them.
 
-Everything is real: a tiny model is trained, asked and traced, and its jobs are committed and deleted as commands do it.
+Everything is real: tiny models are trained, asked and traced, and their jobs are committed and deleted as commands do it.
 The moments are drawn with a seed and in proportion to how long an unbroken run takes here; some lie after its end.
 Whatever was announced before the kill has to be there afterwards, what was not is there whole or not at all, and the
 same operation, asked for again, ends like an unbroken one.
@@ -18,6 +18,7 @@ import polars as pl
 import pytest
 from command_line import Mlv
 from killing import Killed, Killer
+from tiny_encoder import TASK, labelled_rows, save_encoder, write_table
 from tiny_model import DEMO, save_model
 
 from mlv import migrations
@@ -32,8 +33,9 @@ from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.identity import content_digest
 from mlv.schema.store.opening import connect, open_store
 
-COMMITS, UPGRADES, BACKUPS, DELETIONS, INGEST_DELETIONS, COMPACTIONS, EXECUTIONS = 70, 30, 30, 36, 30, 10, 24
-"""Kills, 230 in all."""
+COMMITS = {"finetune": 40, "probe": 10, "influence": 20, "classify": 10, "predict": 10}
+UPGRADES, BACKUPS, DELETIONS, INGEST_DELETIONS, COMPACTIONS, EXECUTIONS = 30, 30, 12, 30, 10, 8
+"""Kills: of deletions and executions for each kind; 280 in all."""
 
 ON_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
 HERE = ("--threads", "1", "--device", "cpu")
@@ -44,7 +46,7 @@ Contents = dict[str, tuple[int, int]]
 
 
 class Study:
-    """A folder with a store, jobs that are committed, and a training, a probing and an influence job that are done."""
+    """A folder with a store, jobs that are committed, and one of each of several kinds that is done."""
 
     def __init__(self, folder: Path, finished: list[str]) -> None:
         self.folder, self.store, self.finished = folder, folder / "mlv.duckdb", finished
@@ -84,12 +86,40 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     do("compute", "probe", "--model", f"{run}/epoch-1", "--language", "fa,ko", *HERE, "--plan-only")
     some = ("--language", "fa", "--item", "2", "--item", "46", "--top-k", "5")
     do("compute", "influence", str(run), *some, *HERE, "--plan-only")
+    committed |= _classify(mlv, do)
     finished = sorted({path.name for path in (folder / "jobs").iterdir()} - committed)
     for name in finished:
         execute(folder / "jobs" / name, ExecuteOptions("cpu", 1))
     made = Study(folder, finished)
     _lengthen(made.job("finetune"))
     return made
+
+
+def _classify(mlv: Mlv, do: Callable[..., None]) -> set[str]:
+    """Train a classifier, and plan another training and predictions; names of the jobs that are committed."""
+    (mlv.folder / "task.toml").write_text(TASK)
+    table = write_table(mlv.folder / "words.csv", labelled_rows({"train": 40, "dev": 10, "test": 30}))
+    columns = ("--columns", "key=id,language=lang,split=split,text=text,label=label")
+    do("ingest", "corpus", "--source", "table", "--publication", "words", *columns, str(table))
+    do("ingest", "task", str(mlv.folder / "task.toml"))
+    encoder = str(save_encoder(mlv.folder / "encoder"))
+    train = (
+        "compute",
+        "classify",
+        "--model",
+        encoder,
+        "--task",
+        "praise",
+        "--language",
+        "de,en,fr",
+        "--examples",
+        "30",
+    )
+    do(*train, "--epochs", "2", *HERE)
+    ((run,),) = mlv.rows("SELECT run FROM v_run WHERE kind = 'classify'")
+    do(*train, "--epochs", "2", "--seed", "2", *HERE, "--plan-only")
+    do("compute", "predict", str(run), *HERE, "--plan-only")
+    return {str(run)}
 
 
 def _lengthen(job: Path) -> None:
@@ -174,7 +204,7 @@ def tried(kill: Killer, tally: Tally, check: Callable[[Killed], None], operation
         raise
 
 
-@pytest.mark.parametrize(("kind", "kills"), [("finetune", 40), ("probe", 10), ("influence", COMMITS - 50)])
+@pytest.mark.parametrize(("kind", "kills"), COMMITS.items())
 def test_a_commit_is_whole_or_absent_and_what_was_announced_is_there(
     study: Study, kill: Killer, tmp_path: Path, kind: str, kills: int
 ) -> None:
@@ -294,16 +324,16 @@ def test_a_copy_is_whole_or_absent(study: Study, kill: Killer, tmp_path: Path) -
 def full(study: Study, kill: Killer, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """The study with all of its jobs committed."""
     here = study.copy(tmp_path_factory.mktemp("full") / "study")
-    for kind in ("finetune", "probe", "influence"):
+    for kind in COMMITS:
         kill("commit", here.store, here.job(kind))
     return here
 
 
-@pytest.mark.parametrize("kind", ["finetune", "probe", "influence"])
+@pytest.mark.parametrize("kind", COMMITS)
 def test_a_deletion_is_finished_when_it_is_asked_for_again(
     full: Study, kill: Killer, tmp_path: Path, kind: str
 ) -> None:
-    kills = DELETIONS // 3
+    kills = DELETIONS
     before, files = contents(full.store), tree(full.folder / "jobs")
     unbroken = full.copy(tmp_path / "unbroken")
     run = full.job(kind).name
@@ -409,12 +439,12 @@ def test_a_store_that_is_written_anew_is_the_old_or_the_new_one(full: Study, kil
     tally.check("compaction", COMPACTIONS)
 
 
-@pytest.mark.parametrize("kind", ["finetune", "probe", "influence"])
+@pytest.mark.parametrize("kind", ["finetune", "probe", "influence", "classify"])
 def test_a_job_that_is_killed_again_and_again_ends_like_an_unbroken_one(
     study: Study, kill: Killer, tmp_path: Path, kind: str
 ) -> None:
     """A job goes on where the last kill left it; when it is done, the next one starts."""
-    kills = EXECUTIONS // 3
+    kills = EXECUTIONS
     planned = study.copy(tmp_path / "planned")
     _forget(planned.job(kind))
     for folder in (planned.folder / "jobs").glob("index-*"):
