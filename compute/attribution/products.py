@@ -146,9 +146,8 @@ def _multiplied(tracer: Tracer, kept: "Targets", examples: Rows, first: int, bat
         owners = torch.tensor([item for item, place in enumerate(some) for _ in examples[place]])
         sink.belong(owners.to(tracer.model.device), len(some))
         tracer.trace([row for place in some for row in examples[place]], sink)
-        sink.finish()
+        sink.finish(torch.tensor(some, device=products.device))
         products[some], squared_norms[some] = sink.products, sink.squared_norms.cpu()
-        sink.set_aside(torch.tensor(some, device=products.device))
     sink.add_embedded(products)
     check_finite(squared_norms, range(first, first + len(examples)))
     return {"products": products.T.contiguous().cpu(), "squared_norms": squared_norms}
@@ -317,7 +316,7 @@ class Examples(_Whole):
         self._targets = targets
         self._waiting: dict[str, Tensor] = {}
         self._embedded: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {}
-        """Of each embedding, batch by batch: owners, places among the targets' ids, and rows."""
+        """Of each embedding, batch by batch: items of the shard, numbers of the targets' ids, and rows."""
 
         self.products = self.squared_norms = torch.zeros(0)
 
@@ -343,8 +342,9 @@ class Examples(_Whole):
         if name in self._targets.dense:
             self.products.addmm_(gradients, self._targets.dense[name].T)
 
-    def finish(self) -> None:
-        """Multiply what several layers share, and look which rows of embeddings the targets have too."""
+    def finish(self, places: Tensor) -> None:
+        """Multiply what several layers share, and keep the rows of embeddings that the targets have too; ``places``
+        [items of the batch] are those of the items in their shard."""
         for name in self._looked_up:
             owners, ids, rows = self._rows(name)
             if name in self._waiting:
@@ -353,36 +353,27 @@ class Examples(_Whole):
                 continue
             self.squared_norms.index_add_(0, owners, torch.linalg.vector_norm(rows, dim=1).double().square())
             if name in self._targets.embedded:
-                self._embedded.setdefault(name, []).append(self._shared_rows(name, owners, ids, rows))
+                self._embedded.setdefault(name, []).append(self._shared_rows(name, places[owners], ids, rows))
         for name, gradients in self._waiting.items():
             self._multiply(name, gradients)
         self._waiting.clear()
 
     def _shared_rows(self, name: str, owners: Tensor, ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of rows of a batch those whose ids the targets have: owners, places among these ids, and rows."""
+        """Of rows those whose ids the targets have: owners, numbers of these ids among the targets', and rows."""
         known, _ = self._targets.embedded[name]
-        places = torch.searchsorted(known, ids).clamp_(max=len(known) - 1)
-        shared = known[places] == ids
-        return owners[shared], places[shared], rows[shared]
-
-    def set_aside(self, items: Tensor) -> None:
-        """The items of the batch that is finished are these of the shard, [items of the batch]."""
-        for parts in self._embedded.values():
-            owners, places, rows = parts[-1]
-            parts[-1] = items[owners], places, rows
+        numbers = torch.searchsorted(known, ids).clamp_(max=len(known) - 1)
+        shared = known[numbers] == ids
+        return owners[shared], numbers[shared], rows[shared]
 
     def add_embedded(self, products: Tensor) -> None:
         """Add the products of embeddings' rows to those of a shard, [items, targets]: id by id over all of its batches,
         so that the targets' rows of an id are read once."""
         for name, parts in self._embedded.items():
             _, kept = self._targets.embedded[name]
-            owners, places, rows = (torch.cat(column) for column in zip(*parts, strict=True))
-            order = places.argsort()
-            owners, rows = owners[order], rows[order]
-            wanted, counts = torch.unique_consecutive(places[order], return_counts=True)
-            start = 0
-            for place, count in zip(wanted.tolist(), counts.tolist(), strict=True):
-                some = slice(start, start + count)
-                # one id's owners are all different
-                products[owners[some]] += rows[some] @ kept[place].T
-                start += count
+            items, numbers, rows = (torch.cat(column) for column in zip(*parts, strict=True))
+            order = numbers.argsort()
+            wanted, counts = torch.unique_consecutive(numbers[order], return_counts=True)
+            by_number = (torch.split(part[order], counts.tolist()) for part in (items, rows))
+            for number, some, own in zip(wanted.tolist(), *by_number, strict=True):
+                # one id's items are all different
+                products[some] += own @ kept[number].T
