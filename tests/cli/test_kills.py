@@ -146,7 +146,9 @@ class Tally:
         return "begun", self._random.uniform(0, self._length)
 
     def count(self, killed: Killed) -> None:
-        """Note where a kill fell."""
+        """Note where a kill fell; an operation that had ended by then takes no longer."""
+        if killed.ended:
+            self._length = min(self._length, killed.seconds)
         self.before += killed.announced is None
         self.announced += killed.announced is not None and not killed.ended
         self.ended += killed.ended
