@@ -87,7 +87,7 @@ USUAL: Final = {
         "output": "written",
         "template": "written.toml",
         "jobs": "jobs/none",
-        "probe": "1",
+        "item": "1",
         "language": "fa",
     },
 }
