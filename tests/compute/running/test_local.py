@@ -41,7 +41,7 @@ def _all(launcher: LocalLauncher, count: int) -> dict[str, Ended]:
 
 
 def test_workers_get_their_job_their_share_and_a_gpu_each(tmp_path: Path) -> None:
-    options = ExecuteOptions("cuda", 3, skip_ambiguous=True, batch_tokens=7)
+    options = ExecuteOptions("cuda", 3, skip_ambiguous=True, batch_tokens=7, memory=2**20)
     launcher = _launcher(TELL, options, gpus=("5", "6"))
     for job in _jobs(tmp_path, "0", "7"):
         launcher.start([job])
@@ -52,7 +52,7 @@ def test_workers_get_their_job_their_share_and_a_gpu_each(tmp_path: Path) -> Non
     assert launcher.free == 2
     told = [json.loads((tmp_path / name / "told.json").read_text()) for name in ("0", "7")]
     assert [one["CUDA_VISIBLE_DEVICES"] for one in told] == ["5", "6"]
-    arguments = ["--device", "cuda", "--batch-tokens", "7", "--threads", "3", "--skip-ambiguous"]
+    arguments = ["--device", "cuda", "--batch-tokens", "7", "--memory", "1024K", "--threads", "3", "--skip-ambiguous"]
     assert all(one["OMP_NUM_THREADS"] == "3" and one["arguments"] == arguments for one in told)
     assert (tmp_path / "7" / LOG).read_text() == "to the log\n"
 
