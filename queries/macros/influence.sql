@@ -191,3 +191,41 @@ CREATE OR REPLACE TEMP MACRO listed_shares(
     )
     LEFT JOIN traced_places(influence_runs, with_intervals) USING (run, question)
     GROUP BY run, direction, language, ft_language;
+
+-- Training examples of influence runs by language.
+CREATE OR REPLACE TEMP MACRO examples_by_language() AS TABLE
+    SELECT run, train_language, max(n) AS n
+    FROM v_influence_summary
+    WHERE epoch IS NULL
+    GROUP BY ALL;
+
+-- influence_shares as means over the targets, with intervals where they are wanted: per run, direction, test and
+-- fine-tuning language, beside how many of the training examples are in the latter.
+CREATE OR REPLACE TEMP MACRO contributions(
+    influence_runs, wanted_shifted, wanted_direction, wanted_k, with_intervals, wanted_probe_set := NULL
+) AS TABLE
+    WITH cells AS MATERIALIZED (
+        SELECT *, row_number() OVER () AS cell
+        FROM listed_shares(
+            influence_runs, wanted_shifted, wanted_direction, wanted_k, with_intervals,
+            wanted_probe_set := wanted_probe_set
+        )
+    ),
+    intervals AS (
+        SELECT
+            cell,
+            replicates(listed_mean(kept, places, percentages, weights), listed_items(kept, places), left_out) AS shares
+        FROM cells
+        CROSS JOIN kept_places(influence_runs, with_intervals)
+        GROUP BY cell
+    )
+    SELECT
+        c.run, direction, language, ft_language,
+        list_avg(percentages) AS contribution,
+        share_low(shares) AS contribution_low,
+        share_high(shares) AS contribution_high,
+        list_avg(wrong) AS wrong_sign,
+        targets, n
+    FROM cells c
+    LEFT JOIN intervals USING (cell)
+    LEFT JOIN examples_by_language() e ON e.run = c.run AND e.train_language = c.ft_language;

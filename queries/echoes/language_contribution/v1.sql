@@ -29,25 +29,6 @@ run's examples: highest scores then do not mean support, nor lowest ones contrad
 */
 WITH chosen AS (
     FROM selected_influence_runs($run, $model, $source, $method, $sentences, $seed)
-),
-cells AS MATERIALIZED (
-    SELECT *, row_number() OVER () AS cell
-    FROM listed_shares(
-        (SELECT list(run) FROM chosen), $shifted, $direction, $k, $ci IS NOT NULL, wanted_probe_set := $probe_set
-    )
-),
-intervals AS (
-    SELECT
-        cell,
-        replicates(
-            listed_mean(kept, places, percentages, weights), listed_items(kept, places), left_out
-        ) AS contributions
-    FROM cells
-    CROSS JOIN kept_places((SELECT list(run) FROM chosen), $ci IS NOT NULL)
-    GROUP BY cell
-),
-sizes AS (
-    SELECT run, train_language AS ft_language, max(n) AS n FROM v_influence_summary WHERE epoch IS NULL GROUP BY ALL
 )
 SELECT
     run,
@@ -62,17 +43,17 @@ SELECT
     direction,
     language,
     ft_language,
-    list_avg(percentages) AS contribution,
-    share_low(contributions) AS contribution_low,
-    share_high(contributions) AS contribution_high,
+    contribution,
+    contribution_low,
+    contribution_high,
     100.0 * n / c.examples AS examples_share,
     contribution / examples_share AS lift,
-    list_avg(wrong) AS wrong_sign,
+    wrong_sign,
     targets
-FROM cells
+FROM contributions(
+    (SELECT list(run) FROM chosen), $shifted, $direction, $k, $ci IS NOT NULL, wanted_probe_set := $probe_set
+)
 JOIN chosen c USING (run)
-LEFT JOIN intervals USING (cell)
-LEFT JOIN sizes USING (run, ft_language)
 ORDER BY
     c.model, c.source, c.ft_languages, c.sentences, c.seed, c.attribution, c.quantity, run, direction DESC, language,
     ft_language

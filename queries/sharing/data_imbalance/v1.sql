@@ -27,27 +27,8 @@ lift = "Own contribution over examples share: 1 by chance."
 targets = "Texts in the mean."
 */
 WITH chosen AS (
-    SELECT *, string_split(ft_languages, ',') AS trained
     FROM traced_classifiers($run, $model, $source, $method, $sentences, $seed)
     WHERE left_out IS NULL
-),
-cells AS MATERIALIZED (
-    SELECT *, row_number() OVER () AS cell
-    FROM listed_shares((SELECT list(run) FROM chosen), NULL, $direction, $k, $ci IS NOT NULL)
-    WHERE language = ft_language
-),
-intervals AS (
-    SELECT
-        cell,
-        replicates(
-            listed_mean(kept, places, percentages, weights), listed_items(kept, places), left_out
-        ) AS contributions
-    FROM cells
-    CROSS JOIN kept_places((SELECT list(run) FROM chosen), $ci IS NOT NULL)
-    GROUP BY cell
-),
-sizes AS (
-    SELECT run, train_language AS language, max(n) AS n FROM v_influence_summary WHERE epoch IS NULL GROUP BY ALL
 )
 SELECT
     run,
@@ -63,17 +44,15 @@ SELECT
     language,
     coalesce(c.added_percent, 0) AS added_percent,
     direction,
-    list_avg(percentages) AS own_contribution,
-    share_low(contributions) AS own_contribution_low,
-    share_high(contributions) AS own_contribution_high,
+    contribution AS own_contribution,
+    contribution_low AS own_contribution_low,
+    contribution_high AS own_contribution_high,
     100.0 * n / c.examples AS examples_share,
     own_contribution / examples_share AS lift,
     targets
-FROM cells
+FROM contributions((SELECT list(run) FROM chosen), NULL, $direction, $k, $ci IS NOT NULL)
 JOIN chosen c USING (run)
-LEFT JOIN intervals USING (cell)
-JOIN sizes USING (run, language)
-WHERE c.added_language IS NULL OR c.added_language = language
+WHERE language = ft_language AND (c.added_language IS NULL OR c.added_language = language)
 ORDER BY
     c.model, c.task, c.source, language, added_percent, c.ft_languages, c.sentences, c.seed, c.attribution, c.quantity,
     run, direction DESC

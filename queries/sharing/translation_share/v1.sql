@@ -76,7 +76,7 @@ lists AS (
     HAVING sum(other) > 0
 ),
 sizes AS (
-    SELECT run, train_language AS language, max(n) AS n FROM v_influence_summary WHERE epoch IS NULL GROUP BY ALL
+    SELECT run, train_language AS language, n FROM examples_by_language()
 ),
 shares AS (
     SELECT

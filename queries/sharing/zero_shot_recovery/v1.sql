@@ -78,7 +78,7 @@ zero_shot AS (
     GROUP BY ALL
 ),
 sizes AS (
-    SELECT run, train_language AS language, max(n) AS n FROM v_influence_summary WHERE epoch IS NULL GROUP BY ALL
+    SELECT run, train_language AS language, n FROM examples_by_language()
 ),
 measured AS (
     SELECT
