@@ -91,11 +91,10 @@ CREATE OR REPLACE TEMP MACRO traced_items(influence_runs, wanted) AS TABLE
 CREATE OR REPLACE TEMP MACRO text_batteries(influence_runs, wanted) AS TABLE
     SELECT collection, probe_set, question, min(alike) AS text_battery
     FROM (
-        SELECT source AS collection, edition AS probe_set, parallel_key AS question,
-               min(parallel_key) OVER (PARTITION BY source, edition, language, text) AS alike
-        FROM v_segment
-        WHERE (source, edition, parallel_key)
-            IN (SELECT (collection, probe_set, question) FROM traced_items(influence_runs, wanted))
+        SELECT i.collection, i.probe_set, i.question,
+               min(i.question) OVER (PARTITION BY i.collection, i.probe_set, language, text) AS alike
+        FROM (SELECT DISTINCT collection, probe_set, question FROM traced_items(influence_runs, wanted)) i
+        JOIN v_segment g ON g.source = i.collection AND g.edition = i.probe_set AND g.parallel_key = i.question
     )
     GROUP BY ALL;
 
