@@ -18,6 +18,9 @@ from mlv.schema.fetching import frame_of
 REFERENCE_TEXTS: Final = 256
 """Most texts that principal directions are learnt from, each with every class."""
 
+SORTED: Final = 10
+"""Texts of each language of which it is no chance that the first ones of a file are of one class."""
+
 Pick = Literal["first", "random"]
 
 TextSplit = Annotated[
@@ -67,7 +70,7 @@ def predicted_texts(context: Context, traced: Traced, split: str | None, languag
 def pick(texts: pl.DataFrame, per_language: int, how: Pick, seed: int) -> pl.DataFrame:
     """So many texts of each language that were told right: the first of a file, or drawn by hashes.
 
-    Raises DataError if a language has fewer, or all of them are of one class.
+    Raises DataError if a language has fewer, or the file is sorted by class.
     """
     right = texts.filter("correct")
     counts = dict(right.group_by("language").len().iter_rows())
@@ -80,9 +83,9 @@ def pick(texts: pl.DataFrame, per_language: int, how: Pick, seed: int) -> pl.Dat
         )
     ordered = right if how == "first" else in_turn(right, str(seed))
     chosen = ordered.filter(pl.int_range(pl.len()).over("language") < per_language)
-    if chosen["answer"].n_unique() == 1 < right["answer"].n_unique():
+    if how == "first" and per_language >= SORTED and chosen["answer"].n_unique() == 1 < right["answer"].n_unique():
         raise DataError(
-            "The texts that were chosen are all of one class: their file may be sorted by class.",
+            f"The first {per_language:,} texts of each language are of one class: the file seems sorted by class.",
             "Draw them: --pick random",
         )
     return chosen

@@ -119,6 +119,20 @@ def test_intervals_are_the_jackknifes_over_texts(connection: duckdb.DuckDBPyConn
     assert (row["same_class_low"], row["same_class_high"]) == pytest.approx((low, high), rel=1e-3)
 
 
+def test_texts_that_share_their_first_text_in_a_language_are_left_out_together(
+    empty_store: Path, tmp_path: Path
+) -> None:
+    """As three hypotheses about one premise: five batteries are too few for an interval, where 14 texts had one."""
+    path = tmp_path / "store.duckdb"
+    path.write_bytes(empty_store.read_bytes())
+    premises = {("ko", key): f"전제 {number // 3}" for number, key in enumerate(TESTED)}
+    with connect(path, read_only=False) as connection:
+        TracedTexts(connection, WORLD._replace(texts={**WORLD.texts, **premises}))
+        rows = _rows(connection, "label_agreement", ("traced_run", "direction", "language"), ci="questions")
+        # keys stand for what is translated: German texts are other ones, and about the same premises
+        assert all(row["same_class_low"] is None for row in rows.values())
+
+
 def _in_script(example: Example) -> bool:
     names = {"de": "LATIN", "en": "LATIN", "ko": "HANGUL"}
     letters = [letter for letter in text_of(WORLD, *example) if unicodedata.category(letter).startswith("L")]
