@@ -155,15 +155,14 @@ def plan(context: Context, request: Request) -> Plan:
 
 def _misplaced(request: Request, traced: Traced) -> list[str]:
     """Settings that are about targets of another kind."""
-    label = "label" in request.quantities
     of_probes = {
         f"targets {request.targets}": request.targets in ("shifted", "all"),
-        "quantities": request.quantities and not label,
+        "quantities": set(request.quantities) - {"label"},
         "probe set": request.probe_set,
     }
     of_texts = {
         "targets correct": request.targets == "correct",
-        "quantity label": label,
+        "quantity label": "label" in request.quantities,
         "split": request.split,
         "allow seen": request.allow_seen,
     }

@@ -165,6 +165,19 @@ def test_retraining_shows_what_scores_are_worth(traced: Mlv) -> None:
     assert traced("db", "check").code == 0
 
 
+def test_what_is_said_of_probes_is_no_validation_of_a_classifier(
+    trained: Mlv, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mlv, run = Mlv(trained.folder, capsys), _run(trained, "classify")
+    for options, said in (
+        (("--trace", "label,margin"), "quantities: of probes"),
+        (("--targets", "shifted"), "targets shifted: of probes"),
+        (("--probe-set", "demo-all"), "probe set: of probes"),
+    ):
+        done = mlv("compute", "validate-influence", run, "--plan-only", *options)
+        assert (done.code, said in done.err) == (ExitCode.USAGE, True), done.err
+
+
 def test_trak_traces_classifiers_too(traced: Mlv) -> None:
     done = traced("compute", "influence", _run(traced, "classify"), "--top-k", "9", "--per-language", "2")
     assert done.code == 0, done.err
