@@ -67,7 +67,7 @@ def _influence(mlv: Mlv) -> list[tuple[str, ...]]:
     every = ("--targets", "all", "--language", ",".join(TRACED), "--top-k", "10")
     alone = [("compute", "influence", runs[f"ebible{code}"], *every, *SMALL) for code in ("fa", "ko")]
     joint = runs["ebible" + ",".join(sorted(echoes.FINETUNING_LANGUAGES))]
-    few = ("--halves", "3", "--other-seed-halves", "2", "--removal-targets", "1", "--k", "5", "--probes", "5")
+    few = ("--halves", "3", "--other-seed-halves", "2", "--removal-targets", "1", "--k", "5", "--most", "5")
     without = ("--without-language", "1")
     return [
         *alone,
