@@ -21,7 +21,7 @@ from mlv.ingest.reference.languages import language as resolve
 from mlv.ingest.reference.questions import number_of, probe_polarity, question_batteries
 from mlv.ingest.rules.gates import validate
 from mlv.ingest.rules.rulebook import gates
-from mlv.ingest.writing.reference import ensure_language, ensure_pairs, ensure_questions, ensure_reference
+from mlv.ingest.writing.reference import ensure_languages, ensure_pairs, ensure_questions, ensure_reference
 from mlv.ingest.writing.reports import record
 from mlv.schema.derived.resampling import draw_resamples
 from mlv.schema.errors import DataError, UsageError, joined, listed
@@ -181,9 +181,8 @@ def _write(connection: duckdb.DuckDBPyConnection, collection: str, citation: str
     collection_id = int(ensure(connection, "probe_collection", row, ["code"])["probe_collection_id"][0])
     codes = list(dict.fromkeys(probe.question for file in files for probe in file.probes))
     questions = ensure_questions(connection, codes, _categories(files))
-    frame = pl.concat(
-        [_frame(file, ensure_language(connection, file.language), collection, questions) for file in files]
-    )
+    languages = ensure_languages(connection, (file.language for file in files))
+    frame = pl.concat([_frame(file, languages[file.language], collection, questions) for file in files])
     validate(frame, f"The probes of {collection}", gates("v_probe"))
     rows = frame.drop("language", "question").with_columns(probe_collection_id=pl.lit(collection_id))
     ensure(connection, "probe", rows, ["probe_collection_id", "question_id", "language_id"])

@@ -6,7 +6,7 @@ from typing import Final
 import duckdb
 import polars as pl
 
-from mlv.ingest.reference.languages import country, language
+from mlv.ingest.reference.languages import CountryRow, LanguageRow, country, language
 from mlv.ingest.reference.questions import category_of, number_of
 from mlv.schema.errors import DataError, listed
 from mlv.schema.papers import echoes
@@ -19,16 +19,33 @@ OTHER: Final = "other"
 """Category of questions of one's own that are in none."""
 
 
+def ensure_languages(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> dict[str, int]:
+    """Keys of languages by the names given; new ones are added. Raises UsageError if there is no such language."""
+    found = {name: language(name) for name in names}
+    ids = _ensure_named(connection, "language", found.values())
+    return {name: ids[row.code] for name, row in found.items()}
+
+
 def ensure_language(connection: duckdb.DuckDBPyConnection, name: str) -> int:
-    """Key of a language, which is added if it is new. Raises UsageError if there is no such language."""
-    row = pl.DataFrame([language(name)._asdict()])
-    return int(ensure(connection, "language", row, ["code"])["language_id"][0])
+    """Key of one language."""
+    return ensure_languages(connection, [name])[name]
 
 
-def ensure_country(connection: duckdb.DuckDBPyConnection, name: str | int) -> int:
-    """Key of a country, which is added if it is new. Raises UsageError if there is no such country."""
-    row = pl.DataFrame([country(name)._asdict()])
-    return int(ensure(connection, "country", row, ["code"])["country_id"][0])
+def ensure_countries(connection: duckdb.DuckDBPyConnection, names: Iterable[str | int]) -> dict[str | int, int]:
+    """Keys of countries by the names given; new ones are added. Raises UsageError if there is no such country."""
+    found = {name: country(name) for name in names}
+    ids = _ensure_named(connection, "country", found.values())
+    return {name: ids[row.code] for name, row in found.items()}
+
+
+def _ensure_named(
+    connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[LanguageRow | CountryRow]
+) -> dict[str, int]:
+    """Keys of languages or countries by code; new ones are added."""
+    frame = pl.DataFrame([row._asdict() for row in {row.code: row for row in rows}.values()])
+    if frame.is_empty():
+        return {}
+    return dict(ensure(connection, table, frame, ["code"]).select("code", f"{table}_id").iter_rows())
 
 
 def ensure_questions(
@@ -79,14 +96,12 @@ def _check_categories(connection: duckdb.DuckDBPyConnection, wanted: Mapping[str
 
 def ensure_pairs(connection: duckdb.DuckDBPyConnection, pairs: Mapping[str, Iterable[str]], citation: str) -> None:
     """Add countries, by language, whose people a language is compared with. Raises UsageError for unknown ones."""
+    named = [(language, country) for language, countries in pairs.items() for country in countries]
+    languages = ensure_languages(connection, (language for language, _ in named))
+    countries = ensure_countries(connection, (country for _, country in named))
     rows = [
-        {
-            "language_id": ensure_language(connection, language),
-            "country_id": ensure_country(connection, country),
-            "citation": citation,
-        }
-        for language, countries in pairs.items()
-        for country in countries
+        {"language_id": languages[language], "country_id": countries[country], "citation": citation}
+        for language, country in named
     ]
     if rows:
         ensure(connection, "language_country", pl.DataFrame(rows), ["language_id", "country_id"])
@@ -94,8 +109,7 @@ def ensure_pairs(connection: duckdb.DuckDBPyConnection, pairs: Mapping[str, Iter
 
 def ensure_reference(connection: duckdb.DuckDBPyConnection) -> None:
     """Add the study's languages, countries, which country stands for which language, and the WVS categories."""
-    for code in echoes.FINETUNING_LANGUAGES:
-        ensure_language(connection, code)
+    ensure_languages(connection, echoes.FINETUNING_LANGUAGES)
     pairs = {code: (alpha2,) for code, alpha2 in echoes.LANGUAGE_COUNTRY.items()}
     ensure_pairs(connection, pairs, LANGUAGE_COUNTRY_CITATION)
     connection.executemany(

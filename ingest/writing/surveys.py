@@ -16,7 +16,7 @@ from mlv.ingest.rules.gates import validate
 from mlv.ingest.rules.rulebook import gates
 from mlv.ingest.writing.codebooks import ensure_codebook, find_codebook
 from mlv.ingest.writing.profiles import build_country_profiles
-from mlv.ingest.writing.reference import ensure_country, ensure_reference
+from mlv.ingest.writing.reference import ensure_countries, ensure_reference
 from mlv.ingest.writing.reports import record
 from mlv.schema.errors import DataError
 from mlv.schema.store.opening import transaction
@@ -106,7 +106,7 @@ def _report(read: ReadSurvey, path: Path, name: str, already_there: bool) -> Fil
 def _write(connection: duckdb.DuckDBPyConnection, read: ReadSurvey, survey: dict[str, object]) -> None:
     row = {**survey, "sha256": read.content_sha256}
     survey_id = int(ensure(connection, "survey", pl.DataFrame([row]), ["code"])["survey_id"][0])
-    countries = {code: ensure_country(connection, code) for code in read.responses["country"].unique().sort()}
+    countries = ensure_countries(connection, read.responses["country"].unique().sort())
     rows = read.responses.select(
         pl.lit(survey_id).alias("survey_id"),
         pl.col("country").replace_strict(countries, return_dtype=pl.Int64).alias("country_id"),

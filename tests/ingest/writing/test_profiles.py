@@ -11,7 +11,7 @@ import pytest
 from mlv.ingest.reference.questions import number_of
 from mlv.ingest.writing.probes import ingest_probes
 from mlv.ingest.writing.profiles import answer_probes, build_country_profiles, build_model_profiles
-from mlv.ingest.writing.reference import ensure_country, ensure_questions, ensure_reference
+from mlv.ingest.writing.reference import ensure_countries, ensure_questions, ensure_reference
 from mlv.schema.errors import JobError
 from mlv.schema.store.rows import append, ensure
 
@@ -165,7 +165,7 @@ def _respond(
     rows = [
         {
             "survey_id": SURVEY,
-            "country_id": ensure_country(store, country),
+            "country_id": ensure_countries(store, [country])[country],
             "variable": variable,
             "response_code": code,
             "share": share,

@@ -2,7 +2,7 @@
 
 import duckdb
 
-from mlv.ingest.writing.reference import ensure_country, ensure_language, ensure_questions, ensure_reference
+from mlv.ingest.writing.reference import ensure_countries, ensure_language, ensure_questions, ensure_reference
 from mlv.schema.papers import echoes
 
 
@@ -22,7 +22,15 @@ def test_reference_is_added_once(store: duckdb.DuckDBPyConnection) -> None:
 
 def test_names_of_one_language_share_a_key(store: duckdb.DuckDBPyConnection) -> None:
     assert ensure_language(store, "pes_Arab") == ensure_language(store, "fa") != ensure_language(store, "ko")
-    assert ensure_country(store, "IRN") == ensure_country(store, 364) != ensure_country(store, "KR")
+    countries = ensure_countries(store, ["IRN", 364, "KR"])
+    assert countries["IRN"] == countries[364] != countries["KR"]
+    assert ensure_countries(store, ["KOR", "JP"])["KOR"] == countries["KR"]
+    assert store.execute("SELECT country_id, code FROM country ORDER BY 1").fetchall() == [
+        (1, "IR"),
+        (2, "KR"),
+        (3, "JP"),
+    ]
+    assert ensure_countries(store, []) == {}
 
 
 def test_both_poles_are_questions_of_one_number(store: duckdb.DuckDBPyConnection) -> None:
