@@ -3,6 +3,7 @@
 import contextlib
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -53,25 +54,31 @@ def differences(path: Path) -> list[str]:
 
 
 def _view_differences(path: Path) -> list[str]:
-    from mlv.migrations.ddl import ddl
-    from mlv.schema.views.declared import VIEWS
-
     with contextlib.closing(connect(path)) as connection:
         columns, made = _views(connection)
-    # in a file that is opened again: DuckDB writes a lambda in another way after it has read it
-    with tempfile.TemporaryDirectory() as folder:
-        declared = Path(folder) / "declared.duckdb"
-        with duckdb.connect(declared) as fresh:
-            fresh.execute(ddl())
-            for view in VIEWS:
-                fresh.execute(f"CREATE VIEW {view.name} AS {view.sql}")
-        with duckdb.connect(declared, read_only=True) as fresh:
-            wanted_columns, wanted = _views(fresh)
+    wanted_columns, wanted = _declared_views()
     different = [name for name in wanted if name in made and made[name] != wanted[name]]
     return [
         *(f"view column {'.'.join(column)} differs" for column in sorted(columns ^ wanted_columns)),
         *(f"the SQL of view {name} differs" for name in different),
     ]
+
+
+@cache
+def _declared_views() -> tuple[set[tuple[str, str]], dict[str, str]]:
+    """What :func:`_views` finds where the views are as this mlv declares them."""
+    from mlv.migrations.ddl import ddl
+    from mlv.schema.views.declared import VIEWS
+
+    # in a file that is opened again: DuckDB writes a lambda in another way after it has read it
+    with tempfile.TemporaryDirectory() as folder:
+        declared = Path(folder) / "declared.duckdb"
+        views = "".join(f"CREATE VIEW {view.name} AS {view.sql};\n" for view in VIEWS)
+        with duckdb.connect(declared) as fresh:
+            # in one transaction: the disk is waited for once
+            fresh.execute(f"BEGIN;\n{ddl()}{views}COMMIT")
+        with duckdb.connect(declared, read_only=True) as fresh:
+            return _views(fresh)
 
 
 def _views(connection: duckdb.DuckDBPyConnection) -> tuple[set[tuple[str, str]], dict[str, str]]:

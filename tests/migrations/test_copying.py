@@ -4,6 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -159,6 +160,8 @@ def test_what_is_written_while_the_store_is_written_anew_is_in_the_new_one(store
         for _ in _while_running(writer):
             with contextlib.suppress(StoreError):
                 compact(store)
+            # the writer looks every half second, and is to come to the store
+            time.sleep(0.1)
         assert len(writer.stdout.read().split()) == commits - 1
     assert writer.returncode == 0
     with open_store(store) as connection:
