@@ -176,21 +176,28 @@ class Tally:
 
 
 def contents(store: Path) -> Contents:
-    """Rows of each table and the sum of their hashes, but for when they were committed."""
+    """Rows of each table and the sum of their hashes; of when runs were committed that they were."""
     with connect(store) as connection:
         found = read_all(connection, store)
         run = connection.execute(
-            "SELECT count(*), coalesce(sum(hash(r)::HUGEINT), 0) FROM (SELECT * EXCLUDE (committed_at) FROM run) r"
+            "SELECT count(*), coalesce(sum(hash(r)::HUGEINT), 0) "
+            "FROM (SELECT * REPLACE (committed_at IS NULL AS committed_at) FROM run) r"
         ).fetchone()
     assert run is not None
     return {**found, "run": run}
 
 
 def problems(store: Path) -> list[str]:
-    """What `mlv db check` finds in rows and files."""
-    with open_store(store) as connection:
-        outcomes = check_rules(connection, [], named_files(connection, store, store.parent / "jobs"))
-    return [outcome.sentence for outcome in outcomes if not outcome.ok]
+    """What `mlv db check` finds in rows and files; in those that were looked at before it finds the same."""
+    seen = frozenset(contents(store).items()), frozenset(tree(store.parent / "jobs"))
+    if seen not in _FOUND:
+        with open_store(store) as connection:
+            outcomes = check_rules(connection, [], named_files(connection, store, store.parent / "jobs"))
+        _FOUND[seen] = [outcome.sentence for outcome in outcomes if not outcome.ok]
+    return _FOUND[seen]
+
+
+_FOUND: dict[object, list[str]] = {}
 
 
 def hidden(folder: Path) -> list[str]:

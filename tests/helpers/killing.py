@@ -7,6 +7,7 @@ before it was killed, ``seconds`` after it had said ``word``: begun, announced o
 """
 
 import contextlib
+import gc
 import json
 import os
 import select
@@ -93,26 +94,50 @@ OPERATIONS: Mapping[str, Callable[..., None]] = {
 }
 IMPORTS = (
     "alembic.command",
+    "alembic.config",
     "duckdb_sqlalchemy",
     "mlv.cli.db",
     "mlv.cli.ingest",
     "mlv.cli.runs",
-    "mlv.compute.jobs.finetune",
+    "mlv.compute.attribution.distributions",
     "mlv.compute.attribution.index",
+    "mlv.compute.attribution.kernels",
+    "mlv.compute.attribution.scores",
+    "mlv.compute.jobs.classify",
+    "mlv.compute.jobs.finetune",
     "mlv.compute.jobs.influence",
+    "mlv.compute.jobs.predict",
+    "mlv.compute.jobs.probe",
+    "mlv.compute.running.execute",
+    "mlv.compute.training.trainer",
+    "mlv.ingest.jobs.classify",
     "mlv.ingest.jobs.committing",
+    "mlv.ingest.jobs.finetune",
+    "mlv.ingest.jobs.influence",
+    "mlv.ingest.jobs.predict",
+    "mlv.ingest.jobs.probe",
+    "mlv.ingest.rules.generated",
     "mlv.ingest.upkeep.deletion",
     "mlv.ingest.upkeep.ingests",
     "mlv.ingest.writing.reference",
     "mlv.migrations.copying",
     "mlv.migrations.upgrading",
-    "next_revision",
     "mlv.schema.tables.metadata",
     "mlv.schema.views.declared",
+    "next_revision",
     "pandas",
+    "peft",
     "pyarrow.dataset",
+    "pyarrow.parquet",
+    "pycountry",
+    "scipy.stats",
+    "sentencepiece",
+    "threadpoolctl",
+    "transformers.models.auto.tokenization_auto",
+    "transformers.models.bloom.modeling_bloom",
     "transformers.models.mt5.modeling_mt5",
     "transformers.models.t5.tokenization_t5",
+    "transformers.models.xlm_roberta.modeling_xlm_roberta",
 )
 
 
@@ -162,6 +187,7 @@ def _serve(requests: IO[str]) -> None:
 
     for name in IMPORTS:
         importlib.import_module(name)
+    gc.freeze()
     for line in requests:
         operation, arguments, word, seconds = json.loads(line)
         sys.stdout.write(json.dumps(_killed(OPERATIONS[operation], arguments, word, seconds)) + "\n")
