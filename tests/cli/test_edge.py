@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import Mlv
 
 from mlv.cli import edge
 from mlv.cli.app import app
@@ -38,6 +39,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("cli")
     assert mlv("db", "upgrade", cwd=path).returncode == 0
     return path
+
+
+@pytest.fixture
+def there(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mlv:
+    """The command in this process, in that folder."""
+    monkeypatch.chdir(folder)
+    return Mlv(folder, capsys)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mlv:
+    """The command in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return Mlv(tmp_path, capsys)
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -145,19 +160,18 @@ def test_data_goes_to_stdout_and_the_rest_to_stderr(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("output_format", ["table", "csv", "json", "jsonl", "parquet", "markdown", "latex"])
-def test_a_file_holds_the_bytes_that_a_redirect_would(folder: Path, output_format: str) -> None:
-    statement = "SELECT code, name FROM language ORDER BY code"
-    command = [sys.executable, "-c", "from mlv.cli.main import main; main()", "sql", statement]
-    command += ["--format", output_format]
-    printed = subprocess.run(command, capture_output=True, cwd=folder, check=True).stdout
-    subprocess.run([*command, "-o", "out"], capture_output=True, cwd=folder, check=True)
+def test_a_file_holds_the_bytes_that_a_redirect_would(there: Mlv, output_format: str) -> None:
+    command = ["sql", "SELECT code, name FROM language ORDER BY code", "--format", output_format]
+    entry = [sys.executable, "-c", "from mlv.cli.main import main; main()"]
+    printed = subprocess.run([*entry, *command], capture_output=True, check=True).stdout
+    assert there.bare(*command, "-o", "out").code == 0
     assert printed
-    assert (folder / "out").read_bytes() == printed
+    assert (there.folder / "out").read_bytes() == printed
 
 
-def test_the_ending_of_the_file_chooses_the_format(folder: Path) -> None:
-    mlv("sql", "SELECT 1 AS one", "-o", "one.json", cwd=folder)
-    assert json.loads((folder / "one.json").read_text()) == [{"one": 1}]
+def test_the_ending_of_the_file_chooses_the_format(there: Mlv) -> None:
+    there.bare("sql", "SELECT 1 AS one", "-o", "one.json")
+    assert json.loads((there.folder / "one.json").read_text()) == [{"one": 1}]
 
 
 def test_sql_from_standard_input_and_from_a_file(folder: Path) -> None:
@@ -166,22 +180,20 @@ def test_sql_from_standard_input_and_from_a_file(folder: Path) -> None:
     assert mlv("sql", "-f", "three.sql", "--format", "csv", cwd=folder).stdout == "three\n3\n"
 
 
-def test_sql_writes_only_with_the_option(folder: Path) -> None:
-    statement = "DELETE FROM language WHERE code = 'en'"
-    refused = mlv("sql", statement, cwd=folder)
-    assert refused.returncode == edge.ExitCode.USAGE
-    assert "read-only" in refused.stderr
+def test_sql_writes_only_with_the_option(there: Mlv) -> None:
+    refused = there.bare("sql", "DELETE FROM language WHERE code = 'en'")
+    assert refused.code == edge.ExitCode.USAGE
+    assert "read-only" in refused.err
     count = "SELECT count(*) AS n FROM language WHERE code = 'bn'"
-    assert mlv("sql", count, "--format", "csv", cwd=folder).stdout == "n\n1\n"
-    assert mlv("sql", "--write", "UPDATE country SET name = name", cwd=folder).returncode == 0
+    assert there.bare("sql", count, "--format", "csv").out == "n\n1\n"
+    assert there.bare("sql", "--write", "UPDATE country SET name = name").code == 0
 
 
-def test_sql_without_write_reaches_no_other_file(folder: Path) -> None:
-    (folder / "secret.csv").write_text("a\n1\n")
-    done = mlv("sql", "SELECT * FROM read_csv('secret.csv')", cwd=folder)
-    assert done.returncode == edge.ExitCode.USAGE
-    assert mlv("sql", "COPY (SELECT 1) TO 'leak.csv'", cwd=folder).returncode == edge.ExitCode.USAGE
-    assert not (folder / "leak.csv").exists()
+def test_sql_without_write_reaches_no_other_file(there: Mlv) -> None:
+    (there.folder / "secret.csv").write_text("a\n1\n")
+    assert there.bare("sql", "SELECT * FROM read_csv('secret.csv')").code == edge.ExitCode.USAGE
+    assert there.bare("sql", "COPY (SELECT 1) TO 'leak.csv'").code == edge.ExitCode.USAGE
+    assert not (there.folder / "leak.csv").exists()
 
 
 @pytest.mark.parametrize(
@@ -198,7 +210,6 @@ def test_sql_without_write_reaches_no_other_file(folder: Path) -> None:
         (["ingest", "probes", "nowhere.zip"], 4, "nowhere.zip"),
         (["ingest", "corpus", "--source", "bible", "x"], 2, "pbc"),
         (["compute", "probe", "--model", "./nowhere"], 4, "nowhere"),
-        (["compute", "probe", "--model", "nobody/nothing"], 4, "nobody/nothing"),
         (["compute", "pretrain", "--name", "n", "--precision", "fp16"], 2, "bf16"),
         (["compute", "pretrain", "--name", "n", "--preset", "huge"], 2, "nano"),
         (["compute", "pretrain", "--name", "n"], 4, "no corpus"),
@@ -208,19 +219,27 @@ def test_sql_without_write_reaches_no_other_file(folder: Path) -> None:
         (["ingest", "survey", "--download"], 8, "worldvaluessurvey.org"),
     ],
 )
-def test_wrong_input_says_what_to_do(folder: Path, arguments: list[str], code: int, said: str) -> None:
-    before = (folder / "mlv.duckdb").read_bytes()
-    done = mlv(*arguments, cwd=folder)
-    assert (done.returncode, done.stdout) == (code, ""), done.stderr
-    assert said in done.stderr
+def test_wrong_input_says_what_to_do(there: Mlv, arguments: list[str], code: int, said: str) -> None:
+    before = there.store.read_bytes()
+    done = there.bare(*arguments)
+    assert (done.code, done.out) == (code, ""), done.err
+    assert said in done.err
+    assert "Traceback" not in done.err
+    assert there.store.read_bytes() == before
+
+
+def test_a_model_that_was_not_fetched_is_named_where_the_hub_may_not_be_asked(folder: Path) -> None:
+    """In a process of its own: the hub's client reads its environment when it is imported."""
+    done = mlv("compute", "probe", "--model", "nobody/nothing", cwd=folder)
+    assert (done.returncode, done.stdout) == (edge.ExitCode.NOT_FOUND, ""), done.stderr
+    assert "nobody/nothing" in done.stderr
     assert "Traceback" not in done.stderr
-    assert (folder / "mlv.duckdb").read_bytes() == before
 
 
-def test_output_that_cannot_be_written(folder: Path) -> None:
-    done = mlv("sql", "SELECT 1", "-o", "/proc/none/out.csv", cwd=folder)
-    assert done.returncode == edge.ExitCode.DATA
-    assert "/proc/none/out.csv" in done.stderr
+def test_output_that_cannot_be_written(there: Mlv) -> None:
+    done = there.bare("sql", "SELECT 1", "-o", "/proc/none/out.csv")
+    assert done.code == edge.ExitCode.DATA
+    assert "/proc/none/out.csv" in done.err
 
 
 def test_a_reader_that_goes_away_is_not_a_fault(folder: Path) -> None:
@@ -302,16 +321,15 @@ def test_what_the_system_refuses_is_no_fault(error: OSError, said: str, capsys: 
     assert said in told and "  try: " in told and "fault of mlv" not in told
 
 
-def test_check_backup_and_snapshot(folder: Path) -> None:
-    assert mlv("db", "check", cwd=folder).returncode == 0
-    copy = mlv("db", "snapshot", "copy.duckdb", cwd=folder)
-    assert copy.stdout.strip() == "copy.duckdb"
-    assert mlv("db", "check", "--db", "copy.duckdb", cwd=folder).returncode == 0
-    broken = mlv("sql", "--write", "--db", "copy.duckdb", "INSERT INTO metric VALUES (9, 'loss', 1, 1, 1)", cwd=folder)
-    assert broken.returncode == 0
-    checked = mlv("db", "check", "--db", "copy.duckdb", cwd=folder)
-    assert checked.returncode == edge.ExitCode.STORE
-    assert "metric" in checked.stdout
+def test_check_backup_and_snapshot(there: Mlv) -> None:
+    assert there.bare("db", "check").code == 0
+    assert there.bare("db", "snapshot", "copy.duckdb").out.strip() == "copy.duckdb"
+    assert there.bare("db", "check", "--db", "copy.duckdb").code == 0
+    broken = there.bare("sql", "--write", "--db", "copy.duckdb", "INSERT INTO metric VALUES (9, 'loss', 1, 1, 1)")
+    assert broken.code == 0
+    checked = there.bare("db", "check", "--db", "copy.duckdb")
+    assert checked.code == edge.ExitCode.STORE
+    assert "metric" in checked.out
 
 
 LIMITED = """
@@ -346,8 +364,8 @@ def test_a_store_without_its_reference_rows_is_not_left(tmp_path: Path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_corpus_on_a_full_disk_leaves_the_store_as_it_was(folder: Path, tmp_path: Path) -> None:
-    shutil.copyfile(folder / "mlv.duckdb", tmp_path / "mlv.duckdb")
+def test_a_corpus_on_a_full_disk_leaves_the_store_as_it_was(folder: Path, here: Mlv, tmp_path: Path) -> None:
+    shutil.copyfile(folder / "mlv.duckdb", here.store)
     lines = "".join(f"line {i} of a text {i * 7919 % 10007}\n" for i in range(20_000))
     (tmp_path / "text.txt").write_text(lines)
     command = ("ingest", "corpus", "text.txt", "--source", "lines", "--language", "fa")
@@ -355,25 +373,24 @@ def test_a_corpus_on_a_full_disk_leaves_the_store_as_it_was(folder: Path, tmp_pa
     assert done.returncode == edge.ExitCode.STORE, done.stderr
     assert "mlv.duckdb cannot be written" in done.stderr
     assert "File too large. Nothing was written." in done.stderr
-    counted = mlv("sql", "SELECT count(*) AS n FROM corpus", "--format", "csv", cwd=tmp_path)
-    assert counted.stdout == "n\n0\n"
-    assert mlv("db", "check", cwd=tmp_path).returncode == 0
+    assert here.rows("SELECT count(*) FROM corpus") == [(0,)]
+    assert here.bare("db", "check").code == 0
 
 
 @pytest.mark.parametrize("path", ["/proc/none/mlv.duckdb", "notes.md/mlv.duckdb"])
-def test_a_path_at_which_no_store_can_be(tmp_path: Path, path: str) -> None:
-    (tmp_path / "notes.md").write_text("notes")
-    done = mlv("db", "upgrade", "--db", path, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (edge.ExitCode.STORE, "")
-    assert f"No store can be made at {path}" in done.stderr
-    assert (tmp_path / "notes.md").read_text() == "notes"
+def test_a_path_at_which_no_store_can_be(here: Mlv, path: str) -> None:
+    (here.folder / "notes.md").write_text("notes")
+    done = here.bare("db", "upgrade", "--db", path)
+    assert (done.code, done.out) == (edge.ExitCode.STORE, "")
+    assert f"No store can be made at {path}" in done.err
+    assert (here.folder / "notes.md").read_text() == "notes"
 
 
-def test_writing_to_a_wrong_store_makes_none(tmp_path: Path) -> None:
-    done = mlv("sql", "--write", "SELECT 1", "--db", "typo.duckdb", cwd=tmp_path)
-    assert done.returncode == edge.ExitCode.STORE
-    assert "mlv db upgrade --db typo.duckdb" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+def test_writing_to_a_wrong_store_makes_none(here: Mlv) -> None:
+    done = here.bare("sql", "--write", "SELECT 1", "--db", "typo.duckdb")
+    assert done.code == edge.ExitCode.STORE
+    assert "mlv db upgrade --db typo.duckdb" in done.err
+    assert list(here.folder.iterdir()) == []
 
 
 def test_check_and_snapshot_beside_a_reader(folder: Path, tmp_path: Path) -> None:
@@ -390,8 +407,8 @@ def test_check_and_snapshot_beside_a_reader(folder: Path, tmp_path: Path) -> Non
             assert f"process {os.getpid()}" in done.stderr
 
 
-def test_backup_refuses_a_file_that_is_there(folder: Path) -> None:
-    (folder / "notes.md").write_text("years of work")
+def test_backup_refuses_a_file_that_is_there(there: Mlv) -> None:
+    (there.folder / "notes.md").write_text("years of work")
     for command in (["backup", "-o", "notes.md"], ["snapshot", "notes.md"], ["snapshot", "mlv.duckdb"]):
-        assert mlv("db", *command, cwd=folder).returncode == edge.ExitCode.USAGE
-    assert (folder / "notes.md").read_text() == "years of work"
+        assert there.bare("db", *command).code == edge.ExitCode.USAGE
+    assert (there.folder / "notes.md").read_text() == "years of work"

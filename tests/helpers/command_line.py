@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import typer
 
 from mlv.cli import edge
 from mlv.cli.app import app
 from mlv.schema.store.opening import open_store
+
+COMMAND = typer.main.get_command(app)
+"""The application, whose commands and options are found out once."""
 
 
 class Done(NamedTuple):
@@ -34,7 +38,7 @@ class Mlv:
     def bare(self, *arguments: str) -> Done:
         """Run a command with these arguments alone."""
         try:
-            code = edge.run(lambda: app([*arguments]))
+            code = edge.run(lambda: COMMAND([*arguments]))
         except SystemExit as ended:
             code = int(ended.code or 0)
         captured = self._capture.readouterr() if self._capture else ("", "")
