@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Mlv
+from tiny_study import make_study
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +15,12 @@ def empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("empty")
     assert Mlv(folder)("db", "upgrade").code == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def nano_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the demo's data, a model pretrained for a moment, and a study file; copy it, do not write it."""
+    return make_study(tmp_path_factory.mktemp("nano")).folder
 
 
 @pytest.fixture

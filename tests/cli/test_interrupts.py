@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import pytest
 from command_line import Mlv
-from tiny_study import make_study
 
 from mlv.cli import edge
 from mlv.compute.machine.interrupts import MESSAGE
@@ -58,9 +57,9 @@ def _interrupt(arguments: tuple[str, ...], folder: Path, delay: float) -> Interr
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Mlv:
+def base(nano_study: Path) -> Mlv:
     """A store with a model that can be trained."""
-    return make_study(tmp_path_factory.mktemp("base"))
+    return Mlv(nano_study)
 
 
 @pytest.mark.parametrize(

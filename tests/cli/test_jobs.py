@@ -11,7 +11,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 from command_line import Mlv
-from tiny_study import make_study
 
 from mlv.cli import edge
 from mlv.schema.jobs.directory import JobDirectory
@@ -22,11 +21,9 @@ PROBE = ("compute", "probe", "--model", "nano")
 
 
 @pytest.fixture(scope="module")
-def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _base(nano_study: Path) -> Path:
     """A store with a model that can be asked and trained."""
-    folder = tmp_path_factory.mktemp("base")
-    make_study(folder)
-    return folder
+    return nano_study
 
 
 def _planned(mlv: Mlv, language: str = "fa") -> JobDirectory:

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 from command_line import Mlv
 from slurm_cluster import Cluster, ClusterError, missing
-from tiny_study import STUDY, found, make_study
+from tiny_study import STUDY, found
 
 from mlv.cli import edge
 from mlv.schema.jobs.directory import JobDirectory
@@ -51,9 +51,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def _base(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _base(cluster: Cluster, nano_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store whose model is asked already, and its settings."""
-    mlv = make_study(tmp_path_factory.mktemp("base"))
+    mlv = Mlv(Path(shutil.copytree(nano_study, tmp_path_factory.mktemp("base"), dirs_exist_ok=True)))
     here = ("--language", "fa,ko", "--threads", "1", "--device", "cpu")
     assert mlv.process("compute", "probe", "--model", "nano", *here).wait() == 0
     (mlv.folder / "slurm.toml").write_text(SETTINGS)

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from command_line import Mlv
 from played_study import PlayedLauncher, play
-from tiny_study import STUDY, found, make_study
+from tiny_study import STUDY, found
 from typer.testing import CliRunner
 
 from mlv.cli import edge
@@ -25,11 +25,9 @@ from mlv.schema.jobs.directory import JobDirectory
 
 
 @pytest.fixture(scope="module")
-def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _base(nano_study: Path) -> Path:
     """A store with the demo's data and a model pretrained for a moment, and a study file."""
-    folder = tmp_path_factory.mktemp("base")
-    make_study(folder)
-    return folder
+    return nano_study
 
 
 @pytest.fixture

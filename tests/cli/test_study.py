@@ -14,7 +14,7 @@ import duckdb
 import polars as pl
 import pytest
 from command_line import Done, Mlv
-from tiny_study import demo_store, ingest_survey, pretrain_nano
+from tiny_study import ingest_survey
 
 from mlv.cli import edge
 
@@ -23,12 +23,10 @@ FINETUNE = ("compute", "finetune", "--model", "nano", "--source", "lines", "--th
 
 
 @pytest.fixture(scope="module")
-def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _base(nano_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with the demo's data and a model pretrained for a moment."""
-    folder = tmp_path_factory.mktemp("base")
-    mlv = demo_store(folder)
-    ingest_survey(mlv)
-    pretrain_nano(mlv)
+    folder = Path(shutil.copytree(nano_study, tmp_path_factory.mktemp("base"), dirs_exist_ok=True))
+    ingest_survey(Mlv(folder))
     return folder
 
 
