@@ -1,9 +1,18 @@
 """Fixtures of the whole suite: folders of real data and models, if there are any, and a quiet environment."""
 
+import gc
 import os
 from pathlib import Path
 
 import pytest
+
+# workers of xdist are as many as cores; set before a library looks
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_finish() -> None:
+    """Keep modules and tests from the garbage collector, which every training has look at all there is."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
