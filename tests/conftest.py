@@ -9,10 +9,14 @@ import pytest
 # workers of xdist are as many as cores; set before a library looks
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# while modules are imported and tests collected, there is no garbage
+gc.disable()
+
 
 def pytest_collection_finish() -> None:
     """Keep modules and tests from the garbage collector, which every training has look at all there is."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
