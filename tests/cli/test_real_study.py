@@ -13,7 +13,7 @@ from mlv.schema.store.opening import open_store
 pytestmark = pytest.mark.real
 
 SOURCES = ("ebible", "tanzil")
-TRACED = ("de", "fa", "ko")
+TRACED = ("de", "fa")
 """Test languages whose answers are traced."""
 
 CLASSIFIED = ("de", "en", "fr")
