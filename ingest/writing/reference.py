@@ -1,7 +1,7 @@
 """Writing reference rows: languages, countries, questions and categories, each entered when it is first needed."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 import duckdb
 import polars as pl
@@ -13,6 +13,8 @@ from mlv.schema.papers import echoes
 from mlv.schema.papers.echoes import CategoryRange
 from mlv.schema.store.rows import ensure
 
+N = TypeVar("N", bound=str | int)
+
 LANGUAGE_COUNTRY_CITATION: Final = "dissertation Table 7.2"
 
 OTHER: Final = "other"
@@ -21,9 +23,7 @@ OTHER: Final = "other"
 
 def ensure_languages(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> dict[str, int]:
     """Keys of languages by the names given; new ones are added. Raises UsageError if there is no such language."""
-    found = {name: language(name) for name in names}
-    ids = _ensure_named(connection, "language", found.values())
-    return {name: ids[row.code] for name, row in found.items()}
+    return _ensure_named(connection, "language", {name: language(name) for name in names})
 
 
 def ensure_language(connection: duckdb.DuckDBPyConnection, name: str) -> int:
@@ -33,19 +33,18 @@ def ensure_language(connection: duckdb.DuckDBPyConnection, name: str) -> int:
 
 def ensure_countries(connection: duckdb.DuckDBPyConnection, names: Iterable[str | int]) -> dict[str | int, int]:
     """Keys of countries by the names given; new ones are added. Raises UsageError if there is no such country."""
-    found = {name: country(name) for name in names}
-    ids = _ensure_named(connection, "country", found.values())
-    return {name: ids[row.code] for name, row in found.items()}
+    return _ensure_named(connection, "country", {name: country(name) for name in names})
 
 
 def _ensure_named(
-    connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[LanguageRow | CountryRow]
-) -> dict[str, int]:
-    """Keys of languages or countries by code; new ones are added."""
-    frame = pl.DataFrame([row._asdict() for row in {row.code: row for row in rows}.values()])
-    if frame.is_empty():
+    connection: duckdb.DuckDBPyConnection, table: str, found: Mapping[N, LanguageRow | CountryRow]
+) -> dict[N, int]:
+    """Keys of languages or countries by the names that they were found by; new ones are added."""
+    if not found:
         return {}
-    return dict(ensure(connection, table, frame, ["code"]).select("code", f"{table}_id").iter_rows())
+    rows: dict[str, dict[str, str]] = {row.code: row._asdict() for row in found.values()}
+    ids: dict[str, int] = dict(ensure(connection, table, pl.DataFrame([*rows.values()]), ["code"]).iter_rows())
+    return {name: ids[row.code] for name, row in found.items()}
 
 
 def ensure_questions(
