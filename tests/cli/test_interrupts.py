@@ -56,12 +56,6 @@ def _interrupt(arguments: tuple[str, ...], folder: Path, delay: float) -> Interr
     return Interrupted(128 - code if code < 0 else code, error, time.monotonic() - sent)
 
 
-@pytest.fixture(scope="module")
-def base(nano_study: Path) -> Mlv:
-    """A store with a model that can be trained."""
-    return Mlv(nano_study)
-
-
 @pytest.mark.parametrize(
     ("command", "delays"),
     [
@@ -71,9 +65,9 @@ def base(nano_study: Path) -> Mlv:
     ],
 )
 def test_ctrl_c_ends_a_command_at_any_moment(
-    base: Mlv, tmp_path: Path, command: str, delays: tuple[float, ...]
+    nano_study: Path, tmp_path: Path, command: str, delays: tuple[float, ...]
 ) -> None:
-    folder = Path(shutil.copytree(base.folder, tmp_path / "study"))
+    folder = Path(shutil.copytree(nano_study, tmp_path / "study"))
     runs = Mlv(folder).rows("SELECT name FROM run")
     ended = {delay: _interrupt(COMMANDS[command], folder, delay) for delay in delays}
     for delay, found in ended.items():
