@@ -16,13 +16,13 @@ from mlv.schema.fetching import frame_of
 from mlv.schema.store.rows import append, ensure, number
 
 PROFILES_OF_RUN = """
-(checkpoint_id, language_id, probe_collection_id) IN (
+run_id = $key OR run_id IS NULL AND (checkpoint_id, language_id, probe_collection_id) IN (
     SELECT (checkpoint_id, language_id, probe_collection_id)
     FROM probe_logit JOIN probe USING (probe_id)
     WHERE probe_logit.run_id = $key
 )
 """
-"""The condition that a profile is made of answers of the run ``$key``, others perhaps beside them."""
+"""The condition that a profile is made of answers of the run ``$key``, of probes with others perhaps beside them."""
 
 _UNPAIRED = """
 SELECT count(*) FROM (
@@ -58,6 +58,38 @@ FROM probe_answer a JOIN probe p USING (probe_id)
 WHERE a.checkpoint_id = ?
 ORDER BY ALL
 """
+
+_RESPONSE_VALUES = """
+WITH shares AS (
+    SELECT run_id, prompt_id, 'sampled' AS score, count(*) FILTER (side = 'first') AS first, count(*) AS both
+    FROM response JOIN prompt_option USING (prompt_id)
+    WHERE run_id = $run AND number = answer
+    GROUP BY ALL
+    UNION ALL
+    SELECT run_id, prompt_id, 'scored',
+           sum(exp(logprob_sum - highest) ORDER BY number) FILTER (side = 'first'),
+           sum(exp(logprob_sum - highest) ORDER BY number)
+    FROM (
+        SELECT *, max(logprob_sum) OVER (PARTITION BY prompt_id) AS highest FROM option_score WHERE run_id = $run
+    ) JOIN prompt_option USING (prompt_id, number)
+    GROUP BY run_id, prompt_id
+), questions AS (
+    SELECT run_id, probe_id, score,
+           -- samples weigh alike whatever prompt they are of, and so do the prompts of a question that are scored
+           CASE score WHEN 'sampled' THEN sum(first) / sum(both) ELSE avg(first / both ORDER BY prompt_id) END AS p_first
+    FROM (SELECT run_id, prompt_id, score, coalesce(first, 0) AS first, both FROM shares)
+    JOIN prompt USING (run_id, prompt_id)
+    GROUP BY ALL
+)
+SELECT r.start_checkpoint_id AS checkpoint_id, p.language_id, p.probe_collection_id, q.score, q.run_id, p.question_id,
+       least(greatest(q.p_first, 0), 1) AS p_first
+FROM questions q
+JOIN run r USING (run_id)
+JOIN probe p USING (probe_id)
+ORDER BY ALL
+"""
+
+_MODEL_KEY = ("checkpoint_id", "language_id", "probe_collection_id", "score")
 
 # The mapping is put together first: that of a store's first survey comes in the same transaction, and DuckDB, which has
 # no statistics of it then, would join responses by their code alone.
@@ -108,11 +140,25 @@ def build_model_profiles(connection: duckdb.DuckDBPyConnection, checkpoint_id: i
     1 - p_first; one whose polarity is undefined counts as it is.
     """
     connection.execute(
-        "DELETE FROM profile_value WHERE profile_id IN (SELECT profile_id FROM profile WHERE checkpoint_id = ?)",
+        "DELETE FROM profile_value "
+        "WHERE profile_id IN (SELECT profile_id FROM profile WHERE checkpoint_id = ? AND run_id IS NULL)",
         [checkpoint_id],
     )
     values = frame_of(connection, _MODEL_VALUES, [checkpoint_id]).with_columns(checkpoint_id=pl.lit(checkpoint_id))
-    return _store(connection, values, ["checkpoint_id", "language_id", "probe_collection_id", "score"])
+    return _store(connection, values, _MODEL_KEY)
+
+
+def build_response_profiles(connection: duckdb.DuckDBPyConnection, run_id: int) -> int:
+    """Profiles of what a run's respondent answered, in place of those it had; return the values written.
+
+    Of samples the share of answers on the first side among those on either; of scores the probability of the options on
+    the first side. A question none of whose samples is an answer is left out.
+    """
+    connection.execute(
+        "DELETE FROM profile_value WHERE profile_id IN (SELECT profile_id FROM profile WHERE run_id = ?)", [run_id]
+    )
+    values = frame_of(connection, _RESPONSE_VALUES, {"run": run_id})
+    return _store(connection, values, [*_MODEL_KEY, "run_id"])
 
 
 def build_country_profiles(connection: duckdb.DuckDBPyConnection, survey_id: int) -> int:

@@ -4,8 +4,8 @@ CREATE TABLE base_model (
     revision VARCHAR NOT NULL,
     digest VARCHAR NOT NULL,
     architecture VARCHAR NOT NULL,
-    parameters BIGINT NOT NULL,
-    vocabulary INTEGER NOT NULL,
+    parameters BIGINT,
+    vocabulary INTEGER,
     adapter VARCHAR NOT NULL,
     PRIMARY KEY (base_model_id),
     UNIQUE (digest)
@@ -13,11 +13,11 @@ CREATE TABLE base_model (
 COMMENT ON TABLE base_model IS 'A pretrained model that runs start from.';
 COMMENT ON COLUMN base_model.base_model_id IS 'Key.';
 COMMENT ON COLUMN base_model.name IS 'Hub name or the name of the local model, e.g. google/mt5-small.';
-COMMENT ON COLUMN base_model.revision IS 'Hub commit; empty for a local model.';
-COMMENT ON COLUMN base_model.digest IS 'SHA-256 over configuration, weights, adapter and tokenizer.';
-COMMENT ON COLUMN base_model.architecture IS 'Model type of its configuration, e.g. mt5.';
-COMMENT ON COLUMN base_model.parameters IS 'Number of parameters.';
-COMMENT ON COLUMN base_model.vocabulary IS 'Entries of the vocabulary.';
+COMMENT ON COLUMN base_model.revision IS 'Hub commit; as-of label of an endpoint; empty for a local model.';
+COMMENT ON COLUMN base_model.digest IS 'SHA-256 over configuration, weights, adapter and tokenizer; over what is known of an endpoint.';
+COMMENT ON COLUMN base_model.architecture IS 'Model type of its configuration, e.g. mt5; endpoint for a model behind an API.';
+COMMENT ON COLUMN base_model.parameters IS 'Number of parameters; NULL of an endpoint.';
+COMMENT ON COLUMN base_model.vocabulary IS 'Entries of the vocabulary; NULL of an endpoint.';
 COMMENT ON COLUMN base_model.adapter IS 'Adapter beside its weights that is merged into them, e.g. LoRA alpha=8 rank=4 targets=q,v; empty without one.';
 
 CREATE TABLE bootstrap (
@@ -129,6 +129,23 @@ COMMENT ON COLUMN country.country_id IS 'Key.';
 COMMENT ON COLUMN country.code IS 'ISO 3166-1 alpha-2 code.';
 COMMENT ON COLUMN country.alpha3 IS 'ISO 3166-1 alpha-3 code.';
 COMMENT ON COLUMN country.name IS 'English name (ISO 3166-1).';
+
+CREATE TABLE demonstration (
+    prompt_id INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    probe_id INTEGER NOT NULL,
+    answer INTEGER NOT NULL,
+    similarity DOUBLE PRECISION,
+    CHECK (position >= 1),
+    CHECK (answer IN (1, 2)),
+    CHECK (similarity BETWEEN 0 AND 100)
+);
+COMMENT ON TABLE demonstration IS 'One completed sentence before a question.';
+COMMENT ON COLUMN demonstration.prompt_id IS 'The prompt.';
+COMMENT ON COLUMN demonstration.position IS 'Its line, from 1.';
+COMMENT ON COLUMN demonstration.probe_id IS 'The probe that is completed.';
+COMMENT ON COLUMN demonstration.answer IS 'The answer that it is completed with, 1 or 2.';
+COMMENT ON COLUMN demonstration.similarity IS 'chrF++ of its sentence with the question, 0 to 100; NULL where it was drawn.';
 
 CREATE TABLE influence_epoch_test (
     influence_target_id INTEGER NOT NULL,
@@ -332,6 +349,23 @@ COMMENT ON COLUMN metric.epoch IS 'Epochs done.';
 COMMENT ON COLUMN metric.step IS 'Optimizer steps done.';
 COMMENT ON COLUMN metric.value IS 'The number.';
 
+CREATE TABLE option_score (
+    prompt_id INTEGER NOT NULL,
+    run_id INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    logprob_sum DOUBLE PRECISION NOT NULL,
+    logprob_first DOUBLE PRECISION NOT NULL,
+    CHECK (tokens > 0)
+);
+COMMENT ON TABLE option_score IS 'How a model scores one option as the answer, by teacher forcing: exact where answers are a sample.';
+COMMENT ON COLUMN option_score.prompt_id IS 'The prompt.';
+COMMENT ON COLUMN option_score.run_id IS 'The run.';
+COMMENT ON COLUMN option_score.number IS 'Number of the option.';
+COMMENT ON COLUMN option_score.tokens IS 'Its tokens.';
+COMMENT ON COLUMN option_score.logprob_sum IS 'Sum of their log-probabilities, nats.';
+COMMENT ON COLUMN option_score.logprob_first IS 'Log-probability of the first token, nats.';
+
 CREATE TABLE pca_point (
     run_id INTEGER NOT NULL,
     profile_id INTEGER NOT NULL,
@@ -442,11 +476,12 @@ CREATE TABLE profile (
     language_id INTEGER,
     probe_collection_id INTEGER,
     score VARCHAR,
+    run_id INTEGER,
     survey_id INTEGER,
     country_id INTEGER,
     weighting VARCHAR,
     PRIMARY KEY (profile_id),
-    UNIQUE (checkpoint_id, language_id, probe_collection_id, score),
+    UNIQUE (checkpoint_id, language_id, probe_collection_id, score, run_id),
     UNIQUE (survey_id, country_id, weighting),
     CHECK ((checkpoint_id IS NULL) <> (survey_id IS NULL))
 );
@@ -455,7 +490,8 @@ COMMENT ON COLUMN profile.profile_id IS 'Key.';
 COMMENT ON COLUMN profile.checkpoint_id IS 'The checkpoint of a model''s profile.';
 COMMENT ON COLUMN profile.language_id IS 'The test language of a model''s profile.';
 COMMENT ON COLUMN profile.probe_collection_id IS 'The probes behind a model''s profile.';
-COMMENT ON COLUMN profile.score IS 'The way of scoring behind a model''s profile: sum, mean or first.';
+COMMENT ON COLUMN profile.score IS 'The way of scoring behind a model''s profile: sum, mean or first of probes; sampled or scored of a chat model.';
+COMMENT ON COLUMN profile.run_id IS 'The run whose answers a chat model''s profile is made of; NULL for one made of all probes that were asked.';
 COMMENT ON COLUMN profile.survey_id IS 'The survey of a country''s profile.';
 COMMENT ON COLUMN profile.country_id IS 'The country of a country''s profile.';
 COMMENT ON COLUMN profile.weighting IS 'weighted or unweighted, for a country''s profile.';
@@ -470,6 +506,41 @@ COMMENT ON TABLE profile_value IS 'One question of a profile. Both kinds are ori
 COMMENT ON COLUMN profile_value.profile_id IS 'The profile.';
 COMMENT ON COLUMN profile_value.question_id IS 'The question.';
 COMMENT ON COLUMN profile_value.p_first IS 'Probability of, or share of people on, the first answer''s side.';
+
+CREATE TABLE prompt (
+    prompt_id INTEGER NOT NULL,
+    run_id INTEGER NOT NULL,
+    probe_id INTEGER NOT NULL,
+    variant INTEGER NOT NULL,
+    samples INTEGER NOT NULL,
+    text VARCHAR NOT NULL,
+    tokens INTEGER,
+    CHECK (variant >= 1 AND samples >= 0)
+);
+COMMENT ON TABLE prompt IS 'One text that a run puts to a model, before its chat template.';
+COMMENT ON COLUMN prompt.prompt_id IS 'Key, unique over all runs.';
+COMMENT ON COLUMN prompt.run_id IS 'The run.';
+COMMENT ON COLUMN prompt.probe_id IS 'The probe that is asked.';
+COMMENT ON COLUMN prompt.variant IS 'Number among the prompts of the probe in the run, from 1.';
+COMMENT ON COLUMN prompt.samples IS 'Sampled answers that it was to have.';
+COMMENT ON COLUMN prompt.text IS 'The text.';
+COMMENT ON COLUMN prompt.tokens IS 'Its tokens, with those of the chat template; NULL where that is not known.';
+
+CREATE TABLE prompt_option (
+    prompt_id INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    text VARCHAR NOT NULL,
+    place INTEGER NOT NULL,
+    side VARCHAR NOT NULL,
+    CHECK (number >= 1 AND place >= 1),
+    CHECK (side IN ('first', 'second'))
+);
+COMMENT ON TABLE prompt_option IS 'One answer that a prompt offers.';
+COMMENT ON COLUMN prompt_option.prompt_id IS 'The prompt.';
+COMMENT ON COLUMN prompt_option.number IS 'Number of the option, from 1: 1 and 2 are the answers of a probe.';
+COMMENT ON COLUMN prompt_option.text IS 'The option, as shown.';
+COMMENT ON COLUMN prompt_option.place IS 'Where it is shown among the options, from 1.';
+COMMENT ON COLUMN prompt_option.side IS 'Side of answer_side that it is on; polarity is allowed for.';
 
 CREATE TABLE reject (
     ingest_file_id INTEGER NOT NULL,
@@ -486,6 +557,91 @@ COMMENT ON COLUMN reject.line IS 'Line in the file, from 1; 0 where the whole fi
 COMMENT ON COLUMN reject.item IS 'What the row is about, e.g. question 130d or MAT 18:11; may be empty.';
 COMMENT ON COLUMN reject.reason IS 'Why it was not taken.';
 COMMENT ON COLUMN reject.content IS 'The row as it was, at most 500 characters.';
+
+CREATE TABLE response (
+    prompt_id INTEGER NOT NULL,
+    run_id INTEGER NOT NULL,
+    sample INTEGER NOT NULL,
+    text VARCHAR NOT NULL,
+    outcome VARCHAR NOT NULL,
+    answer INTEGER,
+    finish VARCHAR,
+    tokens INTEGER,
+    logprob DOUBLE PRECISION,
+    CHECK (outcome IN ('answer', 'refusal', 'none', 'both', 'truncated', 'filtered', 'empty')),
+    CHECK ((answer IS NULL) = (outcome <> 'answer')),
+    CHECK (sample >= 0)
+);
+COMMENT ON TABLE response IS 'One sampled answer, and how it was read.';
+COMMENT ON COLUMN response.prompt_id IS 'The prompt.';
+COMMENT ON COLUMN response.run_id IS 'The run.';
+COMMENT ON COLUMN response.sample IS 'Number of the answer, from 0.';
+COMMENT ON COLUMN response.text IS 'What was answered.';
+COMMENT ON COLUMN response.outcome IS 'How it was read: answer, refusal, none or both of the options, truncated before one, filtered, or empty.';
+COMMENT ON COLUMN response.answer IS 'Number of the option; NULL where it is no answer.';
+COMMENT ON COLUMN response.finish IS 'Why it ended: stop, length or content_filter; NULL where that is not known.';
+COMMENT ON COLUMN response.tokens IS 'Its tokens; NULL where that is not known.';
+COMMENT ON COLUMN response.logprob IS 'Its log-probability at temperature 1, nats; NULL where that is not known.';
+
+CREATE TABLE response_run (
+    run_id INTEGER NOT NULL,
+    probe_set_id INTEGER NOT NULL,
+    language_id INTEGER NOT NULL,
+    prompt_form_id INTEGER NOT NULL,
+    strategy VARCHAR,
+    demonstrations INTEGER,
+    ordering VARCHAR,
+    demonstrated_country_id INTEGER,
+    demonstrated_survey_id INTEGER,
+    weighting VARCHAR,
+    answers VARCHAR,
+    options VARCHAR NOT NULL,
+    option_order VARCHAR NOT NULL,
+    samples INTEGER NOT NULL,
+    scored BOOLEAN NOT NULL,
+    temperature DOUBLE PRECISION NOT NULL,
+    top_p DOUBLE PRECISION NOT NULL,
+    top_k INTEGER,
+    max_tokens INTEGER NOT NULL,
+    draw INTEGER NOT NULL,
+    parser INTEGER NOT NULL,
+    PRIMARY KEY (run_id),
+    CHECK (options IN ('probe', 'scale')),
+    CHECK (option_order IN ('drawn', 'listed', 'balanced')),
+    CHECK (strategy IN ('random', 'random_category', 'chrf_category', 'chrf')),
+    CHECK (ordering IN ('similar_last', 'similar_first', 'shuffled')),
+    CHECK (answers IN ('majority', 'minority')),
+    CHECK (weighting IN ('weighted', 'unweighted')),
+    CHECK ((strategy IS NULL) = (demonstrations IS NULL)),
+    CHECK ((strategy IS NULL) = (ordering IS NULL)),
+    CHECK ((strategy IS NULL) = (demonstrated_country_id IS NULL)),
+    CHECK ((strategy IS NULL) = (demonstrated_survey_id IS NULL)),
+    CHECK ((strategy IS NULL) = (answers IS NULL)),
+    CHECK ((strategy IS NULL) = (weighting IS NULL)),
+    CHECK (samples >= 0 AND draw >= 1 AND temperature > 0)
+);
+COMMENT ON TABLE response_run IS 'What a run asks a chat model, and how. The model is run.start_checkpoint_id: NULL if none was asked.';
+COMMENT ON COLUMN response_run.run_id IS 'The run.';
+COMMENT ON COLUMN response_run.probe_set_id IS 'The probe set that is asked.';
+COMMENT ON COLUMN response_run.language_id IS 'Language of the questions.';
+COMMENT ON COLUMN response_run.prompt_form_id IS 'Wording of the prompts.';
+COMMENT ON COLUMN response_run.strategy IS 'How demonstrations are chosen; NULL of a zero-shot run, as the next six.';
+COMMENT ON COLUMN response_run.demonstrations IS 'Most demonstrations before a question.';
+COMMENT ON COLUMN response_run.ordering IS 'In which order they stand.';
+COMMENT ON COLUMN response_run.demonstrated_country_id IS 'Whose answers they show.';
+COMMENT ON COLUMN response_run.demonstrated_survey_id IS 'Survey that has these.';
+COMMENT ON COLUMN response_run.weighting IS 'Whether its weights count: weighted or unweighted.';
+COMMENT ON COLUMN response_run.answers IS 'majority, or minority: the answer of the other side.';
+COMMENT ON COLUMN response_run.options IS 'What there is to choose from: probe, its two answers; scale, the survey''s own.';
+COMMENT ON COLUMN response_run.option_order IS 'Which option is shown first: drawn, listed or balanced.';
+COMMENT ON COLUMN response_run.samples IS 'Sampled answers of a question; 0 if none were asked for.';
+COMMENT ON COLUMN response_run.scored IS 'Whether options were scored.';
+COMMENT ON COLUMN response_run.temperature IS 'Sampling temperature.';
+COMMENT ON COLUMN response_run.top_p IS 'Share of the probability that tokens are drawn from.';
+COMMENT ON COLUMN response_run.top_k IS 'Most tokens that one is drawn from; NULL for all.';
+COMMENT ON COLUMN response_run.max_tokens IS 'Length at which an answer is cut off, in tokens.';
+COMMENT ON COLUMN response_run.draw IS 'Number of the repetition, from 1.';
+COMMENT ON COLUMN response_run.parser IS 'Version of the parser that read the answers.';
 
 CREATE TABLE run (
     run_id INTEGER NOT NULL,
@@ -782,6 +938,23 @@ COMMENT ON COLUMN probe_set.probe_set_id IS 'Key.';
 COMMENT ON COLUMN probe_set.code IS 'Name, e.g. echoes-2024.';
 COMMENT ON COLUMN probe_set.probe_collection_id IS 'The collection that the probes are from.';
 COMMENT ON COLUMN probe_set.description IS 'What is in it and why.';
+
+CREATE TABLE prompt_form (
+    prompt_form_id INTEGER NOT NULL,
+    code VARCHAR NOT NULL,
+    language_id INTEGER NOT NULL,
+    sha256 VARCHAR NOT NULL,
+    content VARCHAR NOT NULL,
+    PRIMARY KEY (prompt_form_id),
+    UNIQUE (sha256),
+    FOREIGN KEY(language_id) REFERENCES language (language_id)
+);
+COMMENT ON TABLE prompt_form IS 'A wording of prompts in one language.';
+COMMENT ON COLUMN prompt_form.prompt_form_id IS 'Key.';
+COMMENT ON COLUMN prompt_form.code IS 'Name of the form, e.g. gap; the same in all languages that have it.';
+COMMENT ON COLUMN prompt_form.language_id IS 'Language of the questions that it is for.';
+COMMENT ON COLUMN prompt_form.sha256 IS 'SHA-256 of content.';
+COMMENT ON COLUMN prompt_form.content IS 'Instruction, demonstration, question, cue and layout, as JSON.';
 
 CREATE TABLE question (
     question_id INTEGER NOT NULL,

@@ -11,6 +11,7 @@ from mlv.schema.jobs.attribution import DAMPING, TRACIN_DAMPING, Attribution
 from mlv.schema.jobs.classify import ClassifySpec
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.influence import InfluenceSpec
+from mlv.schema.jobs.respond import RespondSpec
 from mlv.schema.jobs.settings import words
 from mlv.schema.jobs.validate import ValidateSpec
 from mlv.schema.store.sql import literal
@@ -35,6 +36,13 @@ def tracing(spec: str) -> str:
     """What the scores of a run depend on beside its attribution: ``checkpoints=epoch-5 collection=arora-2023 ...``."""
     beside = {*InfluenceSpec.NOT_COMPARED, *ValidateSpec.NOT_COMPARED, "attribution", "checkpoints"}
     return f"array_to_string(list_prepend({_checkpoints(spec)}, {_words(spec, sorted(beside))}), ' ')"
+
+
+def responding(spec: str) -> str:
+    """How a chat model is asked, its condition aside: ``form=gap option_order=drawn ... temperature=1.0 ...``."""
+    own = _words(spec, [*sorted(RespondSpec.NOT_COMPARED), "decoding"])
+    decoding = _words(f"json_extract({spec}, '$.decoding')")
+    return f"array_to_string(list_concat({own}, {decoding}), ' ')"
 
 
 def attribution(spec: str) -> str:

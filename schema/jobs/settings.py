@@ -9,7 +9,7 @@ from decimal import Decimal
 from json import dumps
 from typing import Any, Final
 
-NESTED: Final = ("attribution", "gradients")
+NESTED: Final = ("attribution", "gradients", "decoding")
 """Settings that consist of several, each of which is shown by itself."""
 
 

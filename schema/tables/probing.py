@@ -56,7 +56,7 @@ class Profile(Row, table=True):
     __tablename__ = "profile"
     __table_args__ = table(
         "A cultural profile: of a checkpoint in a language, or of the people of a country (Echoes section 3.5).",
-        unique("checkpoint_id", "language_id", "probe_collection_id", "score"),
+        unique("checkpoint_id", "language_id", "probe_collection_id", "score", "run_id"),
         unique("survey_id", "country_id", "weighting"),
         check("(checkpoint_id IS NULL) <> (survey_id IS NULL)"),
         identity=(
@@ -64,11 +64,12 @@ class Profile(Row, table=True):
             "language_id",
             "probe_collection_id",
             "score",
+            "run_id",
             "survey_id",
             "country_id",
             "weighting",
         ),
-        owner=("checkpoint_id", "survey_id"),
+        owner=("checkpoint_id", "run_id", "survey_id"),
     )
 
     profile_id: int = column("Key.", key=True)
@@ -77,7 +78,13 @@ class Profile(Row, table=True):
     probe_collection_id: int | None = column(
         "The probes behind a model's profile.", refers="probe_collection.probe_collection_id"
     )
-    score: str | None = column("The way of scoring behind a model's profile: sum, mean or first.")
+    score: str | None = column(
+        "The way of scoring behind a model's profile: sum, mean or first of probes; sampled or scored of a chat model."
+    )
+    run_id: int | None = column(
+        "The run whose answers a chat model's profile is made of; NULL for one made of all probes that were asked.",
+        refers="run.run_id",
+    )
     survey_id: int | None = column("The survey of a country's profile.", refers="survey.survey_id")
     country_id: int | None = column("The country of a country's profile.", refers="country.country_id")
     weighting: str | None = column("weighted or unweighted, for a country's profile.")

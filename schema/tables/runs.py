@@ -15,11 +15,13 @@ class PretrainedModel(Row, table=True):
 
     base_model_id: int = column("Key.", key=True)
     name: str = column("Hub name or the name of the local model, e.g. google/mt5-small.")
-    revision: str = column("Hub commit; empty for a local model.")
-    digest: str = column("SHA-256 over configuration, weights, adapter and tokenizer.")
-    architecture: str = column("Model type of its configuration, e.g. mt5.")
-    parameters: int = column("Number of parameters.", sql_type=sa.BigInteger)
-    vocabulary: int = column("Entries of the vocabulary.")
+    revision: str = column("Hub commit; as-of label of an endpoint; empty for a local model.")
+    digest: str = column(
+        "SHA-256 over configuration, weights, adapter and tokenizer; over what is known of an endpoint."
+    )
+    architecture: str = column("Model type of its configuration, e.g. mt5; endpoint for a model behind an API.")
+    parameters: int | None = column("Number of parameters; NULL of an endpoint.", sql_type=sa.BigInteger)
+    vocabulary: int | None = column("Entries of the vocabulary; NULL of an endpoint.")
     adapter: str = column(
         "Adapter beside its weights that is merged into them, e.g. LoRA alpha=8 rank=4 targets=q,v; empty without one."
     )

@@ -144,14 +144,15 @@ PROBING = (
             "checkpoint_id": "Key of the checkpoint.",
             "collection": "Where the probes are from.",
             "language": "Test language.",
-            "score": "Way of scoring: sum, mean or first.",
+            "score": "Way of scoring: sum, mean or first of probes; sampled or scored of a chat model.",
+            "run_id": "Key of the run whose answers a chat model's profile is made of; NULL for probes.",
             "question": "Identifier of the question.",
             "category": "Short name of the category.",
             "p_first": "Probability of the first answer's side.",
         },
         """
-        SELECT profile_id, f.checkpoint_id, pc.code AS collection, l.code AS language, f.score, q.code AS question,
-               c.code AS category, v.p_first
+        SELECT profile_id, f.checkpoint_id, pc.code AS collection, l.code AS language, f.score, f.run_id,
+               q.code AS question, c.code AS category, v.p_first
         FROM profile_value v
         JOIN profile f USING (profile_id)
         JOIN probe_collection pc USING (probe_collection_id)

@@ -11,6 +11,7 @@ from mlv.schema.jobs.pca import PcaSpec
 from mlv.schema.jobs.predict import PredictSpec
 from mlv.schema.jobs.pretrain import PretrainSpec
 from mlv.schema.jobs.probe import ProbeSpec
+from mlv.schema.jobs.respond import Decoding, Demonstrations, EndpointRef, RespondSpec
 from mlv.schema.jobs.spec import CorpusRef, ModelRef, Spec
 from mlv.schema.jobs.validate import ValidateSpec
 
@@ -124,7 +125,27 @@ PCA: Final = PcaSpec(
     weighting="weighted",
     inputs_digest="i",
 )
+RESPOND: Final = RespondSpec(
+    model=ELSEWHERE,
+    endpoint=EndpointRef(name="gpt", as_of="2026-11", weights="w"),
+    collection="arora-2023",
+    probe_set="all",
+    language="fa",
+    form="gap",
+    form_sha256="f",
+    options="scale",
+    scale="wvs-7",
+    demonstrations=Demonstrations(
+        country="IR", survey="wvs-7", weighting="weighted", strategy="chrf", similarity="chrF++"
+    ),
+    decoding=Decoding(temperature=0.6, top_p=0.9),
+    scored=True,
+    only_of="respond-0123456789ab",
+    accept_english=True,
+    parser=1,
+    inputs_digest="i",
+)
 
 EXAMPLES: Final[dict[str, Spec]] = {
-    spec.kind: spec for spec in (PRETRAIN, FINETUNE, CLASSIFY, PROBE, PREDICT, INFLUENCE, VALIDATE, PCA)
+    spec.kind: spec for spec in (PRETRAIN, FINETUNE, CLASSIFY, PROBE, PREDICT, RESPOND, INFLUENCE, VALIDATE, PCA)
 }
