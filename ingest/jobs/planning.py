@@ -78,7 +78,10 @@ def write(context: Context, plan: Plan) -> JobDirectory:
         for name, content in inputs.items():
             if not (job.inputs / name).exists():
                 _write_input(job.inputs / name, content)
-        return JobDirectory.create(context.jobs, plan.spec, provenance)
+        job = JobDirectory.create(context.jobs, plan.spec, provenance)
+        if any(paths.values()) and job.read_json("provenance.json").get("model_paths") != paths:
+            job.update_provenance(model_paths=paths)
+        return job
     except (OSError, pl.exceptions.ComputeError) as error:
         raise DataError(
             f"The job directory {job.path} cannot be written: {reason(error)}",

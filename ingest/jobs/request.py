@@ -50,7 +50,7 @@ class Request(BaseModel):
 
     def named_models(self) -> list[str]:
         """The models that it names."""
-        return [str(getattr(self, name)) for name in self.model_names()]
+        return [str(name) for field in self.model_names() if (name := getattr(self, field)) is not None]
 
     @classmethod
     def option(cls, field: str) -> Option:

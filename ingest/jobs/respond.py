@@ -1,17 +1,51 @@
 """Asking a chat model: the prompts of a language and condition leave the store; answers and scores enter it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+import duckdb
+import polars as pl
+from pydantic import AfterValidator, Field, model_validator
 
+from mlv.ingest.answers.parsers import LATEST
 from mlv.ingest.jobs import request
 from mlv.ingest.jobs.cost import Cost
-from mlv.ingest.jobs.planning import Context, Plan
-from mlv.ingest.jobs.request import Count, JobName, ModelName, Name, Names, Option, ProbeSet, language_code
+from mlv.ingest.jobs.lookup import default_probe_set, find_run
+from mlv.ingest.jobs.planning import Context, NothingToDoError, Plan
+from mlv.ingest.jobs.prompting import (
+    Offered,
+    Ordered,
+    find_form,
+    find_probes,
+    majorities,
+    make_prompts,
+    misaligned,
+    options_of,
+)
+from mlv.ingest.jobs.request import Count, JobName, ModelName, Name, ProbeSet, language_code
+from mlv.ingest.jobs.responses import enter_answers, enter_prompts
 from mlv.ingest.jobs.runs import NewRun
-from mlv.schema.jobs.respond import Answers, Api, OptionOrder, Options, Ordering, RespondSpec, Strategy
+from mlv.ingest.prompts.chrf import SIGNATURE
+from mlv.ingest.reference.languages import country
+from mlv.ingest.writing.profiles import build_response_profiles
+from mlv.queries import install_macros
+from mlv.schema.errors import DataError, NotFoundError, UsageError
+from mlv.schema.jobs.identity import content_digest
+from mlv.schema.jobs.respond import (
+    Answers,
+    Api,
+    Decoding,
+    Demonstrations,
+    EndpointRef,
+    OptionOrder,
+    Options,
+    Ordering,
+    RespondSpec,
+    Strategy,
+)
 from mlv.schema.jobs.spec import Precision, Seed
 from mlv.schema.papers import selfalign
+from mlv.schema.store.rows import number
 
 
 class Request(request.Request):
@@ -76,13 +110,10 @@ class Request(request.Request):
         selfalign.TOP_K, description="Most tokens that one is drawn from; 0 for all."
     )
     max_tokens: Count = Field(selfalign.MAX_TOKENS, description="Length at which an answer is cut off.")
-    stop: Names = Field(
-        selfalign.STOP,
-        description="A text that ends an answer, and is no part of it; repeat for several.",
-    )
+    first_line: bool = Field(True, description="End an answer with its first line.")
     chat: bool = Field(True, description="Put prompts by the model's own chat template, if it has one.")
     draw: Count = Field(1, description="Number of the repetition: a second zero-shot draw is the control.")
-    only_misaligned: Annotated[JobName, Option()] = Field(
+    only_misaligned: JobName = Field(
         None, description="Ask only the questions that this zero-shot run did not answer all in line with the country."
     )
     accept_english: bool = Field(
@@ -91,19 +122,193 @@ class Request(request.Request):
     precision: Precision = Field("fp32", description="fp32, or bf16 on a machine that computes in it.")
     seed: Seed = Field(0, description="Seed of all draws.")
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        behind_api = (self.endpoint, self.api_model, self.as_of)
+        if any(behind_api) and not all(behind_api):
+            raise ValueError("A model behind an API has three: --endpoint URL --api-model NAME --as-of DATE.")
+        if self.model and self.endpoint:
+            raise ValueError("One model is asked: give --model or --endpoint.")
+        if not (self.model or self.endpoint) and (self.samples or self.scored):
+            raise ValueError("Nobody is asked: give --model or --endpoint, or --samples 0 for the prompts alone.")
+        if (self.model or self.endpoint) and not (self.samples or self.scored):
+            raise ValueError("Nothing is asked: give --samples or --scored.")
+        if self.strategy is None and (self.ordering, self.answers) != ("similar_last", "majority"):
+            raise ValueError("--ordering and --answers are about demonstrations: give a --strategy.")
+        return self
+
 
 def plan(context: Context, request: Request) -> Plan:
-    """Plan the prompts of a language and condition."""
-    raise NotImplementedError
+    """Plan the prompts of a language and condition.
+
+    Raises NotFoundError or DataError if the store lacks probes, survey or run, or UsageError for an address that could
+    hold a secret.
+    """
+    connection = context.connection
+    install_macros(connection)
+    probe_set = request.probe_set or default_probe_set(connection)
+    form = find_form(request.form, request.language)
+    probes = find_probes(connection, probe_set, request.collection, request.language)
+    people = _people(connection, request)
+    options = _asked(connection, request, probes, people)
+    demonstrated = _demonstrations(request, people)
+    majority = majorities(connection, *people) if demonstrated and people else {}
+    order = Ordered(request.option_order, request.samples, request.seed)
+    prompts, shown = make_prompts(probes, options, form, order, demonstrated, majority)
+    spec = RespondSpec(
+        model=context.find_model(request.model) if request.model else None,
+        endpoint=_endpoint(request),
+        collection=probes["collection"][0],
+        probe_set=probe_set,
+        language=request.language,
+        form=form.code,
+        form_sha256=form.sha256,
+        options=request.options,
+        scale=people.survey if people and request.options == "scale" else None,
+        demonstrations=demonstrated,
+        decoding=Decoding(
+            temperature=request.temperature,
+            top_p=request.top_p,
+            top_k=request.top_k or None,
+            max_tokens=request.max_tokens,
+            stop=selfalign.STOP if request.first_line else (),
+        ),
+        samples=request.samples,
+        scored=request.scored,
+        option_order=request.option_order,
+        chat=request.chat,
+        draw=request.draw,
+        only_of=request.only_misaligned or "",
+        accept_english=request.accept_english,
+        parser=LATEST,
+        precision=request.precision,
+        inputs_digest=content_digest(prompts),
+        seed=request.seed,
+    )
+    worded = pl.DataFrame([{"code": form.code, "sha256": form.sha256, "content": form.content}])
+    inputs = {"prompts.parquet": prompts, "form.parquet": worded}
+    return Plan(spec, lambda: inputs | ({"demonstrations.parquet": shown} if not shown.is_empty() else {}))
+
+
+class People(NamedTuple):
+    """Whose answers a job is about."""
+
+    survey: str
+    country: str
+    weighting: Literal["weighted", "unweighted"]
+
+
+def _people(connection: duckdb.DuckDBPyConnection, request: Request) -> People | None:
+    """Survey, country and weighting that a request is about; None if it needs none. Raises NotFoundError."""
+    if request.strategy is None and request.only_misaligned is None and request.options == "probe":
+        return None
+    found = connection.execute(
+        "SELECT survey, weighting FROM v_majority WHERE survey = coalesce($survey, default_survey()) "
+        "AND weighting = coalesce($weighting, default_weighting(survey)) LIMIT 1",
+        {"survey": request.survey, "weighting": request.weighting},
+    ).fetchone()
+    if found is None:
+        asked = " ".join(filter(None, (request.weighting, "answers of", request.survey or "any survey")))
+        raise NotFoundError(f"The store has no {asked}.", "Ingest a survey: mlv ingest survey PATH")
+    return People(found[0], _country(connection, request), found[1])
+
+
+def _country(connection: duckdb.DuckDBPyConnection, request: Request) -> str:
+    """The country that is named, or that of the language. Raises NotFoundError if that has none, or several."""
+    if request.country:
+        return country(request.country).code
+    rows = connection.execute(
+        "SELECT country FROM v_language_country WHERE language = ? ORDER BY ALL", [request.language]
+    ).fetchall()
+    if len(rows) != 1:
+        raise NotFoundError(
+            f"{request.language} is compared with {', '.join(row[0] for row in rows) or 'no country'}.",
+            "Name the country whose answers count: --country CODE",
+        )
+    return str(rows[0][0])
+
+
+def _asked(
+    connection: duckdb.DuckDBPyConnection, request: Request, probes: pl.DataFrame, people: People | None
+) -> dict[str, list[Offered]]:
+    """The questions that are asked, with what they offer. Raises NotFoundError or DataError if there are none."""
+    offered = options_of(connection, probes, request.options, people.survey if people else "")
+    if people is None or request.only_misaligned is None:
+        return dict(offered)
+    _, run = find_run(connection, request.only_misaligned)
+    row = connection.execute("SELECT language, condition FROM v_response_run WHERE run = ?", [run]).fetchone()
+    if row != (request.language, "zero_shot"):
+        raise DataError(
+            f"{run} did not ask zero-shot in {request.language}.",
+            "Name the zero-shot run that this one is compared with: mlv runs list --kind respond",
+        )
+    wrong = misaligned(connection, run, *people)
+    if not wrong & offered.keys():
+        raise NothingToDoError(f"{run} answered all questions in line with {people.country} in {people.survey}.")
+    return {question: options for question, options in offered.items() if question in wrong}
+
+
+def _demonstrations(request: Request, people: People | None) -> Demonstrations | None:
+    if request.strategy is None or people is None:
+        return None
+    return Demonstrations(
+        country=people.country,
+        survey=people.survey,
+        weighting=people.weighting,
+        strategy=request.strategy,
+        count=request.demonstrations,
+        ordering=request.ordering,
+        answers=request.answers,
+        similarity=SIGNATURE,
+    )
+
+
+def _endpoint(request: Request) -> EndpointRef | None:
+    """Raises UsageError for an address that is none, or that could hold a secret."""
+    if request.endpoint is None or request.api_model is None or request.as_of is None:
+        return None
+    parts = urlsplit(request.endpoint)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError("--endpoint is no address of an API.", "Write it like http://localhost:8000/v1")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise UsageError(
+            "The address of --endpoint has a user, a password or a query, which may be secret.",
+            "Leave it out, and put the key into the environment: export OPENAI_API_KEY=..., or --key-env NAME",
+        )
+    return EndpointRef(
+        name=request.api_model, as_of=request.as_of, api=request.api, weights=request.weights, url=request.endpoint
+    )
 
 
 def commit(run: NewRun, spec: RespondSpec) -> dict[str, int]:
-    """Enter prompts, answers and scores."""
-    raise NotImplementedError
+    """Enter prompts, answers as the parser reads them, scores, and the profiles that follow.
+
+    Raises JobError if outputs are not of the prompts, or have numbers that are NaN or infinite.
+    """
+    entered = enter_prompts(run, spec) | enter_answers(run, spec)
+    build_response_profiles(run.connection, run.run_id)
+    return entered
+
+
+_ASKED: Final = """
+SELECT count(*)
+FROM v_probe p
+JOIN v_probe_set s USING (question)
+WHERE s.probe_set = $probe_set AND p.collection = coalesce($collection, s.collection) AND p.language = $language
+"""
+
+
+def _units(context: Context, request: Request, _: object) -> int:
+    values = {
+        "probe_set": request.probe_set or default_probe_set(context.connection),
+        "collection": request.collection,
+        "language": request.language,
+    }
+    return number(context.connection, _ASKED, values) * max(request.samples, 1)
 
 
 COST = Cost(
     unit="answers",
-    units=lambda context, request, training: 0,
-    measured="SELECT run_id, count(*) AS units FROM response GROUP BY run_id",
+    units=_units,
+    measured="SELECT run_id, sum(greatest(samples, 1)) AS units FROM prompt GROUP BY run_id",
 )

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import duckdb
 import polars as pl
@@ -16,6 +17,9 @@ from mlv.schema.jobs.events import detail_of
 from mlv.schema.jobs.identity import canonical_json, job_name, spec_hash
 from mlv.schema.jobs.spec import ModelRef, Spec
 from mlv.schema.store.rows import append, ensure, next_id, number
+
+COUNTS: Final = ("parameters", "vocabulary")
+"""What a worker counts of a model that it loads; of one behind an API there is nothing to count."""
 
 
 @dataclass(frozen=True)
@@ -114,16 +118,17 @@ def _start(connection: duckdb.DuckDBPyConnection, job: JobDirectory, model: Mode
 def enter_base_model(connection: duckdb.DuckDBPyConnection, job: JobDirectory, model: ModelRef) -> int:
     """Key of the base model, entered with what the worker found when it loaded the model."""
     facts = job.read_json("outputs/model.json")
+    counted = {name: count_in(job, "model.json", name) if name in facts else None for name in COUNTS}
     row = {
         "name": _free_name(connection, model),
         "revision": model.revision,
         "digest": model.digest,
         "architecture": str(facts.get("architecture", "")),
-        "parameters": count_in(job, "model.json", "parameters"),
-        "vocabulary": count_in(job, "model.json", "vocabulary"),
+        **counted,
         "adapter": str(facts.get("adapter", "")),
     }
-    return int(ensure(connection, "base_model", pl.DataFrame([row]), ["digest"])["base_model_id"][0])
+    frame = pl.DataFrame([row], schema_overrides=dict.fromkeys(COUNTS, pl.Int64))
+    return int(ensure(connection, "base_model", frame, ["digest"])["base_model_id"][0])
 
 
 def _free_name(connection: duckdb.DuckDBPyConnection, model: ModelRef) -> str:

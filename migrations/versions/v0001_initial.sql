@@ -566,6 +566,7 @@ CREATE TABLE response (
     outcome VARCHAR NOT NULL,
     answer INTEGER,
     finish VARCHAR,
+    refused BOOLEAN NOT NULL,
     tokens INTEGER,
     logprob DOUBLE PRECISION,
     CHECK (outcome IN ('answer', 'refusal', 'none', 'both', 'truncated', 'filtered', 'empty')),
@@ -580,6 +581,7 @@ COMMENT ON COLUMN response.text IS 'What was answered.';
 COMMENT ON COLUMN response.outcome IS 'How it was read: answer, refusal, none or both of the options, truncated before one, filtered, or empty.';
 COMMENT ON COLUMN response.answer IS 'Number of the option; NULL where it is no answer.';
 COMMENT ON COLUMN response.finish IS 'Why it ended: stop, length or content_filter; NULL where that is not known.';
+COMMENT ON COLUMN response.refused IS 'Whether the service itself called it a refusal.';
 COMMENT ON COLUMN response.tokens IS 'Its tokens; NULL where that is not known.';
 COMMENT ON COLUMN response.logprob IS 'Its log-probability at temperature 1, nats; NULL where that is not known.';
 

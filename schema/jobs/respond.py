@@ -42,6 +42,9 @@ class EndpointRef(SpecPart):
     weights: str = ""
     """SHA-256 of its weights where it is known; otherwise empty."""
 
+    url: str = Field(default="", exclude=True)
+    """Where the API is; kept in ``provenance.json``, not in the specification."""
+
 
 class Decoding(SpecPart):
     """How answers are sampled: all of it, since libraries and servers differ in their defaults."""
@@ -144,12 +147,12 @@ class RespondSpec(Spec):
         if self.endpoint is None:
             return self.model
         digest = hashlib.sha256(canonical(self.endpoint.model_dump(mode="json")).encode()).hexdigest()
-        return ModelRef(name=self.endpoint.name, revision=self.endpoint.as_of, digest=digest)
+        return ModelRef(name=self.endpoint.name, revision=self.endpoint.as_of, digest=digest, path=self.endpoint.url)
 
     def models(self) -> tuple[ModelRef, ...]:
         """The model that is asked, if one is."""
         return (self.respondent,) if self.respondent else ()
 
     def probe_inputs(self) -> tuple[str, ...]:
-        """None: prompts are made of probes, which the commit compares."""
-        return ()
+        """Prompts, and what stands before their questions: both are made of probes."""
+        return ("prompts.parquet", "demonstrations.parquet")

@@ -149,6 +149,7 @@ class Response(Row, table=True):
     )
     answer: int | None = column("Number of the option; NULL where it is no answer.")
     finish: str | None = column("Why it ended: stop, length or content_filter; NULL where that is not known.")
+    refused: bool = column("Whether the service itself called it a refusal.")
     tokens: int | None = column("Its tokens; NULL where that is not known.")
     logprob: float | None = column(
         "Its log-probability at temperature 1, nats; NULL where that is not known.", sql_type=sa.Double

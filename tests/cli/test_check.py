@@ -102,6 +102,22 @@ def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with connect(mlv.store, read_only=False) as connection:
         commit_job(connection, job, mlv.store)
     assert mlv("compute", "pca", "--language", "fa,ko").code == 0
+    api = (
+        "--endpoint",
+        "http://127.0.0.1:9/v1",
+        "--api-model",
+        "chat",
+        "--as-of",
+        "today",
+        "--samples",
+        "3",
+        "--scored",
+    )
+    assert mlv("compute", "respond", "--language", "fa", "--strategy", "chrf", *api, "--plan-only").code == 0
+    (asked,) = map(JobDirectory, (folder / "jobs").glob("respond-*"))
+    play(asked)
+    with connect(mlv.store, read_only=False) as connection:
+        commit_job(connection, asked, mlv.store)
     return folder
 
 
@@ -232,6 +248,21 @@ BREAKING = {
     "answer-follows-from-logits": "UPDATE probe_logit SET logprob_sum = -9.9 WHERE answer = 1",
     "answer-follows-from-margin": "UPDATE probe_answer SET answer = 3 - answer",
     "answer-probabilities-sum": "UPDATE probe_answer SET p_first = p_first + 1e-6 WHERE probe_id = 1",
+    "response-run-there": "DELETE FROM response_run",
+    "response-run-asks-somebody": "UPDATE run SET start_checkpoint_id = NULL WHERE kind = 'respond'",
+    "prompt-of-its-run": "UPDATE response_run SET language_id = (SELECT language_id FROM language WHERE code = 'ko')",
+    "prompts-have-all-samples": "UPDATE response_run SET samples = 4",
+    "options-complete": "UPDATE prompt_option SET place = 1",
+    "probe-options-are-its-answers": "UPDATE prompt_option SET side = 'first'",
+    "demonstrations-of-their-run": "UPDATE response_run SET demonstrations = 1",
+    "demonstrations-numbered": "DELETE FROM demonstration WHERE position = 1",
+    "demonstrated-answer-is-the-survey's": "UPDATE demonstration SET answer = 3 - answer",
+    "responses-complete": "DELETE FROM response WHERE sample = 1",
+    "answer-was-offered": "UPDATE response SET answer = 3 WHERE answer IS NOT NULL",
+    "response-logprob-range": "UPDATE response SET logprob = 0.5",
+    "option-scores-complete": "DELETE FROM option_score WHERE number = 2",
+    "option-score-range": "UPDATE option_score SET logprob_first = -9",
+    "profile-follows-from-responses": "UPDATE option_score SET logprob_sum = logprob_sum * number",
     "answers-complete": "DELETE FROM probe_answer WHERE probe_id = 1",
     "profile-complete": "DELETE FROM profile_value WHERE question_id = 1",
     "profile-follows-from-answers": "UPDATE profile_value SET p_first = 1 - p_first",

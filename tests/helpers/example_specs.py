@@ -127,7 +127,7 @@ PCA: Final = PcaSpec(
 )
 RESPOND: Final = RespondSpec(
     model=ELSEWHERE,
-    endpoint=EndpointRef(name="gpt", as_of="2026-11", weights="w"),
+    endpoint=EndpointRef(name="gpt", as_of="2026-11", weights="w", url="http://localhost/v1"),
     collection="arora-2023",
     probe_set="all",
     language="fa",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
+from answered import answered
 from finished_jobs import probed, write
 
 from mlv.compute.running.local import Ended
@@ -15,6 +16,7 @@ from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.influence import InfluenceSpec
 from mlv.schema.jobs.predict import PredictSpec
 from mlv.schema.jobs.probe import ProbeSpec
+from mlv.schema.jobs.respond import RespondSpec
 
 PRAISE = ("gut", "good", "bon")
 """Words of texts that a played classifier takes for the last class."""
@@ -29,6 +31,8 @@ def play(job: JobDirectory) -> None:
         _trained(job, spec.epochs)
     elif isinstance(spec, PredictSpec):
         _predicted(job, len(spec.classes))
+    elif isinstance(spec, RespondSpec):
+        answered(job)
     elif isinstance(spec, InfluenceSpec):
         _traced(job, spec)
 

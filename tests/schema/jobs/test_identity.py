@@ -28,7 +28,7 @@ NAMES: dict[str, set[str]] = {
     "validate": TRACING_NAMES,
     "classify": {"model.name", "model.revision", "model.path"},
     "predict": {"model.revision", "model.path"},
-    "respond": {"model.name", "model.revision", "model.path"},
+    "respond": {"model.name", "model.revision", "model.path", "endpoint.url"},
     "pca": set(),
 }
 """By kind, the values of its example that do not count."""
