@@ -1,0 +1,5 @@
+"""Version 1 of the parser."""
+
+from mlv.ingest.answers.v1.parse import read
+
+__all__ = ["read"]
