@@ -5,27 +5,12 @@ What is drawn is drawn by SHA-256 of what it is drawn for, so that it is the sam
 
 import hashlib
 from collections.abc import Collection, Sequence
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final, NamedTuple
 
 import polars as pl
 
 from mlv.ingest.prompts.chrf import chrf_matrix
-
-Strategy = Literal["random", "random_category", "chrf_category", "chrf"]
-"""How demonstrations are chosen (Self-Alignment, section 8.4.3): drawn or the most similar ones; from all others or
-those of the question's category."""
-
-Ordering = Literal["similar_last", "similar_first", "shuffled"]
-"""Order of demonstrations. similar_last: the first choice is next to the question. shuffled: drawn anew for each sample
-(Self-Alignment, section 8.5.2)."""
-
-OptionOrder = Literal["drawn", "listed", "balanced"]
-"""Order of a question's options. drawn: once for each question (Self-Alignment, section 8.4.2). listed: as the probe
-has them. balanced: as drawn and then in rotation, so that each is first equally often."""
-
-STRATEGIES: Final[tuple[Strategy, ...]] = get_args(Strategy)
-ORDERINGS: Final[tuple[Ordering, ...]] = get_args(Ordering)
-OPTION_ORDERS: Final[tuple[OptionOrder, ...]] = get_args(OptionOrder)
+from mlv.schema.jobs.respond import OptionOrder, Ordering, Strategy
 
 _CHOSEN: Final = {"question": pl.String, "rank": pl.Int64, "demonstration": pl.String, "similarity": pl.Float64}
 

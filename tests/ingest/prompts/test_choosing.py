@@ -1,23 +1,13 @@
 """Which demonstrations are chosen, and orders of demonstrations and options."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 import pytest
 
-from mlv.ingest.prompts.choosing import (
-    OPTION_ORDERS,
-    ORDERINGS,
-    STRATEGIES,
-    OptionOrder,
-    Ordering,
-    Question,
-    Strategy,
-    choose,
-    options_shown,
-    ordered,
-)
+from mlv.ingest.prompts.choosing import Question, choose, options_shown, ordered
+from mlv.schema.jobs.respond import OptionOrder, Ordering, Strategy
 
 TRUST = [Question(f"t{number}", "trust", f"I have _ confidence in the {of}.") for number, of in enumerate(
     ["press", "police", "courts", "parliament", "churches", "banks", "unions", "army"]
@@ -31,7 +21,7 @@ def _of(chosen: pl.DataFrame, question: str, column: str = "demonstration") -> l
     return chosen.filter(question=question)[column].to_list()
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", get_args(Strategy))
 def test_no_question_is_its_own_demonstration_or_twice_another_s(strategy: Strategy) -> None:
     chosen = choose(strategy, QUESTIONS, ALL)
     assert chosen.filter(pl.col("question") == pl.col("demonstration")).is_empty()
@@ -58,7 +48,7 @@ def test_a_category_keeps_others_out() -> None:
     assert _of(choose("random_category", QUESTIONS, ALL), "l1") == ["l0"]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", get_args(Strategy))
 def test_only_candidates_are_shown_but_all_are_asked(strategy: Strategy) -> None:
     chosen = choose(strategy, QUESTIONS, {"t1", "t2", "unknown"})
     assert set(chosen["demonstration"]) == {"t1", "t2"}
@@ -110,13 +100,13 @@ def test_a_shuffled_order_is_another_for_each_sample_and_question() -> None:
     assert len({tuple(samples[0].filter(question=question.code)["rank"]) for question in QUESTIONS}) > 1
 
 
-@pytest.mark.parametrize("ordering", ORDERINGS)
+@pytest.mark.parametrize("ordering", get_args(Ordering))
 def test_nothing_chosen_has_no_order(ordering: Ordering) -> None:
     nothing = choose("chrf", [], set())
     assert ordered(nothing, ordering).is_empty()
 
 
-@pytest.mark.parametrize("order", OPTION_ORDERS)
+@pytest.mark.parametrize("order", get_args(OptionOrder))
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_every_option_is_shown_once(order: OptionOrder, count: int) -> None:
     for sample in range(7):
