@@ -37,14 +37,12 @@ from mlv.schema.jobs.respond import (
     Decoding,
     Demonstrations,
     EndpointRef,
-    OptionOrder,
     Options,
-    Ordering,
     RespondSpec,
-    Strategy,
 )
 from mlv.schema.jobs.spec import Precision, Seed
 from mlv.schema.papers import selfalign
+from mlv.schema.papers.selfalign import OptionOrder, Ordering, Strategy
 from mlv.schema.store.rows import number
 
 

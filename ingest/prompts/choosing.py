@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from mlv.ingest.prompts.chrf import chrf_matrix
-from mlv.schema.jobs.respond import OptionOrder, Ordering, Strategy
+from mlv.schema.papers.selfalign import OptionOrder, Ordering, Strategy
 
 _CHOSEN: Final = {"question": pl.String, "rank": pl.Int64, "demonstration": pl.String, "similarity": pl.Float64}
 

@@ -8,23 +8,13 @@ from pydantic import Field
 from mlv.schema.jobs.identity import canonical
 from mlv.schema.jobs.spec import ModelRef, Precision, Spec, SpecPart
 from mlv.schema.papers import selfalign
-
-Strategy = Literal["random", "random_category", "chrf_category", "chrf"]
-"""How demonstrations are chosen (S section 8.4.3): among all other questions or those of the same category, by chance
-or by chrF++ with the question."""
-
-Ordering = Literal["similar_last", "similar_first", "shuffled"]
-"""In which order they stand; shuffled: anew for every sample (S section 8.5.2)."""
+from mlv.schema.papers.selfalign import OptionOrder, Ordering, Strategy
 
 Answers = Literal["majority", "minority"]
 """Which side's answer they are completed with."""
 
 Options = Literal["probe", "scale"]
 """What there is to choose from. probe: the two answers of the probe. scale: the survey's own answers."""
-
-OptionOrder = Literal["drawn", "listed", "balanced"]
-"""Which option is shown first. drawn: by chance for each question, alike in all runs. listed: the first answer.
-balanced: each option first in as many samples."""
 
 Api = Literal["chat", "completions"]
 

@@ -4,7 +4,7 @@ Shutova 2024; dissertation chapter 8), S in docstrings.
 Where the paper leaves one open, what is taken in its place.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 DEMONSTRATIONS: Final = 5
 """Completed sentences before the question (S section 8.4.3)."""
@@ -38,3 +38,14 @@ LANGUAGES: Final = {
     "BLOOMz": ("en", "de", "ro", "ur", "id", "vi", "el", "tr", "bn", "sr", "ms", "tl"),
 }
 """Languages that each model was asked in, by its name in Table 8.1."""
+
+Strategy = Literal["random", "random_category", "chrf_category", "chrf"]
+"""How demonstrations are chosen (S section 8.4.3): among all other questions or those of the same category, by chance
+or by chrF++ with the question."""
+
+Ordering = Literal["similar_last", "similar_first", "shuffled"]
+"""In which order they stand; shuffled: anew for every sample (S section 8.5.2)."""
+
+OptionOrder = Literal["drawn", "listed", "balanced"]
+"""Which option is shown first. drawn: by chance for each question, alike in all runs. listed: the first answer.
+balanced: each option first in as many samples."""

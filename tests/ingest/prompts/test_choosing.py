@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from mlv.ingest.prompts.choosing import Question, choose, options_shown, ordered
-from mlv.schema.jobs.respond import OptionOrder, Ordering, Strategy
+from mlv.schema.papers.selfalign import OptionOrder, Ordering, Strategy
 
 TRUST = [Question(f"t{number}", "trust", f"I have _ confidence in the {of}.") for number, of in enumerate(
     ["press", "police", "courts", "parliament", "churches", "banks", "unions", "army"]
