@@ -12,7 +12,8 @@ from mlv.ingest.prompts.choosing import Question, choose, options_shown, ordered
 from mlv.ingest.prompts.forms import Form, completed, gapped, packaged_form, render
 from mlv.schema.errors import DataError, NotFoundError
 from mlv.schema.fetching import frame_of
-from mlv.schema.jobs.respond import Demonstrations, OptionOrder, Options
+from mlv.schema.jobs.respond import Demonstrations, Options
+from mlv.schema.papers.selfalign import OptionOrder
 
 Side = str
 """first or second, of ``answer_side``."""
@@ -267,7 +268,7 @@ def _variants(
         text = render(form, probe["template"], [offered[number - 1].text for number in numbers], sentences)
         prompt = found.setdefault(text, [text, numbers, before, 0])
         prompt[3] += sample < order.samples
-    yield from map(tuple, found.values())  # type: ignore[misc]
+    yield from map(tuple, found.values())
 
 
 _ANSWERS: Final = ("answer_first", "answer_second")

@@ -1,5 +1,6 @@
 """Asking a chat model: the prompts of a language and condition leave the store; answers and scores enter it."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
@@ -228,11 +229,11 @@ def _country(connection: duckdb.DuckDBPyConnection, request: Request) -> str:
 
 def _asked(
     connection: duckdb.DuckDBPyConnection, request: Request, probes: pl.DataFrame, people: People | None
-) -> dict[str, list[Offered]]:
+) -> Mapping[str, Sequence[Offered]]:
     """The questions that are asked, with what they offer. Raises NotFoundError or DataError if there are none."""
     offered = options_of(connection, probes, request.options, people.survey if people else "")
     if people is None or request.only_misaligned is None:
-        return dict(offered)
+        return offered
     _, run = find_run(connection, request.only_misaligned)
     row = connection.execute("SELECT language, condition FROM v_response_run WHERE run = ?", [run]).fetchone()
     if row != (request.language, "zero_shot"):
