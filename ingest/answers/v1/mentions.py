@@ -228,8 +228,9 @@ def _is_set_off(after: str) -> bool:
 
 
 def _may_go_on(answer: Answer, found: Found) -> bool:
-    """Whether the words of an option are the first ones of another: *trust* of *trust not at all*."""
-    return bool(answer.options.begun(answer.text.words[found.start :], whole_words=True) - {found.value})
+    """Whether the words of an option are the first ones of another: *trust* of *trust not at all*, 1 of 10."""
+    words = answer.text.words[found.start :]
+    return bool(answer.options.begun(words, whole_words=not words[-1].isdigit()) - {found.value})
 
 
 def _fills_gap(answer: Answer, found: Found) -> bool:
