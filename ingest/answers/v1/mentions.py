@@ -31,6 +31,9 @@ _SENTENCE: Final = re.compile(r"[.\n]")
 class Firmness(IntEnum):
     """How firmly an answer mentions an option."""
 
+    DENIED = -1
+    """As what is not the answer."""
+
     PASSING = 0
     """In running text."""
 
@@ -83,7 +86,7 @@ class Answer:
 
 
 def mentions(answer: Answer) -> list[Mention]:
-    """All mentions in their order, without those that are denied, and in passing those of weak texts."""
+    """All mentions in their order, without those of weak texts in passing or denied."""
     numbers = {number.start: number for number in _numbers(answer)}
     begun = _cut_off(answer, {number.end for number in numbers.values()})
     labels = (_labelled(answer, found, numbers.get(found.start - 1)) for found in [*answer.found.values(), *begun])
@@ -105,6 +108,8 @@ def _are_side_by_side(answer: Answer, one: Mention, other: Mention) -> bool:
         return False
     if not all(word in known.joining | known.naming or word.isdigit() for word in between):
         return False
+    if Firmness.DENIED in {one.firmness, other.firmness}:
+        return len(between) > 0
     in_one_sentence = not any(map(_SENTENCE.search, answer.text.marks[one.end : other.start + 1]))
     return in_one_sentence or one.firmness == other.firmness
 
@@ -179,15 +184,17 @@ def _cut_off(answer: Answer, numbered: set[int]) -> list[Found]:
 def _tells(answer: Answer, begun: tuple[str, ...]) -> bool:
     """Whether an option may be known by its beginning: *not* tells none, unless the answer was certainly cut off."""
     known = answer.options.known
-    says_something = answer.finish == "length" or not set(begun) <= known.negating | known.common
+    says_something = answer.finish == "length" or not all(
+        word in known.negating or (word,) in known.common for word in begun
+    )
     return says_something and len(" ".join(begun)) >= _SHORTEST_BEGINNING
 
 
 def _labelled(answer: Answer, found: Found, number: Mention | None) -> Mention | None:
-    """The text of an option as a mention; None if it is denied, cut off, or in passing and weak."""
+    """The text of an option as a mention; None if it may be cut off, or is weak and in passing or denied."""
     weak = answer.text.words[found.start : found.end] in answer.options.weak
     firmness = _firmness(answer, found, number, weak)
-    if firmness is None or (weak and firmness is Firmness.PASSING):
+    if firmness is None or (weak and firmness <= Firmness.PASSING):
         return None
     return Mention(*found, firmness)
 
@@ -203,7 +210,7 @@ def _firmness(answer: Answer, found: Found, number: Mention | None, weak: bool) 
     if own_line or _fills_gap(answer, found):
         return Firmness.GIVEN
     if _is_denied_before(answer, found.start) or _is_denied_after(answer, found.end):
-        return None
+        return Firmness.DENIED
     if _begins(answer, found, weak) or _is_announced(answer, found, weak):
         return Firmness.GIVEN
     quoted = before[-1:] in {'"', "'"} and after[:1] in {'"', "'"}
@@ -228,8 +235,9 @@ def _is_set_off(after: str) -> bool:
 
 
 def _may_go_on(answer: Answer, found: Found) -> bool:
-    """Whether the words of an option are the first ones of another: *trust* of *trust not at all*."""
-    return bool(answer.options.begun(answer.text.words[found.start :], whole_words=True) - {found.value})
+    """Whether the words of an option are the first ones of another: *trust* of *trust not at all*, 1 of 10."""
+    words = answer.text.words[found.start :]
+    return bool(answer.options.begun(words, whole_words=not words[-1].isdigit()) - {found.value})
 
 
 def _fills_gap(answer: Answer, found: Found) -> bool:
@@ -252,7 +260,7 @@ def _is_denied_before(answer: Answer, place: int) -> bool:
     named = place
     while named and place - named < _BETWEEN and words[named - 1] in known.naming:
         named -= 1
-    if named and words[named - 1] in known.comparing:
+    if named and named not in answer.announced and words[named - 1] in known.comparing:
         return True
     for earlier in range(place - 1, max(-1, place - 1 - _DENIED_WITHIN), -1):
         if _CLAUSE.search(marks[earlier + 1]) or earlier in answer.taken:

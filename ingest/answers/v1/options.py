@@ -54,7 +54,7 @@ def options_of(asked: Asked) -> Options:
     values: dict[Phrase, int] = {}
     for text, number in texts:
         values[text] = number if values.get(text, number) == number else 0
-    common = known.common | (vocabulary("en").common if asked.english else frozenset())
+    common = known.common | (vocabulary("en").common if asked.english else frozenset[Phrase]())
     sentence = (*before, "", *after)
     weak = {text for text in values if _is_weak(text, common)}
     weak |= {sentence[found.start : found.end] for found in Phrases(values).find(sentence)}
@@ -71,9 +71,11 @@ def _texts(asked: Asked, language: str, affixes: tuple[str, str]) -> Iterator[tu
             yield text, number
 
 
-def _is_weak(text: Phrase, common: frozenset[str]) -> bool:
-    """Whether a text is of one or two common words, or one very short one."""
-    return (len(text) < 3 and set(text) <= common) or (len(text) == 1 and is_short(text[0]))
+def _is_weak(text: Phrase, common: frozenset[Phrase]) -> bool:
+    """Whether a text is common, of two common words, or one very short word."""
+    return (
+        text in common or (len(text) == 2 and {text[:1], text[1:]} <= common) or (len(text) == 1 and is_short(text[0]))
+    )
 
 
 def _around_gap(sentence: str, language: str) -> tuple[Phrase, Phrase, tuple[str, str]]:

@@ -36,8 +36,8 @@ class Vocabulary(NamedTuple):
     comparing: frozenset[str]
     """Words whose next one is what something was preferred to: *than*."""
 
-    common: frozenset[str]
-    """Words that occur in any sentence, in this language alone. Options of these, *no* or *good*, are weak."""
+    common: frozenset[Phrase]
+    """What occurs in any sentence of this language, *no* or *good*. Options of these are weak."""
 
     def announces_at_end(self, words: Sequence[str]) -> bool:
         """Whether a text ends in an announcement, or is the beginning of one that was cut off."""
@@ -68,7 +68,7 @@ def vocabulary(language: str) -> Vocabulary:
         negating=words("negating"),
         negating_before=words("negating_before"),
         comparing=words("comparing"),
-        common=frozenset(word for text in own.get("common", []) for word in words_of(text, language).words),
+        common=frozenset(words_of(text, language).words for text in own.get("common", [])),
     )
 
 
