@@ -9,7 +9,7 @@ from mlv.ingest.jobs.pretrain import Request
 
 
 def pretrain(work: Work, request: Request) -> None:
-    """Train a tokenizer and a small mT5 or XLM-R from the store's corpora: a starting point where there is no hub."""
+    """Train a tokenizer and a small mT5, XLM-R or Llama from the store's corpora: a start where there is no hub."""
     done = work.do("pretrain", request)
     if done is not None:
         known = done.run if done.already_there else shlex.quote(request.name)

@@ -1,4 +1,4 @@
-"""A small model from scratch: a Unigram tokenizer, and an mT5 or an XLM-R that is trained on a job's corpora.
+"""A small model from scratch: a Unigram tokenizer, and an mT5, an XLM-R or a Llama that is trained on a job's corpora.
 
 For machines without a hub, for demonstrations, and as a controlled starting point in a study. Reads
 ``inputs/segments.parquet``; leaves ``checkpoints/epoch-0``, ``outputs/checkpoints.parquet``,
@@ -6,7 +6,8 @@ For machines without a hub, for demonstrations, and as a controlled starting poi
 
 The preset says which (:mod:`mlv.compute.training.pretraining`). An mT5 (Xue et al. 2021) has gated GELU, an output
 matrix of its own, and 15% noise in spans of 3; an XLM-R (Conneau et al. 2020) has its embedding as the output matrix
-and finds 15% of its tokens. Segments are drawn as :mod:`mlv.compute.training.draws` says; the tokenizer learns from the
+and finds 15% of its tokens; a Llama (Touvron et al. 2023) has an output matrix of its own and predicts every token and
+the end from what is before. Segments are drawn as :mod:`mlv.compute.training.draws` says; the tokenizer learns from the
 same draws. A segment is an example of its own, cut off at ``max_tokens``. Every draw is corrupted by its number, so
 that a segment that comes again is corrupted otherwise. The learning rate rises over the first 5% of the steps and falls
 linearly to 0.

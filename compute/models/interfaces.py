@@ -24,6 +24,7 @@ class Vocabulary(Protocol):
 class Tokenizer(Vocabulary, Protocol):
     """A tokenizer."""
 
+    bos_token_id: int
     eos_token_id: int
     pad_token_id: int
     mask_token_id: int | None

@@ -1,6 +1,6 @@
-"""Unigram tokenizers learnt from text, laid out as those of mT5 and of XLM-R.
+"""Unigram tokenizers learnt from text, laid out as those of mT5, of XLM-R and of Llama 2.
 
-Both have 256 byte pieces, which keep a script that was never seen from becoming ``<unk>``; XLM-R's own has none, since
+All have 256 byte pieces, which keep a script that was never seen from becoming ``<unk>``; XLM-R's own has none, since
 it was learnt from a hundred languages.
 """
 
@@ -22,7 +22,7 @@ LONGEST_SEGMENT: Final = 2**20
 """Bytes of a segment above which sentencepiece would leave it out; its own limit of 4,192 is short of some news."""
 
 SMALLEST_USEFUL: Final = 1000
-"""Entries of a vocabulary that leaves room for pieces, in either layout."""
+"""Entries of a vocabulary that leaves room for pieces, in any layout."""
 
 
 LONGEST_INPUT: Final = 512
@@ -83,6 +83,15 @@ XLM_R: Final = Layout(
     continues=True,
 )
 """``<s> <pad> </s> <unk>`` as 0 to 3, and at the end ``<mask>``, which takes the space before it along."""
+
+LLAMA: Final = Layout(
+    first=("<unk>", "<s>", "</s>", "<pad>"),
+    last=(),
+    roles={"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"},
+    single=("<s>", "$A"),
+    pair=("<s>", "$A", "<s>", "$B"),
+)
+"""``<unk> <s> </s>`` as 0, 1, 2, and ``<pad>``, which Llama has none of. No end follows a text: it is continued."""
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int, layout: Layout = MT5) -> Tokenizer:

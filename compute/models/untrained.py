@@ -1,8 +1,8 @@
-"""Models before any training: a small mT5, and a small XLM-R with a head for masked words. Random numbers are torch's
-global ones."""
+"""Models before any training: a small mT5, a small XLM-R with a head for masked words, a small Llama. Random numbers
+are torch's global ones."""
 
 from mlv.compute.models.interfaces import Model
-from mlv.compute.models.tokenizers import LONGEST_INPUT
+from mlv.compute.models.tokenizers import LLAMA, LONGEST_INPUT
 from mlv.schema.errors import UsageError
 from mlv.schema.jobs.pretrain import PRESETS, Preset
 
@@ -53,4 +53,20 @@ def new_xlm_r(chosen: Preset, vocabulary: int) -> Model:
         layer_norm_eps=1e-5,
     )
     model: Model = transformers.XLMRobertaForMaskedLM(config)
+    return model
+
+
+def new_llama(chosen: Preset, vocabulary: int) -> Model:
+    """A Llama of a preset's size, with an output matrix of its own."""
+    import transformers
+
+    config = transformers.LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=chosen.width,
+        intermediate_size=chosen.feed_forward,
+        num_hidden_layers=chosen.layers,
+        num_attention_heads=chosen.heads,
+        pad_token_id=LLAMA.first.index("<pad>"),
+    )
+    model: Model = transformers.LlamaForCausalLM(config)
     return model

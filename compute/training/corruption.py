@@ -37,16 +37,16 @@ class Corrupted(NamedTuple):
     """Inputs and targets of a model, token ids."""
 
     inputs: IntArray
-    """[kept tokens + spans + 1]; of masked words [tokens + 2]."""
+    """[kept tokens + spans + 1]; of masked words and next tokens [tokens + 2]."""
 
     targets: IntArray
-    """[noise tokens + spans + closing sentinel + 1]; of masked words [tokens + 2], IGNORED where nothing is asked."""
+    """[noise tokens + spans + closing sentinel + 1]; of the others as the inputs, IGNORED where nothing is asked."""
 
 
 class Corruption(Protocol):
     """Hides part of an example, the same part whenever it is asked."""
 
-    def __call__(self, tokens: IntArray, epoch: int, position: int) -> Corrupted:
+    def __call__(self, tokens: IntArray, epoch: int, position: int, /) -> Corrupted:
         """Corrupt ``tokens`` [length] (no special ones) of the example at ``position`` for ``epoch``."""
 
 

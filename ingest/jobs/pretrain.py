@@ -21,13 +21,13 @@ from mlv.schema.store.rows import number
 
 
 class Request(request.Request):
-    """A tokenizer and a small mT5 or XLM-R, trained from the store's corpora."""
+    """A tokenizer and a small mT5, XLM-R or Llama, trained from the store's corpora."""
 
     name: Name = Field(description="What the model is called in the store.")
-    preset: Literal["nano", "tiny", "small", "nano-encoder", "tiny-encoder"] = Field(
+    preset: Literal["nano", "tiny", "small", "nano-encoder", "tiny-encoder", "nano-decoder"] = Field(
         "nano",
         description="Architecture and training: nano, tiny and small are mT5s, nano-encoder and tiny-encoder are "
-        "XLM-Rs that find masked words.",
+        "XLM-Rs that find masked words, nano-decoder is a Llama that continues texts.",
     )
     sources: Annotated[Names, Option("source")] = Field(
         (), description="Sources to train on, comma-separated; all if not given."

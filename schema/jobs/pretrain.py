@@ -21,11 +21,11 @@ class Preset:
     """d_ff."""
 
     layers: int
-    """Layers of the encoder, and as many of a decoder."""
+    """Layers; of an encoder-decoder so many of each."""
 
     heads: int
     head_width: int
-    """d_kv; of an encoder alone width / heads."""
+    """d_kv; width / heads but in an encoder-decoder."""
 
     vocabulary: int
     """Entries of the vocabulary by default."""
@@ -40,7 +40,7 @@ class Preset:
     """Highest learning rate of AdamW by default."""
 
     objective: Objective = "span_corruption"
-    """What it is trained on: a T5's spans, or an encoder's words."""
+    """What it is trained on: a T5's spans, an encoder's words, or what comes next in a decoder."""
 
     max_tokens: int = 64
     """Length at which a segment is cut off, in tokens."""
@@ -52,16 +52,22 @@ PRESETS: Final = {
     "small": Preset(512, 1024, 8, 6, 64, 32_000, 100_000, 128, 1e-3),
     "nano-encoder": Preset(128, 256, 3, 4, 32, 6_000, 4_500, 32, 1e-3, "masked_words", 126),
     "tiny-encoder": Preset(256, 512, 4, 4, 64, 12_000, 20_000, 64, 5e-4, "masked_words", 126),
+    "nano-decoder": Preset(128, 256, 3, 4, 32, 6_000, 4_500, 32, 1e-3, "next_token", 126),
 }
 """nano: 2.7 million parameters, minutes on 2 cores. tiny: 12 million. small: mT5-small but for its vocabulary.
 nano-encoder: 1.3 million. tiny-encoder: 5.4 million. Theirs are 126 tokens, as long as the 128 of a pair of sentences
-with what marks them."""
+with what marks them. nano-decoder: 2.0 million."""
 
 _USUAL: Final[Mapping[Objective, Mapping[str, Any]]] = {
-    "span_corruption": {"mask": "anywhere", "mean_span_length": echoes.MEAN_SPAN_LENGTH},
-    "masked_words": {},
+    "span_corruption": {
+        "noise_density": echoes.NOISE_DENSITY,
+        "mask": "anywhere",
+        "mean_span_length": echoes.MEAN_SPAN_LENGTH,
+    },
+    "masked_words": {"noise_density": echoes.NOISE_DENSITY},
+    "next_token": {},
 }
-"""Settings that one objective alone has, as they usually are."""
+"""Settings that not all objectives have, as they usually are."""
 
 
 def objective_of(preset: str) -> Objective:
@@ -70,8 +76,9 @@ def objective_of(preset: str) -> Objective:
 
 
 def check_settings(given: BaseModel, preset: str) -> None:
-    """Raise ValueError if settings are given that belong to another objective than the preset's."""
-    others = {name: other for other, own in _USUAL.items() if other != objective_of(preset) for name in own}
+    """Raise ValueError if settings are given that only other objectives than the preset's have."""
+    own = _USUAL[objective_of(preset)]
+    others = {name: other for other, usual in _USUAL.items() for name in usual if name not in own}
     for name, other in others.items():
         if getattr(given, name, None) is not None:
             raise ValueError(f"{name}: a setting of {other}, and {preset} learns by {objective_of(preset)}")
@@ -83,7 +90,7 @@ class PretrainSpec(Spec):
     OUTPUTS: ClassVar = ("model.json", "checkpoints.parquet", "metrics.parquet")
     MAKES_CHECKPOINTS: ClassVar = True
     LABELS: ClassVar = frozenset({"name"})
-    IF_GIVEN: ClassVar = frozenset({"mask", "mean_span_length"})
+    IF_GIVEN: ClassVar = frozenset({"noise_density", "mask", "mean_span_length"})
     NOT_COMPARED: ClassVar = {**Spec.NOT_COMPARED, "name": "what the model is called", "corpora": "an input"}
 
     kind: Literal["pretrain"] = "pretrain"
@@ -108,8 +115,8 @@ class PretrainSpec(Spec):
     objective: Objective = "span_corruption"
     """The preset's."""
 
-    noise_density: float = echoes.NOISE_DENSITY
-    """Share of the tokens that are removed or hidden."""
+    noise_density: float | None = None
+    """Share of the tokens that are removed or hidden, where some are."""
 
     mask: Mask | None = None
     """Of span corruption alone, as the mean length of spans."""
@@ -136,7 +143,7 @@ class PretrainSpec(Spec):
         return self
 
     def of_objective(self) -> dict[str, Any]:
-        """The settings that its objective alone has."""
+        """The settings that not all objectives have, but its own."""
         return {name: getattr(self, name) for name in _USUAL[self.objective]}
 
     def texts(self) -> tuple[CorpusRef, ...]:

@@ -7,10 +7,10 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 Precision = Literal["fp32", "bf16"]
-Objective = Literal["span_corruption", "masked_words", "classification"]
+Objective = Literal["span_corruption", "masked_words", "next_token", "classification"]
 """What a training minimises. span_corruption: the loss of the removed spans (Raffel et al. 2020, section 3.1.4).
-masked_words: that of single hidden tokens (Devlin et al. 2019, section 3.1). classification: the cross entropy of the
-classes."""
+masked_words: that of single hidden tokens (Devlin et al. 2019, section 3.1). next_token: that of every token, given
+those before it (Radford et al. 2018, section 3.1). classification: the cross entropy of the classes."""
 
 Mask = Literal["anywhere", "t5"]
 """Where span corruption may remove tokens. anywhere: all places alike. t5: as T5's code has it, where a sequence begins

@@ -1,4 +1,4 @@
-"""A small mT5 or XLM-R from scratch: its size, what it is trained on, determinism and resumption."""
+"""A small mT5, XLM-R or Llama from scratch: its size, what it is trained on, determinism and resumption."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from tiny_model import DEMO
 from workers import run_job
 
 from mlv.compute.machine.options import ExecuteOptions, Silent
 from mlv.compute.models import loading
-from mlv.compute.models.families import MASKED, SPAN
+from mlv.compute.models.families import CAUSAL, MASKED, SPAN
 from mlv.compute.models.untrained import new_mt5, preset
 from mlv.compute.training import pretraining
 from mlv.compute.training.corruption import SpanCorruption
+from mlv.compute.training.draws import batch_order, draw_segments
 from mlv.compute.training.pretraining import PRETRAINING
 from mlv.schema.errors import UsageError
 from mlv.schema.jobs.directory import JobDirectory
@@ -24,6 +26,7 @@ from mlv.schema.jobs.pretrain import PRESETS, PretrainSpec
 Plan = Callable[..., JobDirectory]
 
 ENCODER = {"preset": "nano-encoder", "vocabulary": 400, "max_tokens": 20}
+DECODER = {"preset": "nano-decoder", "vocabulary": 400, "max_tokens": 20}
 
 
 class BrokenOffError(Exception):
@@ -65,6 +68,7 @@ def test_an_untrained_model_gives_logits_of_about_unit_variance() -> None:
         ("small", 32_000, 300.2 - 223.3),
         ("nano-encoder", 6000, 1.26),
         ("tiny-encoder", 12_000, 5.39),
+        ("nano-decoder", 6000, 2.03),
     ],
 )
 def test_presets_have_the_sizes_that_are_documented(name: str, vocabulary: int, millions: float) -> None:
@@ -78,7 +82,7 @@ def test_presets_have_the_sizes_that_are_documented(name: str, vocabulary: int, 
 def test_an_unknown_preset_names_the_known_ones() -> None:
     with pytest.raises(UsageError) as caught:
         preset("huge")
-    assert "nano, tiny, small, nano-encoder, tiny-encoder" in caught.value.hint
+    assert "nano, tiny, small, nano-encoder, tiny-encoder, nano-decoder" in caught.value.hint
 
 
 def _run(folder: Path, pretrain_job: Plan, options: ExecuteOptions, **settings: Any) -> JobDirectory:
@@ -100,7 +104,13 @@ def encoder(pretrain_job: Plan, options: ExecuteOptions, tmp_path_factory: pytes
     return _run(tmp_path_factory.mktemp("encoder"), pretrain_job, options, **ENCODER)
 
 
-@pytest.mark.parametrize(("name", "settings"), [("mt5", {}), ("encoder", ENCODER)])
+@pytest.fixture(scope="module")
+def decoder(pretrain_job: Plan, options: ExecuteOptions, tmp_path_factory: pytest.TempPathFactory) -> JobDirectory:
+    """A decoder. Tests do not change it."""
+    return _run(tmp_path_factory.mktemp("decoder"), pretrain_job, options, **DECODER)
+
+
+@pytest.mark.parametrize(("name", "settings"), [("mt5", {}), ("encoder", ENCODER), ("decoder", DECODER)])
 def test_a_broken_off_job_ends_with_the_weights_of_an_unbroken_one(
     name: str,
     settings: dict[str, Any],
@@ -179,8 +189,6 @@ def test_an_encoder_learns_by_the_loss_of_what_it_is_asked_for(
     import torch
     from torch.nn.functional import cross_entropy
 
-    from mlv.compute.training.draws import batch_order, draw_segments
-
     job = _run(tmp_path, pretrain_job, options, **ENCODER, steps=1, learning_rate=1e-9)
     logged = pl.read_parquet(job.outputs / "metrics.parquet").filter(pl.col("name") == "loss")["value"].item()
     spec, loaded = job.spec(), loading.load(job.checkpoints / "epoch-0", MASKED)
@@ -200,3 +208,74 @@ def test_an_encoder_learns_by_the_loss_of_what_it_is_asked_for(
         )
     # trained with dropout, which moves the loss of an untrained model little
     assert torch.cat(losses).mean().item() == pytest.approx(logged, rel=0.02)
+
+
+def test_a_decoder_is_a_llama_that_continues_texts(decoder: JobDirectory) -> None:
+    import transformers
+
+    folder = decoder.checkpoints / "epoch-0"
+    loaded = loading.load(folder, CAUSAL)
+    assert loaded.model.get_output_embeddings().weight is not loaded.model.get_input_embeddings().weight
+    assert decoder.read_json("outputs/model.json") == {**loaded.describe(), "name": "made-up"}
+    assert loaded.describe()["architecture"] == "llama"
+    model: Any = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder)
+    inputs = tokenizer(["trust family", "семья"], return_tensors="pt", padding=True, padding_side="left")
+    continued = model.generate(**inputs, max_new_tokens=3, do_sample=False)
+    assert continued[:, : inputs["input_ids"].shape[1]].equal(inputs["input_ids"])
+    assert continued.shape[1] <= inputs["input_ids"].shape[1] + 3
+
+
+def test_a_decoder_learns_by_the_loss_that_transformers_has_for_its_tokens(
+    pretrain_job: Plan, options: ExecuteOptions, tmp_path: Path
+) -> None:
+    import torch
+    import transformers
+
+    job = _run(tmp_path, pretrain_job, options, **DECODER, steps=1, learning_rate=1e-9)
+    logged = pl.read_parquet(job.outputs / "metrics.parquet").filter(pl.col("name") == "loss")["value"].item()
+    frame = pl.read_parquet(job.inputs / "segments.parquet").sort("source", "language", "edition", "position")
+    texts = frame["text"].gather(draw_segments(frame["language"].to_numpy(), 4, job.spec().seed)).to_list()
+    folder = job.checkpoints / "epoch-0"
+    tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder)
+    model: Any = transformers.LlamaForCausalLM.from_pretrained(folder)
+    rows = [[1, *ids[:20], 2] for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
+    assert len({len(row) for row in rows}) > 1
+    with torch.inference_mode():
+        losses = [model(input_ids=row, labels=row).loss.item() for row in (torch.tensor([ids]) for ids in rows)]
+    predicted = [len(row) - 1 for row in rows]
+    assert np.average(losses, weights=predicted) == pytest.approx(logged, rel=1e-5)
+
+
+def test_a_decoder_foretells_unseen_sentences_better_than_frequencies_do(
+    pretrain_job: Plan, options: ExecuteOptions, tmp_path: Path
+) -> None:
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    rows = [
+        ("lines", code, "demo", number, text)
+        for code in ("fa", "hi", "ko", "ru")
+        for number, text in enumerate((DEMO / "corpus" / f"{code}.txt").read_text("utf-8").splitlines())
+    ]
+    frame = pl.DataFrame(rows, ["source", "language", "edition", "position", "text"], orient="row")
+    unseen = pl.col("position") % 5 == 4
+    settings = {"vocabulary": 1500, "max_tokens": 60, "steps": 50, "batch_size": 16, "learning_rate": 3e-3}
+    job = pretrain_job(tmp_path, **DECODER | settings)
+    frame.filter(~unseen).write_parquet(job.inputs / "segments.parquet")
+    run_job(job, options)
+    loaded = loading.load(job.checkpoints / "epoch-0", CAUSAL)
+
+    def predicted(which: pl.Expr) -> list[list[int]]:
+        ids = loaded.tokenizer(frame.filter(which)["text"].to_list(), add_special_tokens=False)["input_ids"]
+        return [[*row[:60], loaded.tokenizer.eos_token_id] for row in ids]
+
+    asked = predicted(unseen)
+    counts = np.bincount(np.concatenate(predicted(~unseen)), minlength=len(loaded.tokenizer)) + 1
+    by_frequency = -np.log(counts / counts.sum())[np.concatenate(asked)].mean()
+    losses = []
+    for row in asked:
+        with torch.inference_mode():
+            logits = loaded.model(input_ids=torch.tensor([[loaded.tokenizer.bos_token_id, *row[:-1]]])).logits[0]
+        losses.append(cross_entropy(logits, torch.tensor(row), reduction="none"))
+    assert torch.cat(losses).mean().item() < by_frequency - 0.5

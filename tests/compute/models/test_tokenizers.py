@@ -1,4 +1,4 @@
-"""Tokenizers learnt from text, laid out as those of mT5 and XLM-R."""
+"""Tokenizers learnt from text, laid out as those of mT5, XLM-R and Llama."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mlv.compute.models import loading
-from mlv.compute.models.tokenizers import MT5, XLM_R, Layout, train_tokenizer
+from mlv.compute.models.tokenizers import LLAMA, MT5, XLM_R, Layout, train_tokenizer
 from mlv.schema.errors import DataError, UsageError
 
 BENGALI = "পরিবার খুব গুরুত্বপূর্ণ"
@@ -60,6 +60,7 @@ def test_the_same_text_gives_the_same_tokenizer(make_sentence: Callable[..., str
         (MT5, 370, DataError, "could be learnt"),
         (XLM_R, 261, UsageError, "no room: 261 entries are reserved"),
         (XLM_R, 270, DataError, "could be learnt"),
+        (LLAMA, 260, UsageError, "no room: 260 entries are reserved"),
     ],
 )
 def test_a_vocabulary_that_is_too_small_is_refused(
@@ -114,6 +115,26 @@ def test_an_encoders_tokenizer_survives_saving_and_auto_loading(encoder_tokenize
     for text in (BENGALI, "trust <mask>. family", "семья  very"):
         assert loaded(text, text)["input_ids"] == encoder_tokenizer(text, text)["input_ids"]
     assert (loaded.mask_token, loaded.model_max_length) == ("<mask>", 512)
+    ids = loaded(BENGALI)["input_ids"]
+    assert loaded.unk_token_id not in ids
+    assert loaded.decode(ids, skip_special_tokens=True) == BENGALI
+
+
+def test_a_decoders_tokenizer_is_laid_out_as_llamas_and_survives_auto_loading(
+    make_sentence: Callable[..., str], tmp_path: Path
+) -> None:
+    import transformers
+
+    tokenizer: Any = train_tokenizer((make_sentence(number) for number in range(400)), 400, LLAMA)
+    assert tokenizer.convert_ids_to_tokens([0, 1, 2, 3, 4]) == ["<unk>", "<s>", "</s>", "<pad>", "<0x00>"]
+    transformers.LlamaConfig().save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    loaded: Any = loading.load_tokenizer(tmp_path)
+    for text in (BENGALI, "trust family", "семья  very"):
+        assert loaded(text)["input_ids"] == tokenizer(text)["input_ids"]
+        assert loaded(text)["input_ids"] == [1, *loaded(text, add_special_tokens=False)["input_ids"]]
+    assert (loaded.bos_token_id, loaded.eos_token_id, loaded.pad_token_id) == (1, 2, 3)
+    assert loaded.chat_template is None
     ids = loaded(BENGALI)["input_ids"]
     assert loaded.unk_token_id not in ids
     assert loaded.decode(ids, skip_special_tokens=True) == BENGALI

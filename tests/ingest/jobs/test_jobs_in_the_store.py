@@ -421,12 +421,14 @@ def test_a_pretrained_model_needs_a_name_of_its_own(study: duckdb.DuckDBPyConnec
 
 def test_a_preset_says_what_is_learnt_and_which_settings_that_has(study: duckdb.DuckDBPyConnection, jobs: Jobs) -> None:
     specs = {}
-    for preset in ("nano", "nano-encoder"):
+    for preset in ("nano", "nano-encoder", "nano-decoder"):
         spec = plan_pretrain(study, jobs, name=preset, preset=preset, segments=1).spec()
-        specs[preset] = [spec.settings()[name] for name in ("objective", "mask", "mean_span_length", "max_tokens")]
+        names = ("objective", "noise_density", "mask", "mean_span_length", "max_tokens")
+        specs[preset] = [spec.settings()[name] for name in names]
     assert specs == {
-        "nano": ["span_corruption", "anywhere", 3.0, 64],
-        "nano-encoder": ["masked_words", None, None, 126],
+        "nano": ["span_corruption", 0.15, "anywhere", 3.0, 64],
+        "nano-encoder": ["masked_words", 0.15, None, None, 126],
+        "nano-decoder": ["next_token", None, None, None, 126],
     }
     with pytest.raises(ValidationError, match="mask: a setting of span_corruption, and nano-encoder learns by masked_"):
         plan_pretrain(study, jobs, name="other", preset="nano-encoder", mask="t5")
