@@ -1,8 +1,8 @@
 """Prompts and options as a decoder's tokens.
 
 A chat model is given one user's turn through its own template, and no system turn (some templates refuse one); a model
-without a template, the text itself. A template that shows the day is given one and the same; one that lets the model
-think aloud first is asked not to, since answers are a few tokens.
+without a template, the text itself. A template that takes a day to show is given one and the same; one that lets the
+model think aloud first is asked not to, since answers are a few tokens.
 
 An option's tokens are those by which prompt and option together go on from the prompt's. Where the tokenizer merges the
 two, so that the prompt's tokens are no beginning, they are the tokens of the option by itself. In a plain text a space
@@ -10,7 +10,6 @@ parts the two unless the prompt ends in white space.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final, NamedTuple
 
 from mlv.compute.models.folder import quote
@@ -18,8 +17,8 @@ from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.respondents.respondent import Wanted
 from mlv.schema.errors import DataError
 
-DAY: Final = datetime(2024, 7, 26)  # noqa: DTZ001 a day has no time zone
-"""What templates take for today: the day that Llama 3.1's names where it is told none."""
+DAY: Final = "26 Jul 2024"
+"""What templates take for today: the day that Llama 3.1's names if it is told none."""
 
 
 class Encoded(NamedTuple):
@@ -49,7 +48,7 @@ def _put(text: str, tokenizer: Tokenizer) -> str:
             tokenize=False,
             add_generation_prompt=True,
             enable_thinking=False,
-            strftime_now=DAY.strftime,
+            date_string=DAY,
         )
     # templates are programs, and raise whatever they like
     except Exception as error:

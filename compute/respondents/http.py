@@ -194,9 +194,7 @@ class Client:
                 "The endpoint leads elsewhere, and is not followed.", "Give the address itself: --endpoint URL."
             )
         words = excerpt(" ".join(content.split()), LONGEST_WORDS)
-        hint = (
-            f"Set the key in {self._key_env}, or name another variable: --key-env." if status in (401, 403) else _HINT
-        )
+        hint = self._key_hint if status in (401, 403) else _HINT
         raise RefusedError(status, words, f"The endpoint refuses with {status}: {words or 'no reason given'}", hint)
 
 

@@ -43,9 +43,9 @@ def draw(logits: "Tensor", decoding: Decoding, numbers: Sequence[FloatArray]) ->
 
 
 def _draw(logits: "Tensor", decoding: Decoding, numbers: Sequence[FloatArray]) -> list[list[Drawn]]:
+    whole = normaliser(logits)
     tokens, scores = _narrowed(logits, decoding.top_k)
-    probabilities = distribution(scores, decoding)
-    logprobs = scores - normaliser(logits)[:, None]
+    probabilities, logprobs = distribution(scores, decoding), scores - whole[:, None]
     found = []
     for row, cumulated in enumerate(np.cumsum(probabilities, axis=1)):
         places = np.searchsorted(cumulated, numbers[row] * cumulated[-1], side="right")
@@ -75,7 +75,7 @@ def _narrowed(logits: "Tensor", top_k: int | None) -> tuple[IntArray, FloatArray
 def distribution(scores: FloatArray, decoding: Decoding) -> FloatArray:
     """Probabilities of tokens with some logits, [rows, tokens]: 0 of those that top-p leaves out; not scaled to 1."""
     warm = scores / decoding.temperature
-    likely = np.exp(warm - warm.max(axis=1, keepdims=True))
+    likely: FloatArray = np.exp(warm - warm.max(axis=1, keepdims=True))
     likely /= likely.sum(axis=1, keepdims=True)
     if decoding.top_p < 1:
         order = np.argsort(-likely, axis=1, kind="stable")
