@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from mlv.cli.compute.options import Threads
 from mlv.cli.edge import say
+from mlv.cli.execution import with_execution
+from mlv.compute.machine.options import ExecuteOptions
 
 LANGUAGES = ("fa", "ko", "hi", "ru")
 SEED = 1
@@ -33,9 +34,11 @@ QUERIES: dict[str, list[str]] = {
 """Queries whose results are written, and their parameters."""
 
 
+@with_execution("threads")
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to make the study.")] = Path("demo"),
-    threads: Threads = None,
+    *,
+    options: ExecuteOptions,
 ) -> None:
     """Make a small study: ingest, pretrain a nano mT5, fine-tune it in four languages and jointly, trace, query.
 
@@ -69,7 +72,7 @@ def demo(
             "table", [labelled / "opinions.csv"], publication="opinions", licence="CC0-1.0", db=store
         )
         ingest_commands.task(labelled / "opinions.toml", db=store)
-    work = make_work(store, threads=threads)
+    work = make_work(store, options)
     pretrain(work, pretraining.Request(name="nano-demo", sources=("lines",), steps=PRETRAINING_STEPS, seed=SEED))
     for languages in (*((language,) for language in LANGUAGES), LANGUAGES):
         request = finetuning.Request(

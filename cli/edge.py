@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -182,13 +182,6 @@ def _check_arguments() -> None:
 def _interrupted() -> ExitCode:
     say(interrupts.MESSAGE)
     return ExitCode.INTERRUPTED
-
-
-MOST: Final = 2**31 - 1
-"""The largest number that an option takes."""
-
-MOST_THREADS: Final = 4096
-"""More threads than any machine has cores; libraries crash at numbers that are far larger."""
 
 
 def _named(store: Path) -> Path:

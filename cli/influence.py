@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from mlv.cli.edge import DEFAULT_STORE, MOST, Store, say
+from mlv.cli.edge import DEFAULT_STORE, Store, say
 from mlv.cli.group import Group
 from mlv.cli.output import Format, Json, Limit, Output, put
+from mlv.compute.machine.options import MOST
 
 app = typer.Typer(
     help="List influence runs, and show the training examples behind a prediction.", no_args_is_help=True, cls=Group

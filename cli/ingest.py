@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlv.cli.deleting import make_smaller, say_deletion
-from mlv.cli.edge import DEFAULT_STORE, MOST, Store, say, split_list
+from mlv.cli.edge import DEFAULT_STORE, Store, say, split_list
 from mlv.cli.group import Group
 from mlv.cli.output import Format, Limit, Output, put
+from mlv.compute.machine.options import MOST
 from mlv.ingest.readers.sources import SOURCES, find_source
 from mlv.schema.errors import UsageError, excerpt, joined
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlv.cli.edge import MOST, say
+from mlv.cli.edge import say
 from mlv.cli.streams import ReaderGoneError
+from mlv.compute.machine.options import MOST
 from mlv.schema.errors import DataError, UsageError
 
 if TYPE_CHECKING:

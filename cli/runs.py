@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlv.cli import completion, jobs
-from mlv.cli.compute.options import DEFAULT_MEMORY, BatchTokens, Device, Memory, SkipAmbiguous, Threads
 from mlv.cli.deleting import make_smaller, say_deletion
 from mlv.cli.edge import DEFAULT_STORE, Store, explain, jobs_folder, megabytes, say
+from mlv.cli.execution import with_execution
 from mlv.cli.group import Group
 from mlv.cli.jobs import Name
 from mlv.cli.output import Format, Json, Limit, Output, put
 from mlv.cli.publish import publish
 from mlv.cli.work import Work, activity, make_work, say_committed, say_next
 from mlv.compute.machine.interrupts import raise_if_received
-from mlv.compute.machine.options import BATCH_TOKENS
+from mlv.compute.machine.options import ExecuteOptions
 from mlv.schema.dotted import dotted
 from mlv.schema.errors import JobError, StoreLockedError, joined
 
@@ -224,6 +224,7 @@ def _say_deleted(going: "Deletion", store: Path) -> None:
 
 
 @app.command()
+@with_execution()
 def resume(
     name: Annotated[
         str | None,
@@ -233,18 +234,15 @@ def resume(
         ),
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Also those that failed.")] = False,
-    device: Device = "auto",
-    threads: Threads = None,
-    skip_ambiguous: SkipAmbiguous = False,
-    batch_tokens: BatchTokens = BATCH_TOKENS,
-    memory: Memory = DEFAULT_MEMORY,
+    *,
+    options: ExecuteOptions,
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Go on with jobs that were planned or interrupted, and commit them. One that fails does not keep others from it.
 
     What failed before is left as it is, unless it is named or --failed is given; mlv runs delete gives it up for good.
     """
-    work = make_work(db, device, threads, skip_ambiguous, batch_tokens=batch_tokens, memory=memory)
+    work = make_work(db, options)
     if name is None:
         _resume_all(work, failed=failed)
     else:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlv.cli.compute.models import fetch_model
-from mlv.cli.compute.options import DEFAULT_MEMORY, DIFFERS, BatchTokens, Device, Memory, SkipAmbiguous
 from mlv.cli.driver import ACTIVE, Driver, say_problems, say_states, worker_command
-from mlv.cli.edge import DEFAULT_STORE, MOST_THREADS, Store, jobs_folder, say
+from mlv.cli.edge import DEFAULT_STORE, Store, jobs_folder, say
+from mlv.cli.execution import with_execution
 from mlv.cli.group import Group
 from mlv.cli.output import Format, Limit, Output, put
-from mlv.cli.work import split_revision
-from mlv.compute.machine.options import BATCH_TOKENS
+from mlv.cli.work import make_work, split_revision
+from mlv.compute.machine.options import DIFFERS, MOST_THREADS, ExecuteOptions
 from mlv.schema.errors import MlvError, UsageError
 
 if TYPE_CHECKING:
@@ -142,43 +142,39 @@ def cost(
 
 
 @app.command()
+@with_execution(threads=WorkerThreads)
 def run(
     study: StudyFile,
     launcher: LauncherName = LauncherKind.LOCAL,
     workers: Workers = None,
     slurm_file: SlurmFile = None,
     slurm: SlurmKeys = None,
-    device: Device = "auto",
-    threads: WorkerThreads = None,
-    skip_ambiguous: SkipAmbiguous = False,
-    batch_tokens: BatchTokens = BATCH_TOKENS,
-    memory: Memory = DEFAULT_MEMORY,
+    *,
+    options: ExecuteOptions,
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Run what is missing of a study, and commit it as it comes. What failed before is left as it is.
 
     Ctrl-C stops it, and its workers on this machine; jobs of a cluster go on. Run again, it goes on from there.
     """
-    work = _work(db, device, threads, skip_ambiguous, batch_tokens, memory)
+    work = make_work(db, options)
     _drive(study, work, _launcher(work, launcher, workers, slurm_file, slurm), failed=False)
 
 
 @app.command()
+@with_execution(threads=WorkerThreads)
 def retry(
     study: StudyFile,
     launcher: LauncherName = LauncherKind.LOCAL,
     workers: Workers = None,
     slurm_file: SlurmFile = None,
     slurm: SlurmKeys = None,
-    device: Device = "auto",
-    threads: WorkerThreads = None,
-    skip_ambiguous: SkipAmbiguous = False,
-    batch_tokens: BatchTokens = BATCH_TOKENS,
-    memory: Memory = DEFAULT_MEMORY,
+    *,
+    options: ExecuteOptions,
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Run the cells of a study that failed or were killed again, and those that wait for them."""
-    work = _work(db, device, threads, skip_ambiguous, batch_tokens, memory)
+    work = make_work(db, options)
     _drive(study, work, _launcher(work, launcher, workers, slurm_file, slurm), failed=True)
 
 
@@ -208,14 +204,6 @@ def cancel(study: StudyFile, db: Store = DEFAULT_STORE) -> None:
     cells = [cell for cell, found in status.statuses.items() if found.state in ACTIVE]
     numbers = cancel_jobs(status.directory(cell) for cell in cells)
     say(f"cancelled: {', '.join(numbers) or 'nothing was in the queue'}")
-
-
-def _work(
-    store: Path, device: str, threads: int | None, skip_ambiguous: bool, batch_tokens: int, memory: int
-) -> "Work":
-    from mlv.cli.work import make_work
-
-    return make_work(store, device, threads, skip_ambiguous, batch_tokens=batch_tokens, memory=memory)
 
 
 def _launcher(
@@ -275,7 +263,6 @@ def status_of(study: "Study", store: Path, *, fetch: bool = False) -> "StudyStat
 
 def _model(store: Path, text: str, *, fetch: bool) -> "Model":
     """The model that a study names; why there is none; or None where it is to be fetched."""
-    from mlv.cli.work import make_work
     from mlv.schema.errors import StoreError
 
     name, revision = split_revision(text)

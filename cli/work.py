@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mlv.cli.edge import jobs_folder, say
 from mlv.cli.progress import progress
-from mlv.compute.machine.options import BATCH_TOKENS, MEMORY, ExecuteOptions
+from mlv.compute.machine.options import ExecuteOptions
 from mlv.schema.store.waiting import waiting_for_jobs
 
 if TYPE_CHECKING:
@@ -190,17 +190,9 @@ def execute_job(job: "JobDirectory", options: ExecuteOptions) -> None:
         shown.close()
 
 
-def make_work(
-    store: Path,
-    device: str = "auto",
-    threads: int | None = None,
-    skip_ambiguous: bool = False,
-    plan_only: bool = False,
-    batch_tokens: int = BATCH_TOKENS,
-    memory: int = MEMORY,
-) -> Work:
+def make_work(store: Path, options: ExecuteOptions | None = None, plan_only: bool = False) -> Work:
     """The work of a command, from its options."""
-    return Work(store, ExecuteOptions(device, threads, skip_ambiguous, batch_tokens, memory), sys.argv[1:], plan_only)
+    return Work(store, options or ExecuteOptions(), sys.argv[1:], plan_only)
 
 
 def split_revision(text: str) -> tuple[str, str | None]:

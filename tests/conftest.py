@@ -32,12 +32,18 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def real_encoder() -> Path:
-    """Folder of a real multilingual encoder, in the folder of real models that ``MLV_REAL_MODELS`` names."""
+def real_models() -> Path:
+    """Folder of real models, which ``MLV_REAL_MODELS`` names."""
     name = os.environ.get("MLV_REAL_MODELS")
     if not name:
         pytest.skip("no real models: MLV_REAL_MODELS does not name their folder")
-    folder = Path(name).absolute() / "multilingual-e5-small"
+    return Path(name).absolute()
+
+
+@pytest.fixture(scope="session")
+def real_encoder(real_models: Path) -> Path:
+    """Folder of a real multilingual encoder."""
+    folder = real_models / "multilingual-e5-small"
     if not folder.is_dir():
         pytest.skip(f"no {folder.name} in {folder.parent}, which MLV_REAL_MODELS names")
     return folder

@@ -65,8 +65,8 @@ def test_the_worker_group_is_what_compute_imports() -> None:
     group = {_name(requirement) for requirement in WORKER}
     assert imported <= group
     assert set(WORKER) <= set(DECLARED)
-    # the command line and its progress bars
-    assert group - imported == {"typer", "rich", "accelerate", "protobuf"}
+    # the command line and its progress bars, and what transformers renders chat templates with
+    assert group - imported == {"typer", "rich", "accelerate", "protobuf", "jinja2"}
 
 
 @pytest.fixture

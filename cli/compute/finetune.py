@@ -82,4 +82,4 @@ def _shifts(connection: "duckdb.DuckDBPyConnection", run: str, probe_set: str | 
     return replace(result, frame=mine.select("source", "ft_languages", "epoch", "language", "unchanged", "probes"))
 
 
-COMMAND = make_command(finetune, Request)
+COMMAND = make_command(finetune, Request, ("device", "threads", "skip_ambiguous", "batch_tokens", "memory"))

@@ -1,16 +1,15 @@
 """Commands made of requests: a field of a kind's ``Request`` is an option, and its description the option's help."""
 
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, TypeVar, get_args, get_origin
 
 import typer
 
 from mlv.cli import completion
-from mlv.cli.edge import DEFAULT_STORE, MOST, MOST_THREADS, Store, split_list
+from mlv.cli.edge import DEFAULT_STORE, Store, split_list
+from mlv.cli.execution import EXECUTION, execute_options, keyword, with_parameters
 from mlv.cli.work import Work, make_work
-from mlv.compute.machine.options import BATCH_TOKENS, MEMORY
 from mlv.schema.errors import UsageError, format_validation_errors, listed
 
 if TYPE_CHECKING:
@@ -20,86 +19,34 @@ if TYPE_CHECKING:
 
     R = TypeVar("R", bound=Request)
 
-DIFFERS = "results differ slightly with it"
-"""What is said of an option that is no part of a job's identity, and yet changes its results a little."""
-
-DEFAULT_MEMORY: Any = f"{MEMORY >> 30}G"
-"""As it is typed: what typer reads by a parser it reads so by default too."""
-
-
-def read_bytes(text: str) -> int:
-    """Bytes, e.g. of 512M or 40G. Raises typer.BadParameter."""
-    found = re.fullmatch(r"([1-9]\d{0,6})([KMGT])B?", text.strip().upper())
-    if found is None:
-        raise typer.BadParameter(f"{text!r} is no size such as 512M or 40G.")
-    return int(found[1]) << 10 * ("KMGT".index(found[2]) + 1)
-
-
-Device = Annotated[str, typer.Option(help=f"cpu, cuda, mps or auto; {DIFFERS}.")]
-Threads = Annotated[
-    int | None,
-    typer.Option(min=1, max=MOST_THREADS, help=f"CPU threads, by the model's width if not given; {DIFFERS}."),
-]
-SkipAmbiguous = Annotated[
-    bool, typer.Option("--skip-ambiguous", help="Leave out probes whose two answers tokenise alike.")
-]
-BatchTokens = Annotated[
-    int,
-    typer.Option(min=1, max=MOST, help=f"Most tokens of a batch of probes; fewer need less memory; {DIFFERS}."),
-]
-Memory = Annotated[
-    int,
-    typer.Option(
-        parser=read_bytes,
-        metavar="<size>",
-        help="Most memory for the gradients of targets that exact scores are made of, e.g. 40G: if they need more, "
-        f"examples are passed over once for each part of them; {DIFFERS}.",
-    ),
-]
 PlanOnly = Annotated[
     bool, typer.Option("--plan-only", help="Make the job directory and stop: a worker elsewhere runs it.")
 ]
 
-_EXECUTION: Mapping[str, tuple[Any, Any]] = {
-    "device": (Device, "auto"),
-    "threads": (Threads, None),
-    "skip_ambiguous": (SkipAmbiguous, False),
-    "batch_tokens": (BatchTokens, BATCH_TOKENS),
-    "memory": (Memory, DEFAULT_MEMORY),
-}
-"""Options of how a job is run, with their defaults."""
 
 Act = Callable[Concatenate[Work, Any, ...], None]
 """What a command does with a request; further parameters are options of its own. Its docstring is the help."""
 
 
-def make_command(
-    act: Act, request: "type[Request]", execution: Sequence[str] = tuple(_EXECUTION)
-) -> Callable[..., None]:
+def make_command(act: Act, request: "type[Request]", execution: Sequence[str]) -> Callable[..., None]:
     """The command that reads a request and gives it to ``act``; ``execution`` names options that it takes beside it."""
     extras = list(inspect.signature(act).parameters.values())[2:]
 
     def command(**given: Any) -> None:
         db, plan_only = given.pop("db"), given.pop("plan_only")
-        work = make_work(db, plan_only=plan_only, **{name: given.pop(name) for name in execution})
+        work = make_work(db, execute_options(given), plan_only=plan_only)
         own = {extra.name: given.pop(extra.name) for extra in extras}
         act(work, read_request(request, given), **own)
 
     parameters = [
         *(_parameter(request, name, field) for name, field in request.model_fields.items()),
         *(extra.replace(kind=inspect.Parameter.KEYWORD_ONLY) for extra in extras),
-        *(_keyword(name, *_EXECUTION[name]) for name in execution),
-        _keyword("plan_only", PlanOnly, False),
-        _keyword("db", Store, DEFAULT_STORE),
+        *(EXECUTION[name] for name in execution),
+        keyword("plan_only", PlanOnly, False),
+        keyword("db", Store, DEFAULT_STORE),
     ]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__name__, command.__doc__ = act.__name__, act.__doc__
-    return command
-
-
-def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+    return with_parameters(command, parameters)
 
 
 def _parameter(request: "type[Request]", name: str, field: "FieldInfo") -> inspect.Parameter:
@@ -110,9 +57,9 @@ def _parameter(request: "type[Request]", name: str, field: "FieldInfo") -> inspe
     default = inspect.Parameter.empty if field.is_required() else _default(field.default, option.repeated)
     if option.argument:
         argument = typer.Argument(metavar=option.flag.upper(), help=text, autocompletion=complete)
-        return _keyword(name, Annotated[kind, argument], default)
+        return keyword(name, Annotated[kind, argument], default)
     named = typer.Option(f"--{option.flag}", help=text, autocompletion=complete)
-    return _keyword(name, Annotated[kind, named], default)
+    return keyword(name, Annotated[kind, named], default)
 
 
 def _type(annotation: Any, repeated: bool) -> Any:

@@ -18,4 +18,4 @@ def probe(work: Work, request: Request) -> None:
         say(error.message)
 
 
-COMMAND = make_command(probe, Request)
+COMMAND = make_command(probe, Request, ("device", "threads", "skip_ambiguous", "batch_tokens", "memory"))

@@ -14,4 +14,4 @@ def respond(work: Work, request: Request) -> None:
     work.do("respond", request)
 
 
-COMMAND = make_command(respond, Request, ("device", "threads", "batch_tokens"))
+COMMAND = make_command(respond, Request, ("device", "threads", "batch_tokens", "key_env", "concurrency"))

@@ -28,6 +28,7 @@ class Purpose(IntEnum):
     DIRECTIONS = 8
     RESAMPLES = 9
     HEAD = 10
+    ANSWERS = 11
 
 
 class Stream:

@@ -90,9 +90,13 @@ MASKED: Final = Family(
 CAUSAL: Final = Family(
     name="causal",
     description="a decoder that continues a text",
-    architectures=("gpt2", "llama"),
+    architectures=(
+        *("bloom", "cohere", "cohere2", "falcon", "gemma", "gemma2", "gemma3_text", "gpt2", "gpt_neox", "granite"),
+        *("llama", "mistral", "olmo", "olmo2", "opt", "phi", "phi3", "qwen2", "qwen3", "smollm3", "stablelm"),
+        *("starcoder2", "xglm"),
+    ),
     auto_class="AutoModelForCausalLM",
-    hint="Name a GPT-2 or Llama model, e.g. `--model openai-community/gpt2`.",
+    hint="Name a decoder, e.g. `--model HuggingFaceTB/SmolLM2-135M-Instruct`.",
 )
 CLASSIFIER: Final = Family(
     name="classifier",

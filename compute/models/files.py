@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from mlv.compute.models.folder import (
     ADAPTER_FILES,
+    ENDS,
     SAFE_WEIGHTS,
     TOKENIZER_FILES,
     TORCH_WEIGHTS,
@@ -31,7 +32,7 @@ from mlv.schema.jobs.spec import ModelRef
 if TYPE_CHECKING:
     from torch import Tensor
 
-FETCHED: Final = ("config.json", *TOKENIZER_FILES, *SAFE_WEIGHTS, *ADAPTER_FILES)
+FETCHED: Final = ("config.json", *TOKENIZER_FILES, *SAFE_WEIGHTS, *ADAPTER_FILES, ENDS)
 """What is fetched of a model on the hub."""
 
 
@@ -115,7 +116,7 @@ def locate(job: JobDirectory, reference: ModelRef) -> Path:
 
     Raises NotFoundError if it is gone, JobError if its content is not what the job was planned with.
     """
-    folder = Path(_recorded_path(job, reference) or "an unknown place")
+    folder = Path(recorded_path(job, reference) or "an unknown place")
     if not folder.is_dir():
         raise NotFoundError(
             f"Model {reference.name} of {job.path.name} is not at {folder}",
@@ -131,8 +132,8 @@ def locate(job: JobDirectory, reference: ModelRef) -> Path:
     return folder
 
 
-def _recorded_path(job: JobDirectory, reference: ModelRef) -> str:
-    """Where the provenance says that a model is, by its name."""
+def recorded_path(job: JobDirectory, reference: ModelRef) -> str:
+    """Where the provenance says that a model is, by its name: a folder, or the address of an endpoint."""
     path: str = job.read_json("provenance.json").get("model_paths", {}).get(reference.name, "")
     return path or reference.path
 

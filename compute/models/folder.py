@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from mlv.compute.models.families import CAUSAL
 from mlv.schema.errors import DataError, NotFoundError, excerpt
 
 LONGEST_QUOTE: Final = 500
@@ -25,6 +26,7 @@ SAFE_WEIGHTS: Final = ("model*.safetensors", SAFE_INDEX)
 TORCH_WEIGHTS: Final = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
 TOKENIZER_FILES: Final = (
     "added_tokens.json",
+    "chat_template.jinja",
     "merges.txt",
     "sentencepiece.bpe.model",
     "special_tokens_map.json",
@@ -44,6 +46,9 @@ VOCABULARIES: Final = (
 BYTE_TOKENIZER: Final = "ByT5Tokenizer"
 """Class of the tokenizers that do, as ``tokenizer_config.json`` or ``config.json`` names it."""
 
+ENDS: Final = "generation_config.json"
+"""File that names the tokens that end a decoder's text, beside defaults that are never used."""
+
 ADAPTER_CONFIG: Final = "adapter_config.json"
 ADAPTER_WEIGHTS: Final = "adapter_model.safetensors"
 ADAPTER_FILES: Final = (ADAPTER_CONFIG, ADAPTER_WEIGHTS)
@@ -58,8 +63,10 @@ REFUSED: Final = {
 
 
 def identifying_files(folder: Path) -> list[Path]:
-    """The files that decide what the model computes: configuration, weights, adapter and tokenizer."""
-    beside = {path for pattern in (*TOKENIZER_FILES, *ADAPTER_FILES) for path in folder.glob(pattern)}
+    """The files that decide what the model computes: configuration, weights, adapter and tokenizer, and of a decoder
+    what ends its texts."""
+    ends = (ENDS,) if read_json(folder / "config.json").get("model_type") in CAUSAL.architectures else ()
+    beside = {path for pattern in (*TOKENIZER_FILES, *ADAPTER_FILES, *ends) for path in folder.glob(pattern)}
     return sorted([folder / "config.json", *weight_files(folder), *beside], key=lambda path: path.name)
 
 
@@ -67,9 +74,10 @@ def identifying_files(folder: Path) -> list[Path]:
 def without_adapter(folder: Path) -> Iterator[Path]:
     """A folder with links to configuration and weights alone: what transformers loads if nothing else is there.
 
-    What text a model generates by default has no part in what it computes; it is there to be saved again.
+    What text a model generates by default has no part in what it computes, but for what ends it; it is there to be
+    saved again.
     """
-    chosen = [folder / "config.json", *weight_files(folder), *folder.glob("generation_config.json")]
+    chosen = [folder / "config.json", *weight_files(folder), *folder.glob(ENDS)]
     with tempfile.TemporaryDirectory(prefix="mlv-") as made:
         for path in chosen:
             (Path(made) / path.name).symlink_to(path.resolve())

@@ -49,6 +49,17 @@ class Tokenizer(Vocabulary, Protocol):
     ) -> Mapping[str, list[list[int]]]:
         """``input_ids`` of every text or pair, and ``token_type_ids`` for a model that is told texts apart by them."""
 
+    chat_template: str | Mapping[str, str] | None
+    """How a conversation is put; None if the model was not made for any."""
+
+    def apply_chat_template(
+        self, conversation: Sequence[Mapping[str, str]], *, tokenize: Literal[False], **settings: object
+    ) -> str:
+        """A conversation as the text that the model is given; ``settings`` are known to the template by their names."""
+
+    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool, clean_up_tokenization_spaces: bool) -> str:
+        """The text of tokens."""
+
     def convert_ids_to_tokens(self, ids: Sequence[int]) -> list[str]:
         """Names of tokens."""
 
@@ -67,6 +78,12 @@ class ModelConfig(Protocol):
     is_encoder_decoder: bool
     tie_word_embeddings: bool
 
+    eos_token_id: int | list[int] | None
+    """What ends a text."""
+
+    max_position_embeddings: int
+    """Most tokens of a text; decoders without such a limit lack it."""
+
     decoder_start_token_id: int
     """Of an encoder-decoder alone."""
 
@@ -80,11 +97,33 @@ class ModelConfig(Protocol):
     """Standard deviation of new weights of an encoder."""
 
 
+class CacheLayer(Protocol):
+    """Keys and values of one layer."""
+
+
+class Cache(Protocol):
+    """Keys and values of what a decoder has read."""
+
+    layers: list[CacheLayer]
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Keep these rows, in this order; one may come several times."""
+
+
+class GenerationConfig(Protocol):
+    """How a model generates text by default."""
+
+    eos_token_id: int | list[int] | None
+
+
 class ModelOutput(Protocol):
     """What a forward pass returns."""
 
     logits: Tensor
     """[batch, tokens, vocabulary], of a classifier [batch, classes]."""
+
+    past_key_values: Cache
+    """Of a decoder alone."""
 
     last_hidden_state: Tensor
     """Of an encoder alone, [batch, tokens, width]."""
@@ -94,6 +133,9 @@ class Model(Protocol):
     """A model with its head."""
 
     config: ModelConfig
+    generation_config: GenerationConfig
+    """Of what generates text alone."""
+
     training: bool
 
     @property
@@ -102,6 +144,9 @@ class Model(Protocol):
 
     def __call__(self, **inputs: object) -> ModelOutput:
         """A forward pass."""
+
+    def forward(self, **inputs: object) -> ModelOutput:
+        """The same; its parameters tell which inputs the architecture knows."""
 
     def get_encoder(self) -> Callable[..., ModelOutput]:
         """The encoder of an encoder-decoder."""

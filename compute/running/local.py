@@ -10,11 +10,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-from mlv.compute.machine.options import ExecuteOptions
+from mlv.compute.machine.options import ExecuteOptions, declared_options
 
 LOG: Final = "worker.log"
 """File in a job directory with the output of its workers."""
@@ -176,11 +176,8 @@ class LocalLauncher:
 
 def worker_arguments(options: ExecuteOptions, threads: int | None) -> list[str]:
     """Options of the command that executes a job directory."""
-    arguments = ["--device", options.device, "--batch-tokens", str(options.batch_tokens)]
-    arguments += ["--memory", f"{options.memory >> 10}K"]
-    if threads:
-        arguments += ["--threads", str(threads)]
-    return [*arguments, "--skip-ambiguous"] if options.skip_ambiguous else arguments
+    own = replace(options, threads=threads)
+    return [word for option in declared_options() for word in option.words(getattr(own, option.name))]
 
 
 def available_cpus() -> int:

@@ -106,6 +106,44 @@ class LanguageProbed(Event):
     """How many."""
 
 
+class Answered(Event):
+    """A worker asked prompts, until there were none left or it was interrupted."""
+
+    event: Literal["answered"] = "answered"
+    prompts: int
+    """How many were answered, at least in part."""
+
+    answers: int
+    """Sampled answers and scored options."""
+
+
+class Waited(Event):
+    """An endpoint could not answer a request, which was put again after a wait."""
+
+    event: Literal["waited"] = "waited"
+    reason: str
+    seconds: float
+    retries: int
+    """Times that the request was put again, this one included."""
+
+
+class FewerAnswers(Event):
+    """An endpoint gave fewer answers than a request asked for: from then on each is asked for by itself."""
+
+    event: Literal["fewer_answers"] = "fewer_answers"
+    asked: int
+    given: int
+
+
+class ParameterRefused(Event):
+    """An endpoint does not know a parameter that answers can do without: from then on it is left out."""
+
+    event: Literal["parameter_refused"] = "parameter_refused"
+    name: str
+    reason: str
+    """What the endpoint said."""
+
+
 class SkippedProbe(BaseModel):
     """A probe that cannot be asked."""
 
@@ -218,6 +256,10 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     EndedEarly,
     LanguagePredicted,
     LanguageProbed,
+    Answered,
+    Waited,
+    FewerAnswers,
+    ParameterRefused,
     SkippedProbes,
     SkippedRemoval,
     ScoresMade,

@@ -21,11 +21,12 @@ import sys
 from pathlib import Path
 from mlv.cli.edge import wait_limits
 from mlv.cli.work import make_work
+from mlv.compute.machine.options import ExecuteOptions
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.store.waiting import waiting
 with waiting(wait_limits(None)):
     for job in sys.argv[2:]:
-        make_work(Path(sys.argv[1]), "cpu", 1).commit(JobDirectory(Path(job)))
+        make_work(Path(sys.argv[1]), ExecuteOptions("cpu", 1)).commit(JobDirectory(Path(job)))
         print(Path(job).name, flush=True)
 """
 

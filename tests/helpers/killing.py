@@ -108,6 +108,8 @@ IMPORTS = (
     "mlv.compute.jobs.influence",
     "mlv.compute.jobs.predict",
     "mlv.compute.jobs.probe",
+    "mlv.compute.jobs.respond",
+    "mlv.compute.respondents.endpoint",
     "mlv.compute.running.execute",
     "mlv.compute.training.trainer",
     "mlv.ingest.jobs.classify",

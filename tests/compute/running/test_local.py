@@ -52,7 +52,8 @@ def test_workers_get_their_job_their_share_and_a_gpu_each(tmp_path: Path) -> Non
     assert launcher.free == 2
     told = [json.loads((tmp_path / name / "told.json").read_text()) for name in ("0", "7")]
     assert [one["CUDA_VISIBLE_DEVICES"] for one in told] == ["5", "6"]
-    arguments = ["--device", "cuda", "--batch-tokens", "7", "--memory", "1024K", "--threads", "3", "--skip-ambiguous"]
+    arguments = ["--device", "cuda", "--threads", "3", "--skip-ambiguous", "--batch-tokens", "7", "--memory", "1024K"]
+    arguments += ["--key-env", "OPENAI_API_KEY", "--concurrency", "16"]
     assert all(one["OMP_NUM_THREADS"] == "3" and one["arguments"] == arguments for one in told)
     assert (tmp_path / "7" / LOG).read_text() == "to the log\n"
 

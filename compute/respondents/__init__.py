@@ -1,0 +1,1 @@
+"""Chat models that are asked: with weights that lie here (``local``), or behind an API (``endpoint``)."""
