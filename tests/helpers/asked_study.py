@@ -1,5 +1,5 @@
-"""Stores of chat models that were asked survey questions: the small one that queries/selfalign/golden/README.md computes
-by hand, or any other that tests make of frames.
+"""Stores of chat models that were asked survey questions: the small one that queries/selfalign/golden/README.md has by
+hand, or any other that tests make of frames.
 
 A study is a dictionary of polars frames with natural keys alone:
 
@@ -67,8 +67,8 @@ INSERT INTO probe_collection VALUES (1, 'arora-2023', '', '');
 INSERT INTO probe_set VALUES (1, 'echoes-2024', 1, '');
 INSERT INTO probe_set_member SELECT 1, question_id, battery FROM questions q JOIN question ON code = q.question;
 INSERT INTO probe
-SELECT row_number() OVER (ORDER BY language_id, question_id), 1, question_id, language_id, template, first, second, '', '',
-       polarity
+SELECT row_number() OVER (ORDER BY language_id, question_id), 1, question_id, language_id, template, first, second,
+       '', '', polarity
 FROM probes p JOIN "language" l ON l.code = p.language JOIN question q ON q.code = p.question;
 
 INSERT INTO codebook VALUES (1, 'by-hand', '', '', '');
@@ -77,7 +77,8 @@ INSERT INTO response_option
 SELECT row_number() OVER (ORDER BY question, code), 1, 'Q' || question, code, ''
 FROM questions CROSS JOIN (VALUES (1), (2)) t(code);
 INSERT INTO answer_side
-SELECT response_option_id, 1, question_id, variable, response_code, CASE response_code WHEN 1 THEN 'first' ELSE 'second' END
+SELECT response_option_id, 1, question_id, variable, response_code,
+       CASE response_code WHEN 1 THEN 'first' ELSE 'second' END
 FROM response_option JOIN question q ON variable = 'Q' || q.code;
 INSERT INTO profile (profile_id, survey_id, country_id, weighting)
 SELECT row_number() OVER (ORDER BY country_id), 1, country_id, 'weighted'
@@ -104,12 +105,13 @@ INSERT INTO run
 SELECT row_number() OVER (ORDER BY run), 'respond', run, run,
        json_object('form', 'gap', 'samples', n.samples, 'options', n.options, 'option_order', n.option_order,
                    'scored', n.scored, 'only_of', n.only_of, 'decoding', json_object('temperature', 1.0)),
-       NULL, base_model_id, seed, 'committed', TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-01', '{}'
+       NULL, base_model_id, seed, 'committed', TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-01',
+       TIMESTAMP '2024-01-01', '{}'
 FROM runs n LEFT JOIN base_model b ON b.name = n.model;
 INSERT INTO response_run
 SELECT run_id, 1, language_id, prompt_form_id, strategy, n.demonstrations, ordering, country_id,
-       CASE WHEN strategy IS NOT NULL THEN 1 END, CASE WHEN strategy IS NOT NULL THEN 'weighted' END, answers, n.options,
-       option_order, samples, scored, 1.0, 1.0, NULL, 16, draw, 1
+       CASE WHEN strategy IS NOT NULL THEN 1 END, CASE WHEN strategy IS NOT NULL THEN 'weighted' END, answers,
+       n.options, option_order, samples, scored, 1.0, 1.0, NULL, 16, draw, 1
 FROM runs n
 JOIN run r ON r.name = n.run
 JOIN "language" l ON l.code = n.language
@@ -217,7 +219,13 @@ _DRAWN: Final = {"131": "165 166", "132": "166 164", "164": "132 166", "165": "1
 
 _BEFORE: Final = {"131": 0.96, "132": 0.75, "164": 0.5, "165": 0.5, "166": 0.25, "176": 0.5}
 _AFTER: Final = {**_BEFORE, "132": 0.25, "164": 0.75}
-_CHRF: Final = {"strategy": "chrf", "ordering": "similar_last", "country": "DE", "answers": "majority", "shown": _NEAREST}
+_CHRF: Final = {
+    "strategy": "chrf",
+    "ordering": "similar_last",
+    "country": "DE",
+    "answers": "majority",
+    "shown": _NEAREST,
+}
 _ALPHA_CHRF: Final = {
     "131": (9, 1),
     "132": (8, 2),
@@ -232,7 +240,14 @@ RUNS: Final = (
         "alpha-de-zero-1",
         "alpha",
         "de",
-        {"131": (10, 0), "132": (10, 0), "164": (5, 5), "165": (5, 3, "refusal", "none"), "166": (4, 6), "176": (10, 0)},
+        {
+            "131": (10, 0),
+            "132": (10, 0),
+            "164": (5, 5),
+            "165": (5, 3, "refusal", "none"),
+            "166": (4, 6),
+            "176": (10, 0),
+        },
         scores=_BEFORE,
     ),
     AskedRun(
@@ -271,11 +286,19 @@ RUNS: Final = (
         scores=_BEFORE,
         **{**_CHRF, "country": "KR"},
     ),
-    AskedRun("beta-de-zero-1", "beta", "de", {"131": (10, 0), "132": (0, 10), "164": (8, 2), "165": (0, 10), "166": (0, 10)}),
-    AskedRun("beta-de-chrf", "beta", "de", {"164": (9, 1), "165": (5, 5)}, only_of="beta-de-zero-1", **_CHRF),
-    AskedRun("beta-ko-zero-1", "beta", "ko", {"131": (10, 0), "132": (5, 5), "164": (9, 1), "165": (9, 1), "166": (9, 1)}),
     AskedRun(
-        "beta-ko-zero-2", "beta", "ko", {"131": (10, 0), "132": (6, 4), "164": (8, 2), "165": (9, 1), "166": (9, 1)}, draw=2
+        "beta-de-zero-1", "beta", "de", {"131": (10, 0), "132": (0, 10), "164": (8, 2), "165": (0, 10), "166": (0, 10)}
+    ),
+    AskedRun("beta-de-chrf", "beta", "de", {"164": (9, 1), "165": (5, 5)}, only_of="beta-de-zero-1", **_CHRF),
+    AskedRun(
+        "beta-ko-zero-1", "beta", "ko", {"131": (10, 0), "132": (5, 5), "164": (9, 1), "165": (9, 1), "166": (9, 1)}
+    ),
+    AskedRun(
+        "beta-ko-zero-2",
+        "beta",
+        "ko",
+        {"131": (10, 0), "132": (6, 4), "164": (8, 2), "165": (9, 1), "166": (9, 1)},
+        draw=2,
     ),
     AskedRun(
         "beta-ko-chrf",
@@ -285,7 +308,11 @@ RUNS: Final = (
         **{**_CHRF, "country": "KR"},
     ),
     AskedRun(
-        "alpha-ko-scale-zero", "alpha", "ko", {"131": (5, 4, 1, 0), "132": (2, 3, 4, 1), "165": (1, 0, 9, 0)}, options="scale"
+        "alpha-ko-scale-zero",
+        "alpha",
+        "ko",
+        {"131": (5, 4, 1, 0), "132": (2, 3, 4, 1), "165": (1, 0, 9, 0)},
+        options="scale",
     ),
     AskedRun(
         "alpha-ko-scale-chrf",
@@ -295,7 +322,13 @@ RUNS: Final = (
         options="scale",
         **{**_CHRF, "country": "KR"},
     ),
-    AskedRun("nobody-ko-category", None, "ko", dict.fromkeys(QUESTIONS, ()), **{**_CHRF, "strategy": "chrf_category", "country": "KR"}),
+    AskedRun(
+        "nobody-ko-category",
+        None,
+        "ko",
+        dict.fromkeys(QUESTIONS, ()),
+        **{**_CHRF, "strategy": "chrf_category", "country": "KR"},
+    ),
 )
 """As queries/selfalign/golden/README.md has them. The last one's prompts were put to no model."""
 
@@ -319,11 +352,19 @@ def hand_study() -> Study:
         "runs": _frame("runs", map(_run, RUNS)),
         "prompts": _frame(
             "prompts",
-            ((one.run, question, variant, len(said) // one.variants) for one, question, said in _asked() for variant in _variants(one)),
+            (
+                (one.run, question, variant, len(said) // one.variants)
+                for one, question, said in _asked()
+                for variant in _variants(one)
+            ),
         ),
         "options": _frame("options", (row for one, question, _ in _asked() for row in _options(one, question))),
-        "responses": _frame("responses", (row for one, question, said in _asked() for row in _responses(one, question, said))),
-        "demonstrations": _frame("demonstrations", (row for one, question, _ in _asked() for row in _demonstrations(one, question))),
+        "responses": _frame(
+            "responses", (row for one, question, said in _asked() for row in _responses(one, question, said))
+        ),
+        "demonstrations": _frame(
+            "demonstrations", (row for one, question, _ in _asked() for row in _demonstrations(one, question))
+        ),
         "scores": _frame(
             "scores",
             (

@@ -41,8 +41,8 @@ cells AS (
         run_id,
         count(*) AS probes,
         count(*) FILTER (WHERE shown < demonstrations) AS fewer,
-        mean(similarity, question) FILTER (WHERE similarity IS NOT NULL) AS similarity,
-        mean(nearest, question) FILTER (WHERE nearest IS NOT NULL) AS nearest,
+        mean(similarity, question) AS similarity,
+        mean(nearest, question) AS nearest,
         100 * sum(same_category) / sum(shown) AS same_category,
         count(*) FILTER (WHERE nearest > 100 - 1e-9) AS twins
     FROM questions
