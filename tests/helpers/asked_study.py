@@ -145,7 +145,7 @@ DROP TABLE keyed;
 
 
 def fill(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
-    """Write a study into an empty store, with the profiles of its runs and resamples of its questions."""
+    """Write a study into an empty store, with resamples of its questions."""
     for name, schema in SCHEMAS.items():
         frame = study.get(name, pl.DataFrame(schema=schema))
         connection.register(name, frame.select(pl.col(column).cast(dtype) for column, dtype in schema.items()))
@@ -153,8 +153,65 @@ def fill(connection: duckdb.DuckDBPyConnection, study: Study) -> None:
         ensure_reference(connection)
         connection.execute(_FILL)
         draw_resamples(connection, 1)
+
+
+def build_profiles(connection: duckdb.DuckDBPyConnection) -> None:
+    """Profiles of all runs of a store, as their commit makes them."""
+    with transaction(connection):
         for (run_id,) in connection.execute("SELECT run_id FROM run ORDER BY run_id").fetchall():
             build_response_profiles(connection, run_id)
+
+
+def counted_study(
+    questions: pl.DataFrame, majorities: pl.DataFrame, runs: pl.DataFrame, counts: pl.DataFrame, languages: tuple[str, ...]
+) -> Study:
+    """A study of runs that were asked each question once and sampled both answers in some numbers.
+
+    Args:
+        questions: As above.
+        majorities: As above.
+        runs: run, model, language, draw, strategy and country; zero-shot without a strategy.
+        counts: run, question, first, second and unread: how often each was answered.
+        languages: Of the probes.
+    """
+    shown = pl.col("strategy").is_not_null()
+    prompts = counts.select("run", "question", variant=1, samples=pl.sum_horizontal("first", "second", "unread"))
+    said = (
+        counts.unpivot(["first", "second", "unread"], index=["run", "question"], variable_name="said", value_name="n")
+        .with_columns(sample=pl.int_ranges(0, "n"))
+        .explode("sample")
+        .drop_nulls("sample")
+        .with_columns(
+            sample=pl.int_range(pl.len()).over("run", "question"),
+            answer=pl.col("said").replace_strict({"first": 1, "second": 2, "unread": None}, return_dtype=pl.Int64),
+        )
+    )
+    answers = pl.DataFrame({"number": [1, 2], "place": [1, 2], "text": ["yes", "no"], "side": ["first", "second"]})
+    return {
+        "questions": questions,
+        "probes": questions.join(pl.DataFrame({"language": languages}), how="cross").with_columns(
+            template=pl.lit("[MASK]"), first=pl.lit("yes"), second=pl.lit("no"), polarity=pl.lit("canonical")
+        ),
+        "majorities": majorities,
+        "runs": runs.with_columns(
+            seed=0,
+            demonstrations=pl.when(shown).then(5),
+            ordering=pl.when(shown).then(pl.lit("similar_last")),
+            answers=pl.when(shown).then(pl.lit("majority")),
+            options=pl.lit("probe"),
+            option_order=pl.lit("drawn"),
+            samples=10,
+            scored=False,
+            only_of=pl.lit(""),
+        ),
+        "prompts": prompts,
+        "options": prompts.join(answers, how="cross"),
+        "responses": said.with_columns(
+            variant=1,
+            text=pl.lit("text"),
+            outcome=pl.when(pl.col("answer").is_null()).then(pl.lit("none")).otherwise(pl.lit("answer")),
+        ),
+    }
 
 
 class AskedRun(NamedTuple):

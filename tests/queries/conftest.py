@@ -116,4 +116,7 @@ def make_asked_store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="session")
 def asked_store(make_asked_store: Callable[[Study], Path]) -> Path:
     """The store of the chat models that selfalign/golden/README.md computes by hand. Read only."""
-    return make_asked_store(asked_study.hand_study())
+    path = make_asked_store(asked_study.hand_study())
+    with connect(path, read_only=False) as connection:
+        asked_study.build_profiles(connection)
+    return path
