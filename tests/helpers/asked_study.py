@@ -163,7 +163,11 @@ def build_profiles(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def counted_study(
-    questions: pl.DataFrame, majorities: pl.DataFrame, runs: pl.DataFrame, counts: pl.DataFrame, languages: tuple[str, ...]
+    questions: pl.DataFrame,
+    majorities: pl.DataFrame,
+    runs: pl.DataFrame,
+    counts: pl.DataFrame,
+    languages: tuple[str, ...],
 ) -> Study:
     """A study of runs that were asked each question once and sampled both answers in some numbers.
 

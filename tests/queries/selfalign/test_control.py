@@ -1,7 +1,7 @@
 """Regression to the mean: models that demonstrations do nothing to, and models that they do something known to.
 
-A hundred models, each with probabilities of right answers of its own, drawn from Beta(.5, .5): what they answer zero-shot,
-again, and with demonstrations without and with an effect.
+A hundred models, each with probabilities of right answers of its own, drawn from Beta(.5, .5): what they answer
+zero-shot, again, and with demonstrations without and with an effect.
 """
 
 from collections.abc import Callable
@@ -108,5 +108,7 @@ def test_a_known_effect_is_found_and_covered(rows: pl.DataFrame, rights: np.ndar
 def test_all_probes_do_not_regress(rows: pl.DataFrame, rights: np.ndarray) -> None:
     """Right answers of questions that were not chosen by their answers rise by the effect alone."""
     for strategy, wanted in (("random", rights), ("chrf", _helped(rights))):
-        change = rows.filter(strategy=strategy).select(pl.col("right_after") - pl.col("right_before")).to_series().mean()
+        change = (
+            rows.filter(strategy=strategy).select(pl.col("right_after") - pl.col("right_before")).to_series().mean()
+        )
         assert change == pytest.approx(100 * (wanted - rights).mean(), abs=0.5)

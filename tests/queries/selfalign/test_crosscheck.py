@@ -1,4 +1,4 @@
-"""What demonstrations do, on a random study with ties and gaps: another computation, in numpy, of what the queries say."""
+"""What demonstrations do, on a random study with ties and gaps: another computation, in numpy."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +49,9 @@ def counts() -> pl.DataFrame:
 def majorities() -> pl.DataFrame:
     """One question in ten was not asked in a country; one is split evenly."""
     rng = np.random.default_rng(5)
-    rows = [(country, q, rng.integers(0, 11) / 10, 0) for country in ("DE", "KR") for q in QUESTIONS if rng.random() < 0.9]
+    rows = [
+        (country, q, rng.integers(0, 11) / 10, 0) for country in ("DE", "KR") for q in QUESTIONS if rng.random() < 0.9
+    ]
     return pl.DataFrame(rows, schema=["country", "question", "p_first", "people"], orient="row")
 
 
@@ -169,7 +171,8 @@ def test_error_reduction(store: Path, counts: pl.DataFrame, majorities: pl.DataF
         wrong = ~np.isnan(before + after) & (before < 1)
         with np.errstate(invalid="ignore", divide="ignore"):
             reduced, chance = (
-                np.where(wrong & (share > before), 100 * (share - before) / (1 - before), np.nan) for share in (after, control)
+                np.where(wrong & (share > before), 100 * (share - before) / (1 - before), np.nan)
+                for share in (after, control)
             )
         end = 100.0 if row["reduction"] == "total" else float(row["reduction"].split("-")[1])
         start = 0.0 if row["reduction"] == "total" else end - 20
