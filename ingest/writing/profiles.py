@@ -61,7 +61,7 @@ ORDER BY ALL
 
 _RESPONSE_VALUES = """
 WITH shares AS (
-    SELECT run_id, prompt_id, 'sampled' AS score, count(*) FILTER (side = 'first') AS first, count(*) AS sided
+    SELECT run_id, prompt_id, 'sampled' AS score, count(*) FILTER (side = 'first') AS first, count(*) AS either
     FROM response JOIN prompt_option USING (prompt_id)
     WHERE run_id = $run AND number = answer
     GROUP BY ALL
@@ -76,9 +76,9 @@ WITH shares AS (
 ), questions AS (
     SELECT run_id, probe_id, score,
            -- samples weigh alike whatever prompt they are of, and so do the prompts of a question that are scored
-           CASE WHEN score = 'sampled' THEN sum(first) / sum(sided)
-               ELSE avg(first / sided ORDER BY prompt_id) END AS p_first
-    FROM (SELECT run_id, prompt_id, score, coalesce(first, 0) AS first, sided FROM shares)
+           CASE WHEN score = 'sampled' THEN sum(first) / sum(either)
+               ELSE avg(first / either ORDER BY prompt_id) END AS p_first
+    FROM (SELECT run_id, prompt_id, score, coalesce(first, 0) AS first, either FROM shares)
     JOIN prompt USING (run_id, prompt_id)
     GROUP BY run_id, probe_id, score
 )

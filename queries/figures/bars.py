@@ -147,12 +147,14 @@ class Stack:
     """Column of what has a colour and a hatch."""
 
     chance: str
-    """Column of the percentages that parts would have by chance, alike for all bars."""
+    """Column of the percentages that parts would have by chance; NULL where that is not known."""
 
     setup: tuple[str, ...]
     """Columns that tell panels apart."""
 
     orders: Orders
+    dashes: str = "borders by chance"
+    """What the dashes are, in the legend."""
 
 
 def stacked(rows: pl.DataFrame, stack: Stack, caption: str) -> Figure:
@@ -160,7 +162,7 @@ def stacked(rows: pl.DataFrame, stack: Stack, caption: str) -> Figure:
     heading, groups = panels(rows, stack.setup)
     parts = ordered(stack.part, rows[stack.part], stack.orders)
     check_series(rows, parts)
-    names = [*parts, "borders by chance"]
+    names = [*parts, stack.dashes]
     sizes = [Panel(title, 0.205 * group[stack.bar].n_unique() + 0.1, 1.1) for title, group in groups]
     page = sheet(rows, sizes, Margins(left=0.5, bottom=0.25), heading, caption, key=legend_size(names))
     for axes, (_, group) in zip(page.axes, groups, strict=True):
@@ -196,9 +198,11 @@ def _bars(axes: Axes, rows: pl.DataFrame, stack: Stack, parts: Sequence[str]) ->
 
 
 def _chance(axes: Axes, rows: pl.DataFrame, stack: Stack, parts: Sequence[str]) -> None:
-    shares = dict(rows.select(stack.part, stack.chance).unique().iter_rows())
-    border = 0.0
-    for part in parts[:-1]:
-        border += shares.get(part, 0.0)
-        if 0 < border < 100:
-            axes.axhline(border, **_CHANCE)
+    for place, bar in enumerate(ordered(stack.bar, rows[stack.bar], stack.orders)):
+        of_bar = rows.filter(pl.col(stack.bar) == bar).drop_nulls(stack.chance)
+        shares = dict(of_bar.select(stack.part, stack.chance).iter_rows())
+        border = 0.0
+        for part in parts[:-1]:
+            border += shares.get(part, 0.0)
+            if 0 < border < 100:
+                axes.plot([place - 0.5, place + 0.5], [border, border], **_CHANCE)

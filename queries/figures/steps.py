@@ -36,6 +36,8 @@ class Steps:
     """Columns that tell panels apart; panels are in the order of the last one's values."""
 
     orders: Orders
+    counted: str = "pairs"
+    """What the shares are of."""
 
 
 def draw(rows: pl.DataFrame, steps: Steps, caption: str) -> Figure:
@@ -57,18 +59,19 @@ def draw(rows: pl.DataFrame, steps: Steps, caption: str) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(_TICKS))
         axes.yaxis.set_major_locator(MaxNLocator(_TICKS))
         axes.set_xlabel(steps.label, labelpad=1)
-        axes.set_ylabel("pairs (%)", labelpad=2)
+        axes.set_ylabel(f"{steps.counted} (%)", labelpad=2)
     legend(page, series, "step")
     return page.figure
 
 
 def dense(bins: pl.DataFrame) -> tuple[Numbers, Numbers]:
     """Shares of all bins from the first to the last, [bins], those that have no row among them, and their ends."""
-    width = bins["high"][0] - bins["low"][0]
-    places = (bins["low"].to_numpy() / width).round().astype(int)
-    shares = np.zeros(places[-1] - places[0] + 1)
-    shares[places - places[0]] = bins["share"]
-    return shares, width * np.arange(places[0], places[-1] + 2)
+    first = bins["low"][0]
+    width = bins["high"][0] - first
+    places = ((bins["low"].to_numpy() - first) / width).round().astype(int)
+    shares = np.zeros(places[-1] + 1)
+    shares[places] = bins["share"]
+    return shares, first + width * np.arange(places[-1] + 2)
 
 
 def _ends(rows: pl.DataFrame) -> tuple[float, float]:

@@ -55,6 +55,28 @@ CREATE OR REPLACE TEMP MACRO left_out_together(wanted_probe_set, unit) AS TABLE
         GROUP BY language, answers
     );
 
+-- Profiles of checkpoints by a way of scoring. A chat model has one for each run that asked it: sampled and scored are those of
+-- the zero-shot run of the lowest draw, sampled_chrf and the like of the run with demonstrations chosen so, of the majority
+-- answers of a country of the language, the most similar last.
+CREATE OR REPLACE TEMP MACRO model_profiles(wanted_score) AS TABLE
+    WITH of_chat_models AS (
+        SELECT DISTINCT profile_id, p.checkpoint_id, p.language, p.collection, options, draw, run
+        FROM v_model_profile p
+        JOIN v_response_run r USING (run_id)
+        WHERE wanted_score = concat_ws('_', score, strategy)
+          AND coalesce(only_of, '') = ''
+          AND (
+              condition = 'zero_shot'
+              OR answers = 'majority' AND ordering = 'similar_last'
+              AND (r.language, r.country) IN (SELECT (c.language, c.country) FROM v_language_country c)
+          )
+        QUALIFY dense_rank() OVER (
+            PARTITION BY p.checkpoint_id, p.language, p.collection ORDER BY options, draw, run
+        ) = 1
+    )
+    FROM v_model_profile
+    WHERE CASE WHEN run_id IS NULL THEN score = wanted_score ELSE profile_id IN (SELECT profile_id FROM of_chat_models) END;
+
 -- Spearman's rho between the profiles of checkpoints and countries, over the questions of a probe set that both have
 -- (Echoes sections 3.5 and 6): one row per checkpoint, test language and country, and for intervals one without each of the
 -- batteries that left_out_together names, with their effective number among the questions (Kish 1965).
@@ -80,9 +102,9 @@ CREATE OR REPLACE TEMP MACRO profile_correlations(
     ),
     models AS MATERIALIZED (
         SELECT profile_id, checkpoint_id, language, place, p_first
-        FROM v_model_profile
+        FROM model_profiles(wanted_score)
         JOIN questions USING (collection, question)
-        WHERE score = wanted_score AND checkpoint_id IN (SELECT unnest(checkpoints))
+        WHERE checkpoint_id IN (SELECT unnest(checkpoints))
     ),
     people AS MATERIALIZED (
         SELECT profile_id, country, place, p_first
@@ -175,9 +197,9 @@ CREATE OR REPLACE TEMP MACRO profile_similarities(checkpoints, wanted_score, wan
     ),
     vectors AS MATERIALIZED (
         SELECT checkpoint_id, language, list_sort(list(place)) AS places, in_order(p_first, place) AS vector
-        FROM v_model_profile
+        FROM model_profiles(wanted_score)
         JOIN places USING (collection, question)
-        WHERE score = wanted_score AND checkpoint_id IN (SELECT unnest(checkpoints))
+        WHERE checkpoint_id IN (SELECT unnest(checkpoints))
         GROUP BY ALL
     )
     SELECT

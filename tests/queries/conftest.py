@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import asked_study
 import hand_study as by_hand
 import pytest
 from asked_texts import BY_HAND, Asked
@@ -95,4 +96,27 @@ def classified_store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory
     path.write_bytes(empty_store.read_bytes())
     with connect(path, read_only=False) as connection:
         Asked(connection).ask(BY_HAND)
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_asked_store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Study], Path]:
+    """Makes a store of a study of chat models."""
+
+    def make(study: Study) -> Path:
+        path = tmp_path_factory.mktemp("asked") / "study.duckdb"
+        path.write_bytes(empty_store.read_bytes())
+        with connect(path, read_only=False) as connection:
+            asked_study.fill(connection, study)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def asked_store(make_asked_store: Callable[[Study], Path]) -> Path:
+    """The store of the chat models that selfalign/golden/README.md computes by hand. Read only."""
+    path = make_asked_store(asked_study.hand_study())
+    with connect(path, read_only=False) as connection:
+        asked_study.build_profiles(connection)
     return path

@@ -8,8 +8,8 @@ reason = """\
 Intervals and p-values by batteries of questions, joined where they have the same two answers; before, questions were \
 taken for independent."""
 parameters = [
-    "score", "probe_set", "survey", "weighting", "countries", "compared.strategies", "model", "source", "sentences",
-    "seed", "epoch", "own_country_only", "ci",
+    "profile.score", "probe_set", "survey", "weighting", "countries", "compared.strategies", "model", "source",
+    "sentences", "seed", "epoch", "own_country_only", "ci",
 ]
 columns = [
     "checkpoint.checkpoint_id", "checkpoint.checkpoint", "checkpoint.model", "checkpoint.source",

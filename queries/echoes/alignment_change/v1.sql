@@ -7,8 +7,8 @@ fine-tuning languages, each the mean over its runs."""
 paper = "Echoes Table 3"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
-    "score", "probe_set", "survey", "weighting", "countries", "strategies", "model", "source", "sentences", "seed",
-    "epoch", "averaged.ci",
+    "profile.score", "probe_set", "survey", "weighting", "countries", "strategies", "model", "source", "sentences",
+    "seed", "epoch", "averaged.ci",
 ]
 columns = [
     "model", "base", "source", "sentences", "run.strategy", "epoch", "settings", "language", "country", "change",

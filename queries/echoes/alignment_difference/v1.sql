@@ -7,7 +7,7 @@ of runs that are alike in all else, seed included."""
 paper = "Echoes sections 5.1 and 6.1"
 reason = "First version."
 parameters = [
-    "score", "probe_set", "survey", "weighting", "countries", "source_a", "source_b", "model_a", "model_b",
+    "profile.score", "probe_set", "survey", "weighting", "countries", "source_a", "source_b", "model_a", "model_b",
     "compared.strategies", "sentences", "seed", "epoch", "averaged.ci",
 ]
 columns = [

@@ -4,8 +4,8 @@ grain = "A checkpoint (pretrained, or the last of its run), over the pairs of it
 paper = "Echoes section 6, and the first column of Figures 5 and 12"
 reason = "Intervals and p-values by battery of questions; before, questions were taken for independent."
 parameters = [
-    "score", "probe_set", "survey", "weighting", "compared.strategies", "model", "source", "sentences", "seed", "epoch",
-    "permutations", "draw", "ci",
+    "profile.score", "probe_set", "survey", "weighting", "compared.strategies", "model", "source", "sentences", "seed",
+    "epoch", "permutations", "draw", "ci",
 ]
 columns = [
     "checkpoint.checkpoint_id", "checkpoint.checkpoint", "checkpoint.model", "checkpoint.source",
@@ -38,9 +38,9 @@ WITH chosen AS (
 ),
 profiles AS (
     SELECT checkpoint_id, language, question, p_first
-    FROM v_model_profile
+    FROM model_profiles($score)
     JOIN v_probe_set USING (collection, question)
-    WHERE score = $score AND probe_set = $probe_set AND checkpoint_id IN (SELECT checkpoint_id FROM chosen)
+    WHERE probe_set = $probe_set AND checkpoint_id IN (SELECT checkpoint_id FROM chosen)
 ),
 model_pairs AS MATERIALIZED (
     FROM profile_similarities((SELECT list(checkpoint_id) FROM chosen), $score, $probe_set)

@@ -6,7 +6,7 @@ both have; for every pretrained model, source, number of sentences, seed, epoch 
 paper = "Echoes Figures 5 and 12"
 reason = "First version."
 parameters = [
-    "score", "probe_set", "survey", "weighting", "strategies", "model", "source", "sentences", "seed", "epoch",
+    "profile.score", "probe_set", "survey", "weighting", "strategies", "model", "source", "sentences", "seed", "epoch",
     "permutations", "draw",
 ]
 columns = [

@@ -90,7 +90,7 @@ def test_what_is_read_is_found(connection: duckdb.DuckDBPyConnection) -> None:
     sql = "WITH a AS (FROM run) SELECT (SELECT max(x) FROM v_run) FROM a JOIN b(1) USING (c) WHERE d IN (FROM e)"
     assert _reads(connection, sql) == ({"run", "v_run", "e"}, {"b"})
     body = macro_bodies()["profile_correlations"]
-    assert _macro_reads(connection, body)[0] == {"v_model_profile", "v_country_profile", "v_probe_set"}
+    assert _macro_reads(connection, body)[0] == {"v_country_profile", "v_probe_set"}
 
 
 @pytest.mark.parametrize("query", all_versions(), ids=lambda query: query.reference)
