@@ -8,6 +8,7 @@ from command_line import Mlv
 from tiny_model import smaller_presets
 
 from mlv.queries import catalogue, run
+from mlv.queries.figures.style import SETTINGS
 from mlv.schema.papers import echoes
 from mlv.schema.store.opening import open_store
 
@@ -162,7 +163,10 @@ def test_every_query_answers(study: Mlv, query: str) -> None:
     assert study.rows("SELECT count(*) FROM v_run") == [(34,)]
 
 
-def test_the_report_is_complete_but_for_what_needs_further_models(study: Mlv, tmp_path: Path) -> None:
+def test_the_report_is_complete_but_for_what_needs_further_models(
+    study: Mlv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SETTINGS, "savefig.dpi", 50)
     assert study("report", "-o", str(tmp_path / "report")).code == 0
     empty = {path.stem for path in (tmp_path / "report" / "tables").glob("*.csv") if pl.read_csv(path).is_empty()}
     # one pretrained model has none to agree with
