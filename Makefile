@@ -25,9 +25,10 @@ install: .venv/installed  ## Make .venv with pinned dependencies.
 demo: install  ## Make a small study from beginning to end (under 5 minutes on 2 cores).
 	$(BIN)/mlv demo $(DEMO)
 
-# In the order of the folders: the commands' files, which take longest, are not left for the end.
+# In the order of the folders: the commands' files, which take longest, are not left for the end. The processes that
+# tests start find mlv compiled, also where the environment says that Python is to write no bytecode.
 test: install  ## Run the tests, on up to four cores.
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: install  ## Check style.
 	$(BIN)/ruff check .

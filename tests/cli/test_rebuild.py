@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from command_line import Mlv
 from finished_jobs import dump
+from tiny_model import smaller_presets
 
 from mlv.cli import edge
 from mlv.ingest.journal import Ingest, RunEvent, journal_path, read_journal, write_journal
@@ -61,20 +62,9 @@ def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _done(mlv, "db", "upgrade")
     _done(mlv, "ingest", "probes", str(data / "probes"), "--collection", "demo", "--citation", "own")
     _done(mlv, "ingest", "corpus", str(data / "corpus" / "fa.txt"), "--source", "lines", "--language", "fa")
-    _done(
-        mlv,
-        "compute",
-        "pretrain",
-        "--name",
-        "nano",
-        "--steps",
-        "3",
-        "--batch-size",
-        "8",
-        "--vocabulary",
-        "900",
-        *ON_CPU,
-    )
+    pretrain = ("compute", "pretrain", "--name", "nano", "--steps", "3", "--batch-size", "8", "--vocabulary", "900")
+    with smaller_presets():
+        _done(mlv, *pretrain, *ON_CPU)
     _done(mlv, *FINETUNE, "--language", "fa")
     _done(mlv, "ingest", "survey", str(data / "survey.csv"), "--name", "illustrative", "--illustrative")
     korean = ("ingest", "corpus", str(data / "corpus" / "ko.txt"), "--source", "lines", "--language", "ko")

@@ -150,7 +150,7 @@ def _wait_for(path: Path, process: "subprocess.Popen[str]", seconds: float = 120
 def test_a_job_that_was_killed_ends_as_an_unbroken_one(mlv: Mlv, tmp_path_factory: pytest.TempPathFactory) -> None:
     unbroken = Mlv(tmp_path_factory.mktemp("unbroken"))
     shutil.copytree(mlv.folder, unbroken.folder, dirs_exist_ok=True)
-    settings = (*FINETUNE, "--language", "fa", "--sentences", "60", "--epochs", "4")
+    settings = (*FINETUNE, "--language", "fa", "--sentences", "60", "--epochs", "8")
     assert unbroken(*settings).code == 0
     ((run,),) = unbroken.rows("SELECT run FROM v_run WHERE kind = 'finetune'")
 

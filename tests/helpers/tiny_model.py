@@ -1,14 +1,30 @@
-"""A model small enough to be trained, asked and traced within a second."""
+"""Models small enough to be trained, asked and traced within a second."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mlv.compute.models.families import Family
 from mlv.compute.models.tokenizers import train_tokenizer
+from mlv.schema.jobs.pretrain import PRESETS
 
 DEMO = Path(str(files("mlv.ingest") / "demo"))
+
+
+@contextmanager
+def smaller_presets() -> Iterator[None]:
+    """Have the nano presets make models of a tenth of their parameters; all else about pretraining is theirs."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("nano", "nano-encoder"):
+            smaller = replace(PRESETS[name], width=32, feed_forward=64, layers=2, heads=2, head_width=16)
+            patched.setitem(PRESETS, name, smaller)
+        yield
 
 
 def save_model(folder: Path) -> None:

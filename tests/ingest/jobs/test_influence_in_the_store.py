@@ -9,6 +9,7 @@ shift from the second to the first answer.
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import inf, nan
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,9 @@ from mlv.schema.store.opening import connect
 
 INFLUENCE = ("targets", "rankings", "summaries", "histograms", "epoch_tests")
 """Outputs of an influence job; the last where scores of several epochs are kept apart."""
+
+Rows = dict[str, list[tuple[object, ...]]]
+"""By table."""
 
 Frames = dict[str, pl.DataFrame]
 Spoil = Callable[[Frames], pl.DataFrame]
@@ -201,12 +205,55 @@ CORRELATIONS = [
 ]
 
 
-@pytest.fixture
-def study(template: Path, tmp_path: Path) -> Iterator[Study]:
+@contextmanager
+def _copied(template: Path, folder: Path) -> Iterator[Study]:
     """A copy of the template, open for writing."""
-    folder = Path(shutil.copytree(template, tmp_path / "study"))
+    shutil.copytree(template, folder)
     with connect(folder / "store.duckdb", read_only=False) as connection:
         yield Study(folder, connection)
+
+
+@pytest.fixture
+def study(template: Path, tmp_path: Path) -> Iterator[Study]:
+    """A copy of the test's own."""
+    with _copied(template, tmp_path / "study") as study:
+        yield study
+
+
+@pytest.fixture(scope="module")
+def _refusing(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Study, Rows]]:
+    """A study with a run whose rows come before those of the tests' jobs, and all that is in its store."""
+    with _copied(template, tmp_path_factory.mktemp("refusing") / "study") as study:
+        study.commit(study.job(inputs_digest="another run whose rows come before"))
+        yield study, dump(study.connection)
+
+
+@pytest.fixture
+def refusing(_refusing: tuple[Study, Rows]) -> Iterator[Study]:
+    """That study, which several tests share: what they try to commit has to leave the store as it was."""
+    study, before = _refusing
+    jobs = set((study.folder / "jobs").iterdir())
+    yield study
+    assert dump(study.connection) == before
+    for tried in {*(study.folder / "jobs").iterdir()} - jobs:
+        shutil.rmtree(tried)
+
+
+@pytest.fixture(scope="module")
+def _both(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
+    """A study with an influence run and a validation run."""
+    with _copied(template, tmp_path_factory.mktemp("both") / "study") as study:
+        for kind in (InfluenceSpec, ValidateSpec):
+            study.commit(study.job(kind=kind))
+        yield study
+
+
+@pytest.fixture
+def both(_both: Study) -> Iterator[Study]:
+    """That study, in a transaction that is taken back after the test."""
+    _both.connection.begin()
+    yield _both
+    _both.connection.rollback()
 
 
 def test_an_influence_run_tells_what_it_traced_and_how(study: Study) -> None:
@@ -523,16 +570,13 @@ NO_TEST = "1 tests between epochs of more examples than there are, or whose"
     ],
 )
 def test_distributions_that_cannot_be_true_leave_the_store_as_it_was(
-    study: Study, name: str, spoil: Spoil, message: str
+    refusing: Study, name: str, spoil: Spoil, message: str
 ) -> None:
-    study.commit(study.job(inputs_digest="another run whose rows come before"))
-    frames = _two_epochs(study)
+    frames = _two_epochs(refusing)
     frames[name] = spoil(frames)
-    job = study.job(frames)
-    before = dump(study.connection)
+    job = refusing.job(frames)
     with pytest.raises(JobError, match=message):
-        study.commit(job)
-    assert dump(study.connection) == before
+        refusing.commit(job)
 
 
 @pytest.mark.parametrize("width", [None, 0, -1, "1", nan, inf])
@@ -597,16 +641,13 @@ NOT_BETWEEN = "1 influence sums whose mean is not between"
     ],
 )
 def test_results_that_cannot_be_true_leave_the_store_as_it_was(
-    study: Study, name: str, spoil: Spoil, message: str
+    refusing: Study, name: str, spoil: Spoil, message: str
 ) -> None:
-    study.commit(study.job(inputs_digest="another run whose rows come before"))
-    frames = study.frames()
+    frames = refusing.frames()
     frames[name] = spoil(frames)
-    job = study.job(frames)
-    before = dump(study.connection)
+    job = refusing.job(frames)
     with pytest.raises(JobError, match=message):
-        study.commit(job)
-    assert dump(study.connection) == before
+        refusing.commit(job)
 
 
 def test_what_was_not_trained_on_cannot_be_ranked(study: Study) -> None:
@@ -641,14 +682,12 @@ ATTRIBUTED = (pl.col("test") == "removal") & (pl.col("scores") != "random")
         ),
     ],
 )
-def test_validations_that_cannot_be_true_leave_the_store_as_it_was(study: Study, spoil: Spoil, message: str) -> None:
-    frames = study.frames()
+def test_validations_that_cannot_be_true_leave_the_store_as_it_was(refusing: Study, spoil: Spoil, message: str) -> None:
+    frames = refusing.frames()
     frames["validation"] = spoil(frames)
-    job = study.job(frames, kind=ValidateSpec)
-    before = dump(study.connection)
+    job = refusing.job(frames, kind=ValidateSpec)
     with pytest.raises(JobError, match=message):
-        study.commit(job)
-    assert dump(study.connection) == before
+        refusing.commit(job)
 
 
 def test_all_that_contradicts_is_told_at_once_with_the_way_on(study: Study) -> None:
@@ -683,13 +722,11 @@ def test_a_job_scores_the_examples_of_the_traced_run(
         (InfluenceSpec, "run.json"),
     ],
 )
-def test_an_output_that_is_missing_is_named(study: Study, kind: type[TracingSpec], name: str) -> None:
-    job = study.job(kind=kind)
+def test_an_output_that_is_missing_is_named(refusing: Study, kind: type[TracingSpec], name: str) -> None:
+    job = refusing.job(kind=kind)
     (job.outputs / name).unlink()
-    before = dump(study.connection)
     with pytest.raises(JobError, match=f"{name} is missing although the job is finished"):
-        study.commit(job)
-    assert dump(study.connection) == before
+        refusing.commit(job)
 
 
 def test_the_traced_run_has_to_be_in_the_store(study: Study) -> None:
@@ -782,11 +819,9 @@ def test_a_run_that_is_being_deleted_is_not_shown(study: Study) -> None:
         ("UPDATE training_example SET split = 'development'", "24 ranked examples that the traced run did not train"),
     ],
 )
-def test_what_must_not_be_is_found(study: Study, statement: str, message: str) -> None:
-    for kind in (InfluenceSpec, ValidateSpec):
-        study.commit(study.job(kind=kind))
-    study.connection.execute(statement)
-    found = violations(study.connection)
+def test_what_must_not_be_is_found(both: Study, statement: str, message: str) -> None:
+    both.connection.execute(statement)
+    found = violations(both.connection)
     assert any(line.startswith(message) for line in found), found
 
 

@@ -1,7 +1,8 @@
 """Projections in the store: which profiles are planned, what a commit enters, and what deletion leaves."""
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from mlv.schema.errors import DataError, JobError, NotFoundError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.pca import PcaSpec
 from mlv.schema.jobs.spec import ModelRef
+from mlv.schema.store.opening import connect
 
 Store = duckdb.DuckDBPyConnection
 
@@ -36,14 +38,33 @@ def _last(run: str, digest: str) -> ModelRef:
     return ModelRef(name=f"{run}/epoch-2", digest=digest, path="")
 
 
+@pytest.fixture(scope="module")
+def template(study_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the study, whose base model and a fine-tuned one are probed in all languages."""
+    folder = tmp_path_factory.mktemp("trained")
+    jobs = Jobs(folder / "jobs", {"arguments": ["test"]})
+    shutil.copyfile(study_store, folder / "store.duckdb")
+    with connect(folder / "store.duckdb", read_only=False) as study:
+        _commit(study, jobs, probed(plan_probe(study, jobs, MODEL, probe_set="demo-all")))
+        run = _commit(study, jobs, finetuned(study, jobs))
+        after = plan_probe(study, jobs, _last(run, f"{run}-2"), probe_set="demo-all")
+        _commit(study, jobs, probed(after, shift=0.75))
+    return folder
+
+
 @pytest.fixture
-def trained(study: Store, jobs: Jobs) -> str:
-    """The study with its base model and a fine-tuned one, both probed in all languages; the name of the run."""
-    _commit(study, jobs, probed(plan_probe(study, jobs, MODEL, probe_set="demo-all")))
-    run = _commit(study, jobs, finetuned(study, jobs))
-    after = plan_probe(study, jobs, _last(run, f"{run}-2"), probe_set="demo-all")
-    _commit(study, jobs, probed(after, shift=0.75))
-    return run
+def study(template: Path, tmp_path: Path) -> Iterator[Store]:
+    """A connection to a copy of its store, open for writing; the jobs are beside it."""
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
+    with connect(tmp_path / "store.duckdb", read_only=False) as connection:
+        yield connection
+
+
+@pytest.fixture
+def trained(study: Store) -> str:
+    """The name of the fine-tuned run."""
+    ((run,),) = study.execute("SELECT name FROM run WHERE kind = 'finetune'").fetchall()
+    return str(run)
 
 
 @pytest.fixture
