@@ -95,6 +95,9 @@ ModelName = Annotated[
         "pretrained model's name."
     ),
 ]
+AnyModelName = Annotated[Name | None, _NAMES_A_MODEL]
+"""A model, or None for a job that reads none."""
+
 JobName = Annotated[Name | None, _NAMES_A_JOB]
 ProbeSet = Annotated[
     str | None,

@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from mlv.queries.engine.grid import CONTROL, Grid
@@ -147,13 +148,13 @@ class Column:
     cells: Sequence[str]
     number: bool
 
-    @property
+    @cached_property
     def least(self) -> float:
         """Width without breaking words, or numbers."""
         cells = self.cells if self.number else [part for cell in self.cells for part in _BREAK.split(cell)]
         return max(map(text_width, [*self.header.split(), *cells]), default=0.0)
 
-    @property
+    @cached_property
     def natural(self) -> float:
         """Width without breaking lines, but for the header's."""
         return max([self.least, *map(text_width, self.cells)])

@@ -53,7 +53,8 @@ CREATE OR REPLACE TEMP MACRO right_answers(wanted_survey, wanted_weighting, want
     WHERE survey = wanted_survey AND weighting = wanted_weighting;
 
 -- Shares of the answers to each question of each run that are on the first and on the second side: of samples, all of them
--- or only those that could be read; of scores, the mean probability over the prompts of a question.
+-- or only those that could be read; of scores, the mean probability over the prompts of a question. Probabilities are summed
+-- in steps of 1e-12, as integers, so that nothing has to be sorted and the order of rows does not matter.
 CREATE OR REPLACE TEMP MACRO answer_shares(runs, method, unparsed, wanted_polarity, wanted_probe_set) AS TABLE
     WITH counts AS (
         SELECT
@@ -67,17 +68,17 @@ CREATE OR REPLACE TEMP MACRO answer_shares(runs, method, unparsed, wanted_polari
         UNION ALL
         SELECT
             run_id, prompt_id,
-            coalesce(sum(probability ORDER BY number) FILTER (WHERE side = 'first'), 0),
-            coalesce(sum(probability ORDER BY number) FILTER (WHERE side = 'second'), 0),
-            1
+            coalesce(sum((1e12 * probability)::BIGINT) FILTER (WHERE side = 'first'), 0),
+            coalesce(sum((1e12 * probability)::BIGINT) FILTER (WHERE side = 'second'), 0),
+            1e12::BIGINT
         FROM v_option_score
         WHERE method = 'scored' AND run_id IN (SELECT unnest(runs))
         GROUP BY ALL
     )
     SELECT
         run_id, question, any_value(category) AS category,
-        sum(on_first ORDER BY prompt_id) / sum(n) AS first_share,
-        sum(on_second ORDER BY prompt_id) / sum(n) AS second_share
+        sum(on_first) / sum(n) AS first_share,
+        sum(on_second) / sum(n) AS second_share
     FROM counts
     JOIN v_prompt USING (run_id, prompt_id)
     WHERE (wanted_polarity = 'all' OR polarity = wanted_polarity)

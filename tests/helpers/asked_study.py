@@ -280,14 +280,14 @@ _DRAWN: Final = {"131": "165 166", "132": "166 164", "164": "132 166", "165": "1
 
 _BEFORE: Final = {"131": 0.96, "132": 0.75, "164": 0.5, "165": 0.5, "166": 0.25, "176": 0.5}
 _AFTER: Final = {**_BEFORE, "132": 0.25, "164": 0.75}
-_CHRF: Final = {
+_CHRF: Final[dict[str, Any]] = {
     "strategy": "chrf",
     "ordering": "similar_last",
     "country": "DE",
     "answers": "majority",
     "shown": _NEAREST,
 }
-_ALPHA_CHRF: Final = {
+_ALPHA_CHRF: Final[dict[str, Any]] = {
     "131": (9, 1),
     "132": (8, 2),
     "164": (10, 0),

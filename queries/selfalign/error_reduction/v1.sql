@@ -48,17 +48,18 @@ reductions AS MATERIALIZED (
     )
     WHERE misaligned
 ),
+-- reductions are summed in steps of 1e-9, as integers: the order of rows does not matter
 parts AS MATERIALIZED (
     SELECT
         run_id, country, bin, battery,
         count(*) AS misaligned,
         count(reduction) AS improved,
         count(reduction) FILTER (WHERE within) AS binned,
-        coalesce(sum(reduction ORDER BY question), 0) AS reduced,
+        coalesce(sum((1e9 * reduction)::BIGINT), 0) AS reduced,
         bool_or(controlled) AS controlled,
         count(control_reduction) AS control_improved,
         count(control_reduction) FILTER (WHERE control_within) AS control_binned,
-        coalesce(sum(control_reduction ORDER BY question), 0) AS control_reduced
+        coalesce(sum((1e9 * control_reduction)::BIGINT), 0) AS control_reduced
     FROM reductions
     GROUP BY ALL
 ),
@@ -68,11 +69,11 @@ totals AS MATERIALIZED (
         sum(misaligned) AS misaligned,
         sum(improved) AS improved,
         sum(binned) AS binned,
-        sum(reduced ORDER BY battery) AS reduced,
+        sum(reduced) AS reduced,
         bool_or(controlled) AS controlled,
         sum(control_improved) AS control_improved,
         sum(control_binned) AS control_binned,
-        sum(control_reduced ORDER BY battery) AS control_reduced
+        sum(control_reduced) AS control_reduced
     FROM parts
     GROUP BY ALL
 ),
@@ -101,7 +102,7 @@ spreads AS (
             replicates(
                 CASE
                     WHEN bin = 0
-                    THEN reduced / nullif(improved, 0) - control_reduced / nullif(control_improved, 0)
+                    THEN (reduced / nullif(improved, 0) - control_reduced / nullif(control_improved, 0)) / 1e9
                     ELSE 100 * binned / nullif(improved, 0) - 100 * control_binned / nullif(control_improved, 0)
                 END,
                 misaligned,
@@ -144,9 +145,9 @@ SELECT
     difference.value AS difference,
     t_low(difference) AS difference_low,
     t_high(difference) AS difference_high,
-    CASE WHEN bin = 0 THEN reduced / nullif(t.improved, 0) END AS mean,
+    CASE WHEN bin = 0 THEN reduced / 1e9 / nullif(t.improved, 0) END AS mean,
     CASE WHEN bin = 0 THEN m.median END AS median,
-    CASE WHEN bin = 0 THEN control_reduced / nullif(t.control_improved, 0) END AS control_mean,
+    CASE WHEN bin = 0 THEN control_reduced / 1e9 / nullif(t.control_improved, 0) END AS control_mean,
     CASE WHEN bin = 0 THEN m.control_median END AS control_median
 FROM totals t
 JOIN spreads USING (run_id, country, bin)

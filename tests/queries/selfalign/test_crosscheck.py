@@ -1,6 +1,7 @@
 """What demonstrations do, on a random study with ties and gaps: another computation, in numpy."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from asked_study import counted_study
 from battery_study import BATTERIES, QUESTIONS
 from by_battery import Numbers, holm, interval, jackknife
+from numpy.typing import NDArray
 from scipy import stats
 
 from mlv.queries import run
@@ -74,7 +76,7 @@ def _asked(store: Path, name: str, **parameters: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _right(counts: pl.DataFrame, majorities: pl.DataFrame, name: str, country: str, excluded: bool = False) -> Numbers:
+def _right(counts: pl.DataFrame, majorities: pl.DataFrame, country: str, excluded: bool, name: str) -> Numbers:
     """Right answers of ten, or of those that were read: [questions], NaN where not known."""
     people = dict(majorities.filter(country=country).select("question", "p_first").rows())
     said = {row[0]: row[1:] for row in counts.filter(run=name).select("question", "first", "second", "unread").rows()}
@@ -88,13 +90,13 @@ def _right(counts: pl.DataFrame, majorities: pl.DataFrame, name: str, country: s
     return np.array(shares)
 
 
-def _left_out(where: Numbers) -> Numbers:
+def _left_out(where: NDArray[Any]) -> Numbers:
     """Where something is left: of all, then without each battery, [1 + batteries, questions]."""
     of = np.array([BATTERIES[question] for question in QUESTIONS])
     return np.array([where, *(where * (of != battery) for battery in sorted(set(of)))], dtype=float)
 
 
-def _percent(hits: Numbers, left: Numbers) -> Numbers:
+def _percent(hits: NDArray[Any], left: Numbers) -> Numbers:
     with np.errstate(invalid="ignore"):
         share: Numbers = 100 * (left @ hits) / left.sum(axis=1)
     return share
@@ -106,7 +108,7 @@ def _three(row: dict[str, Any], right: Callable[[str], Numbers]) -> tuple[Number
     return before, after, right(f"{row['model']}-{row['language']}-again")
 
 
-def _sign_p(ahead: Numbers, controlled: Numbers) -> float:
+def _sign_p(ahead: Numbers, controlled: NDArray[Any]) -> float:
     of = np.array([BATTERIES[question] for question in QUESTIONS])
     sums = [ahead[(of == battery) & controlled].sum() for battery in set(of)]
     signs = np.sign(sums)
@@ -118,10 +120,11 @@ def _sign_p(ahead: Numbers, controlled: Numbers) -> float:
 def test_self_alignment(store: Path, counts: pl.DataFrame, majorities: pl.DataFrame, unparsed: str) -> None:
     rows = _asked(store, "self_alignment", unparsed=unparsed)
     assert len(rows) == 8
-    signs, paired = [], []
+    signs: list[tuple[str, Any, Any]] = []
+    paired: list[tuple[str, Any, Any]] = []
     for row in rows:
         before, after, control = _three(
-            row, lambda name, row=row: _right(counts, majorities, name, row["country"], unparsed == "excluded")
+            row, partial(_right, counts, majorities, row["country"], unparsed == "excluded")
         )
         both = ~np.isnan(before + after)
         wrong = both & (before < 1)
@@ -167,7 +170,7 @@ def test_error_reduction(store: Path, counts: pl.DataFrame, majorities: pl.DataF
     rows = _asked(store, "error_reduction")
     assert len(rows) == 8 * 6
     for row in rows:
-        before, after, control = _three(row, lambda name, row=row: _right(counts, majorities, name, row["country"]))
+        before, after, control = _three(row, partial(_right, counts, majorities, row["country"], False))
         wrong = ~np.isnan(before + after) & (before < 1)
         with np.errstate(invalid="ignore", divide="ignore"):
             reduced, chance = (
@@ -208,7 +211,7 @@ def test_misalignment_and_sizes_of_errors(store: Path, counts: pl.DataFrame, maj
     with open_store(store) as connection:
         sizes = run(connection, "error_distribution").frame
     for row in _asked(store, "misalignment"):
-        right = _right(counts, majorities, row["run"], row["country"])
+        right = _right(counts, majorities, row["country"], False, row["run"])
         left = _left_out(~np.isnan(right))
         wrong = _percent(right < 1, left)
         assert row["misaligned_share"] == pytest.approx(wrong[0])
