@@ -50,7 +50,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "_backoff", lambda retries: 0.001)
+    monkeypatch.setattr(http, "_backoff", lambda _: 0.001)
 
 
 def outputs(job: JobDirectory) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
@@ -109,10 +109,10 @@ def test_completions_are_given_the_text(respond_job: Plan) -> None:
 
 @pytest.mark.parametrize("given", [1, 3])
 def test_fewer_answers_than_asked_are_topped_up_one_by_one(respond_job: Plan, given: int) -> None:
-    with serving(lambda asked: completion([f"{asked.number}"] * min(given, asked.body["n"]))) as server:
+    with serving(lambda asked: completion([f"{asked.number}"] * min(given, asked.body.get("n", 1)))) as server:
         job = respond_job(server.url, prompts=2, samples=6, endpoint=ref())
         run_job(job, options(concurrency=1))
-    assert [asked.body["n"] for asked in server.asked] == [6] + [1] * (6 - given) + [1] * 6
+    assert [asked.body.get("n", 1) for asked in server.asked] == [6] + [1] * (6 - given) + [1] * 6
     # each has a seed of its own: the same would draw the same
     assert len({asked.body["seed"] for asked in server.asked}) == len(server.asked)
     assert outputs(job)[1].group_by("prompt").len().sort("prompt").rows() == [(1, 6), (2, 6)]
@@ -141,7 +141,7 @@ def test_a_parameter_that_is_refused_and_not_needed_is_left_out(respond_job: Pla
         # what decides how answers are drawn is needed
         strict = respond_job(server.url, prompts=3, endpoint=ref(), decoding=Decoding(top_k=40))
         if name == "top_k":
-            with pytest.raises(JobError, match="refuses with 400.*top_k") as caught:
+            with pytest.raises(JobError, match=r"refuses with 400.*top_k") as caught:
                 run_job(strict, options())
             assert "--top-k 0" in caught.value.hint
 
