@@ -135,8 +135,8 @@ class Client:
     def post(self, path: str, body: Mapping[str, object], answers: int, read: Callable[[str], T]) -> tuple[T, int]:
         """What ``read`` makes of the answer to a request for so many ``answers``, and how often it was put again.
 
-        ``read`` raises ValueError or RecursionError for what is not of the protocol. Raises RefusedError if the server refuses, JobError
-        if it answers nothing of use for too long, AbandonedError if the work has ended.
+        ``read`` raises ValueError or RecursionError for what is not of the protocol. Raises RefusedError if the server
+        refuses, JobError if it answers nothing of use for too long, AbandonedError if the work has ended.
         """
         retries, first = 0, None
         while not self._ended.is_set():
