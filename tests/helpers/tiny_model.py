@@ -39,6 +39,7 @@ _OTHERS = {
     "intermediate_size": 40,
     "max_position_embeddings": 34,
 }
+_DECODER = {**_OTHERS, "num_key_value_heads": 3, "head_dim": 8}
 
 
 @cache
@@ -59,7 +60,7 @@ def save_random(folder: Path, family: Family, architecture: str, *, tied: bool |
     import transformers
 
     settings: dict[str, object] = {} if tied is None else {"tie_word_embeddings": tied}
-    dimensions = _DIMENSIONS.get(architecture, _OTHERS)
+    dimensions = _DIMENSIONS.get(architecture, _DECODER if family.name == "causal" else _OTHERS)
     config = transformers.AutoConfig.for_model(architecture, vocab_size=len(tiny_tokenizer()), **dimensions, **settings)
     torch.manual_seed(5)
     model = getattr(transformers, family.auto_class).from_config(config).eval()

@@ -27,7 +27,7 @@ from mlv.compute.running.execute import execute
 from mlv.schema.errors import DownloadError, JobError, UsageError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.events import Answered, FewerAnswers, ParameterRefused, Waited
-from mlv.schema.jobs.respond import Decoding, EndpointRef
+from mlv.schema.jobs.respond import Api, Decoding, EndpointRef
 
 KEY = "sk-0123456789-do-not-tell"
 TIMES = int(os.environ.get("MLV_KILLS", "1"))
@@ -36,8 +36,8 @@ TIMES = int(os.environ.get("MLV_KILLS", "1"))
 Plan = Callable[..., JobDirectory]
 
 
-def ref(api: str = "chat") -> EndpointRef:
-    return EndpointRef(name="m", as_of="2026-11", api=api)  # type: ignore[arg-type]
+def ref(api: Api = "chat") -> EndpointRef:
+    return EndpointRef(name="m", as_of="2026-11", api=api)
 
 
 def options(concurrency: int = 4) -> ExecuteOptions:
@@ -57,7 +57,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def outputs(job: JobDirectory) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     names = ("asked", "responses", "scores")
     asked, responses, scores = (pl.read_parquet(job.outputs / f"{name}.parquet") for name in names)
-    assert (asked.schema, responses.schema, scores.schema) == (ASKED, RESPONSES, SCORES)
+    assert [dict(frame.schema) for frame in (asked, responses, scores)] == [ASKED, RESPONSES, SCORES]
     return asked, responses, scores
 
 
