@@ -7,6 +7,7 @@ one, and an answer is never asked for twice: only failures of the transport are.
 Replies are on disk before anything else happens to them, in the thread that got them.
 """
 
+import json
 import queue
 import re
 import threading
@@ -317,7 +318,7 @@ class Endpoint:
     def _post(self, body: dict[str, Any], answers: int) -> tuple[_Completion, Usage]:
         """Put a request; what it took."""
         path = "/chat/completions" if self._reference.api == "chat" else "/completions"
-        completion, retries = self._client.post(path, body, answers, _Completion.model_validate_json)
+        completion, retries = self._client.post(path, body, answers, _completion)
         self._check_model(completion)
         told = completion.usage or _Usage()
         cached = told.prompt_tokens_details.cached_tokens if told.prompt_tokens_details else None
@@ -362,7 +363,7 @@ def _answer(sample: int, choice: _Choice, tokens: int | None, stop: Sequence[str
     known = [value for value in logprobs if value is not None] if before is None else []
     return Answer(
         sample=sample,
-        text=_encodable(text if before is None else before),
+        text=text if before is None else before,
         finish=FINISHES.get(choice.finish_reason or "") if before is None else "stop",
         refused=bool(message.refusal),
         # a server that does not stop has counted what is cut off
@@ -371,6 +372,9 @@ def _answer(sample: int, choice: _Choice, tokens: int | None, stop: Sequence[str
     )
 
 
-def _encodable(text: str) -> str:
-    """A text without halves of characters, which JSON may hold and UTF-8 not."""
-    return text.encode("utf-8", "replace").decode()
+def _completion(content: str) -> _Completion:
+    """What an API answered. Raises ValueError or RecursionError if it is not of the protocol."""
+    # halves of characters, which JSON may hold and UTF-8 not
+    if "\\ud" in content.lower():
+        content = json.dumps(json.loads(content), ensure_ascii=False).encode("utf-8", "replace").decode()
+    return _Completion.model_validate_json(content)

@@ -135,14 +135,14 @@ class Client:
     def post(self, path: str, body: Mapping[str, object], answers: int, read: Callable[[str], T]) -> tuple[T, int]:
         """What ``read`` makes of the answer to a request for so many ``answers``, and how often it was put again.
 
-        ``read`` raises ValueError for what is not of the protocol. Raises RefusedError if the server refuses, JobError
-        if it answers nothing of use for too long, AbandonedError if the work has ended.
+        ``read`` raises ValueError or RecursionError for what is not of the protocol. Raises RefusedError if the server
+        refuses, JobError if it answers nothing of use for too long, AbandonedError if the work has ended.
         """
         retries, first = 0, None
         while not self._ended.is_set():
             try:
                 return read(self._try(path, body, answers)), retries
-            except ValueError:
+            except (ValueError, RecursionError):
                 failure = _PassingError("an answer that is none")
             except _PassingError as error:
                 failure = error

@@ -244,11 +244,14 @@ class LocalModel:
         decoding = self._spec.decoding
         if tokens[-1] in self._ends:
             return _End(self._text(tokens[:-1]), "stop", len(tokens) - 1)
+        longest = len(tokens) == decoding.max_tokens
+        if not (longest or decoding.stop):
+            return None
         text = self._text(tokens)
         before = cut(text, decoding.stop)
         if before is not None:
             return _End(before, "stop", self._needed(tokens, before))
-        return _End(text, "length", len(tokens)) if len(tokens) == decoding.max_tokens else None
+        return _End(text, "length", len(tokens)) if longest else None
 
     def _needed(self, tokens: list[int], text: str) -> int:
         """How many of the first tokens a text needs that theirs begins with."""

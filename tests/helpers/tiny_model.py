@@ -46,6 +46,7 @@ _ENCODER_DECODER = {"d_model": 24, "d_kv": 6, "d_ff": 40, "num_layers": 2, "num_
 _DIMENSIONS: dict[str, dict[str, int]] = {
     "t5": _ENCODER_DECODER,
     "mt5": _ENCODER_DECODER,
+    "falcon": {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "alibi": True},
     "gpt2": {"n_embd": 24, "n_layer": 2, "n_head": 3, "n_positions": 34, "bos_token_id": 1, "eos_token_id": 1},
 }
 _OTHERS = {
@@ -55,6 +56,7 @@ _OTHERS = {
     "intermediate_size": 40,
     "max_position_embeddings": 34,
 }
+_DECODER = {**_OTHERS, "num_key_value_heads": 3, "head_dim": 8, "pad_token_id": 0}
 
 
 @cache
@@ -75,7 +77,7 @@ def save_random(folder: Path, family: Family, architecture: str, *, tied: bool |
     import transformers
 
     settings: dict[str, object] = {} if tied is None else {"tie_word_embeddings": tied}
-    dimensions = _DIMENSIONS.get(architecture, _OTHERS)
+    dimensions = _DIMENSIONS.get(architecture, _DECODER if family.name == "causal" else _OTHERS)
     config = transformers.AutoConfig.for_model(architecture, vocab_size=len(tiny_tokenizer()), **dimensions, **settings)
     torch.manual_seed(5)
     model = getattr(transformers, family.auto_class).from_config(config).eval()

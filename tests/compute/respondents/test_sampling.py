@@ -6,6 +6,7 @@ import torch
 import transformers
 from scipy.stats import chisquare
 
+from mlv.compute.machine.streams import FloatArray
 from mlv.compute.respondents import sampling
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.respond import Decoding
@@ -21,16 +22,17 @@ def _logits(rows: int = 6, vocabulary: int = 40) -> torch.Tensor:
     return logits
 
 
-def _of_transformers(logits: torch.Tensor, decoding: Decoding) -> np.ndarray:
+def _of_transformers(logits: torch.Tensor, decoding: Decoding) -> FloatArray:
     scores = transformers.TemperatureLogitsWarper(decoding.temperature)(None, logits.double())
     if decoding.top_k:
         scores = transformers.TopKLogitsWarper(decoding.top_k)(None, scores)
     if decoding.top_p < 1:
         scores = transformers.TopPLogitsWarper(decoding.top_p)(None, scores)
-    return scores.softmax(1).numpy()
+    probabilities: FloatArray = scores.softmax(1).numpy()
+    return probabilities
 
 
-def _probabilities(logits: torch.Tensor, decoding: Decoding) -> np.ndarray:
+def _probabilities(logits: torch.Tensor, decoding: Decoding) -> FloatArray:
     """Over the whole vocabulary, [rows, vocabulary]."""
     tokens, scores = sampling._narrowed(logits, decoding.top_k)
     likely = sampling.distribution(scores, decoding)
