@@ -54,7 +54,8 @@ def with_execution(*names: str, **replaced: Any) -> Callable[[Callable[..., None
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
         def with_options(*arguments: Any, **given: Any) -> None:
-            command(*arguments, **given, options=execute_options(given))
+            options = execute_options(given)
+            command(*arguments, **given, options=options)
 
         parameters: list[inspect.Parameter] = []
         for parameter in inspect.signature(command).parameters.values():
