@@ -55,5 +55,5 @@ def test_prompts_that_are_damaged_are_an_error(
         "column": frame.drop("options"),
     }
     damaged[damage].write_parquet(path)
-    with pytest.raises(JobError, match="prompts.parquet"):
+    with pytest.raises(JobError, match=r"prompts\.parquet"):
         execute(job.path, OPTIONS)
