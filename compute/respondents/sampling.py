@@ -59,14 +59,16 @@ def _narrowed(logits: "Tensor", top_k: int | None) -> tuple[IntArray, FloatArray
     """Tokens in the order of their ids and their logits, [rows, tokens]: all that may be drawn, and few others."""
     import torch
 
-    kept = min(top_k or logits.shape[1], logits.shape[1])
-    if kept < logits.shape[1]:
-        lowest = logits.topk(kept).values[:, -1:]
-        kept = int((logits >= lowest).sum(1).max())
-    if kept == logits.shape[1]:
-        tokens = torch.arange(kept, device=logits.device).expand(len(logits), kept)
-        return tokens.cpu().numpy(), _doubles(logits).cpu().numpy()
-    tokens = logits.topk(kept).indices.sort(1).values
+    vocabulary = logits.shape[1]
+    kept = min(top_k or vocabulary, vocabulary)
+    best = logits.topk(kept) if kept < vocabulary else None
+    lowest = best.values[:, -1:] if best else logits.amin(1, keepdim=True)
+    widest = int((logits >= lowest).sum(1).max())
+    if best is None or widest == vocabulary:
+        tokens = torch.arange(vocabulary, device=logits.device).expand(len(logits), vocabulary)
+    else:
+        # more than k only where several are as likely as the k-th
+        tokens = (best if widest == kept else logits.topk(widest)).indices.sort(1).values
     scores = _doubles(logits.gather(1, tokens))
     scores[scores < lowest.to(scores)] = -torch.inf
     return tokens.cpu().numpy(), scores.cpu().numpy()

@@ -72,6 +72,9 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
     seen: Loopback
 
+    def handle_error(self, *_: object) -> None:
+        """A client that was killed is no error of the server."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"

@@ -472,7 +472,7 @@ def test_killed_jobs_ask_nothing_twice_but_what_was_under_way(respond_job: Plan)
                 while len(server.asked) == before:
                     killer("execute", job.path, word="begun", seconds=seconds)
                     seconds *= 1.5
-            assert killer("execute", job.path).announced == "executed"
+            assert killer("execute", job.path).ended
     finally:
         killer.close()
     assert _repeated(server) <= kills * under_way
