@@ -43,6 +43,9 @@ class Topic:
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Where it is not the query's defaults."""
 
+    columns: tuple[str, ...] = ()
+    """Those of its LaTeX table, where all are too many for a page."""
+
     suffix: str = ""
     """Tells topics of one query apart in file names."""
 

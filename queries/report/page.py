@@ -6,6 +6,7 @@ Tables are CSV and LaTeX, figures SVG, PNG and PDF. The same store gives the sam
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from importlib.resources import files as resources
 from pathlib import Path
@@ -18,8 +19,9 @@ from mlv.queries.engine.grid import cells
 from mlv.queries.engine.provenance import provenance
 from mlv.queries.engine.rendering import render
 from mlv.queries.engine.result import QueryResult
-from mlv.queries.engine.shaping import without_constants
+from mlv.queries.engine.shaping import Shape, shaped, without_constants
 from mlv.queries.report.build import Chapter, Commands, Drawn, Entry, Report
+from mlv.queries.study import Topic
 from mlv.schema.errors import DataError
 from mlv.schema.files import written_aside
 
@@ -50,11 +52,16 @@ _INTERVALS = {
 """What the page says of its intervals, by what they are over."""
 
 
+def on_a_page(result: QueryResult, topic: Topic) -> QueryResult:
+    """The result with the columns that fit a page."""
+    return replace(shaped(result, Shape(topic.columns)), kept=())
+
+
 def files(report: Report) -> Iterator[tuple[str, bytes]]:
     """Every file of a report by its path in the folder, the page last."""
     for entry in report.entries:
         yield f"tables/{entry.topic.key}.csv", render(entry.result, "csv")
-        yield f"tables/{entry.topic.key}.tex", render(entry.result, "latex")
+        yield f"tables/{entry.topic.key}.tex", render(on_a_page(entry.result, entry.topic), "latex")
         for drawn in entry.figures:
             for ending, image in drawn.images.items():
                 yield f"figures/{drawn.name}.{ending}", image

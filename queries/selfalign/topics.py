@@ -17,6 +17,10 @@ SCORED = Need("Ask a chat model for answers and scores", "mlv compute respond --
 NUMBERS: tuple[PublishedNumbers, ...] = (TABLE_81, FIGURE_84, SHUFFLED, ABOVE_ENGLISH, *CLAIMS)
 
 
+COMPARED = ("model", "language", "country", "strategy", "ordering", "demonstrated", "answers", "form")
+"""What a LaTeX table says of a run with demonstrations."""
+
+
 def _of(query: str) -> tuple[PublishedNumbers, ...]:
     """The numbers that a query makes."""
     return tuple(numbers for numbers in NUMBERS if numbers.query == f"{query}@1")
@@ -60,6 +64,18 @@ STUDY = Study(
                     figures.self_alignment,
                     sentences.self_alignment,
                     _of("self_alignment"),
+                    columns=(
+                        *COMPARED,
+                        "misaligned",
+                        "improved",
+                        "worse",
+                        "control_improved",
+                        "control_worse",
+                        "difference",
+                        "sign_p_family",
+                        "right_before",
+                        "right_after",
+                    ),
                 ),
                 Topic(
                     "error_reduction",
@@ -68,6 +84,16 @@ STUDY = Study(
                     figures.error_reduction,
                     sentences.error_reduction,
                     _of("error_reduction"),
+                    columns=(
+                        *COMPARED,
+                        "reduction",
+                        "improved",
+                        "share",
+                        "control_share",
+                        "difference",
+                        "mean",
+                        "median",
+                    ),
                 ),
                 Topic(
                     "self_alignment_by_category",
@@ -81,8 +107,36 @@ STUDY = Study(
                         "misaligned questions",
                     ),
                     _of("self_alignment_by_category"),
+                    columns=(
+                        *COMPARED,
+                        "category",
+                        "misaligned",
+                        "improved",
+                        "worse",
+                        "control_improved",
+                        "difference",
+                        "sign_p_family",
+                    ),
                 ),
-                Topic("corrected_examples", "Figure 8.1 and Table 8.2", SHOWN, sentence=sentences.corrected_examples),
+                Topic(
+                    "corrected_examples",
+                    "Figure 8.1 and Table 8.2",
+                    SHOWN,
+                    sentence=sentences.corrected_examples,
+                    columns=(
+                        "model",
+                        "language",
+                        "strategy",
+                        "answers",
+                        "question",
+                        "gain",
+                        "right_control",
+                        "shown",
+                        "sentence",
+                        "answers_before",
+                        "answers_after",
+                    ),
+                ),
             ),
         ),
         Section(
@@ -96,7 +150,32 @@ STUDY = Study(
                     ZERO_SHOT,
                     sentence=spanning("Answers that are the option shown first go", "chosen_first", "n", "answers"),
                 ),
-                Topic("response_outcomes", "section 8.4.4", ZERO_SHOT, sentence=sentences.response_outcomes),
+                Topic(
+                    "response_outcomes",
+                    "section 8.4.4",
+                    ZERO_SHOT,
+                    sentence=sentences.response_outcomes,
+                    columns=(
+                        "model",
+                        "language",
+                        "condition",
+                        "strategy",
+                        "demonstrated",
+                        "answers",
+                        "form",
+                        "options",
+                        "draw",
+                        "responses",
+                        "answered",
+                        "refused",
+                        "named_none",
+                        "named_several",
+                        "truncated",
+                        "filtered",
+                        "empty",
+                        "tokens",
+                    ),
+                ),
                 Topic("sampled_and_scored", "section 8.4.4", SCORED, sentence=sentences.sampled_and_scored),
             ),
         ),

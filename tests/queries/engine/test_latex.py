@@ -17,6 +17,7 @@ from matplotlib.ft2font import FT2Font, LoadFlags
 
 from mlv.queries import QueryResult, find, notes, render, run_query
 from mlv.queries.engine.latex import TEXT_HEIGHT, TEXT_WIDTH, text_width
+from mlv.queries.report.page import on_a_page
 from mlv.queries.studies import STUDIES
 from mlv.queries.study import Topic
 from mlv.schema.store.opening import open_store
@@ -89,7 +90,7 @@ def table(store: duckdb.DuckDBPyConnection, topic: Topic) -> str:
     """A topic's table."""
     query = find(topic.query)
     asked = {**topic.parameters, **({"ci": "questions"} if query.varied else {})}
-    return render(run_query(store, query, asked), "latex").decode()
+    return render(on_a_page(run_query(store, query, asked), topic), "latex").decode()
 
 
 @pytest.mark.parametrize("letter", [chr(code) for code in range(33, 127) if chr(code) not in '<>_{|}"\\'])
