@@ -95,6 +95,9 @@ ModelName = Annotated[
         "pretrained model's name."
     ),
 ]
+AnyModelName = Annotated[ModelName | None, _NAMES_A_MODEL]
+"""Of a request that can do without a model."""
+
 JobName = Annotated[Name | None, _NAMES_A_JOB]
 ProbeSet = Annotated[
     str | None,

@@ -22,7 +22,7 @@ from mlv.ingest.jobs.prompting import (
     misaligned,
     options_of,
 )
-from mlv.ingest.jobs.request import Count, JobName, ModelName, Name, ProbeSet, language_code
+from mlv.ingest.jobs.request import AnyModelName, Count, JobName, Name, ProbeSet, language_code
 from mlv.ingest.jobs.responses import enter_answers, enter_prompts
 from mlv.ingest.jobs.runs import NewRun
 from mlv.ingest.prompts.chrf import SIGNATURE
@@ -51,7 +51,7 @@ from mlv.schema.store.rows import number
 class Request(request.Request):
     """The questions of a probe set in one language and condition, put to one model."""
 
-    model: ModelName | None = Field(
+    model: AnyModelName = Field(
         None,
         description="A chat model by hub name (NAME@REVISION for a revision), folder, or name in the store; or give "
         "--endpoint.",

@@ -30,8 +30,8 @@ class Cell:
 
     @property
     def model(self) -> str:
-        """The model that it starts from, as the file names it; empty if it makes one from nothing."""
-        return str(self.setting("model") or (self.needs and self.setting("name")) or "")
+        """The model that it starts from, as the file names it, or asks behind an API; empty if there is none."""
+        return str(self.setting("model") or self.setting("api_model") or (self.needs and self.setting("name")) or "")
 
     def setting(self, name: str) -> Any:
         """A setting of the cell, or else of a cell that it refers to; None if none of them has it."""
