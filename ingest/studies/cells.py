@@ -50,6 +50,10 @@ class Cell:
         own = {name: value(name, given) if isinstance(given, Cell) else given for name, given in self.settings}
         return find_kind(self.kind).Request.model_validate({name: thawed(given) for name, given in own.items()})
 
+    def asked(self) -> Request:
+        """What is asked, references left as they are: what a job takes hangs on the other settings."""
+        return self.request(lambda _, referred: f"@{referred.block}")
+
     def as_given(self, instead: Mapping["Cell", "Cell"] = MappingProxyType({})) -> dict[str, Any]:
         """The settings that the file gives, with other cells in place of some that it refers to."""
         settings = {name: value for name, value in self.settings if name in self.given}

@@ -1,10 +1,11 @@
 """The study file: a list of jobs, and the cells that it comes to.
 
 A block ``[[job]]`` has a kind and settings of that kind (``Request`` in ``mlv.ingest.jobs``). A list stands for one job
-per value, several lists for all combinations, ``each`` for settings that go together. ``@name`` refers to the jobs of an earlier block: as a model to the state
-that such a job makes or examines, as a run to the run behind it. A block ``[[task]]`` is short for several of them
-(``mlv.ingest.studies.task_blocks``). A *cell* is one job of the study. Cells follow from the file alone;
-``mlv.ingest.studies.status`` holds them against a store. This folder has the files that come with mlv.
+per value, several lists for all combinations; ``each`` has tables of settings that go together. ``@name`` refers to the
+jobs of an earlier block: as a model to the state that such a job makes or examines, as a run to the run behind it. A
+block ``[[task]]`` is short for several of them (``mlv.ingest.studies.task_blocks``). A *cell* is one job of the study.
+Cells follow from the file alone; ``mlv.ingest.studies.status`` holds them against a store. This folder has the files
+that come with mlv.
 """
 
 import hashlib
@@ -166,7 +167,7 @@ class _Reader:
         return cells
 
     def _rows(self, place: str, own: Mapping[str, Any], each: Any) -> Iterator[dict[str, Any]]:
-        """The settings of a block with each of its tables of settings, or with each combination of its lists of them."""
+        """The settings of a block with those of each table, or of each combination of tables from several lists."""
         lists = each if isinstance(each, list) and all(isinstance(one, list) for one in each) else [each]
         if not lists or not all(_are_tables(one) for one in lists):
             self.problems.append(f"{place}.each: it is a list of tables, or several: [{{ seed = 1 }}, {{ seed = 2 }}].")

@@ -39,7 +39,7 @@ def test_every_model_is_asked_in_its_languages_in_three_conditions() -> None:
     whole = [(None, "similar_last", 1), (None, "similar_last", 2), ("chrf", "similar_last", 1)]
     assert [asked.pop(condition) for condition in whole] == [paper] * 3
     others = [(strategy, "similar_last", 1) for strategy in ("random", "random_category", "chrf_category")]
-    assert asked == dict.fromkeys([*others, ("chrf", "shuffled", 1)], {"Llama3-8B": ["en"]})
+    assert asked == {how: {"Llama3-8B": ["en"]} for how in (*others, ("chrf", "shuffled", 1))}
     assert len(CELLS) == 3 * sum(map(len, selfalign.LANGUAGES.values())) + 4 == 115
 
 
