@@ -55,7 +55,7 @@ def read_prices(path: Path) -> Prices:
     except ValidationError as error:
         raise DataError(
             f"{path} is no file of prices:{listed(format_validation_errors(error, Prices))}",
-            'Write currency = "EUR", and for each model [models."NAME"] with prompt and completion, for a million tokens.',
+            'Write currency = "EUR", then by model [models."NAME"] with prompt and completion, for a million tokens.',
         ) from error
 
 
