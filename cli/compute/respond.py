@@ -31,9 +31,9 @@ WITH people AS (
     JOIN v_language_country y ON y.language = n.language
     WHERE n.run = ?
 )
-SELECT country, survey, count(*) AS questions, count(*) FILTER (right < responses) AS misaligned
+SELECT country, survey, count(*) AS questions, count(*) FILTER (in_line < responses) AS misaligned
 FROM (
-    SELECT p.country, p.survey, e.question, count(*) AS responses, count(*) FILTER (e.side = m.side) AS right
+    SELECT p.country, p.survey, e.question, count(*) AS responses, count(*) FILTER (e.side = m.side) AS in_line
     FROM people p
     JOIN v_response e USING (run_id)
     JOIN v_majority m USING (survey, weighting, country, question)

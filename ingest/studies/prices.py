@@ -112,5 +112,6 @@ def total(tokens: pl.DataFrame, prices: Prices | None) -> str:
         if unpriced := tokens.filter(pl.col("price").is_null())["model"].to_list():
             said += f"; without a price, and not in this sum: {joined(unpriced)}"
     if left := tokens["not_counted"].sum():
-        said += f"; not counted are {left} cells whose prompts cannot be made yet: mlv study plan says why"
+        cells = "is 1 cell" if left == 1 else f"are {left} cells"
+        said += f"; not counted {cells} whose prompts cannot be made yet: mlv study plan says why"
     return said

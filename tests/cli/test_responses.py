@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from answered import answered
+from answered import Reply, answered
 from command_line import Mlv
 from tiny_study import DEMO, demo_store, ingest_survey
 
@@ -196,3 +196,40 @@ def test_a_store_without_chat_models_has_nothing_to_list_or_to_read(on_empty: Ml
     assert json.loads(on_empty("responses", "list", "--json").out) == []
     done = on_empty("responses", "parse")
     assert (done.code, "no run sampled answers of a chat model" in done.err) == (0, True)
+
+
+def _right(samples: int) -> Reply:
+    """What most people in the demo's Korea say to question 1, in so many samples; to other questions nothing."""
+    return lambda prompt, sample: prompt["options"][0] if prompt["question"] == "1" and sample < samples else ""
+
+
+def test_a_run_says_how_its_answers_were_read_and_where_they_are_misaligned(
+    mlv: Mlv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A question is misaligned unless all of its answers are right."""
+    for draw, right, misaligned in ((2, 3, "24 of 24 questions, 100.0%"), (3, 4, "23 of 24 questions, 95.8%")):
+        monkeypatch.setattr("mlv.cli.work.execute_job", lambda job, _, right=right: answered(job, _right(right)))
+        done = mlv("compute", "respond", *ENDPOINT, "--language", "ko", "--draw", str(draw))
+        assert done.code == 0, done.err
+        assert f"96 answers: {96 - right} empty, {right} answer" in done.err
+        assert f"misaligned with KR in illustrative: {misaligned}" in done.err
+        assert "--max-tokens" not in done.err
+
+
+@pytest.mark.parametrize(("cut_off", "said"), [(5, True), (4, False)])
+def test_answers_that_are_cut_off_are_to_be_longer(
+    mlv: Mlv, monkeypatch: pytest.MonkeyPatch, cut_off: int, said: bool
+) -> None:
+    """5 of 96 are more than 5%, 4 are not."""
+
+    def play(job: JobDirectory, _: object) -> None:
+        answered(job, lambda *_: "I would say that")
+        file = job.outputs / "responses.parquet"
+        finish = pl.when(pl.row_index() < cut_off).then(pl.lit("length")).otherwise(pl.lit("stop"))
+        pl.read_parquet(file).with_columns(finish=finish).write_parquet(file)
+
+    monkeypatch.setattr("mlv.cli.work.execute_job", play)
+    done = mlv("compute", "respond", *ENDPOINT, "--language", "ko", "--draw", "2")
+    assert done.code == 0, done.err
+    hint = f"{cut_off / 96:.0%} were cut off before they named an option: raise --max-tokens"
+    assert (hint in done.err) == said
