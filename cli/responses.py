@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlv.cli import completion
-from mlv.cli.edge import DEFAULT_STORE, MOST, Store, say
+from mlv.cli.edge import DEFAULT_STORE, Store, say
 from mlv.cli.group import Group
 from mlv.cli.output import Format, Json, Limit, Output, put
 from mlv.schema.errors import NotFoundError, joined
@@ -169,7 +169,7 @@ def parse(
         ),
     ] = None,
     parser: Annotated[
-        int | None, typer.Option(min=1, max=MOST, help="Version of the parser; the latest if not given.")
+        int | None, typer.Option(min=1, help="Version of the parser; the latest if not given.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and write nothing.")] = False,
     output_format: Format = None,
