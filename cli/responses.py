@@ -168,9 +168,7 @@ def parse(
             metavar="[RUN]...", help="Runs, or the beginnings of their names; all if none is given.", show_default=False
         ),
     ] = None,
-    parser: Annotated[
-        int | None, typer.Option(min=1, help="Version of the parser; the latest if not given.")
-    ] = None,
+    parser: Annotated[int | None, typer.Option(min=1, help="Version of the parser; the latest if not given.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and write nothing.")] = False,
     output_format: Format = None,
     output: Output = None,

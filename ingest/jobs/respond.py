@@ -1,6 +1,6 @@
 """Asking a chat model: the prompts of a language and condition leave the store; answers and scores enter it."""
 
-from typing import Annotated, Final, Literal, NamedTuple, Self
+from typing import Annotated, Final, Literal, NamedTuple, Self, cast
 from urllib.parse import urlsplit
 
 import duckdb
@@ -317,10 +317,10 @@ _SAME_PROMPTS: Final = {
 
 def _tokens(context: Context, request: Request) -> Tokens:
     for_anybody = request.model_copy(update=_SAME_PROMPTS)
-    prompts = context.once(for_anybody, lambda: plan(context, for_anybody).inputs()["prompts.parquet"])
+    inputs = context.once(for_anybody, lambda: plan(context, for_anybody).inputs())
     return tokens_of(
         context.connection,
-        prompts,
+        cast(pl.DataFrame, inputs["prompts.parquet"]),
         model=request.api_model or request.model,
         language=request.language,
         max_tokens=request.max_tokens,

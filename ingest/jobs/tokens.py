@@ -1,5 +1,6 @@
 """Tokens that asking a chat model takes: counted by what committed runs of the model took, else estimated."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import duckdb
@@ -54,7 +55,7 @@ def tokens_of(
     )
 
 
-def _measured(connection: duckdb.DuckDBPyConnection, query: str, about: dict[str, object]) -> float | None:
+def _measured(connection: duckdb.DuckDBPyConnection, query: str, about: Mapping[str, object]) -> float | None:
     """A figure of committed runs; None if there are none."""
     row = connection.execute(query, about).fetchone()
     return row[0] if row else None

@@ -6,7 +6,7 @@ the price of a million tokens of either. Names are those of the study file.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import duckdb
 import polars as pl
@@ -59,6 +59,19 @@ def read_prices(path: Path) -> Prices:
         ) from error
 
 
+_SCHEMA: Final = {
+    "kind": pl.String,
+    "model": pl.String,
+    "cells": pl.Int64,
+    "not_counted": pl.Int64,
+    "prompt_tokens": pl.Int64,
+    "completion_tokens": pl.Int64,
+    "counted": pl.String,
+    "price": pl.Float64,
+    "currency": pl.String,
+}
+
+
 def count_tokens(connection: duckdb.DuckDBPyConnection, status: StudyStatus, prices: Prices | None) -> pl.DataFrame:
     """One row per kind and model whose jobs take tokens, over the cells that are not committed.
 
@@ -71,9 +84,7 @@ def count_tokens(connection: duckdb.DuckDBPyConnection, status: StudyStatus, pri
         if find_kind(cell.kind).COST.tokens:
             groups.setdefault((cell.kind, cell.model), []).append(cell)
     rows = [_row(context, kind, model, cells, prices) for (kind, model), cells in sorted(groups.items())]
-    schema = {"kind": pl.String, "model": pl.String}
-    schema |= dict.fromkeys(("cells", "not_counted", "prompt_tokens", "completion_tokens"), pl.Int64)
-    return pl.DataFrame(rows, schema=schema | {"counted": pl.String, "price": pl.Float64, "currency": pl.String})
+    return pl.DataFrame(rows, schema=_SCHEMA)
 
 
 def _row(context: Context, kind: str, model: str, cells: list[Cell], prices: Prices | None) -> dict[str, Any]:
