@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mlv.cli import db, demo, edge, influence, ingest, plot, query, report, reproduce, runs, sql, study
+from mlv.cli import db, demo, edge, influence, ingest, plot, query, report, reproduce, responses, runs, sql, study
 from mlv.cli.compute.group import app as compute
 from mlv.cli.group import Group
 from mlv.schema.store.waiting import waiting
@@ -15,7 +15,7 @@ class _Study(Group):
 
     ORDER = (
         *("demo", "db", "ingest", "study", "compute", "runs"),
-        *("influence", "query", "plot", "report", "reproduce", "sql"),
+        *("influence", "responses", "query", "plot", "report", "reproduce", "sql"),
     )
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -34,6 +34,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(compute, name="compute")
 app.add_typer(influence.app, name="influence")
+app.add_typer(responses.app, name="responses")
 app.add_typer(runs.app, name="runs")
 app.add_typer(query.app, name="query")
 app.add_typer(study.app, name="study")

@@ -39,7 +39,8 @@ StudyFile = Annotated[
     str,
     typer.Argument(
         metavar="STUDY",
-        help="A study file, or the name of one that comes with mlv: echoes, sharing, demo or sharing-demo.",
+        help="A study file, or the name of one that comes with mlv: echoes, sharing, selfalign, demo, sharing-demo or "
+        "selfalign-demo.",
     ),
 ]
 LauncherName = Annotated[
@@ -123,22 +124,43 @@ def show_status(
 @app.command()
 def cost(
     study: StudyFile,
+    tokens: Annotated[
+        bool, typer.Option("--tokens", help="Instead: the tokens that chat models will be asked with and answer.")
+    ] = False,
+    prices: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The same, with what they cost by a TOML file of yours: its currency, and by model the prices of a "
+            "million tokens of prompts and of completions.",
+        ),
+    ] = None,
     output_format: Format = None,
     output: Output = None,
     limit: Limit = None,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Estimate hours, disk and store of what is missing, from rates of the store's own runs of the same models."""
+    """Estimate hours, disk and store of what is missing, from rates of the store's own runs of the same models.
+
+    Or its tokens and their price, where chat models are asked. Nothing is sent to any of them.
+    """
     from mlv.ingest.studies.cost import estimate, totals
+    from mlv.ingest.studies.prices import count_tokens, read_prices, total
     from mlv.ingest.studies.study import read_study
     from mlv.schema.store.opening import open_store
 
+    known = read_prices(prices) if prices else None
     read = read_study(study)
     status = status_of(read, db)
     with open_store(db) as connection:
-        costs = estimate(connection, status)
+        if tokens or known:
+            costs = count_tokens(connection, status, known)
+            said = total(costs, known)
+        else:
+            costs = estimate(connection, status)
+            said = totals(costs)
     _put(read, costs, output_format, output, limit)
-    say(totals(costs))
+    say(said)
 
 
 @app.command()

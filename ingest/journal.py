@@ -1,10 +1,10 @@
 """The journal beside a store: what made it, so that it can be made again when its file is lost or damaged.
 
 ``mlv.duckdb.journal.jsonl`` has a line of JSON for every ingest (options, files and their SHA-256), every commit of a
-run, and every deletion of either. A line is appended after the transaction that it is about, that of a deletion before.
-If a kill comes between the two, an ingest is noted when its command is repeated, as it was never reported done; a
-commit needs no line, since its job directory is there; and what was to be deleted is in the store. A store in memory
-has no journal.
+run, every deletion of either, and every reading of a run's answers by another parser. A line is appended after the
+transaction that it is about, that of a deletion before. If a kill comes between the two, an ingest is noted when its
+command is repeated, as it was never reported done; a commit needs no line, since its job directory is there; and what
+was to be deleted is in the store, as is the parser of a run. A store in memory has no journal.
 
 Copies of a store have none and need none: what can be opened has rows on what it was made from, on all but where the
 sources lay. An older copy in the store's place and the journal complete each other.
@@ -96,13 +96,27 @@ class Removal:
     at: datetime = field(compare=False)
 
 
-Making = Ingest | RunEvent
+@dataclass(frozen=True)
+class Reading:
+    """The answers of a run, read by another parser."""
+
+    EVENT: ClassVar = "read"
+
+    run: str
+    parser: int
+    """Its version."""
+
+    at: datetime = field(compare=False)
+
+
+Making = Ingest | RunEvent | Reading
 """What a store is made of, one after the other."""
 
 Entry = Making | Removal
 _ENTRIES: Mapping[str, TypeAdapter[Any]] = {
     Ingest.EVENT: TypeAdapter(Ingest),
     Removal.EVENT: TypeAdapter(Removal),
+    Reading.EVENT: TypeAdapter(Reading),
     **dict.fromkeys(("committed", "deleted"), TypeAdapter(RunEvent)),
 }
 
@@ -149,6 +163,13 @@ def note_removal(connection: duckdb.DuckDBPyConnection, kind: str, name: str) ->
     store = _store(connection)
     if store is not None:
         _append(journal_path(store), Removal(kind, name, now()))
+
+
+def note_reading(connection: duckdb.DuckDBPyConnection, run: str, parser: int) -> None:
+    """Note that the answers of a run were read by another parser."""
+    store = _store(connection)
+    if store is not None:
+        _append(journal_path(store), Reading(run, parser, now()))
 
 
 def standing_ingests(entries: Iterable[Entry]) -> list[Ingest]:

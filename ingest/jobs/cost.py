@@ -19,6 +19,16 @@ def _always(*_: Any) -> bool:
 
 
 @dataclass(frozen=True)
+class Tokens:
+    """Tokens that a job puts to a chat model, and gets of it."""
+
+    prompt: int
+    completion: int
+    counted: str
+    """measured, by those of committed runs, or estimated."""
+
+
+@dataclass(frozen=True)
 class Cost:
     """What the jobs of a kind take. Seconds and rows are proportional to ``units``."""
 
@@ -40,3 +50,7 @@ class Cost:
 
     alike: Callable[[Spec, Any], bool] = _always
     """Whether a committed run takes as long, per unit, as the job of a request."""
+
+    tokens: Callable[[Context, Any], Tokens] | None = None
+    """Tokens of the job of a request, of kinds that are charged by them. Raises MlvError if its prompts cannot be made
+    yet."""

@@ -95,8 +95,8 @@ ModelName = Annotated[
         "pretrained model's name."
     ),
 ]
-AnyModelName = Annotated[Name | None, _NAMES_A_MODEL]
-"""A model, or None for a job that reads none."""
+AnyModelName = Annotated[ModelName | None, _NAMES_A_MODEL]
+"""Of a request that can do without a model."""
 
 JobName = Annotated[Name | None, _NAMES_A_JOB]
 ProbeSet = Annotated[

@@ -1,7 +1,7 @@
 """Asking a chat model: the prompts of a language and condition leave the store; answers and scores enter it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Final, Literal, NamedTuple, Self
+from typing import Annotated, Final, Literal, NamedTuple, Self, cast
 from urllib.parse import urlsplit
 
 import duckdb
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from mlv.ingest.answers.parsers import LATEST
 from mlv.ingest.jobs import request
-from mlv.ingest.jobs.cost import Cost
+from mlv.ingest.jobs.cost import Cost, Tokens
 from mlv.ingest.jobs.lookup import default_probe_set, find_run
 from mlv.ingest.jobs.planning import Context, NothingToDoError, Plan
 from mlv.ingest.jobs.prompting import (
@@ -26,6 +26,7 @@ from mlv.ingest.jobs.prompting import (
 from mlv.ingest.jobs.request import AnyModelName, Count, JobName, Name, ProbeSet, language_code
 from mlv.ingest.jobs.responses import enter_answers, enter_prompts
 from mlv.ingest.jobs.runs import NewRun
+from mlv.ingest.jobs.tokens import tokens_of
 from mlv.ingest.prompts.chrf import SIGNATURE
 from mlv.ingest.reference.languages import country
 from mlv.ingest.writing.profiles import build_response_profiles
@@ -306,8 +307,29 @@ def _units(context: Context, request: Request, _: object) -> int:
     return number(context.connection, _ASKED, values) * max(request.samples, 1)
 
 
+_SAME_PROMPTS: Final = {
+    name: Request.model_fields[name].default
+    for name in ("model", "endpoint", "api_model", "as_of", "temperature", "top_p", "top_k", "max_tokens", "draw")
+}
+"""Settings that prompts do not hang on, as they are if not given."""
+
+
+def _tokens(context: Context, request: Request) -> Tokens:
+    for_anybody = request.model_copy(update=_SAME_PROMPTS)
+    inputs = context.once(for_anybody, lambda: plan(context, for_anybody).inputs())
+    return tokens_of(
+        context.connection,
+        cast(pl.DataFrame, inputs["prompts.parquet"]),
+        model=request.api_model or request.model,
+        language=request.language,
+        max_tokens=request.max_tokens,
+        scored=request.scored,
+    )
+
+
 COST = Cost(
     unit="answers",
     units=_units,
     measured="SELECT run_id, sum(greatest(samples, 1)) AS units FROM prompt GROUP BY run_id",
+    tokens=_tokens,
 )

@@ -30,8 +30,8 @@ class Cell:
 
     @property
     def model(self) -> str:
-        """The model that it starts from, as the file names it; empty if it makes one from nothing."""
-        return str(self.setting("model") or (self.needs and self.setting("name")) or "")
+        """The model that it starts from, as the file names it, or asks behind an API; empty if there is none."""
+        return str(self.setting("model") or self.setting("api_model") or (self.needs and self.setting("name")) or "")
 
     def setting(self, name: str) -> Any:
         """A setting of the cell, or else of a cell that it refers to; None if none of them has it."""
@@ -49,6 +49,10 @@ class Cell:
         """What is asked of the job, given what the reference of a setting to a cell stands for."""
         own = {name: value(name, given) if isinstance(given, Cell) else given for name, given in self.settings}
         return find_kind(self.kind).Request.model_validate({name: thawed(given) for name, given in own.items()})
+
+    def asked(self) -> Request:
+        """What is asked, references left as they are: what a job takes hangs on the other settings."""
+        return self.request(lambda _, referred: f"@{referred.block}")
 
     def as_given(self, instead: Mapping["Cell", "Cell"] = MappingProxyType({})) -> dict[str, Any]:
         """The settings that the file gives, with other cells in place of some that it refers to."""

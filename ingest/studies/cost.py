@@ -77,9 +77,8 @@ def estimate(connection: duckdb.DuckDBPyConnection, status: StudyStatus) -> pl.D
     ``[kind, model, cells, units, unit, seconds_per_unit, hours, disk_gb, store_mb, measured]``; hours are those of one
     worker. NULL if nothing was measured.
     """
-    left = [cell for cell in status.cells if status.statuses[cell].state not in ("committed", "finished")]
     groups: dict[tuple[str, str], list[Cell]] = {}
-    for cell in left:
+    for cell in status.needed():
         groups.setdefault((cell.kind, cell.model), []).append(cell)
     context = status.context(connection)
     rows = [
@@ -92,18 +91,13 @@ def estimate(connection: duckdb.DuckDBPyConnection, status: StudyStatus) -> pl.D
     return pl.DataFrame(rows, schema=schema | {"measured": pl.String}, orient="row")
 
 
-def _asked(cell: Cell) -> Request:
-    """What is asked of a cell, references left as they are: what a job takes hangs on the other settings."""
-    return cell.request(lambda _, referred: f"@{referred.block}")
-
-
 def _groups(context: Context, kind: str, model: str, cells: Sequence[Cell]) -> list[_Group]:
     """Cells of a kind with one model, by the runs that tell their rate: settings decide which are alike."""
     base = _base_model(context, model)
     known = _measured(context, kind, base)
     found: dict[tuple[int, ...], _Group] = {}
     for cell in cells:
-        request = _asked(cell)
+        request = cell.asked()
         runs = _alike(kind, known, request)
         group = found.setdefault(tuple(run.run_id for run in runs), _Group(kind, model, base, runs, [], []))
         group.cells.append(cell)
@@ -115,7 +109,7 @@ def _trained(cell: Cell) -> Request | None:
     """What is asked of the run that a cell is about, if the study makes it."""
     for needed in cell.needs:
         if KINDS[needed.kind].MAKES_CHECKPOINTS:
-            return _asked(needed)
+            return needed.asked()
         if found := _trained(needed):
             return found
     return None

@@ -106,6 +106,10 @@ class StudyStatus:
             raise model
         return model
 
+    def needed(self) -> list[Cell]:
+        """Cells that have to be run yet."""
+        return [cell for cell in self.cells if self.statuses[cell].state not in ("committed", "finished")]
+
     def needing(self, needed: Iterable[Cell]) -> list[Cell]:
         """Cells that need some of these, directly or not, and these themselves."""
         found = set(needed)

@@ -1,10 +1,11 @@
 """The study file: a list of jobs, and the cells that it comes to.
 
 A block ``[[job]]`` has a kind and settings of that kind (``Request`` in ``mlv.ingest.jobs``). A list stands for one job
-per value, several lists for all combinations. ``@name`` refers to the jobs of an earlier block: as a model to the state
-that such a job makes or examines, as a run to the run behind it. A block ``[[task]]`` is short for several of them
-(``mlv.ingest.studies.task_blocks``). A *cell* is one job of the study. Cells follow from the file alone;
-``mlv.ingest.studies.status`` holds them against a store. This folder has the files that come with mlv.
+per value, several lists for all combinations; ``each`` has tables of settings that go together. ``@name`` refers to the
+jobs of an earlier block: as a model to the state that such a job makes or examines, as a run to the run behind it. A
+block ``[[task]]`` is short for several of them (``mlv.ingest.studies.task_blocks``). A *cell* is one job of the study.
+Cells follow from the file alone; ``mlv.ingest.studies.status`` holds them against a store. This folder has the files
+that come with mlv.
 """
 
 import hashlib
@@ -153,14 +154,30 @@ class _Reader:
             return ()
         if kind in KINDS:
             # a model that is made here is called as its block
-            reserved = {"kind", "only"} | ({"name"} - find_kind(kind).Request.model_fields.keys())
+            reserved = {"kind", "only", "each"} | ({"name"} - find_kind(kind).Request.model_fields.keys())
             own = {key: value for key, value in block.items() if key not in reserved}
-            cells = self._cells(place, kind, name or kind, own, block.get("only", {}))
+            for row in self._rows(place, own, block.get("each", [{}])):
+                cells += self._cells(place, kind, name or kind, row, block.get("only", {}))
+                if len(cells) > MOST_CELLS:
+                    break
         else:
             self.problems.append(f"{place}.kind: there is no kind of job {kind!r}. There are {joined(KINDS)}.")
         if name:
             self._named[name] = cells
         return cells
+
+    def _rows(self, place: str, own: Mapping[str, Any], each: Any) -> Iterator[dict[str, Any]]:
+        """The settings of a block with those of each table, or of each combination of tables from several lists."""
+        lists = each if isinstance(each, list) and all(isinstance(one, list) for one in each) else [each]
+        if not lists or not all(_are_tables(one) for one in lists):
+            self.problems.append(f"{place}.each: it is a list of tables, or several: [{{ seed = 1 }}, {{ seed = 2 }}].")
+            return
+        for tables in itertools.product(*lists):
+            given = [key for table in (own, *tables) for key in table]
+            if twice := [key for key in dict.fromkeys(given) if given.count(key) > 1]:
+                self.problems.append(f"{place}.each: {joined(twice)} is given twice. Give it once.")
+                return
+            yield {key: value for table in (own, *tables) for key, value in table.items()}
 
     def _task(self, place: str, block: Mapping[str, Any]) -> Iterable[Cell]:
         try:
@@ -246,11 +263,23 @@ def _referring(tasks: Sequence[Mapping[str, Any]], jobs: Sequence[Mapping[str, A
     found, names = [], [f"@{block.get('name')}" for block in tasks]
     parts = tuple(f"{name}-" for name in names)
     for block in jobs:
-        given = [item for value in block.values() for item in (value if isinstance(value, list) else [value])]
-        if any(item in names or str(item).startswith(parts) for item in given):
+        if any(item in names or str(item).startswith(parts) for item in _values_in(block)):
             found.append(block)
             names.append(f"@{block.get('name')}")
     return found
+
+
+def _values_in(value: Any) -> Iterator[Any]:
+    """A value, or those in a list or table of them, however deep."""
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _values_in(inner)
+    else:
+        yield value
+
+
+def _are_tables(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(table, dict) for table in value)
 
 
 def _settled(cells: Sequence[Cell]) -> tuple[Cell, ...]:

@@ -14,10 +14,11 @@ from typing import Final, NamedTuple
 
 import duckdb
 
-from mlv.ingest.journal import Ingest, Making, journal_path, read_journal, write_journal
+from mlv.ingest.journal import Ingest, Making, Reading, RunEvent, journal_path, read_journal, write_journal
 from mlv.ingest.upkeep.exchange import coming, enter_run, in_the_way
 from mlv.ingest.upkeep.old_store import probe_sets, read_old
 from mlv.ingest.upkeep.rebuild import INGESTS, Step, history, steps_of
+from mlv.ingest.upkeep.reparsing import repeat_reading
 from mlv.ingest.upkeep.source_files import SourceFinder, placed
 from mlv.schema.errors import DataError, StoreError, UsageError, listed
 from mlv.schema.jobs.directory import JobDirectory
@@ -79,7 +80,7 @@ def plan_merge(
     lacking = [entry for entry in made if not _has(entry, here, there, runs)]
     steps, problems = steps_of(lacking, other_jobs, SourceFinder(folders))
     problems += [
-        problem for step in steps if not isinstance(step.entry, Ingest) for problem in in_the_way(jobs / step.entry.run)
+        problem for step in steps if isinstance(step.entry, RunEvent) for problem in in_the_way(jobs / step.entry.run)
     ]
     problems += _conflicts(here, there)
     if problems:
@@ -98,7 +99,7 @@ def _content(connection: duckdb.DuckDBPyConnection) -> Content:
 
 
 def _has(entry: Making, here: Content, there: Content, runs: set[str]) -> bool:
-    """Whether a store has a run, or all that an ingest brought into the other."""
+    """Whether a store has a run, whose answers are left as they were read, or all that an ingest brought elsewhere."""
     if isinstance(entry, Ingest):
         return {(kind, name) for kind, _, name in entry.made} & there.keys() <= here.keys()
     return entry.run in runs
@@ -124,12 +125,14 @@ def merge(
     with coming(jobs) as folder:
         # first what takes the disk
         for step in plan.steps:
-            if not isinstance(step.entry, Ingest):
+            if isinstance(step.entry, RunEvent):
                 _copy(plan.jobs / step.entry.run, folder / step.entry.run)
         for place, step in enumerate(plan.steps):
             narrate(step.description)
             if isinstance(step.entry, Ingest):
                 _ingest(connection, store, step.entry, step, folder / "sources" / str(place))
+            elif isinstance(step.entry, Reading):
+                repeat_reading(connection, step.entry)
             else:
                 enter_run(connection, store, folder / step.entry.run, jobs / step.entry.run)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from mlv.ingest.journal import Ingest, Making, SourceFile
+from mlv.ingest.journal import Ingest, Making, Reading, RunEvent, SourceFile
 from mlv.ingest.readers.sources import SOURCES, find_source
 from mlv.ingest.writing.probes import ARORA, GIVEN_WITH, MADE_OF_ARORA, all_questions
 from mlv.schema.errors import StoreError, StoreLockedError
@@ -31,15 +31,20 @@ class OldStore:
     deleting: set[str]
     """Runs whose deletion was interrupted."""
 
+    readings: list[Reading]
+    """The parsers of runs whose answers were read by another one than they were planned with."""
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing was ever ingested or committed."""
         return not (self.ingests or self.committed)
 
     def has(self, entry: Making) -> bool:
-        """Whether a run is in it, or something of what an ingest read."""
-        if not isinstance(entry, Ingest):
+        """Whether a run is in it, was read by a parser, or something of what an ingest read is."""
+        if isinstance(entry, RunEvent):
             return entry.run in self.committed
+        if isinstance(entry, Reading):
+            return entry in self.readings
         return any(entry.made & ingest.made for ingest in self.ingests)
 
 
@@ -51,15 +56,23 @@ def read_old(store: Path) -> tuple[OldStore | None, str]:
             revision(connection)
             runs = connection.execute("SELECT name, committed_at, status FROM run ORDER BY run_id").fetchall()
             committed = {name: at for name, at, status in runs if status == "committed"}
-            return OldStore(
-                _ingests(connection), committed, {name for name, _, status in runs if status == "deleting"}
-            ), ""
+            deleting = {name for name, _, status in runs if status == "deleting"}
+            return OldStore(_ingests(connection), committed, deleting, _readings(connection)), ""
     except StoreLockedError:
         raise
     except StoreError as error:
         return None, error.message
     except duckdb.Error as error:
         return None, str(error).splitlines()[0]
+
+
+def _readings(connection: duckdb.DuckDBPyConnection) -> list[Reading]:
+    """As if answers were read when they were committed: nothing says when they were."""
+    rows = connection.execute(
+        "SELECT name, parser, committed_at FROM response_run JOIN run USING (run_id) "
+        "WHERE parser <> CAST(json_extract(spec, '$.parser') AS INTEGER) ORDER BY run_id"
+    ).fetchall()
+    return [Reading(run, parser, at) for run, parser, at in rows]
 
 
 def _ingests(connection: duckdb.DuckDBPyConnection) -> list[Ingest]:

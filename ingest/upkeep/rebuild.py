@@ -23,6 +23,7 @@ from mlv.ingest.journal import (
     Entry,
     Ingest,
     Making,
+    Reading,
     RunEvent,
     SourceFile,
     journal_path,
@@ -32,6 +33,7 @@ from mlv.ingest.journal import (
 )
 from mlv.ingest.upkeep.fingerprint import differing
 from mlv.ingest.upkeep.old_store import OldStore, read_old
+from mlv.ingest.upkeep.reparsing import repeat_reading
 from mlv.ingest.upkeep.source_files import SourceFinder, placed
 from mlv.ingest.writing.codebooks import ingest_codebook
 from mlv.ingest.writing.corpora import ingest_corpus
@@ -76,6 +78,8 @@ class Step:
         if isinstance(self.entry, Ingest):
             targets = dict.fromkeys(file.target for file in self.entry.files if file.target)
             return f"ingest {self.entry.kind} {joined(targets or [str(self.entry.options.get('name'))], most=3)}"
+        if isinstance(self.entry, Reading):
+            return f"read the answers of {self.entry.run} by parser {self.entry.parser}"
         return f"commit {self.entry.run}"
 
 
@@ -169,7 +173,7 @@ def plan_rebuild(store: Path, jobs: Path, folders: Sequence[Path] = ()) -> Plan:
 
 
 def history(entries: Sequence[Entry], old: OldStore | None, jobs: Path) -> tuple[list[Making], list[str]]:
-    """What is to be done again, in order: ingests and commits of what was not deleted after; and what cannot.
+    """What is to be done again, in order: ingests, commits and readings of what was not deleted after; and what cannot.
 
     ``entries`` are of the journal, ``old`` is the store itself, where that can be read.
     """
@@ -181,6 +185,7 @@ def history(entries: Sequence[Entry], old: OldStore | None, jobs: Path) -> tuple
             runs[entry.run] = entry.at
         elif isinstance(entry, RunEvent):
             runs.pop(entry.run, None)
+    readings = {entry.run: entry for entry in noted if isinstance(entry, Reading)}
     gone: list[str] = []
     if old is not None:
         there = set().union(*(entry.made for entry in ingests))
@@ -189,9 +194,11 @@ def history(entries: Sequence[Entry], old: OldStore | None, jobs: Path) -> tuple
             known = old.committed.keys() | old.deleting
             gone = [run for run in runs if run not in known and not (jobs / run).exists()]
         runs = {run: at for run, at in {**runs, **old.committed}.items() if run not in old.deleting}
+        readings = {entry.run: entry for entry in old.readings} | readings
     commits = [RunEvent("committed", run, at) for run, at in runs.items() if run not in gone]
     why = "only the journal has it, and its job directory is gone: deleted, or made after this copy of the store"
-    return sorted([*ingests, *commits], key=lambda entry: entry.at), [f"{run}: {why}" for run in gone]
+    read = [entry for run, entry in readings.items() if run in runs and run not in gone]
+    return sorted([*ingests, *commits, *read], key=lambda entry: entry.at), [f"{run}: {why}" for run in gone]
 
 
 def _in_order(entries: Sequence[Entry]) -> Iterator[Entry]:
@@ -215,6 +222,7 @@ def steps_of(made: Sequence[Making], jobs: Path, finder: SourceFinder) -> tuple[
             steps.append(Step(entry, {file: path for file, path in found.items() if path}))
         else:
             steps.append(Step(entry))
+        if isinstance(entry, RunEvent):
             problems += _job_problem(jobs / entry.run)
     return steps, list(dict.fromkeys(problems))
 
@@ -309,6 +317,9 @@ def _repeat(connection: duckdb.DuckDBPyConnection, step: Step, jobs: Path, outpu
         commit_job(connection, JobDirectory(jobs / entry.run), output)
         connection.execute("UPDATE run SET committed_at = ? WHERE name = ?", [entry.at, entry.run])
         return
+    if isinstance(entry, Reading):
+        repeat_reading(connection, entry)
+        return
     before = number(connection, "SELECT coalesce(max(ingest_file_id), 0) FROM ingest_file")
     paths = placed(dict(step.files), sources)
     INGESTS[entry.kind](connection, paths, dict(entry.options))
@@ -317,7 +328,7 @@ def _repeat(connection: duckdb.DuckDBPyConnection, step: Step, jobs: Path, outpu
 
 def _as_done(step: Step) -> Making:
     """A step for the new journal, with its files where they are now."""
-    if isinstance(step.entry, RunEvent):
+    if not isinstance(step.entry, Ingest):
         return step.entry
     files = tuple(replace(file, path=str(path.absolute())) for file, path in step.files.items())
     return replace(step.entry, files=files)

@@ -88,6 +88,7 @@ USUAL: Final = {
         "template": "written.toml",
         "jobs": "jobs/none",
         "item": "1",
+        "question": "1",
         "language": "fa",
     },
 }

@@ -9,7 +9,7 @@ from fuzzing import damaged, examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlv.ingest.journal import Entry, Ingest, RunEvent, SourceFile, read_journal, write_journal
+from mlv.ingest.journal import Entry, Ingest, Reading, RunEvent, SourceFile, read_journal, write_journal
 
 AT = datetime(2026, 1, 2, 3, 4, 5)
 FILES = (SourceFile("/data/a.zip", "ab" * 32, "fa.csv", "arora/fa"), SourceFile("vref.txt", "cd" * 32))
@@ -17,6 +17,7 @@ ENTRIES: list[Entry] = [
     Ingest("probes", {"collection": "arora", "language": None}, FILES, AT),
     RunEvent("committed", "probe-0123456789ab", AT),
     RunEvent("deleted", "probe-0123456789ab", AT),
+    Reading("respond-0123456789ab", 2, AT),
 ]
 
 
@@ -29,7 +30,7 @@ def journal(tmp_path: Path) -> Path:
 
 def test_a_journal_is_read_as_it_was_written(journal: Path) -> None:
     assert read_journal(journal) == (ENTRIES, [])
-    assert [entry.at for entry in read_journal(journal)[0]] == [AT] * 3
+    assert [entry.at for entry in read_journal(journal)[0]] == [AT] * 4
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_a_line_of_another_form_is_counted(journal: Path, change: dict[str, obje
     lines[1] = json.dumps(json.loads(lines[1]) | change)
     lines.append("[" * 100_000)
     journal.write_text("\n".join(lines))
-    assert read_journal(journal) == ([ENTRIES[0], ENTRIES[2]], [2, 4])
+    assert read_journal(journal) == ([ENTRIES[0], *ENTRIES[2:]], [2, 5])
 
 
 @examples(100)

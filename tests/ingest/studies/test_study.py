@@ -53,6 +53,84 @@ seed = [1, 2]
     assert dict(single.cells[0].settings)["epochs"] == 5
 
 
+def test_settings_of_a_table_go_together(tmp_path: Path) -> None:
+    block = """
+[[job]]
+name = "asked"
+kind = "respond"
+each = [
+  { model = "a", temperature = 0.6, language = ["en", "de"] },
+  { endpoint = "http://localhost:8000/v1", api_model = "b", as_of = "2026-11", language = "ko" },
+]
+"""
+    study = _read(tmp_path, block)
+    found = [(cell.model, cell.setting("language"), cell.setting("temperature")) for cell in study.cells]
+    assert found == [("a", "en", 0.6), ("a", "de", 0.6), ("b", "ko", 1.0)]
+    assert {cell.block for cell in study.cells} == {"asked"}
+    # what is behind an API is not fetched
+    assert study.models == ("a",)
+
+
+def test_several_lists_of_tables_are_all_combinations(tmp_path: Path) -> None:
+    block = """
+[[job]]
+kind = "respond"
+language = "en"
+each = [
+  [{ draw = [1, 2] }, { strategy = "chrf" }],
+  [{ model = "a", top_k = 0 }, { model = "b" }],
+]
+"""
+    found = [(cell.setting("strategy"), cell.setting("draw"), cell.model) for cell in _read(tmp_path, block).cells]
+    assert found == [
+        *((None, draw, model) for model in "ab" for draw in (1, 2)),
+        *(("chrf", 1, model) for model in "ab"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("each", "said"),
+    [
+        ("[]", r"job #2\.each: it is a list of tables, or several"),
+        ('"seed"', r"job #2\.each: it is a list of tables, or several"),
+        ("[[{ seed = 1 }], []]", r"job #2\.each: it is a list of tables, or several"),
+        ("[{ seed = 1, source = 'b' }]", r"job #2\.each: source is given twice"),
+        ("[[{ seed = 1 }], [{ seed = 2 }]]", r"job #2\.each: seed is given twice"),
+        ("[{ sead = 1 }]", r"job #2\.sead: there is no such key"),
+        ("[{ each = [{ seed = 1 }] }]", r"job #2\.each: there is no such key"),
+    ],
+)
+def test_tables_that_are_none_or_say_a_thing_twice_are_refused(tmp_path: Path, each: str, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        _read(tmp_path, BASE + TRAINED + f"each = {each}\n")
+
+
+def test_a_table_may_refer_to_a_task(tmp_path: Path) -> None:
+    """Then its block comes after the task, wherever it stands."""
+    text = """
+[[job]]
+kind = "predict"
+each = [{ model = "@a-full", split = "dev" }, { model = "classify-0", split = "test" }]
+[[task]]
+name = "a"
+model = "nano"
+task = "t"
+languages = ["fa"]
+"""
+    asked = [str(cell) for cell in _read(tmp_path, text).cells if cell.kind == "predict"]
+    assert asked == ["predict nano t fa", "predict nano t fa dev", "predict classify-0 test"]
+
+
+def test_combinations_of_tables_end_where_there_are_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are more than any machine could list."""
+    monkeypatch.setattr("mlv.ingest.studies.study.MOST_CELLS", 50)
+    keys = ("seed", "epochs", "batch_size", "gradient_accumulation", "max_tokens")
+    each = ", ".join(f"[{', '.join(f'{{ {key} = {number} }}' for number in range(1, 1000))}]" for key in keys)
+    block = TRAINED.replace('"@base"', '"nano"') + f"each = [{each}]\n"
+    with pytest.raises(DataError, match="comes to more than 50 jobs"):
+        _read(tmp_path, block)
+
+
 def test_lists_of_a_trainings_settings_are_a_sweep(tmp_path: Path) -> None:
     swept = {
         "learning_rate": (1e-5, 5e-5),
@@ -162,6 +240,7 @@ def test_every_kind_can_stand_in_a_file(tmp_path: Path) -> None:
         "pca": "",
         "classify": 'model = "nano"\ntask = "t"\nlanguages = ["fa"]\nadded = { fa = 50 }',
         "predict": 'model = "classify-0"',
+        "respond": 'model = "nano"\nlanguage = "en"',
     }
     assert settings.keys() == KINDS.keys()
     blocks = [f'[[job]]\nkind = "{kind}"\n{own}\n' for kind, own in settings.items()]
@@ -193,7 +272,7 @@ def test_the_papers_study_has_as_many_cells_as_counted_by_hand() -> None:
 
 
 def test_every_study_that_comes_with_mlv_can_be_read() -> None:
-    assert bundled() == ["demo", "echoes", "sharing", "sharing-demo"]
+    assert bundled() == ["demo", "echoes", "selfalign", "selfalign-demo", "sharing", "sharing-demo"]
     assert Counter(cell.kind for cell in read_study("demo").cells) == {"probe": 11, "finetune": 10, "influence": 2}
     small = Counter(cell.kind for cell in read_study("sharing-demo").cells)
     assert small == {"pretrain": 1, "classify": 3, "predict": 3, "influence": 3}
@@ -279,4 +358,4 @@ def test_a_file_that_is_not_toml_or_not_there_is_named(tmp_path: Path) -> None:
         _read(tmp_path, "models = ['nano' 'tiny']")
     with pytest.raises(NotFoundError, match="no study file echos") as caught:
         read_study("echos")
-    assert "demo, echoes, sharing" in caught.value.hint
+    assert "demo, echoes, selfalign" in caught.value.hint
