@@ -184,14 +184,12 @@ def make_prompts(
     ``majority``.
     """
     by_question = {row["question"]: row for row in probes.iter_rows(named=True)}
-    chosen = _chosen(probes, demonstrated, majority, order.seed)
+    lines = _lines(probes, demonstrated, majority, order)
     prompts: list[dict[str, Any]] = []
     shown: list[dict[str, Any]] = []
     for question, offered in options.items():
         probe = by_question[question]
-        for variant, (text, places, before, samples) in enumerate(
-            _variants(probe, offered, form, order, demonstrated, chosen.get(question)), 1
-        ):
+        for variant, (text, places, before, samples) in enumerate(_variants(probe, offered, form, order, lines), 1):
             prompt = len(prompts) + 1
             prompts.append(
                 {
@@ -221,27 +219,32 @@ Line = Mapping[str, Any]
 """A demonstration: the probe that it is made of, its answer and its similarity."""
 
 
-def _chosen(
-    probes: pl.DataFrame, demonstrated: Demonstrations | None, majority: Mapping[str, Side], seed: int
-) -> Mapping[str, pl.DataFrame]:
-    """The demonstrations of each question, with the probes and answers that they are made of."""
+def _lines(
+    probes: pl.DataFrame, demonstrated: Demonstrations | None, majority: Mapping[str, Side], order: Ordered
+) -> list[Mapping[str, Sequence[Line]]]:
+    """The demonstrations of each question in the order shown: once for each sample if they are shuffled."""
     if demonstrated is None:
-        return {}
-    questions = [
-        Question(row["question"], row["category"], gapped(row["template"])) for row in probes.iter_rows(named=True)
+        return [{}]
+    rows = {row["question"]: row for row in probes.iter_rows(named=True)}
+    questions = [Question(code, row["category"], gapped(row["template"])) for code, row in rows.items()]
+    chosen = choose(demonstrated.strategy, questions, majority.keys() & rows.keys(), demonstrated.count, order.seed)
+    samples = max(order.samples, 1) if demonstrated.ordering == "shuffled" else 1
+    return [
+        {
+            str(asked): [
+                {
+                    **(shown := rows[line["demonstration"]]),
+                    **line,
+                    "question": line["demonstration"],
+                    "answer": _answer(majority[line["demonstration"]], shown["polarity"], demonstrated.answers),
+                }
+                for line in some.iter_rows(named=True)
+            ]
+            for (asked,), some in placed.sort("position").group_by("question", maintain_order=True)
+        }
+        for sample in range(samples)
+        for placed in [ordered(chosen, demonstrated.ordering, order.seed, sample)]
     ]
-    candidates = [question.code for question in questions if question.code in majority]
-    chosen = choose(demonstrated.strategy, questions, candidates, demonstrated.count, seed)
-    answers = [
-        (row["question"], _answer(majority[row["question"]], row["polarity"], demonstrated.answers))
-        for row in probes.iter_rows(named=True)
-        if row["question"] in majority
-    ]
-    answered = pl.DataFrame(answers, {"demonstration": pl.String, "answer": pl.Int64}, orient="row")
-    whole = chosen.join(answered, on="demonstration").join(
-        probes.rename({"question": "demonstration"}), on="demonstration"
-    )
-    return {str(key[0]): some for key, some in whole.group_by("question", maintain_order=True)}
 
 
 def _answer(side: Side, polarity: str, answers: str) -> int:
@@ -251,29 +254,19 @@ def _answer(side: Side, polarity: str, answers: str) -> int:
 
 
 def _variants(
-    probe: Line,
-    offered: Sequence[Offered],
-    form: Form,
-    order: Ordered,
-    demonstrated: Demonstrations | None,
-    chosen: pl.DataFrame | None,
-) -> Iterator[tuple[str, tuple[int, ...], list[dict[str, Any]], int]]:
+    probe: Line, offered: Sequence[Offered], form: Form, order: Ordered, lines: Sequence[Mapping[str, Sequence[Line]]]
+) -> Iterator[tuple[str, tuple[int, ...], Sequence[Line], int]]:
     """The different prompts of a question: text, options in the order shown, demonstrations, number of samples."""
     found: dict[str, list[Any]] = {}
-    rotations = len(offered) if order.options == "balanced" else 1
-    for sample in range(max(order.samples, rotations)):
+    differing = max(len(lines), len(offered) if order.options == "balanced" else 1)
+    for sample in range(differing):
         numbers = options_shown(order.options, len(offered), probe["question"], order.seed, sample)
-        before = [] if demonstrated is None or chosen is None else _lines(chosen, demonstrated, order.seed, sample)
+        before = lines[sample % len(lines)].get(probe["question"], ())
         sentences = [completed(line["template"], line[_ANSWERS[line["answer"] - 1]]) for line in before]
         text = render(form, probe["template"], [offered[number - 1].text for number in numbers], sentences)
         prompt = found.setdefault(text, [text, numbers, before, 0])
-        prompt[3] += sample < order.samples
+        prompt[3] += len(range(sample, order.samples, differing))
     yield from map(tuple, found.values())
 
 
 _ANSWERS: Final = ("answer_first", "answer_second")
-
-
-def _lines(chosen: pl.DataFrame, demonstrated: Demonstrations, seed: int, sample: int) -> list[dict[str, Any]]:
-    placed = ordered(chosen, demonstrated.ordering, seed, sample).sort("position")
-    return placed.with_columns(question=pl.col("demonstration")).to_dicts()
