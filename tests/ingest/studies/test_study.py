@@ -276,6 +276,8 @@ def test_every_study_that_comes_with_mlv_can_be_read() -> None:
     assert Counter(cell.kind for cell in read_study("demo").cells) == {"probe": 11, "finetune": 10, "influence": 2}
     small = Counter(cell.kind for cell in read_study("sharing-demo").cells)
     assert small == {"pretrain": 1, "classify": 3, "predict": 3, "influence": 3}
+    asked = Counter(cell.kind for cell in read_study("selfalign-demo").cells)
+    assert asked == {"pretrain": 1, "respond": 2 * 4}
 
 
 def test_all_that_is_wrong_is_said_at_once_with_its_place(tmp_path: Path) -> None:
