@@ -1,13 +1,17 @@
 """What a query of the catalogue says of a run that was just committed, as far as it fits a screen."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mlv.cli.edge import say
 from mlv.cli.work import Work
 
+if TYPE_CHECKING:
+    import polars
 
-def print_summary(work: Work, query: str, run: str, columns: Sequence[str], **parameters: str) -> None:
-    """Print some columns of a query over a run."""
+
+def print_summary(work: Work, query: str, run: str, columns: Sequence[str], **parameters: str) -> "polars.DataFrame":
+    """Print some columns of a query over a run, if it has rows of it; return these."""
     from dataclasses import replace
 
     from mlv.cli.output import put
@@ -16,5 +20,8 @@ def print_summary(work: Work, query: str, run: str, columns: Sequence[str], **pa
 
     with open_store(work.store) as connection:
         result = run_query(connection, query, parameters={"run": run, **parameters})
-    say(f"{query} of {run} (all of it: mlv query run {query} -p run={run})")
-    put(replace(result, frame=result.frame.select(columns)), "table", None, None)
+    shown = result.frame.select(columns)
+    if not shown.is_empty():
+        say(f"{query} of {run} (all of it: mlv query run {query} -p run={run})")
+        put(replace(result, frame=shown), "table", None, None)
+    return shown

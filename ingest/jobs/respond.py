@@ -133,6 +133,8 @@ class Request(request.Request):
             raise ValueError("Nobody is asked: give --model or --endpoint, or --samples 0 for the prompts alone.")
         if (self.model or self.endpoint) and not (self.samples or self.scored):
             raise ValueError("Nothing is asked: give --samples or --scored.")
+        if self.scored and self.endpoint and self.api == "chat":
+            raise ValueError("An API for chats does not score a given answer: --scored needs --api completions.")
         if self.strategy is None and (self.ordering, self.answers) != ("similar_last", "majority"):
             raise ValueError("--ordering and --answers are about demonstrations: give a --strategy.")
         return self

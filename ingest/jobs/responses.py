@@ -172,6 +172,11 @@ def enter_answers(run: NewRun, spec: RespondSpec) -> dict[str, int]:
         raise JobError(
             f"{diverged:,} rows of {scores} have scores that are NaN or infinite.", "Ask the model again in fp32."
         )
+    if spec.parser not in PARSERS:
+        raise JobError(
+            f"{run.job.path.name} is read by parser {spec.parser}, which this version of mlv does not have.",
+            "Commit it with the version that planned it, or a newer one.",
+        )
     answers = read_parquet(run.job.outputs / "responses.parquet").select(RESPONSES)
     answers = answers.with_columns(prompt_id=pl.col("prompt") + first)
     read = readings(run.connection, run.run_id, answers, PARSERS[spec.parser], english=spec.accept_english)

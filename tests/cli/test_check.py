@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from answered import API, ask_played
 from command_line import Mlv
 from played_study import play
 from tiny_study import demo_store, ingest_survey
@@ -102,22 +103,7 @@ def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with connect(mlv.store, read_only=False) as connection:
         commit_job(connection, job, mlv.store)
     assert mlv("compute", "pca", "--language", "fa,ko").code == 0
-    api = (
-        "--endpoint",
-        "http://127.0.0.1:9/v1",
-        "--api-model",
-        "chat",
-        "--as-of",
-        "today",
-        "--samples",
-        "3",
-        "--scored",
-    )
-    assert mlv("compute", "respond", "--language", "fa", "--strategy", "chrf", *api, "--plan-only").code == 0
-    (asked,) = map(JobDirectory, (folder / "jobs").glob("respond-*"))
-    play(asked)
-    with connect(mlv.store, read_only=False) as connection:
-        commit_job(connection, asked, mlv.store)
+    ask_played(mlv, *API, "--language", "fa", "--strategy", "chrf", "--samples", "3", "--scored")
     return folder
 
 

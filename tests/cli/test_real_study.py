@@ -1,9 +1,13 @@
-"""The study on real data, made small: all sources and probe languages, ten fine-tunings, every query, the report."""
+"""The study on real data, made small: all sources and probe languages, ten fine-tunings, every query, the report.
+
+A chat model is played: what it answers has no meaning, but questions, people and queries are real.
+"""
 
 from pathlib import Path
 
 import polars as pl
 import pytest
+from answered import API, ask_played
 from command_line import Mlv
 from tiny_model import smaller_presets
 
@@ -52,6 +56,8 @@ def study(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Mlv:
         assert mlv(*command).code == 0, command
     traced = _traced_classifier(mlv, "--preset", "languages", "--per-language", "2")
     _traced_classifier(mlv, "--preset", "languages", "--items-of", traced, without=("--leave-out", "de"))
+    for condition in (("--draw", "1"), ("--draw", "2"), ("--strategy", "chrf")):
+        ask_played(mlv, *API, "--language", "de", "--probe-set", "echoes-2024", "--scored", *condition)
     return mlv
 
 
@@ -160,7 +166,7 @@ def test_every_query_answers(study: Mlv, query: str) -> None:
     assert frame.height > 0 or query in TOO_SHORT
     if "language" in frame.columns and query.startswith(("agreement", "unchanged", "alignment")):
         assert set(echoes.TEST_LANGUAGES) <= set(frame["language"])
-    assert study.rows("SELECT count(*) FROM v_run") == [(34,)]
+    assert study.rows("SELECT count(*) FROM v_run") == [(37,)]
 
 
 def test_the_report_is_complete_but_for_what_needs_further_models(

@@ -15,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from answered import API, ask_played
 from command_line import Mlv
 from finished_jobs import dump
 from tiny_model import smaller_presets
@@ -72,6 +73,7 @@ def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (run,) = _runs(mlv, "finetune")
     _done(mlv, "compute", "influence", run, "--targets", "all", "--language", "fa", "--top-k", "5", *ON_CPU)
     _done(mlv, "compute", "pca", "--language", "fa,ko")
+    ask_played(mlv, *API, "--language", "fa", "--strategy", "chrf", "--samples", "2", "--scored")
     return folder
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from answered import Reply, answered
+from answered import Reply, answered, ask_played
 from command_line import Mlv
 from tiny_study import DEMO, demo_store, ingest_survey
 
@@ -42,24 +42,15 @@ def two_parsers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mlv.ingest.upkeep.reparsing.PARSERS", parsers)
 
 
-def _ask(mlv: Mlv, *options: str) -> str:
-    """Plan, play and commit a run; its name."""
-    before = set((mlv.folder / "jobs").glob("*"))
-    assert mlv("compute", "respond", *options, "--plan-only").code == 0
-    (path,) = set((mlv.folder / "jobs").glob("*")) - before
-    answered(JobDirectory(path), _reply)
-    assert mlv("runs", "resume", path.name).code == 0
-    return path.name
-
-
 @pytest.fixture(scope="module")
 def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store in which a model was asked in Korean, zero-shot and after demonstrations; nobody was asked in Farsi."""
     mlv = demo_store(tmp_path_factory.mktemp("base"))
     ingest_survey(mlv)
-    _ask(mlv, *ENDPOINT, "--language", "ko")
-    _ask(mlv, *ENDPOINT, "--language", "ko", "--strategy", "chrf", "--scored")
-    _ask(mlv, "--language", "fa", "--samples", "0")
+    ask_played(mlv, *ENDPOINT, "--language", "ko", reply=_reply)
+    shown = ("--strategy", "chrf", "--scored", "--api", "completions")
+    ask_played(mlv, *ENDPOINT, "--language", "ko", *shown, reply=_reply)
+    ask_played(mlv, "--language", "fa", "--samples", "0")
     return mlv.folder
 
 
@@ -203,16 +194,23 @@ def _right(samples: int) -> Reply:
     return lambda prompt, sample: prompt["options"][0] if prompt["question"] == "1" and sample < samples else ""
 
 
+def _tables(out: str) -> list[tuple[str, str]]:
+    """Head and only row of each table."""
+    lines = out.splitlines()
+    return [(lines[at - 1], lines[at + 1]) for at, line in enumerate(lines) if set(line) == {"-", " "}]
+
+
 def test_a_run_says_how_its_answers_were_read_and_where_they_are_misaligned(
     mlv: Mlv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A question is misaligned unless all of its answers are right."""
-    for draw, right, misaligned in ((2, 3, "24 of 24 questions, 100.0%"), (3, 4, "23 of 24 questions, 95.8%")):
+    for draw, right, misaligned in ((2, 3, 24), (3, 4, 23)):
         monkeypatch.setattr("mlv.cli.work.execute_job", lambda job, _, right=right: answered(job, _right(right)))
         done = mlv("compute", "respond", *ENDPOINT, "--language", "ko", "--draw", str(draw))
         assert done.code == 0, done.err
-        assert f"96 answers: {96 - right} empty, {right} answer" in done.err
-        assert f"misaligned with KR in illustrative: {misaligned}" in done.err
+        outcomes, aligned = (dict(zip(*map(str.split, table), strict=True)) for table in _tables(done.out))
+        assert (outcomes["responses"], float(outcomes["answered"])) == ("96", pytest.approx(100 * right / 96, abs=1e-3))
+        assert (aligned["country"], aligned["probes"], aligned["misaligned"]) == ("KR", "24", str(misaligned))
         assert "--max-tokens" not in done.err
 
 

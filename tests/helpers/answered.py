@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
+from command_line import Mlv
 from finished_jobs import write
 
 from mlv.schema.jobs.directory import JobDirectory
@@ -17,6 +18,21 @@ Reply = Callable[[Mapping[str, Any], int], str]
 def first_shown(prompt: Mapping[str, Any], sample: int) -> str:
     """The option that is shown first, but the other one every third time."""
     return str(prompt["options"][prompt["places"].index(1 if sample % 3 else 2)])
+
+
+API: Final = ("--endpoint", "http://127.0.0.1:9/v1", "--api-model", "chat", "--as-of", "today", "--api", "completions")
+"""Options that name a model behind an API that is never asked."""
+
+
+def ask_played(mlv: Mlv, *options: str, reply: Reply = first_shown) -> None:
+    """Plan a job, answer in the place of its model, and commit it."""
+    before = set((mlv.folder / "jobs").glob("respond-*"))
+    planned = mlv("compute", "respond", *options, "--plan-only")
+    assert planned.code == 0, planned.err
+    (job,) = {*(mlv.folder / "jobs").glob("respond-*")} - before
+    answered(JobDirectory(job), reply)
+    committed = mlv("runs", "resume", job.name)
+    assert committed.code == 0, committed.err
 
 
 def answered(job: JobDirectory, reply: Reply = first_shown) -> JobDirectory:

@@ -27,7 +27,7 @@ from mlv.schema.store.opening import connect
 
 Store = duckdb.DuckDBPyConnection
 
-API = {"endpoint": "http://127.0.0.1:9/v1", "api_model": "chat", "as_of": "today"}
+API = {"endpoint": "http://127.0.0.1:9/v1", "api_model": "chat", "as_of": "today", "api": "completions"}
 NOBODY = {"samples": 0}
 SHOWN = {"strategy": "chrf", "demonstrations": 3}
 
@@ -348,6 +348,7 @@ def test_english_answers_count_where_that_is_asked_for(study: Store, jobs: Jobs)
         ({**API, "model": "nano"}, "One model is asked"),
         ({"endpoint": "http://localhost/v1"}, "--api-model"),
         ({**API, "answers": "minority"}, "about demonstrations"),
+        ({**API, "api": "chat", "scored": True}, "needs --api completions"),
         ({**API, "temperature": 0}, "temperature"),
         ({**API, "top_p": 1.5}, "top_p"),
         ({**API, "language": "xx-unknown"}, "language"),
