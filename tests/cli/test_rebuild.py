@@ -137,7 +137,7 @@ def test_a_deleted_run_stays_deleted_and_a_repeated_ingest_changes_nothing(mlv: 
     assert done.code == 0, done.err
     assert "it has the same rows as the old store in every table" in done.err
     assert _prints(output) == before
-    assert Mlv(mlv.folder).rows("SELECT max(run_id), count(*) FROM run") == [(6, 5)]
+    assert Mlv(mlv.folder).rows("SELECT max(run_id), count(*) FROM run") == [(7, 6)]
     assert mlv("db", "rebuild", "--output", str(output)).code == edge.ExitCode.USAGE
 
 

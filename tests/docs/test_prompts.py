@@ -2,10 +2,11 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
-from mlv.ingest.prompts.choosing import OPTION_ORDERS, ORDERINGS, STRATEGIES
 from mlv.ingest.prompts.chrf import SIGNATURE
 from mlv.ingest.prompts.forms import Form, packaged, packaged_form, render
+from mlv.schema.papers.selfalign import OptionOrder, Ordering, Strategy
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "prompts.md").read_text(encoding="utf-8")
 
@@ -38,8 +39,8 @@ def test_the_form_on_the_page_has_every_key_and_the_defaults_that_it_says(tmp_pa
 def test_the_page_lists_forms_strategies_and_orders() -> None:
     for form in packaged():
         assert f"| `{form.code}` |" in PAGE
-    for name in (*STRATEGIES, *OPTION_ORDERS):
+    for name in (*get_args(Strategy), *get_args(OptionOrder)):
         assert f"| `{name}` |" in PAGE
-    assert all(f"`{name}`" in PAGE for name in (*ORDERINGS, SIGNATURE))
+    assert all(f"`{name}`" in PAGE for name in (*get_args(Ordering), SIGNATURE))
     gap = ", ".join(form.language for form in packaged() if form.code == "gap")
     assert f"| `gap` | {gap} |" in PAGE

@@ -29,7 +29,7 @@ Store = duckdb.DuckDBPyConnection
 
 API = {"endpoint": "http://127.0.0.1:9/v1", "api_model": "chat", "as_of": "today", "api": "completions"}
 NOBODY = {"samples": 0}
-SHOWN = {"strategy": "chrf", "demonstrations": 3}
+SHOWN: dict[str, Any] = {"strategy": "chrf", "demonstrations": 3}
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_every_question_is_asked_once_with_its_two_answers(study: Store, jobs: J
 
 
 def test_which_option_is_first_is_the_same_in_all_conditions_and_draws(study: Store, jobs: Jobs) -> None:
-    conditions = [{}, SHOWN, {"draw": 2}, SHOWN | {"answers": "minority"}]
+    conditions: list[dict[str, Any]] = [{}, SHOWN, {"draw": 2}, SHOWN | {"answers": "minority"}]
     places = [_prompts(_plan(study, jobs, **API, **settings))["places"].to_list() for settings in conditions]
     assert all(other == places[0] for other in places)
     other_seed = _prompts(_plan(study, jobs, **API, seed=1))["places"].to_list()
@@ -356,7 +356,7 @@ def test_english_answers_count_where_that_is_asked_for(study: Store, jobs: Jobs)
 )
 def test_a_request_that_does_not_fit_is_refused(settings: Mapping[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        Request.model_validate({"language": "fa"} | settings)
+        Request.model_validate({"language": "fa", **settings})
 
 
 @pytest.mark.parametrize(
