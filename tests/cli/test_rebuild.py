@@ -73,7 +73,7 @@ def _base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (run,) = _runs(mlv, "finetune")
     _done(mlv, "compute", "influence", run, "--targets", "all", "--language", "fa", "--top-k", "5", *ON_CPU)
     _done(mlv, "compute", "pca", "--language", "fa,ko")
-    ask_played(mlv, *API, "--language", "fa", "--strategy", "chrf", "--samples", "2", "--scored")
+    ask_played(mlv, *API, "--language", "fa", "--samples", "2", "--scored")
     return folder
 
 
@@ -96,8 +96,17 @@ def _forget(mlv: Mlv, told: Callable[[dict[str, str]], bool]) -> None:
 
 def test_all_rows_are_made_again_with_their_keys_and_times(mlv: Mlv) -> None:
     before, journal = _everything(mlv.store), read_journal(journal_path(mlv.store))
-    # tasks and classifiers have stores of their own (test_rebuild_own_data.py, test_classifiers.py)
-    elsewhere = ("influence_overlap", "influence_epoch_test", "validation_", "task", "class", "prediction_run")
+    # tasks, classifiers and demonstrations have stores of their own (test_rebuild_own_data.py, test_classifiers.py,
+    # test_responses.py)
+    elsewhere = (
+        "influence_overlap",
+        "influence_epoch_test",
+        "validation_",
+        "task",
+        "class",
+        "prediction_",
+        "demonstration",
+    )
     assert all(before[table] for table in before if not table.startswith(elsewhere))
     done = mlv("db", "rebuild")
     assert done.code == 0, done.err
@@ -275,7 +284,7 @@ def test_a_new_empty_store_in_its_place_does_not_turn_missing_jobs_into_deleted_
     for dry_run in ([], ["--dry-run"]):
         done = mlv("db", "rebuild", *dry_run)
         assert done.code == edge.ExitCode.DATA
-        assert "6 things are missing; nothing was written" in done.err
+        assert "7 things are missing; nothing was written" in done.err
     _done(mlv, "db", "rebuild", "--jobs", str(mlv.folder / "moved"))
 
 
