@@ -234,7 +234,7 @@ def test_a_configuration_that_leads_elsewhere_is_refused(model: Path, name: str,
 
 BESIDE = (
     *("pytorch_model.bin", "tf_model.h5", "flax_model.msgpack", "model.fp16.bin", "modeling_mt5.py", "train.py"),
-    *("config.4.0.0.json", "quantize_config.json", "adapter.json", "chat_template.jinja", "preprocessor_config.json"),
+    *("config.4.0.0.json", "quantize_config.json", "adapter.json", "preprocessor_config.json"),
 )
 """Files that lie beside many models, and are no part of what is loaded."""
 
