@@ -78,7 +78,8 @@ def error_reduction(rows: pl.DataFrame, caption: str = "") -> Figure:
         low=ends.first().cast(pl.Int64), high=ends.last().cast(pl.Int64)
     )
     shown = [
-        binned.with_columns(kind=pl.lit(kind), n=counts, share=shares).drop_nulls("share")
+        # of none that improved all shares are empty bars; a run without a control has no such histogram
+        binned.with_columns(kind=pl.lit(kind), n=counts, share=pl.col(shares).fill_null(0)).drop_nulls("n")
         for kind, counts, shares in (
             ("demonstrations", "improved", "share"),
             ("control", "control_improved", "control_share"),

@@ -56,8 +56,10 @@ def study(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Mlv:
         assert mlv(*command).code == 0, command
     traced = _traced_classifier(mlv, "--preset", "languages", "--per-language", "2")
     _traced_classifier(mlv, "--preset", "languages", "--items-of", traced, without=("--leave-out", "de"))
-    for condition in (("--draw", "1"), ("--draw", "2"), ("--strategy", "chrf")):
-        ask_played(mlv, *API, "--language", "de", "--probe-set", "echoes-2024", "--scored", *condition)
+    ask = (*API, "--language", "de", "--probe-set", "echoes-2024", "--scored")
+    for draw in ("1", "2"):
+        ask_played(mlv, *ask, "--draw", draw)
+    ask_played(mlv, *ask, "--strategy", "chrf", reply=lambda prompt, _: str(prompt["options"][0]))
     return mlv
 
 

@@ -23,7 +23,7 @@ First source. Not given, the first by name if a single pretrained model has prof
 on the same source."""
 default_sql = """\
 (SELECT CASE WHEN count(DISTINCT model) = 1 THEN min(source) END FROM v_checkpoint WHERE \
-checkpoint_id IN (SELECT checkpoint_id FROM v_model_profile))"""
+checkpoint_id IN (SELECT checkpoint_id FROM model_profiles($score)))"""
 values_from = "v_checkpoint.source"
 
 [parameter.source_b]
@@ -31,21 +31,21 @@ type = "text"
 about = "Second source: the last by name, likewise."
 default_sql = """\
 (SELECT CASE WHEN count(DISTINCT model) = 1 THEN max(source) END FROM v_checkpoint WHERE \
-checkpoint_id IN (SELECT checkpoint_id FROM v_model_profile))"""
+checkpoint_id IN (SELECT checkpoint_id FROM model_profiles($score)))"""
 values_from = "v_checkpoint.source"
 
 [parameter.model_a]
 type = "text"
 about = "First pretrained model: the first by name, unless sources are compared, each with the same model."
 default_sql = """\
-(SELECT min(model) FROM v_checkpoint WHERE $source_a IS NULL AND checkpoint_id IN (SELECT checkpoint_id FROM v_model_profile))"""
+(SELECT min(model) FROM v_checkpoint WHERE $source_a IS NULL AND checkpoint_id IN (SELECT checkpoint_id FROM model_profiles($score)))"""
 values_from = "v_checkpoint.model"
 
 [parameter.model_b]
 type = "text"
 about = "Second pretrained model: the last by name, likewise."
 default_sql = """\
-(SELECT max(model) FROM v_checkpoint WHERE $source_b IS NULL AND checkpoint_id IN (SELECT checkpoint_id FROM v_model_profile))"""
+(SELECT max(model) FROM v_checkpoint WHERE $source_b IS NULL AND checkpoint_id IN (SELECT checkpoint_id FROM model_profiles($score)))"""
 values_from = "v_checkpoint.model"
 
 [parameter.strategies]
