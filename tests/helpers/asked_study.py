@@ -128,8 +128,9 @@ CREATE TEMP TABLE keyed AS
 SELECT prompt_id, p.run_id, r.name AS run, question, variant FROM v_prompt p JOIN run r ON r.run_id = p.run_id;
 INSERT INTO prompt_option
 SELECT prompt_id, number, text, place, side FROM options JOIN keyed USING (run, question, variant);
-INSERT INTO response (prompt_id, run_id, sample, text, outcome, answer, tokens)
-SELECT prompt_id, run_id, sample, text, outcome, answer, 2 FROM responses JOIN keyed USING (run, question, variant);
+INSERT INTO response (prompt_id, run_id, sample, text, outcome, answer, refused, tokens)
+SELECT prompt_id, run_id, sample, text, outcome, answer, false, 2
+FROM responses JOIN keyed USING (run, question, variant);
 INSERT INTO demonstration
 SELECT prompt_id, position, p.probe_id, d.answer, similarity
 FROM demonstrations d
