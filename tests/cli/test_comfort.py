@@ -22,7 +22,21 @@ from mlv.schema.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("schema", "migrations", "ingest", "compute", "queries", "cli")
-ORDER = ["demo", "db", "ingest", "study", "compute", "runs", "influence", "query", "plot", "report", "reproduce", "sql"]
+ORDER = [
+    "demo",
+    "db",
+    "ingest",
+    "study",
+    "compute",
+    "runs",
+    "influence",
+    "responses",
+    "query",
+    "plot",
+    "report",
+    "reproduce",
+    "sql",
+]
 
 
 def _group(*names: str) -> Any:
