@@ -118,9 +118,9 @@ NOT_IN_THE_STORES = "alignment_difference"
 def test_an_answer_is_one_or_two_sentences_of_numbers(
     request: pytest.FixtureRequest, hand: duckdb.DuckDBPyConnection, grid: duckdb.DuckDBPyConnection, topic: Topic
 ) -> None:
-    others = [request.getfixturevalue(name) for name in ("classified_store", "traced_store")]
-    with open_store(others[0]) as classified, open_store(others[1]) as traced:
-        stores = (hand, grid, classified, traced)
+    others = [request.getfixturevalue(name) for name in ("classified_store", "traced_store", "asked_store")]
+    with open_store(others[0]) as classified, open_store(others[1]) as traced, open_store(others[2]) as asked:
+        stores = (hand, grid, classified, traced, asked)
         rows = [run(store, topic.query, parameters=dict(topic.parameters)).frame for store in stores]
     answered = [answer(topic.key, frame) for frame in rows if len(frame)]
     assert answered
