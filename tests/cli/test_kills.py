@@ -143,10 +143,11 @@ def kill() -> Iterator[Killer]:
 
 
 class Tally:
-    """The moments at which a test kills: spread over the operation, every fifth one after it was announced."""
+    """The moments at which a test kills: one in each of as many parts of the operation, every fifth after it was
+    announced."""
 
-    def __init__(self, seed: int, unbroken: float) -> None:
-        self._random, self._length = random.Random(seed), unbroken
+    def __init__(self, kills: int, unbroken: float) -> None:
+        self._random, self._kills, self._length = random.Random(kills), kills, unbroken
         self._drawn = self.before = self.announced = self.ended = 0
 
     def moment(self) -> tuple[str, float]:
@@ -154,7 +155,8 @@ class Tally:
         self._drawn += 1
         if self._drawn % 5 == 0:
             return "announced", self._random.choice([0.0, self._random.uniform(0, 0.05)])
-        return "begun", self._random.uniform(0, self._length)
+        part, parts = self._drawn - self._drawn // 5 - 1, self._kills - self._kills // 5
+        return "begun", self._length * (part + self._random.random()) / parts
 
     def count(self, killed: Killed) -> None:
         """Note where a kill fell; an operation that had ended by then takes no longer."""
@@ -255,7 +257,7 @@ def test_an_upgrade_is_whole_or_undone_and_can_be_repeated(kill: Killer, tmp_pat
         return Path(shutil.copyfile(old, folder / "mlv.duckdb"))
 
     unbroken = copy("unbroken")
-    tally = Tally(3, kill("upgrade", unbroken).seconds)
+    tally = Tally(UPGRADES, kill("upgrade", unbroken).seconds)
     after = contents(unbroken)
     assert before.keys() < after.keys()
 
@@ -311,7 +313,7 @@ def test_a_copy_is_whole_or_absent(study: Study, kill: Killer, tmp_path: Path) -
     before = contents(here.store)
     kill("commit", here.store, here.job("finetune"))
     after = contents(here.store)
-    tally = Tally(4, kill("backup", here.store, tmp_path / "unbroken.duckdb").seconds)
+    tally = Tally(BACKUPS, kill("backup", here.store, tmp_path / "unbroken.duckdb").seconds)
 
     def check(killed: Killed) -> None:
         assert contents(here.store) == after
@@ -434,7 +436,7 @@ def tree(folder: Path) -> set[str]:
 def test_a_store_that_is_written_anew_is_the_old_or_the_new_one(full: Study, kill: Killer, tmp_path: Path) -> None:
     kept = contents(full.store)
     unbroken = full.copy(tmp_path / "unbroken")
-    tally = Tally(6, kill("compact", unbroken.store).seconds)
+    tally = Tally(COMPACTIONS, kill("compact", unbroken.store).seconds)
     small = unbroken.store.stat().st_size
 
     def check(killed: Killed) -> None:
