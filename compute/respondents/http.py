@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, TypeVar
 import httpx2
 
 from mlv.schema.errors import DownloadError, JobError, UsageError, excerpt
+from mlv.schema.jobs.respond import address_fault
 
 T = TypeVar("T")
 
@@ -74,16 +75,13 @@ class _PassingError(Exception):
 
 def check_address(url: str) -> str:
     """The address of an API without a slash at its end. Raises UsageError if it is none, or holds more than that."""
-    try:
-        parsed = httpx2.URL(url)
-    except (httpx2.InvalidURL, TypeError):
-        parsed = httpx2.URL()
     # what stands in for a key in an address must not get into a message
-    if parsed.scheme not in ("http", "https") or not parsed.host:
+    fault = address_fault(url)
+    if fault == "none":
         raise UsageError(
             "The address of the endpoint is no URL.", "Give one such as --endpoint http://localhost:8000/v1."
         )
-    if parsed.userinfo or parsed.query or parsed.fragment:
+    if fault == "more":
         raise UsageError(
             "The address of the endpoint has a user's name, a query or a fragment.",
             "Give the address alone; a key is read from the environment (--key-env).",

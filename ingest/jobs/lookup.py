@@ -2,12 +2,16 @@
 
 import re
 from pathlib import Path
+from typing import Literal, cast
 
 import duckdb
 
 from mlv.queries import install_macros
 from mlv.schema.errors import NotFoundError
 from mlv.schema.jobs.spec import ModelRef
+
+Weighting = Literal["weighted", "unweighted"]
+"""Whether shares of people are by the respondents' weights."""
 
 
 def find_run(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[int, str]:
@@ -109,3 +113,22 @@ def default_probe_set(connection: duckdb.DuckDBPyConnection) -> str:
     if row is None or row[0] is None:
         raise NotFoundError("The store has no probes.", "Ingest some: mlv ingest probes PATH")
     return str(row[0])
+
+
+def find_survey(
+    connection: duckdb.DuckDBPyConnection, survey: str | None, weighting: str | None, what: str
+) -> tuple[str, Weighting]:
+    """A survey and weighting that the store has country profiles of; those of queries where none is named.
+
+    Raises NotFoundError if there are none, which ``what`` says in a word.
+    """
+    install_macros(connection)
+    found = connection.execute(
+        "SELECT survey, weighting FROM v_country_profile WHERE survey = coalesce($survey, default_survey()) "
+        "AND weighting = coalesce($weighting, default_weighting(survey)) LIMIT 1",
+        {"survey": survey, "weighting": weighting},
+    ).fetchone()
+    if found is None:
+        asked = " ".join(filter(None, (weighting, what, "of", survey or "any survey")))
+        raise NotFoundError(f"The store has no {asked}.", "Ingest a survey: mlv ingest survey PATH")
+    return str(found[0]), cast(Weighting, found[1])

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from mlv.ingest.jobs import request
 from mlv.ingest.jobs.cost import Cost
-from mlv.ingest.jobs.lookup import default_probe_set, find_checkpoint
+from mlv.ingest.jobs.lookup import default_probe_set, find_checkpoint, find_survey
 from mlv.ingest.jobs.outputs import count_in, output, share_in
 from mlv.ingest.jobs.planning import Context, Plan
 from mlv.ingest.jobs.request import Languages, Option
@@ -185,16 +185,8 @@ def _keys(connection: duckdb.DuckDBPyConnection, checkpoints: Sequence[int]) -> 
 
 
 def _of_countries(connection: duckdb.DuckDBPyConnection, wanted: Request, probe_set: str) -> pl.DataFrame:
-    known = connection.execute(
-        "SELECT survey, weighting FROM v_country_profile "
-        "WHERE survey = coalesce($survey, default_survey()) "
-        "AND weighting = coalesce($weighting, default_weighting(survey)) LIMIT 1",
-        {"survey": wanted.survey, "weighting": wanted.weighting},
-    ).fetchone()
-    if known is None:
-        asked = " ".join(filter(None, (wanted.weighting, "profiles of", wanted.survey or "any survey")))
-        raise NotFoundError(f"The store has no {asked}.", "Ingest a survey: mlv ingest survey PATH")
-    values = {"probe_set": probe_set, "survey": known[0], "weighting": known[1]}
+    survey, weighting = find_survey(connection, wanted.survey, wanted.weighting, "profiles")
+    values = {"probe_set": probe_set, "survey": survey, "weighting": weighting}
     profiles = frame_of(connection, _COUNTRY_PROFILES, values)
     return _only(profiles, "country", wanted.wanted_countries, "Take another --survey, or leave it out.")
 

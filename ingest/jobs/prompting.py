@@ -1,5 +1,6 @@
 """The prompts of a job: which questions are asked, with which options, and after which demonstrations."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -14,6 +15,7 @@ from mlv.schema.errors import DataError, NotFoundError
 from mlv.schema.fetching import frame_of
 from mlv.schema.jobs.respond import Demonstrations, Options
 from mlv.schema.papers.selfalign import OptionOrder
+from mlv.schema.store.rows import number
 
 Side = str
 """first or second, of ``answer_side``."""
@@ -120,6 +122,12 @@ def find_probes(
             "Choose of these with --language and --collection, or ingest probes: mlv ingest probes PATH",
         )
     return found
+
+
+def count_probes(connection: duckdb.DuckDBPyConnection, probe_set: str, collection: str | None, language: str) -> int:
+    """How many probes :func:`find_probes` finds."""
+    values = {"probe_set": probe_set, "collection": collection, "language": language}
+    return number(connection, f"SELECT count(*) FROM ({_PROBES})", values)
 
 
 def majorities(connection: duckdb.DuckDBPyConnection, survey: str, country: str, weighting: str) -> Mapping[str, Side]:
@@ -257,16 +265,18 @@ def _variants(
     probe: Line, offered: Sequence[Offered], form: Form, order: Ordered, lines: Sequence[Mapping[str, Sequence[Line]]]
 ) -> Iterator[tuple[str, tuple[int, ...], Sequence[Line], int]]:
     """The different prompts of a question: text, options in the order shown, demonstrations, number of samples."""
-    found: dict[str, list[Any]] = {}
+    first: dict[str, tuple[tuple[int, ...], Sequence[Line]]] = {}
+    samples: Counter[str] = Counter()
     differing = max(len(lines), len(offered) if order.options == "balanced" else 1)
     for sample in range(differing):
         numbers = options_shown(order.options, len(offered), probe["question"], order.seed, sample)
         before = lines[sample % len(lines)].get(probe["question"], ())
         sentences = [completed(line["template"], line[_ANSWERS[line["answer"] - 1]]) for line in before]
         text = render(form, probe["template"], [offered[number - 1].text for number in numbers], sentences)
-        prompt = found.setdefault(text, [text, numbers, before, 0])
-        prompt[3] += len(range(sample, order.samples, differing))
-    yield from map(tuple, found.values())
+        first.setdefault(text, (numbers, before))
+        samples[text] += len(range(sample, order.samples, differing))
+    for text, (numbers, before) in first.items():
+        yield text, numbers, before, samples[text]
 
 
 _ANSWERS: Final = ("answer_first", "answer_second")

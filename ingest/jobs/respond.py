@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal, NamedTuple, Self, cast
-from urllib.parse import urlsplit
 
 import duckdb
 import polars as pl
@@ -11,11 +10,12 @@ from pydantic import AfterValidator, Field, model_validator
 from mlv.ingest.answers.parsers import LATEST
 from mlv.ingest.jobs import request
 from mlv.ingest.jobs.cost import Cost, Tokens
-from mlv.ingest.jobs.lookup import default_probe_set, find_run
+from mlv.ingest.jobs.lookup import Weighting, default_probe_set, find_run, find_survey
 from mlv.ingest.jobs.planning import Context, NothingToDoError, Plan
 from mlv.ingest.jobs.prompting import (
     Offered,
     Ordered,
+    count_probes,
     find_form,
     find_probes,
     majorities,
@@ -41,11 +41,11 @@ from mlv.schema.jobs.respond import (
     EndpointRef,
     Options,
     RespondSpec,
+    address_fault,
 )
 from mlv.schema.jobs.spec import Precision, Seed
 from mlv.schema.papers import selfalign
 from mlv.schema.papers.selfalign import OptionOrder, Ordering, Strategy
-from mlv.schema.store.rows import number
 
 
 class Request(request.Request):
@@ -197,22 +197,15 @@ class People(NamedTuple):
 
     survey: str
     country: str
-    weighting: Literal["weighted", "unweighted"]
+    weighting: Weighting
 
 
 def _people(connection: duckdb.DuckDBPyConnection, request: Request) -> People | None:
     """Survey, country and weighting that a request is about; None if it needs none. Raises NotFoundError."""
     if request.strategy is None and request.only_misaligned is None and request.options == "probe":
         return None
-    found = connection.execute(
-        "SELECT survey, weighting FROM v_majority WHERE survey = coalesce($survey, default_survey()) "
-        "AND weighting = coalesce($weighting, default_weighting(survey)) LIMIT 1",
-        {"survey": request.survey, "weighting": request.weighting},
-    ).fetchone()
-    if found is None:
-        asked = " ".join(filter(None, (request.weighting, "answers of", request.survey or "any survey")))
-        raise NotFoundError(f"The store has no {asked}.", "Ingest a survey: mlv ingest survey PATH")
-    return People(found[0], _country(connection, request), found[1])
+    survey, weighting = find_survey(connection, request.survey, request.weighting, "answers")
+    return People(survey, _country(connection, request), weighting)
 
 
 def _country(connection: duckdb.DuckDBPyConnection, request: Request) -> str:
@@ -269,10 +262,10 @@ def _endpoint(request: Request) -> EndpointRef | None:
     """Raises UsageError for an address that is none, or that could hold a secret."""
     if request.endpoint is None or request.api_model is None or request.as_of is None:
         return None
-    parts = urlsplit(request.endpoint)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    fault = address_fault(request.endpoint)
+    if fault == "none":
         raise UsageError("--endpoint is no address of an API.", "Write it like http://localhost:8000/v1")
-    if "@" in parts.netloc or parts.query or parts.fragment:
+    if fault == "more":
         raise UsageError(
             "The address of --endpoint has a user, a password or a query, which may be secret.",
             "Leave it out, and put the key into the environment: export OPENAI_API_KEY=..., or --key-env NAME",
@@ -292,21 +285,10 @@ def commit(run: NewRun, spec: RespondSpec) -> dict[str, int]:
     return entered
 
 
-_ASKED: Final = """
-SELECT count(*)
-FROM v_probe p
-JOIN v_probe_set s USING (question)
-WHERE s.probe_set = $probe_set AND p.collection = coalesce($collection, s.collection) AND p.language = $language
-"""
-
-
 def _units(context: Context, request: Request, _: object) -> int:
-    values = {
-        "probe_set": request.probe_set or default_probe_set(context.connection),
-        "collection": request.collection,
-        "language": request.language,
-    }
-    return number(context.connection, _ASKED, values) * max(request.samples, 1)
+    probe_set = request.probe_set or default_probe_set(context.connection)
+    asked = count_probes(context.connection, probe_set, request.collection, request.language)
+    return asked * max(request.samples, 1)
 
 
 _SAME_PROMPTS: Final = {

@@ -62,17 +62,20 @@ FROM read_parquet($path)
 ORDER BY prompt, number
 """
 
-_UNKNOWN: Final = "SELECT count(*) FROM read_parquet(?) ANTI JOIN _prompts USING (prompt)"
+_UNKNOWN: Final = """
+SELECT count(*)
+FROM read_parquet($path) o
+ANTI JOIN (SELECT prompt_id FROM prompt WHERE run_id = $run) p ON p.prompt_id = $before + o.prompt
+"""
 
 _NOT_FINITE: Final = (
     "SELECT count(*) FROM read_parquet(?) WHERE (isfinite(logprob_sum) AND isfinite(logprob_first)) IS NOT TRUE"
 )
 
 _ASKED: Final = """
-SELECT m.prompt_id, l.code AS language, p.template, f.content AS form, o.options, o.shown, e.english
+SELECT m.prompt_id, l.code AS language, p.template, o.options, o.shown, e.english
 FROM prompt m
 JOIN response_run n USING (run_id)
-JOIN prompt_form f USING (prompt_form_id)
 JOIN probe p USING (probe_id)
 JOIN "language" l ON l.language_id = p.language_id
 JOIN (
@@ -88,6 +91,8 @@ LEFT JOIN (
 ) e ON e.question_id = p.question_id AND n.options = 'probe'
 WHERE m.run_id = ?
 """
+
+_FORM: Final = "SELECT content FROM prompt_form JOIN response_run USING (prompt_form_id) WHERE run_id = ?"
 
 RESPONSES: Final = ("prompt", "sample", "text", "finish", "refused", "tokens", "logprob")
 """Columns of ``outputs/responses.parquet``."""
@@ -163,10 +168,8 @@ def enter_answers(run: NewRun, spec: RespondSpec) -> dict[str, int]:
     """
     first = number(run.connection, "SELECT min(prompt_id) - 1 FROM prompt WHERE run_id = ?", [run.run_id])
     given, scores = str(output(run.job, "responses.parquet")), str(output(run.job, "scores.parquet"))
-    prompts = read_parquet(run.job.inputs / "prompts.parquet").select("prompt")
-    with registered(run.connection, "_prompts", prompts):
-        unknown = number(run.connection, _UNKNOWN, [given]) + number(run.connection, _UNKNOWN, [scores])
-    if unknown:
+    place = {"run": run.run_id, "before": first}
+    if unknown := sum(number(run.connection, _UNKNOWN, place | {"path": path}) for path in (given, scores)):
         raise JobError(f"{unknown:,} rows of {run.job.outputs} are of prompts that the job lacks.", again(run.job))
     if diverged := number(run.connection, _NOT_FINITE, [scores]):
         raise JobError(
@@ -193,7 +196,7 @@ def enter_answers(run: NewRun, spec: RespondSpec) -> dict[str, int]:
         run_id=pl.lit(run.run_id),
     )
     entered = append(run.connection, "response", rows.sort("prompt_id", "sample"))
-    scored = number(run.connection, _SCORES, {"before": first, "run": run.run_id, "path": scores})
+    scored = number(run.connection, _SCORES, place | {"path": scores})
     return {"response": entered, "option_score": scored}
 
 
@@ -204,9 +207,10 @@ def readings(
     connection: duckdb.DuckDBPyConnection, run_id: int, answers: pl.DataFrame, read: Read, *, english: bool
 ) -> list[pl.Series]:
     """``outcome`` and ``answer`` of rows ``[prompt_id, text, finish, refused]`` of answers of a run."""
-    asked = {
-        row["prompt_id"]: _asked(row, english) for row in frame_of(connection, _ASKED, [run_id]).iter_rows(named=True)
-    }
+    (form,) = connection.execute(_FORM, [run_id]).fetchall()[0]
+    numbered = Form.model_validate_json(form).numbered
+    prompts = frame_of(connection, _ASKED, [run_id]).iter_rows(named=True)
+    asked = {row["prompt_id"]: _asked(row, numbered=numbered, english=english) for row in prompts}
     found = [
         read(asked[prompt], Answered(text, finish, bool(refused)))
         for prompt, text, finish, refused in answers.select("prompt_id", "text", "finish", "refused").iter_rows()
@@ -217,12 +221,11 @@ def readings(
     ]
 
 
-def _asked(row: dict[str, object], english: bool) -> Asked:
-    form = Form.model_validate_json(str(row["form"]))
+def _asked(row: dict[str, object], *, numbered: bool, english: bool) -> Asked:
     return Asked(
         options=tuple(row["options"]),  # type: ignore[arg-type]
         language=str(row["language"]),
         sentence=gapped(str(row["template"])),
-        shown=tuple(row["shown"]) if form.numbered else (),  # type: ignore[arg-type]
+        shown=tuple(row["shown"]) if numbered else (),  # type: ignore[arg-type]
         english=tuple(row["english"] or ()) if english else (),  # type: ignore[arg-type]
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -17,6 +18,17 @@ Options = Literal["probe", "scale"]
 """What there is to choose from. probe: the two answers of the probe. scale: the survey's own answers."""
 
 Api = Literal["chat", "completions"]
+
+
+def address_fault(url: str) -> Literal["none", "more"] | None:
+    """What is wrong with the address of an API: that it is none, or that it holds more, which could be a secret."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "none"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return "none"
+    return "more" if "@" in parts.netloc or parts.query or parts.fragment else None
 
 
 class EndpointRef(SpecPart):

@@ -364,6 +364,7 @@ def test_a_request_that_does_not_fit_is_refused(settings: Mapping[str, Any], mes
     [
         ({"endpoint": "localhost:8000"}, UsageError, "no address"),
         ({"endpoint": "ftp://localhost/v1"}, UsageError, "no address"),
+        ({"endpoint": "http://[localhost/v1"}, UsageError, "no address"),
         ({"endpoint": "http://me:secret@localhost/v1"}, UsageError, "may be secret"),
         ({"endpoint": "http://localhost/v1?key=secret"}, UsageError, "may be secret"),
         ({"language": "de"}, NotFoundError, "has no probes of demo-all in de"),
