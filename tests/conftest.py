@@ -40,13 +40,24 @@ def real_models() -> Path:
     return Path(name).absolute()
 
 
+def _real_model(real_models: Path, name: str) -> Path:
+    """Folder of a real model; skips the test if it is not there."""
+    folder = real_models / name
+    if not folder.is_dir():
+        pytest.skip(f"no {name} in {real_models}, which MLV_REAL_MODELS names")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def real_encoder(real_models: Path) -> Path:
     """Folder of a real multilingual encoder."""
-    folder = real_models / "multilingual-e5-small"
-    if not folder.is_dir():
-        pytest.skip(f"no {folder.name} in {folder.parent}, which MLV_REAL_MODELS names")
-    return folder
+    return _real_model(real_models, "multilingual-e5-small")
+
+
+@pytest.fixture(scope="session")
+def real_chat_model(real_models: Path) -> Path:
+    """Folder of a real chat model."""
+    return _real_model(real_models, "SmolLM2-135M-Instruct")
 
 
 @pytest.fixture(autouse=True)

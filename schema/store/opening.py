@@ -58,6 +58,8 @@ def connect(path: Path, *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'")
     # a view of a store from somebody else would fetch and load them
     connection.execute("SET autoinstall_known_extensions = false; SET autoload_known_extensions = false")
+    # of a file rewritten at once with as many bytes, DuckDB's cache has parts of the one before
+    connection.execute("SET enable_external_file_cache = false")
     return connection
 
 

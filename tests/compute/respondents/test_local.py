@@ -222,8 +222,8 @@ def test_prompts_that_are_too_long_are_refused_before_any_is_asked(decoder: Load
 
 
 @pytest.mark.real
-def test_a_real_chat_model_answers(real_models: Path, make_spec: MakeSpec) -> None:
-    loaded = loading.load(real_models / "SmolLM2-135M-Instruct", CAUSAL)
+def test_a_real_chat_model_answers(real_chat_model: Path, make_spec: MakeSpec) -> None:
+    loaded = loading.load(real_chat_model, CAUSAL)
     instruction = 'Complete the sentence with one of "Paris" or "Berlin", and answer with that alone.'
     text = f"{instruction}\nThe capital of France is _."
     one = Wanted(Prompt(1, "Q1", 1, text, ("Paris", "Berlin")), tuple(range(4)), True)

@@ -1,10 +1,13 @@
 """The errors of stores that cannot be opened or written."""
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import polars as pl
 import pytest
 
 from mlv import migrations
@@ -133,3 +136,15 @@ def test_a_wrong_statement_is_not_reported_as_an_error_of_the_disk(tmp_path: Pat
         transaction(connection),
     ):
         connection.execute("INSERT INTO no_such_table VALUES (1)")
+
+
+def test_a_file_rewritten_with_as_many_bytes_is_read_again(tmp_path: Path) -> None:
+    duckdb.connect(str(tmp_path / "store.duckdb")).close()
+    path = tmp_path / "rows.parquet"
+    random = np.random.default_rng(0)
+    with contextlib.closing(connect(tmp_path / "store.duckdb")) as connection:
+        for _ in range(400):
+            values = random.integers(0, 100, int(random.integers(3, 12)))
+            pl.DataFrame({"a": values, "b": values.astype(str)}).write_parquet(path, compression="uncompressed")
+            read = connection.execute("SELECT sum(a), count(DISTINCT b) FROM read_parquet(?)", [str(path)]).fetchone()
+            assert read == (values.sum(), len(set(values)))
