@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Final, Literal, NamedTuple
 
+from mlv.schema.jobs.masks import Subnetwork, Updates
 from mlv.schema.jobs.spec import CorpusRef, Seed
 from mlv.schema.jobs.training import COURSE, TrainingSpec
 from mlv.schema.papers import sharing
@@ -20,18 +21,22 @@ class Draw(NamedTuple):
 COMPOSITION: Final = frozenset({*Draw._fields, "left_out", "added_language", "added_percent", "freeze"})
 """Settings that most runs do without."""
 
+MASKS: Final = frozenset({"masks", "subnetworks", "updates"})
+"""Settings of runs that train subnetworks."""
+
 
 class ClassifySpec(TrainingSpec):
     """Train an encoder with a classifier on ``inputs/examples.parquet`` (H sections 3 and 4.1). With patience the best
     epoch is that of the highest accuracy on the development examples of all languages together."""
 
     NEXT: ClassVar = "what it predicts of other texts: mlv compute predict {run} --split test"
-    IF_GIVEN: ClassVar = COURSE | COMPOSITION
+    IF_GIVEN: ClassVar = COURSE | COMPOSITION | MASKS
     NOT_COMPARED: ClassVar = {
         **TrainingSpec.NOT_COMPARED,
         "development": "an input",
         "classes": "what the task says",
         "examples": "what the corpora say: a column of every table counts them",
+        "subnetworks": "what the names in masks stand for",
     }
 
     kind: Literal["classify"] = "classify"
@@ -68,6 +73,16 @@ class ClassifySpec(TrainingSpec):
 
     freeze: tuple[ParameterGroup, ...] | None = None
     """Parameters that keep their pretrained values."""
+
+    masks: dict[str, str] | None = None
+    """Name of the subnetwork that each language trains, for each that has one (D5 section 5.4.2). Batches are then of
+    one language each, languages in random order and equally often. None: every language trains all heads."""
+
+    subnetworks: tuple[Subnetwork, ...] | None = None
+    """These, and those that they are derived from, each before what is derived from it."""
+
+    updates: Updates | None = None
+    """Where there are masks, what a batch may change."""
 
     epochs: int = sharing.EPOCHS
     batch_size: int = sharing.BATCH_SIZE

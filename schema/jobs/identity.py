@@ -41,6 +41,8 @@ def _identity(value: Any) -> Any:
         return value.model_dump(mode="json")
     if isinstance(value, tuple):
         return [_identity(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _identity(item) for key, item in value.items()}
     return value
 
 

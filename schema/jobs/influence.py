@@ -3,6 +3,7 @@
 from typing import ClassVar, Literal
 
 from mlv.schema.jobs.attribution import Attribution
+from mlv.schema.jobs.masks import Subnetwork, TrainingMasks
 from mlv.schema.jobs.tracing import Quantity, TracingSpec
 from mlv.schema.papers import echoes
 
@@ -23,8 +24,10 @@ class InfluenceSpec(TracingSpec):
         "summaries.parquet",
         "histograms.parquet",
     )
+    IF_GIVEN: ClassVar = TracingSpec.IF_GIVEN | {"masks", "subnetworks", "training_masks"}
     NOT_COMPARED: ClassVar = {
         **TracingSpec.NOT_COMPARED,
+        "subnetworks": "what the names in masks stand for",
         "keep_scores": "what is kept beside the results does not change them",
     }
 
@@ -37,6 +40,15 @@ class InfluenceSpec(TracingSpec):
     top_k: int = echoes.INFLUENCE_TOP_K
     keep_scores: bool = False
     """Whether all scores are kept, in ``outputs/scores.parquet``."""
+
+    masks: dict[str, str] | None = None
+    """Name of the subnetwork that targets in each language are traced under; None: the whole model (D5 5.5.1)."""
+
+    subnetworks: tuple[Subnetwork, ...] | None = None
+    """These, and those that they are derived from, each before what is derived from it."""
+
+    training_masks: TrainingMasks | None = None
+    """Where there are masks, under which the gradients of training examples are taken."""
 
     def methods(self) -> tuple[Attribution, ...]:
         """The one attribution."""

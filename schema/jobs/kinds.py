@@ -15,6 +15,7 @@ from mlv.schema.jobs.pca import PcaSpec
 from mlv.schema.jobs.predict import PredictSpec
 from mlv.schema.jobs.pretrain import PretrainSpec
 from mlv.schema.jobs.probe import ProbeSpec
+from mlv.schema.jobs.prune import PruneSpec
 from mlv.schema.jobs.respond import RespondSpec
 from mlv.schema.jobs.spec import Spec
 from mlv.schema.jobs.validate import ValidateSpec
@@ -23,6 +24,7 @@ KINDS: Final[Mapping[str, type[Spec]]] = {
     "pretrain": PretrainSpec,
     "finetune": FinetuneSpec,
     "classify": ClassifySpec,
+    "prune": PruneSpec,
     "probe": ProbeSpec,
     "predict": PredictSpec,
     "respond": RespondSpec,

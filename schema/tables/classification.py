@@ -45,9 +45,9 @@ class ClassLogit(Row, table=True):
 
     __tablename__ = "class_logit"
     __table_args__ = table(
-        "Score of one class of a labelled text or pair of texts, by a checkpoint.",
+        "Score of one class of a labelled text or pair of texts, by a checkpoint under a mask or without one.",
         check("class_number >= 1"),
-        identity=("checkpoint_id", "segment_id", "class_number"),
+        identity=("checkpoint_id", "mask_id", "segment_id", "class_number"),
         owner="run_id",
     )
 
@@ -57,3 +57,4 @@ class ClassLogit(Row, table=True):
     class_number: int = column("Class, from 1, in the order of the classifier's outputs.")
     logit: float = column("Its logit.", sql_type=sa.Double)
     logprob: float = column("Its log-probability, nats.", sql_type=sa.Double)
+    mask_id: int | None = column("Mask that the checkpoint was under; NULL for none.", refers="mask.mask_id")

@@ -18,6 +18,7 @@ class InfluenceRun(Row, table=True):
     __table_args__ = table(
         "What an influence run traces, and how.",
         check("method IN ('trak', 'tracin')"),
+        check("training_masks IN ('test', 'own', 'none')"),
         identity=("run_id",),
         owner="run_id",
     )
@@ -47,6 +48,10 @@ class InfluenceRun(Row, table=True):
         "checkpoints, 0.01 times that number. Other scores have no bound: of 1 and 5 times the powers of ten the "
         "largest that is at most a tenth of the standard deviation of that target's scores which vary most.",
         sql_type=sa.Double,
+    )
+    training_masks: str | None = column(
+        "Under which mask gradients of training examples were taken, where targets are traced under masks: test, that "
+        "of the target; own, that of the example's language; none. NULL where targets are traced without masks."
     )
 
 
