@@ -126,6 +126,13 @@ def gated(model: Model, gates: Tensor | Callable[[], Tensor]) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def masked(model: Model, mask: Mask | None) -> Iterator[None]:
+    """Put a mask on the heads of a model until the block ends; None: leave it as it is."""
+    with gated(model, gates_of([mask], model.device)) if mask else contextlib.nullcontext():
+        yield
+
+
 def gate_gradients(model: Model, inputs: Mapping[str, Tensor], labels: Tensor, gates: Tensor | None = None) -> Tensor:
     """The derivative of each row's loss by the gate of every head, [rows, layers, heads] (dissertation equation 4.3
     takes its absolute value).
