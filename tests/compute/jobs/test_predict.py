@@ -86,7 +86,7 @@ def test_a_mask_of_all_heads_changes_nothing_to_the_bit(classifier: Path, tmp_pa
 
 def test_a_mask_of_another_model_is_refused(classifier: Path, tmp_path: Path) -> None:
     job = planned(tmp_path, classifier, {"de": Mask.of([[True] * 12] * 12)})
-    with pytest.raises(DataError, match="The mask of de is of 12 x 12 attention heads .* the model has 2 x 4"):
+    with pytest.raises(DataError, match=r"The mask of de is of 12 x 12 attention heads .* the model has 2 x 4"):
         run_job(job, OPTIONS)
 
 

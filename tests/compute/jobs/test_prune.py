@@ -124,10 +124,10 @@ def test_the_one_head_that_carries_a_language_is_left(carried: Path, tmp_path: P
     importance = found(job, "importance")
     assert dict(importance.schema) == prune.IMPORTANCE
     assert importance.height == sum(range(2, 9))
-    # heads that carry nothing go first, in the order of their places
+    # heads that carry nothing are equals, and go in the order of their places
     idle = [(layer, head) for layer in range(2) for head in range(4) if (layer, head) not in CARRIERS.values()]
     gone = importance.filter("disabled").select(pl.col("layer") - 1, pl.col("attention_head") - 1).rows()
-    assert gone[: len(idle)] == idle
+    assert [place for place in gone if place in idle] == idle
     assert job.read_json("outputs/run.json") == {"examples": 18, "development_examples": 11, "score_before": 1.0}
     assert job.logged(HeadsDisabled)[-1] == HeadsDisabled(iteration=ITERATIONS, enabled=1, score=1.0, kept=True)
 
@@ -144,8 +144,13 @@ def test_under_the_other_languages_mask_a_head_is_not_trained(carried: Path) -> 
         with gated(loaded.model, gates_of([Mask.of(alone(language))])):
             logits = model(**classifiers.batch(texts, loaded.tokenizer)).logits
         torch.autograd.backward(torch.nn.functional.cross_entropy(logits, torch.tensor([1, 0])))
-        own = [weights for weights in head_weights(loaded.model) if weights.layer == layer]
-        assert any(bool(weights.by_head(weights.parameter.grad)[head].any()) for weights in own) is moved
+        gradients = [
+            weights.by_head(weights.parameter.grad)[head]
+            for weights in head_weights(loaded.model)
+            if weights.layer == layer and weights.parameter.grad is not None
+        ]
+        assert len(gradients) == 7
+        assert any(gradient.any() for gradient in gradients) is moved
 
 
 def slopes(job: JobDirectory, enabled: NDArray[np.bool_]) -> NDArray[np.float64]:
