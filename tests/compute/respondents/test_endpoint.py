@@ -470,21 +470,21 @@ def test_killed_jobs_ask_nothing_twice_but_what_was_under_way(respond_job: Plan)
     under_way = ExecuteOptions().concurrency
 
     def respond(asked: Asked) -> dict[str, Any]:
-        time.sleep(0.03)
+        time.sleep(0.1)
         return yes(asked)
 
     killer = Killer({"OMP_NUM_THREADS": "1"})
     try:
         with serving(respond) as server:
-            job = respond_job(server.url, prompts=60 * kills, samples=2, endpoint=ref())
+            job = respond_job(server.url, prompts=120 * kills, samples=2, endpoint=ref())
             for _ in range(kills):
-                before, seconds = len(server.asked), 0.3
+                before, seconds = len(server.asked), 0.1
                 while len(server.asked) == before:
-                    killer("execute", job.path, word="begun", seconds=seconds)
+                    assert not killer("execute", job.path, word="begun", seconds=seconds).ended
                     seconds *= 1.5
             assert killer("execute", job.path).ended
     finally:
         killer.close()
     assert _repeated(server) <= kills * under_way
     rows = outputs(job)[1]
-    assert rows.select("prompt", "sample").rows() == [(p, s) for p in range(1, 60 * kills + 1) for s in range(2)]
+    assert rows.select("prompt", "sample").rows() == [(p, s) for p in range(1, 120 * kills + 1) for s in range(2)]
