@@ -257,7 +257,8 @@ def corpus(
             metavar="NAMES",
             help="table: which columns are what, text=sentence,key=id,language=lang or key=id,de=German,sw=Swahili; of "
             "labelled data also pair=, label= and split=; numbers in a file without a header. Called text, key, "
-            "language, pair, label, split if not given.",
+            "language, pair, label, split if not given; text=title+body takes two columns. marc: its text alone, "
+            "e.g. text=review_title+review_body.",
         ),
     ] = None,
     dataset: Annotated[

@@ -70,7 +70,8 @@ def _check_classes(folder: Path, classes: Sequence[str]) -> None:
     """Raise DataError if a folder has a classifier over another number of classes."""
     raw = read_json(folder / "config.json")
     trained = any("ForSequenceClassification" in str(name) for name in raw.get("architectures") or [])
-    there = list((raw.get("id2label") or {}).values())
+    # transformers writes nothing of two classes without names
+    there = list((raw.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}).values())
     if trained and len(there) != len(classes):
         raise DataError(
             f"{folder} has a classifier over {len(there)} classes ({joined(map(str, there))}), and the task has "

@@ -132,7 +132,7 @@ class Endpoint:
         self._reference, self._spec, self._log = reference, spec, log
         self._concurrency = options.concurrency
         self._notices: queue.Queue[_Notice] = queue.Queue()
-        self._client = Client(url, options.key_env, options.concurrency, self._waiting)
+        self._client = Client(url, options.key_env, self._waiting)
         self._lock = threading.Lock()
         self._reported, self._refused = dict(reported), set[str]()
 

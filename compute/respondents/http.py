@@ -92,7 +92,7 @@ def check_address(url: str) -> str:
 class Client:
     """Sends requests to one API, from any number of threads."""
 
-    def __init__(self, url: str, key_env: str, connections: int, on_wait: Callable[[Waiting], None]) -> None:
+    def __init__(self, url: str, key_env: str, on_wait: Callable[[Waiting], None]) -> None:
         """``key_env`` names the environment variable with the key. Raises UsageError if it cannot be one."""
         self._url = check_address(url)
         self._key = os.environ.get(key_env, "").strip()
@@ -100,13 +100,8 @@ class Client:
             raise UsageError(f"{key_env} holds what cannot be a key.", "Set it to the key alone.")
         self._on_wait = on_wait
         self._ended = threading.Event()
-        self._client = httpx2.Client(
-            headers={"Accept-Encoding": "identity", **({"Authorization": f"Bearer {self._key}"} if self._key else {})},
-            timeout=TIMEOUT,
-            limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
-            # a proxy is for what lies elsewhere
-            trust_env=httpx2.URL(self._url).host not in _LOOPBACK,
-        )
+        self._certificates = httpx2.create_ssl_context()
+        self._own, self._clients = threading.local(), list[httpx2.Client]()
         self._key_hint = f"Set the key in {key_env}, or name another variable: --key-env."
 
     def end(self) -> None:
@@ -115,7 +110,24 @@ class Client:
 
     def close(self) -> None:
         """Close all connections."""
-        self._client.close()
+        for client in self._clients:
+            client.close()
+
+    @property
+    def _client(self) -> httpx2.Client:
+        """The thread's own: one for all looks at every connection twice for each request."""
+        if not hasattr(self._own, "client"):
+            key = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+            self._own.client = httpx2.Client(
+                headers={"Accept-Encoding": "identity", **key},
+                timeout=TIMEOUT,
+                verify=self._certificates,
+                # a proxy is for what lies elsewhere
+                trust_env=httpx2.URL(self._url).host not in _LOOPBACK,
+            )
+            self._clients.append(self._own.client)
+        client: httpx2.Client = self._own.client
+        return client
 
     def check_reachable(self) -> None:
         """Raise DownloadError if the server cannot be reached, JobError if it does not take the key."""

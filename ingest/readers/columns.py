@@ -5,7 +5,7 @@ if a text or the label is missing, and kept as they are else: a hypothesis may b
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -33,12 +33,18 @@ SPLITS: Final = {
 """Names of splits, and the edition that each is in the store."""
 
 
+def lacking(column: str, names: Sequence[str]) -> list[str]:
+    """What a table with columns of these names has not of a column, or of the columns in ``title+body``."""
+    return [] if column in names else [part for part in column.split("+") if part not in names]
+
+
 @dataclass(frozen=True)
 class Columns:
     """Which column of a table is what: its name, or its number from 1 in a file without a header."""
 
     texts: Mapping[str | None, str]
-    """Columns of text, by language; None for a text whose language is said elsewhere."""
+    """Columns of text, by language; None for a text whose language is said elsewhere. ``title+body`` means both texts,
+    one after the other."""
 
     key: str | None = None
     language: str | None = None
@@ -57,7 +63,7 @@ class Columns:
     @property
     def numbered(self) -> bool:
         """Whether columns are given by their numbers."""
-        return all(name.isdecimal() for name in self.names)
+        return all(name.replace("+", "").isdecimal() for name in self.names)
 
     @property
     def labelled(self) -> bool:
@@ -168,7 +174,7 @@ class TableTexts:
     def _add(self, row: TableRow, key: str, column: str | None, language: str | None, split: str | None) -> None:
         """Take the text of the columns of a language."""
         columns = self._columns
-        text = row.fields.get(columns.texts[column], "")
+        text = _text(row.fields, columns.texts[column])
         segments = self._segments(language, split)
         if not key:
             segments.reject(row.line, "", "its key is empty", row.raw)
@@ -197,6 +203,14 @@ class TableTexts:
             )
             for (language, split), segments in texts.items()
         ]
+
+
+def _text(fields: Mapping[str, str], column: str) -> str:
+    """What a row has in a column, or in the columns of ``title+body``."""
+    if column in fields:
+        return fields[column]
+    parts = (fields.get(part, "").strip() for part in column.split("+"))
+    return " ".join(part for part in parts if part)
 
 
 def _split(written: str) -> str:

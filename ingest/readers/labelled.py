@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from mlv.ingest.readers.columns import NO_LABEL, SPLITS, Columns, Labels, TableTexts
+from mlv.ingest.readers.columns import NO_LABEL, SPLITS, Columns, Labels, TableTexts, lacking
 from mlv.ingest.readers.rows import TableRow, read_rows
 from mlv.ingest.readers.text import ReadCorpus, stem
 from mlv.ingest.reference.languages import first_language
@@ -58,7 +58,7 @@ class Layout:
     def _by_language(column: str, names: Sequence[str]) -> dict[str | None, str]:
         """The columns that a name means, by language; None for one whose name says none."""
         if "{}" not in column:
-            return {None: column} if column in names else {}
+            return {} if lacking(column, names) else {None: column}
         before, after = column.split("{}")
         found = {name: name.removeprefix(before).removesuffix(after) for name in names if name.startswith(before)}
         return {first_language(code): name for name, code in found.items() if first_language(code)}

@@ -2,9 +2,9 @@
 
 Which column is what is said as ``text=sentence,key=id,language=lang``; if nothing is said, columns are called what they
 are. A column of a language is named by that: ``key=id,de=German,sw=Swahili`` takes two texts from each row. Numbers
-mean columns of a file without a header, from 1. Inner values of JSON have dotted names (``translation.de``). The key is
-the number of the row where there is no column of it: rows with one number in several files are then translations of
-each other.
+mean columns of a file without a header, from 1; ``text=title+body`` takes two columns as one text. Inner values of JSON
+have dotted names (``translation.de``). The key is the number of the row where there is no column of it: rows with one
+number in several files are then translations of each other.
 
 Texts may have a label (``label=class``) and come in pairs (``pair=hypothesis``); a column of the split makes each split
 an edition, and goes before the keys, since ids that start again in every split are no translations of each other.
@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from mlv.ingest.readers.columns import Columns, TableTexts
+from mlv.ingest.readers.columns import Columns, TableTexts, lacking
 from mlv.ingest.readers.rows import read_rows
 from mlv.ingest.readers.sources import Source, named_source
 from mlv.ingest.readers.text import ReadCorpus, stem
@@ -59,7 +59,7 @@ def read(path: Path, said: str | None = None) -> list[ReadCorpus]:
     columns = columns_of(said) if said else None
     names, rows = read_rows(path, lambda _: columns is None or not columns.numbered)
     columns = columns or _usual(names)
-    if missing := [name for name in columns.names if name not in names]:
+    if missing := [part for name in columns.names for part in lacking(name, names)]:
         there = excerpt(joined(names), 500)
         raise DataError(f"{path} has no column {joined(missing)}; its columns are {there}.", _HOW)
     found = TableTexts(columns)

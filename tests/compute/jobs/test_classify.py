@@ -1,5 +1,6 @@
 """Training classifiers: their heads, resumption to the bit, what they are asked, and their gradients."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+import transformers
 from exact_gradients import Exact
-from tiny_encoder import labelled_rows, save_encoder
+from tiny_encoder import labelled_rows, save_encoder, tiny_tokenizer
 from workers import run_job
 
 from mlv.compute.attribution.gradients import Tracer
@@ -227,3 +229,13 @@ def test_what_is_no_fitting_model_is_refused(encoder: Path, tmp_path: Path) -> N
         classifiers.load(made, ("a", "b", "c"), "other")
     with pytest.raises(DataError, match="holds an encoder without a classifier"):
         classifiers.load_trained(encoder, ("negative", "positive"), "praise")
+
+
+def test_a_classifier_of_two_classes_without_names_is_one(encoder: Path, tmp_path: Path) -> None:
+    config = transformers.AutoConfig.from_pretrained(encoder)
+    transformers.XLMRobertaForSequenceClassification(config).save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    assert "id2label" not in json.loads((tmp_path / "config.json").read_text())
+    assert not classifiers.load(tmp_path, ("no", "yes"), "task").drawn
+    with pytest.raises(DataError, match=r"a classifier over 2 classes \(LABEL_0, LABEL_1\), and the task has 3"):
+        classifiers.load(tmp_path, ("no", "yes", "perhaps"), "task")

@@ -55,9 +55,11 @@ def respond_job(tmp_path: Path) -> Callable[..., JobDirectory]:
         spec = spec_of_answers(samples=samples, **settings)
         paths = {"model_paths": {model.name: where for model in spec.models()}}
         job = JobDirectory.create(tmp_path / "jobs", spec, paths)
+        # of thousands of prompts the last ones are short
+        texts = ["q " * number if number < 1000 else f"q{number} " for number in range(1, prompts + 1)]
         rows = [
-            (number, f"Q{number}", 1, samples, "The press is _.", "q " * number + "Answer:", list(OPTIONS))
-            for number in range(1, prompts + 1)
+            (number, f"Q{number}", 1, samples, "The press is _.", f"{text}Answer:", list(OPTIONS))
+            for number, text in enumerate(texts, start=1)
         ]
         columns = ["prompt", "question", "variant", "samples", "sentence", "text", "options"]
         pl.DataFrame(rows, columns, orient="row").write_parquet(job.inputs / "prompts.parquet")

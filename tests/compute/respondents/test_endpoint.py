@@ -20,7 +20,7 @@ from workers import run_job
 from mlv.compute.jobs.respond import ASKED, RESPONSES, SCORES
 from mlv.compute.machine.options import ExecuteOptions, Silent
 from mlv.compute.machine.stopping import StoppedError
-from mlv.compute.models import loading
+from mlv.compute.models import files, loading
 from mlv.compute.models.families import CAUSAL
 from mlv.compute.respondents import http
 from mlv.compute.running.execute import execute
@@ -311,21 +311,31 @@ def test_log_probabilities_of_the_old_form_are_read(respond_job: Plan) -> None:
     assert outputs(job)[1].rows() == [(1, 0, "yes", "length", False, 2, -1.25)]
 
 
-def test_options_are_scored_as_by_the_same_model_here(respond_job: Plan, tmp_path: Path) -> None:
-    folder = save_causal(tmp_path / "model", chat=False)
-    loaded = loading.load(folder, CAUSAL)
-    from mlv.compute.models import files
-
-    here = respond_job(str(folder), prompts=3, samples=0, model=files.resolve(str(folder)), scored=True)
+def scores_of_both(respond_job: Plan, folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Scores of the options by a model here, and by the same behind an API."""
+    reference = files.resolve(str(folder))
+    here = respond_job(str(folder), prompts=3, samples=0, model=reference, chat=False, scored=True)
     run_job(here, options())
-    with serving(causal(loaded)) as server:
+    with serving(causal(loading.load(folder, CAUSAL))) as server:
         there = respond_job(server.url, prompts=3, samples=0, endpoint=ref("completions"), scored=True)
         run_job(there, options())
-    local, remote = outputs(here)[2], outputs(there)[2]
+    return outputs(here)[2], outputs(there)[2]
+
+
+def assert_same_scores(local: pl.DataFrame, remote: pl.DataFrame) -> None:
     assert local.height == 6
     assert local.select("prompt", "number", "tokens").equals(remote.select("prompt", "number", "tokens"))
     for name in ("logprob_sum", "logprob_first"):
         assert (local[name] - remote[name]).abs().max() < 1e-4  # type: ignore[operator]
+
+
+def test_options_are_scored_as_by_the_same_model_here(respond_job: Plan, tmp_path: Path) -> None:
+    assert_same_scores(*scores_of_both(respond_job, save_causal(tmp_path / "model", chat=False)))
+
+
+@pytest.mark.real
+def test_options_are_scored_as_by_the_same_real_model_here(respond_job: Plan, real_chat_model: Path) -> None:
+    assert_same_scores(*scores_of_both(respond_job, real_chat_model))
 
 
 def test_options_are_not_scored_where_that_cannot_be(respond_job: Plan) -> None:
@@ -460,21 +470,21 @@ def test_killed_jobs_ask_nothing_twice_but_what_was_under_way(respond_job: Plan)
     under_way = ExecuteOptions().concurrency
 
     def respond(asked: Asked) -> dict[str, Any]:
-        time.sleep(0.03)
+        time.sleep(0.1)
         return yes(asked)
 
     killer = Killer({"OMP_NUM_THREADS": "1"})
     try:
         with serving(respond) as server:
-            job = respond_job(server.url, prompts=60 * kills, samples=2, endpoint=ref())
+            job = respond_job(server.url, prompts=120 * kills, samples=2, endpoint=ref())
             for _ in range(kills):
-                before, seconds = len(server.asked), 0.3
+                before, seconds = len(server.asked), 0.1
                 while len(server.asked) == before:
-                    killer("execute", job.path, word="begun", seconds=seconds)
+                    assert not killer("execute", job.path, word="begun", seconds=seconds).ended
                     seconds *= 1.5
             assert killer("execute", job.path).ended
     finally:
         killer.close()
     assert _repeated(server) <= kills * under_way
     rows = outputs(job)[1]
-    assert rows.select("prompt", "sample").rows() == [(p, s) for p in range(1, 60 * kills + 1) for s in range(2)]
+    assert rows.select("prompt", "sample").rows() == [(p, s) for p in range(1, 120 * kills + 1) for s in range(2)]

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from mlv.ingest.readers.labelled import language_of
-from mlv.ingest.readers.sources import find_source
+from mlv.ingest.readers.sources import find_source, source_of
 from mlv.ingest.readers.text import ReadCorpus
-from mlv.schema.errors import DataError
+from mlv.schema.errors import DataError, UsageError
 
 NLI = (("Ja.", "Nein.", "contradiction"), ("Ja.", "Ja, ja.", "entailment"))
 Row = tuple[str, str | None, str | None]
@@ -303,3 +303,19 @@ def test_real_topics_and_tweets_are_whole(real_data: Path) -> None:
     }
     assert len(sizes) == 15 and not any(rejected for _, rejected in sizes.values())
     assert (sizes["sw", "train"][0], sizes["ha", "train"][0]) == (1810, 14172)
+
+
+def test_reviews_are_read_with_their_titles(tmp_path: Path) -> None:
+    rows = [("de_1", "Ja", "Gut!"), ("de_2", "", "Gut!"), ("de_3", "Ja", "")]
+    path = tmp_path / "dataset_de_dev.json"
+    names = ("review_id", "review_title", "review_body")
+    written = [json.dumps({**dict(zip(names, row, strict=True)), "stars": 5, "language": "de"}) for row in rows]
+    path.write_text("\n".join(written))
+    [read] = source_of("marc", None, 0, "text=review_title+review_body").texts(path)
+    assert read.segments["text"].to_list() == ["Ja Gut!", "Gut!", "Ja"]
+    assert read.segments["label"].to_list() == ["5", "5", "5"]
+    for said, problem in (("text=review_title,label=stars", "says more than the text"), ("de=body", "says more")):
+        with pytest.raises(UsageError, match=problem):
+            source_of("marc", None, 0, said)
+    with pytest.raises(DataError, match="none of the layouts"):
+        source_of("marc", None, 0, "text=headline+review_body").texts(path)

@@ -167,3 +167,25 @@ def test_a_tab_tells_tsv_whatever_commas_there_are(tmp_path: Path) -> None:
     path.write_text("a, b, c, d\tyes\n", encoding="utf-8")
     (text,) = table.read(path, "text=1,label=2")
     assert text.segments.rows() == [(1, 0, "1", "a, b, c, d", None, "yes")]
+
+
+@pytest.mark.parametrize(
+    ("content", "said", "text"),
+    [
+        ("title,body\nJa ,Gut!\n", "text=title+body", "Ja Gut!"),
+        ("title,body,title+body\nJa,Gut!,so\n", "text=title+body", "so"),
+        ("Ja,Gut!\n", "text=2+1", "Gut! Ja"),
+    ],
+)
+def test_a_text_of_two_columns(tmp_path: Path, content: str, said: str, text: str) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(content, encoding="utf-8")
+    (read,) = table.read(path, said)
+    assert read.segments["text"].to_list() == [text]
+
+
+def test_a_part_of_a_text_that_is_no_column_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("title,body\nJa,Gut!\n", encoding="utf-8")
+    with pytest.raises(DataError, match="has no column headline; its columns are title, body"):
+        table.read(path, "text=headline+body")
