@@ -8,6 +8,7 @@ Imports torch and transformers at its top: import this module inside functions.
 """
 
 import contextlib
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from mlv.compute.models.heads import HeadWeights, gated, head_weights, shape
 from mlv.compute.models.interfaces import Model
-from mlv.compute.training.trainer import LogEntry, TrainingControl, TrainingState
+from mlv.compute.training.trainer import LogEntry, TrainingState
 
 MOMENTS: Final = ("exp_avg", "exp_avg_sq")
 """What AdamW keeps of a parameter beside its number of steps, as torch calls it."""
@@ -34,90 +35,64 @@ class HeadUpdates(transformers.TrainerCallback):  # type: ignore[misc]
         self._strict = strict
         self._weights = head_weights(model)
         self._hooks = contextlib.ExitStack()
-        self._gates = torch.ones(1, *shape(model.config))
-        self._enabled: Tensor | None = None
+        self._gates = torch.ones(1, *shape(model.config), device=model.device)
+        self._enabled = self._gates[0] < 0
         self._before: list[dict[str, Tensor]] = []
         self._changes = torch.zeros(2, 2, dtype=torch.float64, device=model.device)
+        """Of disabled heads and of enabled ones, the sum of the changes of their weights and how many these are."""
 
-    def on_train_begin(
-        self, args: transformers.TrainingArguments, state: TrainingState, control: TrainingControl, **_: object
-    ) -> None:
+    def on_train_begin(self, *_: object, **__: object) -> None:
         """Put gates on every pass from now on."""
         self._hooks.enter_context(gated(self._model, lambda: self._gates))
         handle = self._model.register_forward_pre_hook(self._take_gates, with_kwargs=True)
         self._hooks.callback(handle.remove)
 
     def _take_gates(
-        self, _: object, arguments: tuple[object, ...], named: dict[str, Any]
-    ) -> tuple[tuple[object, ...], dict[str, Any]]:
+        self, _: object, arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         self._gates = named.pop("gates")
         if self._model.training:
-            enabled = self._gates.amax(0) > 0
-            self._enabled = enabled if self._enabled is None else self._enabled | enabled
+            self._enabled |= self._gates.amax(0) > 0
         return arguments, named
 
-    def on_train_end(
-        self, args: transformers.TrainingArguments, state: TrainingState, control: TrainingControl, **_: object
-    ) -> None:
+    def on_train_end(self, *_: object, **__: object) -> None:
         """Take the gates off."""
         self._hooks.close()
 
-    def on_pre_optimizer_step(
-        self,
-        args: transformers.TrainingArguments,
-        state: TrainingState,
-        control: TrainingControl,
-        optimizer: torch.optim.Optimizer,
-        **_: object,
-    ) -> None:
-        """Note the weights of all heads, and their moments if they are to stay."""
+    def on_pre_optimizer_step(self, *_: object, optimizer: torch.optim.Optimizer, **__: object) -> None:
+        """Note the weights of all heads, and their moments if these are to stay."""
         self._before = [
             {name: tensor.clone() for name, tensor in self._tensors(part, optimizer).items()} for part in self._weights
         ]
 
-    def on_optimizer_step(
-        self,
-        args: transformers.TrainingArguments,
-        state: TrainingState,
-        control: TrainingControl,
-        optimizer: torch.optim.Optimizer,
-        **_: object,
-    ) -> None:
+    def on_optimizer_step(self, *_: object, optimizer: torch.optim.Optimizer, **__: object) -> None:
         """Undo what was done to disabled heads if updates are strict, and note the changes."""
-        assert self._enabled is not None
         for part, before in zip(self._weights, self._before, strict=True):
             enabled = self._enabled[part.layer]
             for name, tensor in self._tensors(part, optimizer).items():
                 if self._strict:
                     # moments begin at 0
                     was = part.by_head(before.get(name, torch.zeros_like(tensor)))
-                    part.by_head(tensor)[~enabled] = was[~enabled]
+                    now = part.by_head(tensor)
+                    now.copy_(torch.where(enabled.view(-1, *[1] * (now.ndim - 1)), now, was))
             self._note(part.by_head(part.parameter.detach() - before["weight"]).abs().flatten(1), enabled)
-        self._enabled = None
+        self._enabled.zero_()
 
     def _tensors(self, part: HeadWeights, optimizer: torch.optim.Optimizer) -> Mapping[str, Tensor]:
-        """The parameter, and its moments as far as there are any, if they are to stay."""
+        """The parameter; if updates are strict, with its moments as far as there are any."""
         moments = optimizer.state.get(part.parameter, {}) if self._strict else {}
         return {"weight": part.parameter.detach()} | {name: moments[name] for name in MOMENTS if name in moments}
 
     def _note(self, changes: Tensor, enabled: Tensor) -> None:
-        """Add up changes [heads, weights] by whether the heads are disabled or enabled."""
-        for row, chosen in enumerate((~enabled, enabled)):
-            some = changes[chosen]
-            self._changes[row, 0] += some.sum(dtype=torch.float64)
-            self._changes[row, 1] += some.numel()
+        """Add up changes [heads, weights] of disabled heads and of enabled ones."""
+        chosen = torch.stack([~enabled, enabled]).double()
+        sums = chosen @ changes.sum(1, dtype=torch.float64)
+        self._changes += torch.stack([sums, chosen.sum(1) * changes.shape[1]], 1)
 
-    def on_log(
-        self,
-        args: transformers.TrainingArguments,
-        state: TrainingState,
-        control: TrainingControl,
-        logs: LogEntry,
-        **_: object,
-    ) -> None:
-        """Record the leak of the steps since the loss was last recorded, if there were disabled heads."""
+    def on_log(self, _: object, state: TrainingState, *__: object, logs: LogEntry, **___: object) -> None:
+        """Record the leak of the steps since the loss was last recorded, if heads were disabled in them."""
         if "loss" in logs:
             disabled, enabled = (self._changes[:, 0] / self._changes[:, 1]).tolist()
-            if disabled == disabled and enabled > 0:
+            if enabled > 0 and not math.isnan(disabled):
                 state.log_history.append({"leak": disabled / enabled, "epoch": state.epoch, "step": state.global_step})
             self._changes.zero_()
