@@ -30,6 +30,7 @@ from mlv.compute.attribution.hooks import (
 )
 from mlv.compute.attribution.parameters import STACKS, Parameter, TracedParameters
 from mlv.compute.attribution.sinks import Sink
+from mlv.compute.models.heads import masked
 from mlv.compute.models.interfaces import Model
 from mlv.compute.models.tensors import Tokens, head_input, pad
 from mlv.compute.training.objective import WeightedInput
@@ -72,6 +73,7 @@ class Tracer:
             gradient_hooks(self.traced, sink, len(rows)),
             inputs_require_grad(self.model),
             relative_position_hooks(self.model, self.traced, sink),
+            masked(self.model, [row.mask for row in rows]),
             torch.enable_grad(),
         ):
             if self.model.config.is_encoder_decoder:

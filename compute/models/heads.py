@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mlv.compute.models.interfaces import Model, ModelConfig
 from mlv.schema.errors import DataError, joined
-from mlv.schema.jobs.masks import Mask, Subnetwork
+from mlv.schema.jobs.masks import Mask, Subnetwork, masks_by_language
 
 
 class Projections(NamedTuple):
@@ -89,8 +89,7 @@ def shape(config: ModelConfig) -> HeadShape:
 
 def masks_of(spec: Masked, of_model: HeadShape) -> dict[str, Mask]:
     """The mask of each language that has one. Raises DataError if one does not fit the model."""
-    masks = {part.name: part.mask for part in spec.subnetworks or ()}
-    chosen = {language: masks[name] for language, name in (spec.masks or {}).items()}
+    chosen = masks_by_language(spec.masks, spec.subnetworks)
     for language, mask in chosen.items():
         check_mask(mask, of_model, f"The mask of {language}")
     return chosen
@@ -124,6 +123,23 @@ def gated(model: Model, gates: Tensor | Callable[[], Tensor]) -> Iterator[None]:
 
     with _at_outputs(model, gate):
         yield
+
+
+def masked(model: Model, masks: Sequence[Mask | None]) -> contextlib.AbstractContextManager[None]:
+    """Put each row of a batch through its mask until the block ends, or all rows through the only one; None: through
+    all heads.
+
+    Raises DataError if a mask does not fit the model.
+    """
+    places = {mask: place for place, mask in enumerate(dict.fromkeys(masks))}
+    if set(places) <= {None}:
+        return contextlib.nullcontext()
+    of_model = shape(model.config)
+    whole = Mask.of([[True] * of_model.heads] * of_model.layers)
+    for mask in filter(None, places):
+        check_mask(mask, of_model)
+    gates = gates_of([mask or whole for mask in places], model.device)
+    return gated(model, gates[[places[mask] for mask in masks]])
 
 
 def gate_gradients(model: Model, inputs: Mapping[str, Tensor], labels: Tensor, gates: Tensor | None = None) -> Tensor:

@@ -18,6 +18,7 @@ from mlv.compute.models.loading import LoadedModel
 from mlv.compute.training.corruption import BoolArray
 from mlv.schema.errors import PLAN_AGAIN, JobError
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.masks import Mask
 from mlv.schema.jobs.parquet import read_table
 from mlv.schema.jobs.tracing import Quantity
 from mlv.schema.jobs.training import TrainingSpec
@@ -52,6 +53,9 @@ class WeightedInput(NamedTuple):
 
     types: "Tokens" = ()
     """Which of two texts each encoder token is of, for a model that is told; empty if it is not."""
+
+    mask: Mask | None = None
+    """Which attention heads it is put through; None: all."""
 
 
 class Examples(NamedTuple):
