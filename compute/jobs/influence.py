@@ -96,7 +96,7 @@ def _ask(
     order, found = [], []
     for mask in dict.fromkeys(masks):
         places = [place for place, other in enumerate(masks) if other == mask]
-        with masked(loaded.model, [mask]):
+        with masked(loaded.model, mask):
             found.append(objective.ask(loaded, targets[places], batch_tokens))
         order += places
     asked: FloatArray = np.concatenate(found)[np.argsort(order)]

@@ -125,21 +125,11 @@ def gated(model: Model, gates: Tensor | Callable[[], Tensor]) -> Iterator[None]:
         yield
 
 
-def masked(model: Model, masks: Sequence[Mask | None]) -> contextlib.AbstractContextManager[None]:
-    """Put each row of a batch through its mask until the block ends, or all rows through the only one; None: through
-    all heads.
-
-    Raises DataError if a mask does not fit the model.
-    """
-    places = {mask: place for place, mask in enumerate(dict.fromkeys(masks))}
-    if set(places) <= {None}:
-        return contextlib.nullcontext()
-    of_model = shape(model.config)
-    whole = Mask.of([[True] * of_model.heads] * of_model.layers)
-    for mask in filter(None, places):
-        check_mask(mask, of_model)
-    gates = gates_of([mask or whole for mask in places], model.device)
-    return gated(model, gates[[places[mask] for mask in masks]])
+@contextlib.contextmanager
+def masked(model: Model, mask: Mask | None) -> Iterator[None]:
+    """Put a mask on the heads of a model until the block ends; None: leave it as it is."""
+    with gated(model, gates_of([mask], model.device)) if mask else contextlib.nullcontext():
+        yield
 
 
 def gate_gradients(model: Model, inputs: Mapping[str, Tensor], labels: Tensor, gates: Tensor | None = None) -> Tensor:

@@ -163,7 +163,7 @@ class Autograd:
         return self._loaded.tokenizer
 
     def gradient(self, text: str, number: int, mask: Mask | None) -> Array:
-        with masked(self._exact.model, [mask]):
+        with masked(self._exact.model, mask):
             found = self._exact.gradients(self._row(text, number))
         kept = [
             some.numpy().ravel()
@@ -176,7 +176,7 @@ class Autograd:
         return flat
 
     def value(self, text: str, number: int, mask: Mask | None) -> float:
-        with masked(self._exact.model, [mask]):
+        with masked(self._exact.model, mask):
             return self._exact.logprob(self._row(text, number))
 
 
