@@ -19,7 +19,7 @@ Units of work that a broken-off job keeps: a shard of an index or of products, a
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -265,12 +265,20 @@ class _Indexer:
 
     def _examples(self, masking: Masking) -> tuple[dict[str, object], list[list[WeightedInput]]]:
         """What the training examples' gradients depend on, and their rows."""
-        weights = epoch_weights(self._training, self._gradients, epoch_of(self._training, self._reference))
-        own = {"training": spec_hash(self._training), "epochs": {str(key): weights[key] for key in weights}}
-        examples = read_splits(self._job, self._objective, self._tokenizer)["train"]
-        rows = self._objective.example_rows(examples, self._tokenizer, weights)
+        own = {"training": spec_hash(self._training), "epochs": {str(key): one for key, one in self._weights.items()}}
         languages = _training_examples(self._job)["language"].to_list()
-        return self._identity(masking) | own, _masked(rows, languages, masking)
+        return self._identity(masking) | own, _masked(self._example_rows, languages, masking)
+
+    @cached_property
+    def _weights(self) -> dict[int, float]:
+        """Of the epochs in an example's gradient."""
+        return epoch_weights(self._training, self._gradients, epoch_of(self._training, self._reference))
+
+    @cached_property
+    def _example_rows(self) -> list[list[WeightedInput]]:
+        """Of the training examples, without masks."""
+        examples = read_splits(self._job, self._objective, self._tokenizer)["train"]
+        return self._objective.example_rows(examples, self._tokenizer, self._weights)
 
     def _index_targets(
         self, group: _Group, home: Path, targets: pl.DataFrame, quantity: Quantity, progress: Progress, label: str

@@ -59,7 +59,7 @@ TRAK = Attribution(kernel="joint", gradients=EXACT.gradients)
 def training(tmp_path_factory: pytest.TempPathFactory) -> JobDirectory:
     """A classifier that was trained for two epochs; its heads matter."""
     folder = tmp_path_factory.mktemp("traced")
-    job = planned(folder, save_encoder(folder / "encoder", initializer_range=0.3))
+    job = planned(folder, save_encoder(folder / "encoder", initializer_range=0.15))
     run_job(job, OPTIONS)
     return job
 

@@ -261,6 +261,19 @@ def test_development_examples_are_told_apart_under_the_mask_of_their_language(en
         assert loss == pytest.approx(np.mean(losses), rel=1e-5)
 
 
+def test_all_examples_trained_again_give_the_weights_of_the_run(encoder: Path, tmp_path: Path) -> None:
+    job = planned(tmp_path, encoder, updates="strict", **subnetworks(MASKS))
+    run_job(job, OPTIONS)
+    runtime.prepare("cpu", 1, 0)
+    objective = objective_of(spec_of(job))
+    loaded = objective.load(encoder, "cpu")
+    objective.begin(loaded)
+    splits = read_splits(job, objective, loaded.tokenizer)
+    course.retrain(job, objective, loaded, splits, np.ones(30, dtype=bool), 2, SILENT, "retraining")
+    last = classifiers.load(job.checkpoints / "epoch-2", ("negative", "positive"), "praise")
+    assert_same(*({name: value.numpy() for name, value in one.model.state_dict().items()} for one in (loaded, last)))
+
+
 # Resumption ------------------------------------------------------------------------------------------------------
 
 
