@@ -12,6 +12,7 @@ import pytest
 import torch
 from classifying import examples, planned
 from exact_gradients import Exact
+from polars.testing import assert_frame_equal
 from tiny_encoder import LANGUAGES, save_encoder
 from workers import run_job
 
@@ -263,7 +264,7 @@ def test_scores_under_masks_do_not_depend_on_the_batch(
     jobs = [traced(training, tmp_path / name, MASKS, training_masks="own") for name in ("one", "other")]
     for job, tokens in zip(jobs, (2048, batch_tokens), strict=True):
         run_job(job, ExecuteOptions("cpu", 1, batch_tokens=tokens))
-    np.testing.assert_allclose(*map(matrix, jobs), atol=1e-6)
+    np.testing.assert_allclose(matrix(jobs[0]), matrix(jobs[1]), atol=1e-6)
 
 
 # What is kept, shared and resumed --------------------------------------------------------------------------------
@@ -271,7 +272,7 @@ def test_scores_under_masks_do_not_depend_on_the_batch(
 
 def test_an_index_says_its_masks_and_jobs_share_those_that_are_the_same(training: JobDirectory, tmp_path: Path) -> None:
     own = {code: mask.digest for code, mask in MASKS.items()}
-    held = {
+    held: dict[str, list[Any]] = {
         "test": [MASKS["de"].digest, MASKS["en"].digest, None],
         "own": [own],
         "none": [None],
@@ -335,7 +336,7 @@ def test_blocks_of_targets_that_mix_languages_change_nothing(
     for name in ("scores.parquet", "rankings.parquet"):
         one, other = (pl.read_parquet(job.outputs / name) for job in (whole, parted))
         keys = [column for column in one.columns if column != "score"]
-        np.testing.assert_allclose(*(frame.sort(keys)["score"].to_numpy() for frame in (one, other)), atol=1e-6)
+        assert_frame_equal(one.sort(keys), other.sort(keys), abs_tol=1e-6)
 
 
 def test_one_scorer_is_in_memory_at_a_time() -> None:

@@ -171,7 +171,8 @@ def trained(job: JobDirectory, encoder: Path) -> tuple[Any, Watched, list[list[s
     size = spec.course.gradient_accumulation
     steps = []
     for epoch in range(1, spec.epochs + 1):
-        found = languages_of(splits["train"], objective.batches(splits["train"], order(epoch), epoch))
+        batches_of_it = [batch.tolist() for batch in objective.batches(splits["train"], order(epoch), epoch)]
+        found = languages_of(splits["train"], batches_of_it)
         steps += [found[start : start + size] for start in range(0, len(found), size)]
     return made, watched, steps
 
@@ -298,7 +299,7 @@ execute(Path(sys.argv[1]), ExecuteOptions(device="cpu", threads=1), Killer())
 def test_a_killed_job_resumes_with_the_same_languages_and_ends_as_an_unbroken_one(
     encoder: Path, tmp_path: Path, updates: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fed: list[list[list[bool]]] = []
+    fed: list[str] = []
     whole, killed = (
         planned(tmp_path / name, encoder, weight_decay=0.1, updates=updates, **subnetworks(MASKS))
         for name in ("whole", "killed")
@@ -322,7 +323,8 @@ def test_a_killed_job_resumes_with_the_same_languages_and_ends_as_an_unbroken_on
     assert "leak" in measured[0]["name"].to_list()
 
 
-def _note_gates(monkeypatch: pytest.MonkeyPatch, fed: list[list[list[bool]]]) -> None:
+def _note_gates(monkeypatch: pytest.MonkeyPatch, fed: list[str]) -> None:
+    """Note the gates of every batch that is trained on: all of its rows have the same."""
     compute_loss = trainer.OrderedTrainer.compute_loss
 
     def noting(self: Any, model: Any, inputs: Any, *rest: Any, **named: Any) -> Any:
