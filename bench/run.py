@@ -14,6 +14,7 @@ BENCHES = (
     "finetuning",
     "influence",
     "classifiers",
+    "masks",
     "responding",
     "queries",
     "size",

@@ -236,5 +236,5 @@ def _at_outputs(model: Model, change: Callable[[int, Tensor], Tensor]) -> Iterat
 
 def _scaled(states: Tensor, gates: Tensor) -> Tensor:
     """The heads' outputs [rows, tokens, heads x width] by their gates [rows or 1, heads]."""
-    by_head = torch.unflatten(states, -1, (gates.shape[1], -1))
-    return (by_head * gates.to(states.dtype)[:, None, :, None]).flatten(-2)
+    width = states.shape[-1] // gates.shape[1]
+    return states * gates.to(states.dtype).repeat_interleave(width, 1)[:, None]

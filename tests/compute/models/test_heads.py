@@ -7,6 +7,7 @@ import torch
 import transformers
 from torch import Tensor
 
+from mlv.compute.models.families import CLASSIFIER
 from mlv.compute.models.heads import (
     ARCHITECTURES,
     HeadShape,
@@ -178,6 +179,20 @@ def test_the_gate_is_that_on_attention_probabilities(attention: str) -> None:
         value.weight.data[~rows] = 0
         value.bias.data[~rows] = 0
     torch.testing.assert_close(logits(model, batch()), masked, rtol=0, atol=1e-13)
+
+
+def test_the_heads_of_all_classifiers_are_known() -> None:
+    assert set(CLASSIFIER.architectures) <= ARCHITECTURES.keys()
+
+
+def test_gates_take_the_precision_of_the_model() -> None:
+    model = classifier("xlm-roberta").to(torch.bfloat16)
+    plain = logits(model, batch())
+    with gated(model, gates_of([Mask.of([[True] * HEADS] * LAYERS)])):
+        found = logits(model, batch())
+    assert found.dtype == torch.bfloat16
+    assert torch.equal(found, plain)
+    assert gate_gradients(model, batch(), LABELS).isfinite().all()
 
 
 @pytest.mark.parametrize("kind", ["albert", "gpt2"])
