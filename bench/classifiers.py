@@ -308,7 +308,7 @@ def _bare(spec: ClassifySpec, model: Path, folder: Path, job: JobDirectory) -> f
         args=arguments,
         train_dataset=splits["train"],
         eval_dataset=splits["development"],
-        data_collator=objective.collate(loaded.tokenizer),
+        data_collator=objective.collate(loaded),
     )
     trainer.remove_callback(transformers.PrinterCallback)
     began = time.perf_counter()

@@ -16,6 +16,7 @@ Imports torch at its top: import this module inside functions.
 
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 import torch
@@ -30,9 +31,11 @@ from mlv.compute.attribution.hooks import (
 )
 from mlv.compute.attribution.parameters import STACKS, Parameter, TracedParameters
 from mlv.compute.attribution.sinks import Sink
+from mlv.compute.models.heads import check_mask, gated, gates_of, shape
 from mlv.compute.models.interfaces import Model
 from mlv.compute.models.tensors import Tokens, head_input, pad
 from mlv.compute.training.objective import WeightedInput
+from mlv.schema.jobs.masks import Mask
 
 LOGITS_AT_ONCE: Final = 2**23
 """Logits in memory at a time: 32 MB in 32 bits."""
@@ -72,6 +75,7 @@ class Tracer:
             gradient_hooks(self.traced, sink, len(rows)),
             inputs_require_grad(self.model),
             relative_position_hooks(self.model, self.traced, sink),
+            _masked(self.model, rows),
             torch.enable_grad(),
         ):
             if self.model.config.is_encoder_decoder:
@@ -136,6 +140,19 @@ class Tracer:
 
     def _weights(self, rows: Sequence[WeightedInput]) -> Tensor:
         return torch.tensor([row.weight for row in rows], device=self.model.device)
+
+
+def _masked(model: Model, rows: Sequence[WeightedInput]) -> AbstractContextManager[None]:
+    """Put each row of a batch through its mask until the block ends. Raises DataError if one does not fit the model."""
+    places = {mask: place for place, mask in enumerate(dict.fromkeys(row.mask for row in rows))}
+    if set(places) == {None}:
+        return nullcontext()
+    of_model = shape(model.config)
+    for mask in filter(None, places):
+        check_mask(mask, of_model)
+    every = Mask.of([[True] * of_model.heads] * of_model.layers)
+    gates = gates_of([mask or every for mask in places], model.device)
+    return gated(model, gates[[places[row.mask] for row in rows]])
 
 
 def _chunk_lengths(owners: Tensor, most: int) -> list[int]:

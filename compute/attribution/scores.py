@@ -13,9 +13,11 @@ Scores are made for one block of targets at a time.
 Imports torch at its top: import this module inside functions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
+import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
@@ -23,6 +25,7 @@ from torch import Tensor
 from mlv.compute.attribution.index import GradientIndex
 from mlv.compute.attribution.kernels import Inverse, Part, Vectors, products, whitening
 from mlv.compute.attribution.products import Products
+from mlv.compute.machine.streams import IntArray
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.attribution import Attribution
 
@@ -86,6 +89,27 @@ class StreamedScorer:
         """Scores for the targets from ``start`` to ``stop``, [targets, examples], unweighted."""
         scores = self._products[start:stop]
         return scores / self._targets[start:stop, None] / self._examples if self._cosine else scores
+
+
+class GroupedScorer:
+    """Scores of targets of which some have one scorer, some another; as :class:`Scorer`.
+
+    Each scorer comes with the places of its targets, ascending, and is made when it is wanted: only the last is kept.
+    """
+
+    def __init__(self, parts: Sequence[tuple[IntArray, Callable[[], Scorer | StreamedScorer]]]) -> None:
+        self._places = [places for places, _ in parts]
+        self._scorer = lru_cache(maxsize=1)(lambda number: parts[number][1]())
+
+    def scores(self, start: int, stop: int) -> Tensor:
+        """Scores for the targets from ``start`` to ``stop``, [targets, examples], unweighted."""
+        orders, parts = [], []
+        for number, places in enumerate(self._places):
+            first, last = np.searchsorted(places, (start, stop)).tolist()
+            if first < last:
+                orders.append(places[first:last])
+                parts.append(self._scorer(number).scores(first, last))
+        return parts[0] if len(parts) == 1 else torch.cat(parts)[np.concatenate(orders).argsort()]
 
 
 def _inverses(examples: Vectors, matrices: Sequence[Part], attribution: Attribution) -> list[Inverse]:

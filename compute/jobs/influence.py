@@ -12,10 +12,14 @@ the first. They are indexed once per checkpoint, in ``index-...`` beside the job
 methods. TracIn with exact gradients needs no index: products with the targets are all that is kept
 (:mod:`mlv.compute.attribution.products`).
 
+Targets in a language that has a mask are traced under it (D5 section 5.5.1), and the examples that they meet as the
+specification says: if under the mask of the target, there is an index for each mask.
+
 Units of work that a broken-off job keeps: a shard of an index or of products, and a block of scored targets.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,16 +30,18 @@ import polars as pl
 from mlv.compute.attribution.weights import checkpoint_weights, epoch_of, epoch_weights
 from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
+from mlv.compute.machine.streams import FloatArray, IntArray
 from mlv.compute.models import files, loading
 from mlv.compute.training.objective import Objective, WeightedInput, read_splits, read_targets
 from mlv.compute.training.objectives import objective_of
 from mlv.compute.validation.study import traced_values
 from mlv.schema.errors import PLAN_AGAIN, JobError
 from mlv.schema.files import write_json
-from mlv.schema.jobs.attribution import Attribution, Gradients, gradients_of
+from mlv.schema.jobs.attribution import Attribution, gradients_of
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.identity import content_digest, job_name, spec_hash
 from mlv.schema.jobs.influence import InfluenceSpec
+from mlv.schema.jobs.masks import Masking, digest_of, mask_in
 from mlv.schema.jobs.parquet import read_parquet, read_table, write_table
 from mlv.schema.jobs.spec import ModelRef
 from mlv.schema.jobs.tracing import Quantity, TracingSpec
@@ -46,7 +52,7 @@ if TYPE_CHECKING:
     from mlv.compute.attribution.gradients import Tracer
     from mlv.compute.attribution.index import GradientIndex
     from mlv.compute.attribution.products import Products
-    from mlv.compute.attribution.scores import Scorer, StreamedScorer
+    from mlv.compute.attribution.scores import GroupedScorer, Scorer, StreamedScorer
 
 
 class Traced(NamedTuple):
@@ -64,7 +70,7 @@ def run(job: JobDirectory, spec: InfluenceSpec, options: ExecuteOptions, progres
     """Run an influence job to its end; what is indexed and scored already is not done again.
 
     Raises JobError for damaged inputs or gradients that became NaN or infinite, NotFoundError for a missing checkpoint,
-    UsageError where the disk is too small.
+    DataError for a mask that does not fit it, UsageError where the disk is too small.
     """
     device = runtime.prepare(options.device, options.threads, spec.seed)
     objective = objective_of(spec.training)
@@ -74,17 +80,37 @@ def run(job: JobDirectory, spec: InfluenceSpec, options: ExecuteOptions, progres
     scorers = list(_scorers(job, spec, spec.checkpoints, *how, traced.targets, options, progress))
     _write_parts(job, spec, traced, scorers, progress)
     loaded = objective.load(files.locate(job, spec.model), device)
-    asked = objective.ask(loaded, traced.targets, options.batch_tokens)
+    asked = _ask(objective, loaded, spec, traced.targets, options.batch_tokens)
     values = traced_values(asked, objective.signs(traced.targets, spec.quantity))
     _write_outputs(job, spec, traced, scorers, values)
     write_json(job.outputs / "model.json", {**loaded.describe(), "model": spec.model.model_dump(mode="json")})
 
 
+def _ask(
+    objective: Objective, loaded: loading.LoadedModel, spec: InfluenceSpec, targets: pl.DataFrame, batch_tokens: int
+) -> FloatArray:
+    """Log-probability of each answer under the mask of its target, [targets, answers], in nats."""
+    from mlv.compute.models.heads import masked
+
+    masks = [spec.masks_of_targets().get(language) for language in targets["language"]]
+    order, found = [], []
+    for mask in dict.fromkeys(masks):
+        places = [place for place, other in enumerate(masks) if other == mask]
+        with masked(loaded.model, mask):
+            found.append(objective.ask(loaded, targets[places], batch_tokens))
+        order += places
+    asked: FloatArray = np.concatenate(found)[np.argsort(order)]
+    return asked
+
+
 def read_traced(job: JobDirectory, objective: Objective) -> Traced:
     """The inputs of an influence job. Raises JobError where they are damaged."""
+    return Traced(objective, _training_examples(job), read_targets(job, objective))
+
+
+def _training_examples(job: JobDirectory) -> pl.DataFrame:
     examples = read_table(job.inputs / "examples.parquet", ("position", "split", "language")).sort("position")
-    train = examples.filter(pl.col("split") == "train").drop("split")
-    return Traced(objective, train, read_targets(job, objective))
+    return examples.filter(pl.col("split") == "train").drop("split")
 
 
 def check_examples(job: JobDirectory, objective: Objective) -> None:
@@ -117,7 +143,7 @@ class Checkpoint(NamedTuple):
     """Epoch of the traced run; None for a checkpoint of another run."""
 
     weight: float
-    scorer: "Scorer | StreamedScorer"
+    scorer: "GroupedScorer"
     values: npt.NDArray[np.float64]
     """The traced quantity of each target at the checkpoint, nats per token, [targets]."""
 
@@ -133,22 +159,47 @@ def _scorers(
     progress: Progress,
 ) -> Iterator[Checkpoint]:
     """Index the examples and the targets at every checkpoint."""
-    from mlv.compute.attribution import scores as scoring
+    from mlv.compute.attribution.scores import GroupedScorer
 
     device = runtime.device_name(options.device)
     weights = checkpoint_weights(spec.training, checkpoints, attribution)
+    groups = _groups(spec, targets)
     for number, (reference, weight) in enumerate(zip(checkpoints, weights, strict=True)):
-        indexer = _Indexer(job, spec, reference, attribution.gradients, options, device)
-        label = f"checkpoint {number + 1} of {len(checkpoints)}: "
-        if attribution.streams:
-            products = indexer.products(targets, quantity, progress, f"{label}products with targets")
-            streamed = scoring.StreamedScorer(products, attribution)
-            yield Checkpoint(indexer.own_epoch, weight, streamed, products.logprob.numpy())
-            continue
-        examples = indexer.examples(progress, f"{label}gradients of examples")
-        found = indexer.targets(targets, quantity, progress, f"{label}gradients of targets")
-        scorer = scoring.Scorer(scoring.Side(examples, found, weight), attribution)
-        yield Checkpoint(indexer.own_epoch, weight, scorer, found.logprob.double().numpy())
+        indexer = _Indexer(job, spec, reference, attribution, weight, options, device)
+        values = np.empty(targets.height)
+        scorers = []
+        for place, group in enumerate(groups):
+            label = f"checkpoint {number + 1} of {len(checkpoints)}: "
+            label += f"mask {place + 1} of {len(groups)}: " if len(groups) > 1 else ""
+            scorer, values[group.places] = indexer.scorer(group, targets[group.places], quantity, progress, label)
+            scorers.append((group.places, scorer))
+        yield Checkpoint(indexer.own_epoch, weight, GroupedScorer(scorers), values)
+
+
+class _Group(NamedTuple):
+    """Targets that meet the same gradients of examples."""
+
+    masking: Masking
+    """Of the examples."""
+
+    places: IntArray
+    """Of the targets, ascending."""
+
+
+def _groups(spec: TracingSpec, targets: pl.DataFrame) -> list[_Group]:
+    """The targets by the masks that the examples are put through for them."""
+    maskings = [spec.masking_of_examples(language) for language in targets["language"]]
+    found: list[Masking] = []
+    for masking in maskings:
+        if masking not in found:
+            found.append(masking)
+    return [_Group(one, np.flatnonzero([other == one for other in maskings])) for one in found]
+
+
+def _masked(rows: list[list[WeightedInput]], languages: Sequence[str], masking: Masking) -> list[list[WeightedInput]]:
+    """Rows of items in some languages, with their masks."""
+    masks = [mask_in(masking, language) for language in languages]
+    return [[row._replace(mask=mask) for row in some] for some, mask in zip(rows, masks, strict=True)]
 
 
 class _Indexer:
@@ -159,69 +210,101 @@ class _Indexer:
         job: JobDirectory,
         spec: TracingSpec,
         reference: ModelRef,
-        gradients: Gradients,
+        attribution: Attribution,
+        weight: float,
         options: ExecuteOptions,
         device: str,
     ) -> None:
-        self._job, self._spec, self._training, self._gradients = job, spec, spec.training, gradients
+        self._job, self._spec, self._training, self._attribution = job, spec, spec.training, attribution
         self._batch_tokens, self._memory, self._device = options.batch_tokens, options.memory, device
-        self._reference = reference
+        self._reference, self._weight, self._gradients = reference, weight, attribution.gradients
         self._objective = objective_of(spec.training)
         self._folder = files.locate(job, reference)
         self._tokenizer = loading.load_tokenizer(self._folder)
         made = reference.made_by
         own = made is not None and made.job == job_name(spec.training)
         self.own_epoch = epoch_of(spec.training, reference) if own else None
-        self._home = Path()
         self._tracer: Tracer | None = None
 
-    def examples(self, progress: Progress, label: str) -> "GradientIndex":
-        """The index of the training examples."""
+    def scorer(
+        self, group: _Group, targets: pl.DataFrame, quantity: Quantity, progress: Progress, label: str
+    ) -> "tuple[Callable[[], Scorer | StreamedScorer], FloatArray]":
+        """What makes the scorer of the targets of a group, and the traced quantity of each, [targets]."""
+        from mlv.compute.attribution import scores
+
+        if self._attribution.streams:
+            products = self._products(group, targets, quantity, progress, f"{label}products with targets")
+            return partial(scores.StreamedScorer, products, self._attribution), products.logprob.numpy()
+        home, examples = self._index_examples(group, progress, f"{label}gradients of examples")
+        found = self._index_targets(group, home, targets, quantity, progress, f"{label}gradients of targets")
+        side = scores.Side(examples, found, self._weight)
+        return partial(scores.Scorer, side, self._attribution), found.logprob.double().numpy()
+
+    def _index_examples(self, group: _Group, progress: Progress, label: str) -> "tuple[Path, GradientIndex]":
+        """The index of the training examples, and its folder."""
         from mlv.compute.attribution import index
 
-        identity, rows = self._examples()
-        self._home = index.folder_of(self._job.path.parent, identity)
-        return self._build(self._home, identity, rows, self._reference_rows(), progress, label)
+        identity, rows = self._examples(group.masking)
+        home = index.folder_of(self._job.path.parent, identity)
+        return home, self._build(home, identity, rows, self._reference_rows(group.masking), progress, label)
 
-    def products(self, targets: pl.DataFrame, quantity: Quantity, progress: Progress, label: str) -> "Products":
+    def _products(
+        self, group: _Group, targets: pl.DataFrame, quantity: Quantity, progress: Progress, label: str
+    ) -> "Products":
         """Products of the gradients of examples and targets; they live as long as the job is unfinished."""
         from mlv.compute.attribution import index
         from mlv.compute.attribution.products import exact_products
 
-        identity, examples = self._examples()
-        identity |= {"targets": self._spec.inputs_digest, "quantity": quantity}
-        rows = self._objective.target_rows(targets, self._tokenizer, quantity)
+        identity, examples = self._examples(group.masking)
+        identity |= self._of_targets(quantity)
         folder = index.folder_of(self._job.work, identity)
+        rows = self._target_rows(targets, quantity)
         return exact_products(
             folder, identity, examples, rows, self._load, self._batch_tokens, progress, label, self._memory
         )
 
-    def _examples(self) -> tuple[dict[str, object], list[list[WeightedInput]]]:
+    def _examples(self, masking: Masking) -> tuple[dict[str, object], list[list[WeightedInput]]]:
         """What the training examples' gradients depend on, and their rows."""
-        weights = epoch_weights(self._training, self._gradients, epoch_of(self._training, self._reference))
-        own = {"training": spec_hash(self._training), "epochs": {str(key): weights[key] for key in weights}}
-        examples = read_splits(self._job, self._objective, self._tokenizer)["train"]
-        return self._identity() | own, self._objective.example_rows(examples, self._tokenizer, weights)
+        own = {"training": spec_hash(self._training), "epochs": {str(key): one for key, one in self._weights.items()}}
+        languages = _training_examples(self._job)["language"].to_list()
+        return self._identity(masking) | own, _masked(self._example_rows, languages, masking)
 
-    def targets(self, targets: pl.DataFrame, quantity: Quantity, progress: Progress, label: str) -> "GradientIndex":
+    @cached_property
+    def _weights(self) -> dict[int, float]:
+        """Of the epochs in an example's gradient."""
+        return epoch_weights(self._training, self._gradients, epoch_of(self._training, self._reference))
+
+    @cached_property
+    def _example_rows(self) -> list[list[WeightedInput]]:
+        """Of the training examples, without masks."""
+        examples = read_splits(self._job, self._objective, self._tokenizer)["train"]
+        return self._objective.example_rows(examples, self._tokenizer, self._weights)
+
+    def _index_targets(
+        self, group: _Group, home: Path, targets: pl.DataFrame, quantity: Quantity, progress: Progress, label: str
+    ) -> "GradientIndex":
         """The index of the targets, on the directions of the examples; it lives as long as the job is unfinished."""
         from mlv.compute.attribution import index
 
-        directions = index.directions_digest(self._home)
-        identity = self._identity() | {
-            "targets": self._spec.inputs_digest,
-            "quantity": quantity,
-            "directions": directions,
-        }
-        rows = self._objective.target_rows(targets, self._tokenizer, quantity)
+        directions = index.directions_digest(home)
+        identity = self._identity(group.masking) | self._of_targets(quantity) | {"directions": directions}
+        rows = self._target_rows(targets, quantity)
         folder = index.folder_of(self._job.work, identity)
-        return self._build(folder, identity, rows, self._home, progress, label)
+        return self._build(folder, identity, rows, home, progress, label)
 
-    def _identity(self) -> dict[str, object]:
+    def _identity(self, masking: Masking) -> dict[str, object]:
         from mlv.compute.attribution import index
 
-        held = gradients_of(self._reference, self._gradients, self._spec.reference_digest)
+        held = gradients_of(self._reference, self._gradients, self._spec.reference_digest, masking)
         return held | {"dtype": "float32", "layout": index.LAYOUT}
+
+    def _of_targets(self, quantity: Quantity) -> dict[str, object]:
+        masks = digest_of(self._spec.masks_of_targets())
+        return {"targets": self._spec.inputs_digest, "quantity": quantity, "target_masks": masks}
+
+    def _target_rows(self, targets: pl.DataFrame, quantity: Quantity) -> list[list[WeightedInput]]:
+        rows = self._objective.target_rows(targets, self._tokenizer, quantity)
+        return _masked(rows, targets["language"].to_list(), self._spec.masks_of_targets())
 
     def _build(
         self,
@@ -237,11 +320,13 @@ class _Indexer:
         recipe = index.Recipe(identity, self._gradients, rows, reference, self._batch_tokens)
         return index.build(folder, recipe, self._load, progress, label)
 
-    def _reference_rows(self) -> list[WeightedInput]:
+    def _reference_rows(self, masking: Masking) -> list[WeightedInput]:
         if self._gradients.projection != "principal":
             return []
         frame = read_table(self._job.inputs / "reference.parquet", self._objective.reference_columns)
-        return self._objective.reference_rows(frame, self._tokenizer)
+        rows = self._objective.reference_rows(frame, self._tokenizer)
+        languages = np.repeat(frame["language"].to_list(), len(rows) // frame.height)
+        return [row._replace(mask=mask_in(masking, language)) for row, language in zip(rows, languages, strict=True)]
 
     def _load(self) -> "Tracer":
         from mlv.compute.attribution.gradients import Tracer

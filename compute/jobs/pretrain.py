@@ -28,6 +28,7 @@ from mlv.compute.models.tokenizers import train_tokenizer
 from mlv.compute.models.untrained import preset
 from mlv.compute.training.course import note_cut
 from mlv.compute.training.draws import batch_order, draw_segments
+from mlv.compute.training.objective import cut
 from mlv.compute.training.pretraining import PRETRAINING
 from mlv.compute.training.spans import CorruptedExamples, collate
 from mlv.schema.files import folder_aside, write_json
@@ -102,10 +103,10 @@ def _train(
     lengths = np.asarray([len(row) for row in tokens])
     corruption = PRETRAINING[spec.objective].corruption(spec, tokenizer)
     examples = CorruptedExamples([tokens[draw] for draw in draws], range(len(draws)), corruption, epoch=1)
-    order = batch_order(lengths[draws], spec.batch_size, spec.seed)
+    batches = cut(batch_order(lengths[draws], spec.batch_size, spec.seed), spec.batch_size)
     recorder = training.Recorder(job, examples, spec.steps, progress, lambda _: None)
     trainer = training.OrderedTrainer(
-        order=training.EpochOrder(examples, lambda _: order),
+        batches=training.EpochBatches(examples, lambda _: batches),
         model=loaded.model,
         args=_arguments(job, spec, loaded.device),
         train_dataset=examples,

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mlv.compute.models.interfaces import Model, ModelConfig
 from mlv.schema.errors import DataError, joined
-from mlv.schema.jobs.masks import Mask, Subnetwork
+from mlv.schema.jobs.masks import Mask, Subnetwork, masks_by_language
 
 
 class Projections(NamedTuple):
@@ -89,8 +89,7 @@ def shape(config: ModelConfig) -> HeadShape:
 
 def masks_of(spec: Masked, of_model: HeadShape) -> dict[str, Mask]:
     """The mask of each language that has one. Raises DataError if one does not fit the model."""
-    masks = {part.name: part.mask for part in spec.subnetworks or ()}
-    chosen = {language: masks[name] for language, name in (spec.masks or {}).items()}
+    chosen = masks_by_language(spec.masks, spec.subnetworks)
     for language, mask in chosen.items():
         check_mask(mask, of_model, f"The mask of {language}")
     return chosen

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
+    from torch.utils.hooks import RemovableHandle
 
 
 class Vocabulary(Protocol):
@@ -154,6 +155,14 @@ class Model(Protocol):
 
     def get_encoder(self) -> Callable[..., ModelOutput]:
         """The encoder of an encoder-decoder."""
+
+    def register_forward_pre_hook(
+        self,
+        hook: Callable[[object, tuple[Any, ...], dict[str, Any]], tuple[tuple[Any, ...], dict[str, Any]]],
+        *,
+        with_kwargs: Literal[True],
+    ) -> RemovableHandle:
+        """Have what the model is given put in order by a hook."""
 
     def get_input_embeddings(self) -> nn.Embedding:
         """The input embedding, [vocabulary, width]."""

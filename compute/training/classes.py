@@ -9,16 +9,17 @@ import numpy as np
 import polars as pl
 from scipy.special import log_softmax
 
-from mlv.compute.machine.streams import FloatArray
+from mlv.compute.machine.streams import FloatArray, IntArray
 from mlv.compute.models import classifiers
 from mlv.compute.models.classifiers import Encoded, encode
 from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.models.loading import LoadedModel
-from mlv.compute.training.objective import Best, Examples, WeightedInput, joint_text
+from mlv.compute.training.objective import Best, Examples, WeightedInput, cut, joint_text
 from mlv.schema.jobs.classify import ClassifySpec
 from mlv.schema.jobs.tracing import Quantity
 
 if TYPE_CHECKING:
+    import transformers
     from torch import Tensor
 
 
@@ -28,6 +29,8 @@ class Labelled(NamedTuple):
     encoded: Encoded
     number: int
     """Its class, from 0."""
+
+    language: str
 
 
 class LabelledExamples:
@@ -85,22 +88,30 @@ class Classes:
         """The texts or pairs as the tokenizer puts them, with their classes."""
         encoded, cut = encode(frame, tokenizer, self.spec.max_tokens)
         numbers = (frame["class_number"] - 1).to_list()
-        items = [Labelled(*row) for row in zip(encoded, numbers, strict=True)]
+        items = [Labelled(*row) for row in zip(encoded, numbers, frame["language"], strict=True)]
         return Examples(frame["position"].to_list(), items, cut)
 
     def dataset(self, examples: Examples, _: Tokenizer, __: str) -> LabelledExamples:
         """The examples."""
         return LabelledExamples(examples.items)
 
-    def collate(self, tokenizer: Tokenizer) -> "Callable[[list[Labelled]], dict[str, Tensor]]":
+    def batches(self, _: Examples, order: IntArray, __: int) -> list[IntArray]:
+        """Of examples one after another."""
+        return cut(order, self.spec.batch_size)
+
+    def collate(self, loaded: LoadedModel) -> "Callable[[list[Labelled]], dict[str, Tensor]]":
         """A collator that pads to the longest of a batch; ``labels`` [batch]."""
         import torch
 
         def padded(examples: list[Labelled]) -> "dict[str, Tensor]":
-            inputs = classifiers.batch([example.encoded for example in examples], tokenizer)
+            inputs = classifiers.batch([example.encoded for example in examples], loaded.tokenizer)
             return {**inputs, "labels": torch.tensor([example.number for example in examples])}
 
         return padded
+
+    def callbacks(self, _: LoadedModel) -> "Sequence[transformers.TrainerCallback]":
+        """Nothing."""
+        return ()
 
     def measures(self) -> Callable[[Any], dict[str, float]]:
         """Accuracy."""
@@ -108,7 +119,7 @@ class Classes:
 
     def example_rows(self, examples: Examples, _: Tokenizer, __: Mapping[int, float]) -> list[list[WeightedInput]]:
         """Each example once: it is the same in every epoch."""
-        return [[_row(place, *item)] for place, item in enumerate(examples.items)]
+        return [[_row(place, item.encoded, item.number)] for place, item in enumerate(examples.items)]
 
     def faults(self, targets: pl.DataFrame) -> list[str]:
         """What is wrong with labelled texts."""

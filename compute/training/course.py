@@ -41,9 +41,10 @@ def kept_order(seed: int, epoch: int, kept: BoolArray) -> IntArray:
     return (np.cumsum(kept) - 1)[order[kept[order]]]
 
 
-def steps_per_epoch(examples: int, spec: TrainingSpec) -> int:
-    """Optimizer steps of an epoch; the last may be of fewer batches, and its last batch short."""
-    return math.ceil(examples / spec.batch_size / spec.course.gradient_accumulation)
+def steps_per_epoch(objective: Objective, examples: Examples) -> int:
+    """Optimizer steps of an epoch; the last may be of fewer batches."""
+    batches = objective.batches(examples, np.arange(len(examples.positions)), 1)
+    return math.ceil(len(batches) / objective.spec.course.gradient_accumulation)
 
 
 def note_cut(job: JobDirectory, cut: int, examples: int, max_tokens: int) -> None:
@@ -82,7 +83,7 @@ def retrain(
         job, objective, loaded, chosen, lambda epoch: kept_order(spec.seed, epoch, kept), progress, None
     )
     trainer.add_callback(training.EndsAfter(epochs))
-    steps = epochs * steps_per_epoch(len(chosen["train"].positions), spec)
+    steps = epochs * steps_per_epoch(objective, chosen["train"])
     training.train(job, trainer, progress, label, steps)
     # bf16 is for training; what a model says is scored in 32 bits
     trainer.accelerator.unwrap_model(loaded.model, keep_fp32_wrapper=False).eval()
@@ -102,17 +103,17 @@ def make_trainer(
 
     spec, tokenizer = objective.spec, loaded.tokenizer
     examples, development = (objective.dataset(splits[split], tokenizer, split) for split in ("train", "development"))
-    steps = steps_per_epoch(len(examples), spec)
+    steps = steps_per_epoch(objective, splits["train"])
     recorder = training.Recorder(job, examples, steps, progress, publish)
     return training.OrderedTrainer(
-        order=training.EpochOrder(examples, order),
+        batches=training.EpochBatches(examples, lambda epoch: objective.batches(splits["train"], order(epoch), epoch)),
         model=loaded.model,
         args=_arguments(job, spec, loaded.device, steps, evaluate=len(development) > 0, save=publish is not None),
         train_dataset=examples,
         eval_dataset=development if len(development) else None,
-        data_collator=objective.collate(tokenizer),
+        data_collator=objective.collate(loaded),
         compute_metrics=objective.measures(),
-        callbacks=[recorder],
+        callbacks=[*objective.callbacks(loaded), recorder],
     )
 
 

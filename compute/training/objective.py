@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import polars as pl
 
-from mlv.compute.machine.streams import FloatArray
+from mlv.compute.machine.streams import FloatArray, IntArray
 from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.models.loading import LoadedModel
 from mlv.compute.training.corruption import BoolArray
 from mlv.schema.errors import PLAN_AGAIN, JobError
 from mlv.schema.jobs.directory import JobDirectory
+from mlv.schema.jobs.masks import Mask
 from mlv.schema.jobs.parquet import read_table
 from mlv.schema.jobs.tracing import Quantity
 from mlv.schema.jobs.training import TrainingSpec
 
 if TYPE_CHECKING:
+    import transformers
     from torch import Tensor
 
     from mlv.compute.models.tensors import Tokens
@@ -51,6 +53,9 @@ class WeightedInput(NamedTuple):
 
     types: "Tokens" = ()
     """Which of two texts each encoder token is of, for a model that is told; empty if it is not."""
+
+    mask: Mask | None = None
+    """Which attention heads it is put through; None: all."""
 
 
 class Examples(NamedTuple):
@@ -122,8 +127,15 @@ class Objective(Protocol):
     def dataset(self, examples: Examples, tokenizer: Tokenizer, split: str, /) -> EpochExamples:
         """The examples as they are fed."""
 
-    def collate(self, tokenizer: Tokenizer, /) -> "Callable[[list[Any]], dict[str, Tensor]]":
+    def batches(self, examples: Examples, order: IntArray, epoch: int, /) -> Sequence[IntArray]:
+        """The training examples of an epoch (from 1) in batches, as indices into them; ``order`` [examples] is the
+        epoch's own."""
+
+    def collate(self, loaded: LoadedModel, /) -> "Callable[[list[Any]], dict[str, Tensor]]":
         """A collator of what is fed."""
+
+    def callbacks(self, loaded: LoadedModel, /) -> "Sequence[transformers.TrainerCallback]":
+        """What takes part in the Trainer's steps. Raises DataError if the model does not fit."""
 
     def measures(self) -> Callable[[Any], dict[str, float]] | None:
         """What the Trainer measures on the development examples beside their loss."""
@@ -164,6 +176,11 @@ class Objective(Protocol):
 
     def written(self, targets: pl.DataFrame, quantity: Quantity, /) -> list[str]:
         """The targets as texts that are compared with examples, with the answer that positive influence supports."""
+
+
+def cut(order: IntArray, batch_size: int) -> list[IntArray]:
+    """Examples in an order, one batch after another; the last may be short."""
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
 def joint_text(columns: Sequence[str]) -> pl.Expr:

@@ -49,7 +49,7 @@ def train_run(
     examples = sum(len(split.items) for split in splits.values())
     note_cut(job, sum(split.cut for split in splits.values()), examples, spec.max_tokens)
     state = _train(job, objective, loaded, splits, progress, adapt(loaded.model))
-    _write_outputs(job, objective, found, len(splits["train"].positions), state)
+    _write_outputs(job, objective, found, splits["train"], state)
 
 
 def _train(
@@ -75,19 +75,19 @@ def _train(
     )
     if spec.patience:
         trainer.add_callback(training.Patience(spec.patience, objective.best))
-    steps = spec.epochs * steps_per_epoch(examples, spec)
+    steps = spec.epochs * steps_per_epoch(objective, splits["train"])
     training.train(job, trainer, progress, f"fine-tuning {spec.source} {','.join(spec.languages)}", steps)
     state: TrainingState = trainer.state
     return state
 
 
 def _write_outputs(
-    job: JobDirectory, objective: Objective, found: dict[str, str | int], examples: int, state: "TrainingState"
+    job: JobDirectory, objective: Objective, found: dict[str, str | int], examples: Examples, state: "TrainingState"
 ) -> None:
     from mlv.compute.training import trainer as training
 
     spec = objective.spec
-    steps = steps_per_epoch(examples, spec)
+    steps = steps_per_epoch(objective, examples)
     last = state.global_step // steps
     final = training.best_epoch(state.log_history, objective.best) if spec.patience else last
     if last < spec.epochs and not job.logged(EndedEarly):

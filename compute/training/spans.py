@@ -13,7 +13,7 @@ from mlv.compute.models import files, loading, scoring
 from mlv.compute.models.families import SPAN, sentinel_ids
 from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.training.corruption import Corrupted, Corruption, SpanCorruption
-from mlv.compute.training.objective import IGNORED, Best, Examples, WeightedInput, read_splits
+from mlv.compute.training.objective import IGNORED, Best, Examples, WeightedInput, cut, read_splits
 from mlv.schema.errors import JobError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.finetune import FinetuneSpec
@@ -109,9 +109,17 @@ class Spans:
         epoch = 1 if split == "train" else DEVELOPMENT_EPOCH
         return CorruptedExamples(examples.items, examples.positions, self._corruption(tokenizer), epoch)
 
-    def collate(self, tokenizer: Tokenizer) -> "Callable[[list[Corrupted]], dict[str, Tensor]]":
+    def batches(self, _: Examples, order: IntArray, __: int) -> list[IntArray]:
+        """Of examples one after another."""
+        return cut(order, self.spec.batch_size)
+
+    def collate(self, loaded: loading.LoadedModel) -> "Callable[[list[Corrupted]], dict[str, Tensor]]":
         """:func:`collate`."""
-        return collate(tokenizer.pad_token_id)
+        return collate(loaded.tokenizer.pad_token_id)
+
+    def callbacks(self, _: loading.LoadedModel) -> tuple[()]:
+        """Nothing."""
+        return ()
 
     def measures(self) -> None:
         """Nothing beside the loss."""

@@ -17,7 +17,7 @@ saves its state there and ends: what is recorded after resuming is then what an 
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -40,7 +40,7 @@ from mlv.schema.jobs.events import CheckpointWritten, Continued
 LogEntry = dict[str, float]
 """Numbers of the Trainer's log by name, with their ``epoch`` and ``step``."""
 
-METRICS: Final = ("loss", "eval_loss", "eval_accuracy", "examples_per_second")
+METRICS: Final = ("loss", "eval_loss", "eval_accuracy", "examples_per_second", "leak")
 """Names whose numbers are kept of the Trainer's log."""
 
 LOGS_PER_EPOCH: Final = 20
@@ -64,18 +64,18 @@ class TrainingControl(Protocol):
     should_training_stop: bool
 
 
-class EpochOrder(torch.utils.data.Sampler[int]):
-    """The order of examples in their present epoch."""
+class EpochBatches(torch.utils.data.Sampler[list[int]]):
+    """The batches of the present epoch, as indices into its examples; every epoch has as many."""
 
-    def __init__(self, examples: EpochExamples, order: Callable[[int], IntArray]) -> None:
+    def __init__(self, examples: EpochExamples, batches: Callable[[int], Sequence[IntArray]]) -> None:
         self._examples = examples
-        self._order = order
+        self._batches = batches
 
     def __len__(self) -> int:
-        return len(self._examples)
+        return len(self._batches(self._examples.epoch))
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._order(self._examples.epoch).tolist())
+    def __iter__(self) -> Iterator[list[int]]:
+        return (batch.tolist() for batch in self._batches(self._examples.epoch))
 
 
 def single_device_arguments(folder: Path, device: str, **settings: object) -> transformers.TrainingArguments:
@@ -96,19 +96,26 @@ def single_device_arguments(folder: Path, device: str, **settings: object) -> tr
 
 
 class OrderedTrainer(transformers.Trainer):  # type: ignore[misc]
-    """The transformers Trainer with a given order of the training examples, and steps whose batches count as one."""
+    """The transformers Trainer with given batches of the training examples, and steps whose batches count as one."""
 
     # by compute_loss, below
     loss_is_scaled_for_ga = True
 
-    def __init__(self, *, order: EpochOrder, **settings: object) -> None:
+    def __init__(self, *, batches: EpochBatches, **settings: object) -> None:
         super().__init__(**settings)
         # it prints the log to stdout, which is for data
         self.remove_callback(transformers.PrinterCallback)
-        self._order = order
+        self._batches = batches
 
-    def _get_train_sampler(self, train_dataset: object = None) -> EpochOrder:
-        return self._order
+    def get_train_dataloader(self) -> Any:
+        """The batches, collated."""
+        loader = torch.utils.data.DataLoader(
+            self.train_dataset,
+            batch_sampler=self._batches,
+            collate_fn=self.data_collator,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        return self.accelerator.prepare(loader)
 
     def compute_loss(
         self,

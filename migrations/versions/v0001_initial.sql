@@ -344,7 +344,7 @@ CREATE TABLE metric (
 );
 COMMENT ON TABLE metric IS 'A number measured during a run, e.g. the training loss at a step.';
 COMMENT ON COLUMN metric.run_id IS 'The run.';
-COMMENT ON COLUMN metric.name IS 'loss (nats per target token), eval_loss (likewise), examples_per_second.';
+COMMENT ON COLUMN metric.name IS 'loss (nats per target token), eval_loss (likewise), eval_accuracy, examples_per_second; leak, where subnetworks are trained: mean absolute change of a weight of a disabled head in a step, in units of that of an enabled one.';
 COMMENT ON COLUMN metric.epoch IS 'Epochs done.';
 COMMENT ON COLUMN metric.step IS 'Optimizer steps done.';
 COMMENT ON COLUMN metric.value IS 'The number.';

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from mlv.schema.jobs.masks import Masking, digest_of
 from mlv.schema.jobs.settings import words
 from mlv.schema.jobs.spec import ModelRef, Seed, SpecPart
 
@@ -99,10 +100,13 @@ def _otherwise_default(attribution: Attribution) -> Attribution:
     )
 
 
-def gradients_of(checkpoint: ModelRef, gradients: Gradients, reference_digest: str) -> dict[str, Any]:
+def gradients_of(
+    checkpoint: ModelRef, gradients: Gradients, reference_digest: str, masking: Masking = None
+) -> dict[str, Any]:
     """What gradients depend on beside the rows they are of: the part of an index's identity that a job decides."""
     return {
         "model": checkpoint.digest,
         "gradients": gradients.model_dump(mode="json"),
         "reference": reference_digest if gradients.projection == "principal" else "",
+        "masks": digest_of(masking),
     }

@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from mlv.schema.jobs.attribution import Attribution
-from mlv.schema.jobs.masks import Subnetwork, TrainingMasks
+from mlv.schema.jobs.masks import Mask, Masking, Subnetwork, TrainingMasks, masks_by_language
 from mlv.schema.jobs.tracing import Quantity, TracingSpec
 from mlv.schema.papers import echoes
 
@@ -49,6 +49,15 @@ class InfluenceSpec(TracingSpec):
 
     training_masks: TrainingMasks | None = None
     """Where there are masks, under which the gradients of training examples are taken."""
+
+    def masks_of_targets(self) -> dict[str, Mask]:
+        """By language, the masks that targets are traced under."""
+        return masks_by_language(self.masks, self.subnetworks)
+
+    def masking_of_examples(self, language: str) -> Masking:
+        """Under which masks the gradients of training examples are taken that targets in a language meet."""
+        masks = self.masks_of_targets()
+        return {"test": masks.get(language), "own": masks, "none": None}[self.training_masks or "test"]
 
     def methods(self) -> tuple[Attribution, ...]:
         """The one attribution."""

@@ -1,7 +1,7 @@
 """Masks over attention heads, and subnetworks: masks with where they come from (D5 section 5.3)."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -94,3 +94,25 @@ class Subnetwork(SpecPart):
 
     seed: int | None = None
     """Of the draw; None where nothing is drawn."""
+
+
+def masks_by_language(masks: Mapping[str, str] | None, subnetworks: Sequence[Subnetwork] | None) -> dict[str, Mask]:
+    """The masks of the subnetworks that a specification names for languages."""
+    found = {subnetwork.name: subnetwork.mask for subnetwork in subnetworks or ()}
+    return {language: found[name] for language, name in (masks or {}).items()}
+
+
+Masking = Mask | Mapping[str, Mask] | None
+"""What texts are put through: all of them one mask, each that of its language if there is one, or none."""
+
+
+def mask_in(masking: Masking, language: str) -> Mask | None:
+    """The mask of texts in a language."""
+    return masking.get(language) if isinstance(masking, Mapping) else masking
+
+
+def digest_of(masking: Masking) -> str | dict[str, str] | None:
+    """What tells one masking from another, as JSON."""
+    if isinstance(masking, Mask):
+        return masking.digest
+    return {language: mask.digest for language, mask in masking.items()} if masking else None

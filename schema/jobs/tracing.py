@@ -9,6 +9,7 @@ from mlv.schema.jobs.attribution import Attribution, gradients_of
 from mlv.schema.jobs.classify import ClassifySpec
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import job_name, spec_hash
+from mlv.schema.jobs.masks import Mask, Masking
 from mlv.schema.jobs.spec import CorpusRef, ModelRef, Spec
 
 Quantity = Literal["answer", "margin", "shift", "label"]
@@ -68,6 +69,14 @@ class TracingSpec(Spec):
         """The attributions that the job needs gradients for."""
         raise NotImplementedError
 
+    def masks_of_targets(self) -> Mapping[str, Mask]:
+        """By language, the masks that targets are traced under."""
+        return {}
+
+    def masking_of_examples(self, language: str) -> Masking:  # noqa: ARG002 validation has no masks
+        """Under which masks the gradients of training examples are taken that targets in a language meet."""
+        return None
+
     def models(self) -> tuple[ModelRef, ...]:
         """The traced checkpoint, the model that the traced run started from, and the model states that are scored."""
         return tuple(dict.fromkeys((self.model, self.training.model, *self.checkpoints)))
@@ -98,9 +107,10 @@ class TracingSpec(Spec):
     def reads_index(self, identity: dict[str, Any]) -> bool:
         """Whether it is an index of this run's training examples with one of this job's kinds of gradients."""
         return identity.get("training") == spec_hash(self.training) and any(
-            gradients_of(checkpoint, attribution.gradients, self.reference_digest).items() <= identity.items()
+            gradients_of(checkpoint, attribution.gradients, self.reference_digest, masking).items() <= identity.items()
             for checkpoint in self.checkpoints
             for attribution in self.methods()
+            for masking in map(self.masking_of_examples, self.languages)
         )
 
 

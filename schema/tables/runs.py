@@ -101,7 +101,11 @@ class Metric(Row, table=True):
     )
 
     run_id: int = column("The run.", refers="run.run_id")
-    name: str = column("loss (nats per target token), eval_loss (likewise), examples_per_second.")
+    name: str = column(
+        "loss (nats per target token), eval_loss (likewise), eval_accuracy, examples_per_second; leak, where "
+        "subnetworks are trained: mean absolute change of a weight of a disabled head in a step, in units of that of "
+        "an enabled one."
+    )
     epoch: float = column("Epochs done.", sql_type=sa.Double)
     step: int = column("Optimizer steps done.")
     value: float = column("The number.", sql_type=sa.Double)

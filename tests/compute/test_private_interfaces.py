@@ -10,11 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import submitit
 import torch
-import transformers
 from submitit.slurm.slurm import SlurmJobEnvironment
 from torch import Tensor
 
@@ -22,35 +20,7 @@ from mlv.compute.attribution.hooks import position_bias_hooks
 from mlv.compute.attribution.parameters import TracedParameters
 from mlv.compute.attribution.sinks import Directions, FeatureSink
 from mlv.compute.models import loading
-from mlv.compute.training.trainer import EpochOrder, OrderedTrainer, single_device_arguments
-
-ORDER = [3, 0, 4, 1, 2]
-
-
-class Numbers:
-    """Five examples: numbers, ten more in every epoch."""
-
-    epoch = 2
-
-    def __len__(self) -> int:
-        return len(ORDER)
-
-    def __getitem__(self, index: int) -> int:
-        return 10 * self.epoch + index
-
-
-def test_the_trainer_reads_examples_in_the_order_of_our_sampler(tmp_path: Path) -> None:
-    assert callable(transformers.Trainer._get_train_sampler)
-    examples = Numbers()
-    trainer = OrderedTrainer(
-        order=EpochOrder(examples, lambda _: np.array(ORDER)),
-        model=torch.nn.Linear(1, 1),
-        args=single_device_arguments(tmp_path, "cpu", per_device_train_batch_size=2),
-        train_dataset=examples,
-        data_collator=lambda rows: {"read": torch.tensor(rows)},
-    )
-    batches = [batch["read"].tolist() for batch in trainer.get_train_dataloader()]
-    assert batches == [[23, 20], [24, 21], [22]]
+from mlv.compute.training.trainer import single_device_arguments
 
 
 def test_the_trainer_takes_the_number_of_gpus_from_the_attribute_that_is_set(tmp_path: Path) -> None:

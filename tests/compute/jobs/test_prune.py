@@ -157,7 +157,7 @@ def slopes(job: JobDirectory, enabled: NDArray[np.bool_]) -> NDArray[np.float64]
     """The derivative of each example's loss by all gates, [examples, layers, heads], by autograd one at a time."""
     spec = spec_of(job, PruneSpec)
     loaded = classifiers.load_trained(files.locate(job, spec.model), CLASSES, "praise")
-    collate = Classes(spec.training).collate(loaded.tokenizer)
+    collate = Classes(spec.training).collate(loaded)
     rows = []
     for example in read_splits(job, Classes(spec.training), loaded.tokenizer)["train"].items:
         gates = torch.tensor(enabled[None], dtype=torch.float32, requires_grad=True)

@@ -21,6 +21,7 @@ from example_specs import (
 from mlv.schema.jobs.attribution import Attribution, Gradients, gradients_of
 from mlv.schema.jobs.identity import canonical_json, job_name, spec_hash
 from mlv.schema.jobs.kinds import KINDS, parse_spec, read_spec
+from mlv.schema.jobs.masks import Mask, Masking, Subnetwork, digest_of
 from mlv.schema.jobs.spec import ModelRef, Spec
 from mlv.schema.jobs.tracing import TracingSpec
 
@@ -124,6 +125,47 @@ def test_the_reference_counts_where_directions_are_learnt_from_it() -> None:
     exact = Gradients(projection="none", dimensions=0)
     spec = INFLUENCE.model_copy(update={"attribution": Attribution(gradients=exact)})
     assert spec.reads_index(index_of(LAST, exact, "other reference"))
+
+
+ONE, OTHER = Mask.of([[True, False]]), Mask.of([[False, True]])
+MASKED = INFLUENCE.model_copy(
+    update={
+        "languages": ("de", "en", "fr"),
+        "masks": {"de": "a", "en": "b"},
+        "subnetworks": (
+            Subnetwork(name="a", mask=ONE, origin="pruned"),
+            Subnetwork(name="b", mask=OTHER, origin="pruned"),
+        ),
+        "training_masks": "test",
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("training_masks", "read"),
+    # French has no mask
+    [("test", [ONE, OTHER, None]), ("own", [{"de": ONE, "en": OTHER}]), ("none", [None])],
+)
+def test_an_index_is_read_under_the_masks_that_examples_are_put_through(
+    training_masks: str, read: list[Masking]
+) -> None:
+    spec = MASKED.model_copy(update={"training_masks": training_masks})
+    held: list[Masking] = [None, ONE, OTHER, {"de": ONE}, {"de": ONE, "en": OTHER}, {"de": OTHER, "en": ONE}]
+    indexes = [index_of(LAST, Gradients(), masks=digest_of(masking)) for masking in held]
+    assert [masking for masking, index in zip(held, indexes, strict=True) if spec.reads_index(index)] == [
+        masking for masking in held if masking in read
+    ]
+
+
+def test_without_masks_no_index_under_masks_is_read() -> None:
+    assert not INFLUENCE.reads_index(index_of(LAST, Gradients(), masks=digest_of(ONE)))
+    assert not VALIDATE.reads_index(index_of(LAST, VALIDATE.attributions[1].gradients, masks=digest_of(ONE)))
+
+
+def test_an_index_that_does_not_say_its_masks_is_not_read() -> None:
+    index = index_of(LAST, Gradients())
+    del index["masks"]
+    assert not INFLUENCE.reads_index(index)
 
 
 def test_validation_reads_the_indexes_of_its_attributions() -> None:
