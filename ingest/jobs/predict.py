@@ -126,10 +126,14 @@ def _texts(
 
 _LOGITS: Final = """
 INSERT INTO class_logit
-SELECT $run, $checkpoint, g.segment_id, o.class_number, o.logit, o.logprob
+SELECT $run, $checkpoint, g.segment_id, o.class_number, o.logit, o.logprob, m.mask_id
 FROM read_parquet($path) o
 JOIN v_segment g ON g.source = $source AND g.edition = $edition AND g.language = o.language AND g.position = o.position
-WHERE g.segment_id NOT IN (SELECT segment_id FROM class_logit WHERE checkpoint_id = $checkpoint)
+LEFT JOIN v_run_mask m ON m.run_id = $run AND m.language = o.language
+WHERE NOT EXISTS (
+    FROM class_logit k
+    WHERE k.checkpoint_id = $checkpoint AND k.segment_id = g.segment_id AND k.mask_id IS NOT DISTINCT FROM m.mask_id
+)
 ORDER BY g.segment_id, o.class_number
 """
 

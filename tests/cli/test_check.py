@@ -49,7 +49,7 @@ CLASSIFIED = (
 )
 PREDICTED = f"{TASK}; INSERT INTO prediction_run SELECT min(run_id), 900 FROM run"
 LOGITS = (
-    f"{PREDICTED}; INSERT INTO class_logit SELECT r.run_id, min(checkpoint_id), min(segment_id), 1, 0, 0 "
+    f"{PREDICTED}; INSERT INTO class_logit SELECT r.run_id, min(checkpoint_id), min(segment_id), 1, 0, 0, NULL "
     "FROM prediction_run r, checkpoint, segment GROUP BY r.run_id"
 )
 
