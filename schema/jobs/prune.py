@@ -25,14 +25,16 @@ class PruneSpec(Spec):
     stays at or above the threshold; the last mask that did is the subnetwork. Ties of importance go by layer and head.
     """
 
-    OUTPUTS: ClassVar = ("model.json", "masks.parquet", "steps.parquet", "importance.parquet")
-    NEXT: ClassVar = "what the model predicts under it: mlv compute predict {run} --mask LANGUAGE={run}"
+    OUTPUTS: ClassVar = ("model.json", "run.json", "masks.parquet", "steps.parquet", "importance.parquet")
+    NEXT: ClassVar = "what a model predicts under it: mlv compute predict RUN --mask LANGUAGE={run}"
+    IF_GIVEN: ClassVar = frozenset({"anyway"})
     NOT_COMPARED: ClassVar = {
         **Spec.NOT_COMPARED,
         "model": "what is pruned",
         "training": "the run behind it has settings of its own, which are compared as such",
         "language": "compared by itself: a column of every table",
         "development": "an input",
+        "anyway": "what it is found at does not change it",
     }
 
     kind: Literal["prune"] = "prune"
@@ -56,6 +58,9 @@ class PruneSpec(Spec):
     normalise: Normalise = "none"
     max_examples: int | None = None
     """Training examples that importance is estimated on, the first; None: all."""
+
+    anyway: bool | None = None
+    """True: also a model whose accuracy before pruning is that of its most frequent class is pruned."""
 
     def models(self) -> tuple[ModelRef, ...]:
         """The checkpoint."""
