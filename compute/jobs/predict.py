@@ -32,17 +32,22 @@ SCORES: Final = {
 def run(job: JobDirectory, spec: PredictSpec, options: ExecuteOptions, progress: Progress = SILENT) -> None:
     """Run a job to its end; languages that are finished already are not asked again.
 
-    Raises DataError if the model is no classifier over the task's classes, JobError for damaged inputs.
+    Raises DataError if the model is no classifier over the task's classes or a mask is of another model, JobError for
+    damaged inputs.
     """
+    from mlv.compute.models.heads import masked, masks_of, shape
+
     device = runtime.prepare(options.device, options.threads, spec.seed)
     loaded = classifiers.load_trained(files.locate(job, spec.model), spec.classes, spec.task, device)
+    masks = masks_of(spec, shape(loaded.model.config))
     texts = read_table(job.inputs / "segments.parquet", COLUMNS)
     languages = texts["language"].unique(maintain_order=True).to_list()
     left = [language for language in languages if not _part(job, language).exists()]
     progress.start(texts.filter(pl.col("language").is_in(left)).height, "text", "predicting")
     for language in left:
         some = texts.filter(language=language)
-        write_table(_part(job, language), _scores(loaded, some, spec, options, progress))
+        with masked(loaded.model, masks.get(language)):
+            write_table(_part(job, language), _scores(loaded, some, spec, options, progress))
         job.log(LanguagePredicted(language=language, texts=some.height))
     write_json(job.outputs / "model.json", {**loaded.describe(), "model": spec.model.model_dump(mode="json")})
     parts = [read_table(_part(job, language), list(SCORES)) for language in languages]

@@ -75,6 +75,10 @@ class ModelConfig(Protocol):
     hidden_size: int
     """Width of the layers; of a T5 it is called ``d_model``, and known by this name, too."""
 
+    num_hidden_layers: int
+    num_attention_heads: int
+    """Of an encoder: attention heads of a layer."""
+
     is_encoder_decoder: bool
     tie_word_embeddings: bool
 

@@ -97,6 +97,23 @@ class LanguagePredicted(Event):
     """How many."""
 
 
+class HeadsDisabled(Event):
+    """An iteration of pruning disabled the least important attention heads, and measured the others."""
+
+    event: Literal["heads_disabled"] = "heads_disabled"
+    iteration: int
+    """Its number, from 1."""
+
+    enabled: int
+    """Heads that are left."""
+
+    score: float
+    """Accuracy on the development examples with these."""
+
+    kept: bool
+    """Whether that is at or above the threshold."""
+
+
 class LanguageProbed(Event):
     """All probes in a language were asked."""
 
@@ -255,6 +272,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     CheckpointWritten,
     EndedEarly,
     LanguagePredicted,
+    HeadsDisabled,
     LanguageProbed,
     Answered,
     Waited,

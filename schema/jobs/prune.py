@@ -22,19 +22,20 @@ class PruneSpec(Spec):
 
     ``inputs/examples.parquet`` has the training run's examples of the language, with their splits. A share of all heads
     is disabled at a time, the least important of those enabled first, while the accuracy on the development examples
-    stays at or above the threshold; the last mask that did is the subnetwork. Ties of importance go by layer and head.
+    stays at or above the threshold and more than one step's heads are left; the last mask that did is the subnetwork:
+    all heads, if none did. Ties of importance go by layer and head. The seed has no effect.
     """
 
     OUTPUTS: ClassVar = ("model.json", "run.json", "masks.parquet", "steps.parquet", "importance.parquet")
-    NEXT: ClassVar = "what a model predicts under it: mlv compute predict RUN --mask LANGUAGE={run}"
     IF_GIVEN: ClassVar = frozenset({"anyway"})
+    NEXT: ClassVar = "what a model predicts under it: mlv compute predict RUN --mask LANGUAGE={run}"
     NOT_COMPARED: ClassVar = {
         **Spec.NOT_COMPARED,
         "model": "what is pruned",
         "training": "the run behind it has settings of its own, which are compared as such",
         "language": "compared by itself: a column of every table",
         "development": "an input",
-        "anyway": "what it is found at does not change it",
+        "anyway": "whether it is an error, not what is found",
     }
 
     kind: Literal["prune"] = "prune"
@@ -60,7 +61,8 @@ class PruneSpec(Spec):
     """Training examples that importance is estimated on, the first; None: all."""
 
     anyway: bool | None = None
-    """True: also a model whose accuracy before pruning is that of its most frequent class is pruned."""
+    """Whether a model is pruned all the same that is no better than always naming the commonest class of the
+    development examples would be, within the threshold; None: it is an error."""
 
     def models(self) -> tuple[ModelRef, ...]:
         """The checkpoint."""
