@@ -26,8 +26,8 @@ app = typer.Typer(
 _LIST = """
 SELECT s.subnetwork, s.origin, s.task, s.languages, s.pruned_run, s.layers, s.heads, s.enabled, s.disabled,
        s.layers_empty, s.seed,
-       concat_ws(', ', CASE s.enabled WHEN 0 THEN 'no head' WHEN s.layers * s.heads THEN 'every head' END,
-                 'the mask of ' || o.subnetwork) AS remark
+       nullif(concat_ws(', ', CASE s.enabled WHEN 0 THEN 'no head' WHEN s.layers * s.heads THEN 'every head' END,
+                        'the mask of ' || o.subnetwork), '') AS remark
 FROM v_subnetwork s
 LEFT JOIN (SELECT mask_id, min_by(subnetwork, subnetwork_id) AS subnetwork, min(subnetwork_id) AS first
            FROM v_subnetwork GROUP BY mask_id) o

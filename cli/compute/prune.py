@@ -1,6 +1,7 @@
 """`mlv compute prune`."""
 
 from mlv.cli.compute.options import make_command
+from mlv.cli.compute.summary import print_rows
 from mlv.cli.work import Work, say_next
 from mlv.ingest.jobs.prune import Request
 from mlv.schema.jobs.prune import PruneSpec
@@ -14,20 +15,9 @@ def prune(work: Work, request: Request) -> None:
     The defaults are those of 'Examining modularity' (Choenni, Shutova and Garrette 2024).
     """
     done = work.do("prune", request)
-    if done is None:
-        return
-    print_steps(work, done.run)
-    say_next(PruneSpec, done.run, work.store)
-
-
-def print_steps(work: Work, run: str) -> None:
-    """Print the iterations of a run."""
-    from mlv.cli.output import put
-    from mlv.queries import execute_sql
-    from mlv.schema.store.opening import open_store
-
-    with open_store(work.store) as connection:
-        put(execute_sql(connection, STEPS, {"run": run}), "table", None, None)
+    if done is not None:
+        print_rows(work, STEPS, done.run)
+        say_next(PruneSpec, done.run, work.store)
 
 
 COMMAND = make_command(prune, Request, ("device", "threads", "batch_tokens"))

@@ -229,7 +229,7 @@ def _predicted(context: Context, request: Request, traced: Traced, chosen: Chose
     texts = traced_texts.predicted_texts(context, traced, request.split, request.test_languages, chosen)
     for code, names in request.correct_under.items():
         under = [find_subnetwork(context.connection, name) for name in names]
-        texts = traced_texts.right_under(context, traced, texts, code, under)
+        texts = traced_texts.right_under(context, traced, request.split, texts, code, under)
     return texts
 
 

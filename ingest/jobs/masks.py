@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from mlv.ingest.jobs.lookup import find_checkpoint
 from mlv.ingest.jobs.planning import Context
-from mlv.ingest.jobs.request import Name, Option, each_once, language_code
+from mlv.ingest.jobs.request import NAMES_A_JOB, Name, Option, each_once, language_code
 from mlv.ingest.jobs.runs import NewRun
 from mlv.ingest.writing.derivations import derive, intersection, shuffled, union
 from mlv.ingest.writing.subnetworks import enter_derived, enter_masks, find_subnetwork, with_parts
@@ -41,13 +41,14 @@ def _by_language(given: Any) -> Any:
 SubnetworkNames = Annotated[
     dict[str, Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(each_once)]],
     BeforeValidator(_by_language),
+    NAMES_A_JOB,
 ]
 Masks = Annotated[
     SubnetworkNames,
     Option("mask", repeated=True),
     Field(
-        description="LANGUAGE=NAME: the subnetwork that texts in a language are put through: a prune run, or a derived "
-        "one of the store (mlv masks list); several joined by + are combined. May be given repeatedly."
+        description="LANGUAGE=NAME: the subnetwork that texts in a language are put through: a prune run, or what is "
+        "derived from some (mlv masks list); several joined by + are combined. May be given repeatedly."
     ),
 ]
 Combine = Annotated[
@@ -200,20 +201,22 @@ def _shape(model: ModelRef) -> tuple[int, int] | None:
 
 
 def check_languages(
-    names: Mapping[str, str], languages: Collection[str], what: str, unmasked: Sequence[str] = ()
+    names: Mapping[str, str], languages: Collection[str], what: str, unmasked: Sequence[str] | None = None
 ) -> None:
-    """Raise UsageError unless just these languages have masks, but for those that are said to have none.
+    """Raise UsageError unless just these languages have masks, but for those that are said to have none, where that can
+    be said.
 
     ``what`` says whose languages they are, e.g. "the classifier is trained on".
     """
-    wanted = set(languages) - set(unmasked)
-    astray = sorted({*unmasked} - {*languages} | {*unmasked} & names.keys())
-    if names.keys() != wanted or astray:
-        without = f" {joined(unmasked)} is to have none." if unmasked else ""
-        raise UsageError(
-            f"Masks are given for {joined(sorted(names))}; {what} {joined(sorted(languages))}.{without}",
-            "Give a mask for each of these languages and no others: --mask LANGUAGE=NAME",
-        )
+    without = set(unmasked or ())
+    if names.keys() | without == set(languages) and not names.keys() & without:
+        return
+    said = f" To have none: {joined(sorted(without))}." if without else ""
+    others = "" if unmasked is None else "; name those that have none: --unmasked-language"
+    raise UsageError(
+        f"Masks are given for {joined(sorted(names))}; {what} {joined(sorted(languages))}.{said}",
+        f"Give a mask for each of these languages and no others: --mask LANGUAGE=NAME{others}",
+    )
 
 
 def enter_run_masks(

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from mlv.ingest.jobs import request
 from mlv.ingest.jobs.cost import Cost
-from mlv.ingest.jobs.loading import load, traced_run_id
+from mlv.ingest.jobs.loading import load
 from mlv.ingest.jobs.lookup import check_folder, find_run
 from mlv.ingest.jobs.outputs import again, count_in, output, share_in
 from mlv.ingest.jobs.planning import Context, Plan
@@ -153,10 +153,9 @@ SELECT $run, iteration, layer, attention_head, importance, disabled FROM read_pa
 def commit(run: NewRun, spec: PruneSpec) -> dict[str, int]:
     """Enter the subnetwork, the iterations that found it, and how important heads were.
 
-    Raises JobError if the pruned run is not committed or an output is missing or contradicts itself: that iterations
-    and importances lead to the subnetwork is a rule of the store.
+    Raises JobError if an output is missing or does not fit the store: that iterations and importances lead to the
+    subnetwork is a rule of it.
     """
-    traced_run_id(run, spec.training)
     output(run.job, "run.json")
     ids = run.connection.execute('SELECT language_id FROM "language" WHERE code = ?', [spec.language]).fetchone()
     if ids is None:

@@ -90,15 +90,15 @@ def predicted_texts(
 
 
 def right_under(
-    context: Context, traced: Traced, texts: pl.DataFrame, language: str, under: Sequence[Subnetwork]
+    context: Context, traced: Traced, split: str | None, texts: pl.DataFrame, language: str, under: Sequence[Subnetwork]
 ) -> pl.DataFrame:
-    """The texts, of which those in a language count as told right only if they are under each of some subnetworks too.
+    """Texts of a split (None: test), of which those in a language count as told right only if they are under each of
+    some subnetworks too.
 
     Raises NotYetError where the final checkpoint was not asked them under one.
     """
-    ours = texts.filter(language=language)
-    split = ours["edition"][0] if ours.height else "no text"
-    keys = set(ours["question"])
+    split = split or "test"
+    keys = set(texts.filter(language=language)["question"])
     for subnetwork in under:
         values = {"checkpoint": traced.last, "language": language, "digest": subnetwork.mask.digest, "split": split}
         told = dict(context.connection.execute(_RIGHT_UNDER, values).fetchall())

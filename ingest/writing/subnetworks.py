@@ -25,7 +25,7 @@ ORDER BY subnetwork = $name DESC, subnetwork
 
 _WHOLE: Final = """
 SELECT s.name, s.origin, s.amount, s.seed, m.layers, m.heads, m.bits,
-       [name FOR name IN list(a.name ORDER BY a.name) IF name IS NOT NULL] AS parts
+       coalesce(list(a.name ORDER BY a.name) FILTER (a.name IS NOT NULL), []) AS parts
 FROM subnetwork s
 JOIN mask m USING (mask_id)
 LEFT JOIN subnetwork_part p ON p.subnetwork_id = s.subnetwork_id
@@ -45,8 +45,13 @@ SELECT subnetwork_id FROM derived JOIN subnetwork USING (subnetwork_id) WHERE ru
 
 
 def find_subnetwork(connection: duckdb.DuckDBPyConnection, name: str) -> Subnetwork:
-    """The subnetwork whose name is or begins with ``name``. Raises NotFoundError if there is not one."""
+    """The subnetwork whose name is or begins with ``name``, or that a name says how to derive.
+
+    Raises NotFoundError if there is not one.
+    """
     names = [str(found) for (found,) in connection.execute(_FOUND, {"name": name}).fetchall()]
+    if not names and "(" in name:
+        return derive(name, lambda part: find_subnetwork(connection, part))
     if not names:
         raise NotFoundError(
             f"The store has no subnetwork {name}.",
@@ -77,7 +82,7 @@ def with_parts(connection: duckdb.DuckDBPyConnection, subnetworks: Iterable[Subn
     def place(subnetwork: Subnetwork) -> None:
         for part in subnetwork.parts:
             if part not in found:
-                place(given.get(part) or _subnetwork(connection, part))
+                place(given.get(part) or find_subnetwork(connection, part))
         found[subnetwork.name] = subnetwork
 
     for subnetwork in given.values():
