@@ -4,7 +4,22 @@ from typing import Annotated, Any
 
 import typer
 
-from mlv.cli import db, demo, edge, influence, ingest, plot, query, report, reproduce, responses, runs, sql, study
+from mlv.cli import (
+    db,
+    demo,
+    edge,
+    influence,
+    ingest,
+    masks,
+    plot,
+    query,
+    report,
+    reproduce,
+    responses,
+    runs,
+    sql,
+    study,
+)
 from mlv.cli.compute.group import app as compute
 from mlv.cli.group import Group
 from mlv.schema.store.waiting import waiting
@@ -15,7 +30,7 @@ class _Study(Group):
 
     ORDER = (
         *("demo", "db", "ingest", "study", "compute", "runs"),
-        *("influence", "responses", "query", "plot", "report", "reproduce", "sql"),
+        *("masks", "influence", "responses", "query", "plot", "report", "reproduce", "sql"),
     )
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -33,6 +48,7 @@ app = typer.Typer(
 app.add_typer(db.app, name="db")
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(compute, name="compute")
+app.add_typer(masks.app, name="masks")
 app.add_typer(influence.app, name="influence")
 app.add_typer(responses.app, name="responses")
 app.add_typer(runs.app, name="runs")

@@ -1,4 +1,4 @@
-"""What a shell completes: names of queries, runs, models and languages.
+"""What a shell completes: names of queries, runs, models, subnetworks and languages.
 
 It has to be there before one types on: queries are known by their files, and a store is opened for reading alone, and
 given up after ``SECONDS``. Whatever goes wrong, there is nothing to complete, and nothing is said.
@@ -53,6 +53,11 @@ def languages(ctx: typer.Context, incomplete: str) -> list[str]:
     before, comma, last = incomplete.rpartition(",")
     known = _asked(ctx, "SELECT language FROM v_segment UNION SELECT language FROM v_probe")
     return [f"{before}{comma}{code}" for code in _beginning(known, last)]
+
+
+def subnetworks(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of subnetworks."""
+    return _beginning(_asked(ctx, "SELECT name FROM subnetwork"), incomplete)
 
 
 OPTIONS: dict[str, Complete] = {

@@ -51,7 +51,7 @@ class Ingest:
     EVENT: ClassVar = "ingested"
 
     kind: str
-    """probes, probe_set, codebook, survey, corpus or task."""
+    """probes, probe_set, codebook, survey, corpus, task or subnetwork."""
 
     options: Mapping[str, Any]
     """Keyword arguments of the call."""
@@ -175,7 +175,8 @@ def note_reading(connection: duckdb.DuckDBPyConnection, run: str, parser: int) -
 def standing_ingests(entries: Iterable[Entry]) -> list[Ingest]:
     """The ingests of a journal, each with the files that were read into what was not deleted since.
 
-    A codebook goes with the last survey that was read by it, a probe set with its collection.
+    A codebook goes with the last survey that was read by it, a probe set with its collection, and a derived subnetwork
+    with the run that it comes from, which its name has in it.
     """
     standing: list[Ingest] = []
     for entry in entries:
@@ -185,6 +186,12 @@ def standing_ingests(entries: Iterable[Entry]) -> list[Ingest]:
             left = [kept for ingest in standing if (kept := _without(ingest, entry))]
             books = {ingest.options.get("codebook") for ingest in left if ingest.kind == "survey"}
             standing = [ingest for ingest in left if ingest.kind != "codebook" or ingest.targets & books]
+        elif isinstance(entry, RunEvent) and entry.event == "deleted":
+            standing = [
+                ingest
+                for ingest in standing
+                if ingest.kind != "subnetwork" or entry.run not in str(ingest.options.get("name"))
+            ]
     return standing
 
 

@@ -111,8 +111,15 @@ def _flag(request: "type[Request]", where: Sequence[int | str]) -> str:
 def _value(request: "type[Request]", name: str, value: Any) -> Any:
     kind = get_origin(request.model_fields[name].annotation)
     if kind is dict:
-        return dict(_pair(request.option(name).flag, pair) for pair in value)
+        return _pairs(request.option(name).flag, value)
     return split_list(value) if kind is tuple and isinstance(value, str) else value
+
+
+def _pairs(flag: str, texts: Sequence[str]) -> dict[str, str]:
+    pairs = [_pair(flag, text) for text in texts]
+    if len(dict(pairs)) < len(pairs):
+        raise UsageError(f"--{flag} says something twice of the same: {' '.join(texts)}.", "Say it once.")
+    return dict(pairs)
 
 
 def _pair(flag: str, text: str) -> tuple[str, str]:

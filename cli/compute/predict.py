@@ -1,7 +1,7 @@
 """`mlv compute predict`."""
 
 from mlv.cli.compute.options import make_command
-from mlv.cli.compute.summary import print_summary
+from mlv.cli.compute.summary import print_rows, print_summary
 from mlv.cli.edge import say
 from mlv.cli.work import Work
 from mlv.ingest.jobs.planning import NothingToDoError
@@ -9,6 +9,17 @@ from mlv.ingest.jobs.predict import Request
 
 ACCURACY = ("task", "split", "language", "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "majority", "texts")
 """Columns of the query ``accuracy`` that fit a screen."""
+
+UNDER_MASKS = """
+SELECT m.language, m.subnetwork, 100 * avg(CAST(p.correct AS INTEGER)) AS accuracy, count(p.correct) AS texts
+FROM v_run_mask m
+JOIN v_run r USING (run_id)
+JOIN v_masked_prediction p
+    ON p.checkpoint_id = r.start_checkpoint_id AND p.mask_id = m.mask_id AND p.language = m.language
+WHERE m.run = $run AND p.split = json_extract_string(r.spec, '$.split')
+GROUP BY m.language, m.subnetwork
+ORDER BY m.language
+"""
 
 
 def predict(work: Work, request: Request) -> None:
@@ -21,7 +32,9 @@ def predict(work: Work, request: Request) -> None:
     except NothingToDoError as error:
         say(error.message)
         return
-    if done is not None:
+    if done is not None and request.masks:
+        print_rows(work, UNDER_MASKS, done.run)
+    elif done is not None:
         print_summary(work, "accuracy", done.run, ACCURACY)
 
 

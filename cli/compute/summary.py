@@ -1,4 +1,4 @@
-"""What a query of the catalogue says of a run that was just committed, as far as it fits a screen."""
+"""What is printed of a run that was just committed, as far as it fits a screen."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -8,6 +8,17 @@ from mlv.cli.work import Work
 
 if TYPE_CHECKING:
     import polars
+
+
+def print_rows(work: Work, statement: str, run: str) -> None:
+    """Print the rows of a statement about a run, ``$run``."""
+    from mlv.cli.output import put
+    from mlv.queries import execute_sql
+    from mlv.schema.store.opening import open_store
+
+    with open_store(work.store) as connection:
+        result = execute_sql(connection, statement, {"run": run})
+    put(result, "table", None, None)
 
 
 def print_summary(work: Work, query: str, run: str, columns: Sequence[str], **parameters: str) -> "polars.DataFrame":

@@ -10,7 +10,7 @@ from mlv.ingest.jobs.request import Count, Option, Request
 from mlv.schema.errors import format_validation_errors
 from mlv.schema.jobs.attribution import TRACIN_DAMPING, Attribution, Gradients, ModuleGroup, Stack
 from mlv.schema.jobs.spec import Seed
-from mlv.schema.papers import echoes
+from mlv.schema.papers import echoes, modularity
 
 ALL_MODULES: Final[tuple[ModuleGroup, ...]] = get_args(ModuleGroup)
 ALL_STACKS: Final[tuple[Stack, ...]] = get_args(Stack)
@@ -45,9 +45,22 @@ PRESETS: Final = {
         weights="equal",
         gradients=Gradients(corruptions="epoch", modules=ALL_MODULES, projection="none", dimensions=0),
     ),
+    "modularity": Attribution(
+        method="tracin",
+        similarity="cosine",
+        damping=TRACIN_DAMPING,
+        weights="equal",
+        gradients=Gradients(
+            corruptions="epoch",
+            modules=("attention", "feed_forward", "output"),
+            projection="random",
+            dimensions=modularity.PROJECTION_ROWS,
+        ),
+    ),
 }
-"""The papers' attributions: Echoes section 7, otherwise the TRAK library's defaults; and 'How do languages influence
-each other?' section 4.2, whose equation 2 has no learning rate. A preset's checkpoints are those of its method."""
+"""The papers' attributions: Echoes section 7, otherwise the TRAK library's defaults; 'How do languages influence each
+other?' section 4.2, whose equation 2 has no learning rate; and the same with the projection of 'Examining modularity'
+section 5.4.3. A preset's checkpoints are those of its method."""
 
 _SHORT: Final[dict[str, dict[str, Any]]] = {"default": {}, "exact": {"projection": "none"}}
 
@@ -57,10 +70,11 @@ _NAME: Final = re.compile(r"(trak|tracin)(-cosine)?-(?:exact|(principal|random|d
 class Choices(Request):
     """What a request says of an attribution; None leaves it to the preset, or else to the method."""
 
-    preset: Literal["echoes", "languages"] | None = Field(
+    preset: Literal["echoes", "languages", "modularity"] | None = Field(
         None,
         description="echoes: TRAK as in Echoes section 7; languages: TracIn as in 'How do languages influence each "
-        "other?' section 4.2. A setting that is given beside it wins over it.",
+        "other?' section 4.2; modularity: the same by random projections, as in 'Examining modularity' section 5.4.3. "
+        "A setting that is given beside it wins over it.",
     )
     method: Literal["trak", "tracin"] | None = Field(None, description="trak (if not given) or tracin.")
     similarity: Literal["dot", "cosine"] | None = Field(

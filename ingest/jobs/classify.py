@@ -8,6 +8,17 @@ from pydantic import Field, model_validator
 
 from mlv.ingest.jobs import request
 from mlv.ingest.jobs.composition import Composition, check_classes, compose, offered
+from mlv.ingest.jobs.masks import (
+    AllowEmpty,
+    Chosen,
+    Combine,
+    Masks,
+    Shuffle,
+    check_languages,
+    check_masks,
+    choose,
+    enter_run_masks,
+)
 from mlv.ingest.jobs.planning import Context, Plan
 from mlv.ingest.jobs.request import Count, Languages, ModelName, Name, Option, language_code
 from mlv.ingest.jobs.runs import NewRun
@@ -25,8 +36,9 @@ from mlv.ingest.jobs.training import (
     training_cost,
 )
 from mlv.schema.errors import DataError, NotFoundError, joined
-from mlv.schema.jobs.classify import COMPOSITION, ClassifySpec, Draw, ParameterGroup
+from mlv.schema.jobs.classify import COMPOSITION, MASKS, ClassifySpec, Draw, ParameterGroup
 from mlv.schema.jobs.identity import content_digest
+from mlv.schema.jobs.masks import Updates
 from mlv.schema.jobs.spec import ModelRef, Seed
 from mlv.schema.jobs.training import Course
 from mlv.schema.papers import sharing
@@ -34,6 +46,9 @@ from mlv.schema.store.rows import append
 
 DEVELOPMENT: Final = "dev"
 """Edition of development examples if none is named and the store has it."""
+
+_OF_MASKS: Final = frozenset({"masks", "combine", "shuffle", "allow_empty", "unmasked"})
+"""Settings that come to the masks of a specification."""
 
 DEVELOPMENT_SHARE: Final = 0.1
 """How many development examples there are beside the training examples, where no edition has any."""
@@ -93,6 +108,18 @@ class Request(request.Request):
     freeze: tuple[ParameterGroup, ...] = Field(
         (), description="Parameters that keep their pretrained values: embeddings, or none if not given."
     )
+    masks: Masks = Field({})
+    combine: Combine = None
+    shuffle: Shuffle = None
+    allow_empty: AllowEmpty = False
+    unmasked: Annotated[Languages, Option("unmasked-language")] = Field(
+        (), description="Languages that train all heads while others have masks, comma-separated."
+    )
+    updates: Updates | None = Field(
+        None,
+        description="With masks, what a batch changes: gradient (if not given), what the optimizer makes of gradients "
+        "that are 0 for disabled heads; strict, nothing of these.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -114,6 +141,9 @@ class Request(request.Request):
             raise ValueError("Examples are added of one language at a time")
         if astray := sorted(set(self.added) - set(self.trained_on)):
             raise ValueError(f"Examples of {', '.join(astray)} are added, which is not trained on")
+        if not self.masks and (self.updates or self.unmasked):
+            raise ValueError("There are no masks: updates and unmasked languages belong to them")
+        check_masks(self)
         return self
 
     @property
@@ -145,14 +175,18 @@ class Request(request.Request):
 def plan(context: Context, request: Request) -> Plan:
     """Plan the training of a classifier.
 
-    Raises NotFoundError or DataError if the store lacks the task, its texts or enough of them.
+    Raises NotFoundError or DataError if the store lacks the task, its texts or enough of them, or a subnetwork;
+    UsageError if masks do not fit the model or the languages.
     """
     model = context.find_model(request.model)
     task = find_task(context.connection, request.task)
-    examples = context.once(
-        ("classify", request.model_dump_json(exclude={"model"})), lambda: _examples(context, request, task)
-    )
-    return Plan(_spec(request, model, task, examples), lambda: {"examples.parquet": examples.drop("corpus_sha256")})
+    of_examples = request.model_dump_json(exclude={"model", "updates", *_OF_MASKS})
+    examples = context.once(("classify", of_examples), lambda: _examples(context, request, task))
+    chosen = choose(context, request, model)
+    if chosen.names:
+        check_languages(chosen.names, request.trained_on, "what is trained on are", request.unmasked)
+    spec = _spec(request, model, task, examples, chosen)
+    return Plan(spec, lambda: {"examples.parquet": examples.drop("corpus_sha256")})
 
 
 def _examples(context: Context, request: Request, task: StoredTask) -> pl.DataFrame:
@@ -208,7 +242,7 @@ def _development_split(context: Context, request: Request, task: StoredTask) -> 
         return None
 
 
-def _spec(request: Request, model: ModelRef, task: StoredTask, examples: pl.DataFrame) -> ClassifySpec:
+def _spec(request: Request, model: ModelRef, task: StoredTask, examples: pl.DataFrame, chosen: Chosen) -> ClassifySpec:
     train, development = (examples.filter(split=name) for name in ("train", "development"))
     return ClassifySpec(
         model=model,
@@ -219,19 +253,21 @@ def _spec(request: Request, model: ModelRef, task: StoredTask, examples: pl.Data
         classes=task.classes,
         inputs_digest=content_digest(examples.drop("corpus_sha256")),
         **_settings(request),
+        **chosen.fields,
     )
 
 
 def _settings(request: Request, mode: Literal["python", "json"] = "python") -> dict[str, Any]:
     """Settings as a specification has them."""
-    elsewhere = {"model", "languages", "split", "development", "development_examples", "added"}
+    elsewhere = {"model", "languages", "split", "development", "development_examples", "added", *_OF_MASKS}
     composition = request.composition
     added = {"added_language": composition.added_language, "added_percent": composition.added_percent}
     usual = {**Course()._asdict(), **Draw()._asdict(), "patience": 0, "added_percent": 0}
     given = {
         name: value or None for name, value in request.model_dump(mode=mode, include={"left_out", "freeze"}).items()
     }
-    return recorded({**request.model_dump(mode=mode, exclude=elsewhere), **given, **added}, usual)
+    updates = {"updates": (request.updates or "gradient") if request.masks else None}
+    return recorded({**request.model_dump(mode=mode, exclude=elsewhere), **given, **added, **updates}, usual)
 
 
 def commit(run: NewRun, spec: ClassifySpec) -> dict[str, int]:
@@ -253,10 +289,11 @@ def commit(run: NewRun, spec: ClassifySpec) -> dict[str, int]:
         "run_corpus": enter_corpora(run, spec.corpora),
         "checkpoint": enter_checkpoints(run),
         "training_example": enter_examples(run, spec.inputs_digest),
+        **enter_run_masks(run, spec.masks, spec.subnetworks),
         "classification_run": append(run.connection, "classification_run", pl.DataFrame([row], schema_overrides=types)),
     }
 
 
 COST = training_cost(
-    ClassifySpec, lambda request: _settings(request, mode="json"), {"draw_seed", *COMPOSITION} - {"freeze"}
+    ClassifySpec, lambda request: _settings(request, mode="json"), {"draw_seed", *COMPOSITION, *MASKS} - {"freeze"}
 )

@@ -12,6 +12,19 @@ from mlv.ingest.jobs import traced_probes, traced_texts
 from mlv.ingest.jobs.attributions import Choices
 from mlv.ingest.jobs.cost import Cost
 from mlv.ingest.jobs.loading import load, load_of_targets, scored_examples, traced_run_id
+from mlv.ingest.jobs.masks import (
+    UNMASKED,
+    AllowEmpty,
+    Chosen,
+    Combine,
+    Masks,
+    Shuffle,
+    SubnetworkNames,
+    check_languages,
+    check_masks,
+    choose,
+    enter_run_masks,
+)
 from mlv.ingest.jobs.outputs import width_in
 from mlv.ingest.jobs.planning import Context, Plan
 from mlv.ingest.jobs.request import Count, JobName, Names, Option, ProbeSet, TestLanguages
@@ -27,11 +40,13 @@ from mlv.ingest.jobs.tracing import (
     trained_alone,
 )
 from mlv.ingest.jobs.training import Training
+from mlv.ingest.writing.subnetworks import find_subnetwork
 from mlv.schema.derived.ranking_sums import sum_rankings
 from mlv.schema.errors import NotFoundError, UsageError, listed
 from mlv.schema.jobs.attribution import Attribution
 from mlv.schema.jobs.identity import spec_hash
 from mlv.schema.jobs.influence import InfluenceSpec, TargetSelection
+from mlv.schema.jobs.masks import TrainingMasks
 from mlv.schema.jobs.spec import Spec
 from mlv.schema.jobs.tracing import Quantity
 from mlv.schema.jobs.training import TrainingSpec
@@ -85,6 +100,20 @@ class Request(Choices):
     items_of: JobName = Field(
         None, description="Of a classifier: the texts that another influence run traced, as far as they are told right."
     )
+    masks: Masks = Field({})
+    combine: Combine = None
+    shuffle: Shuffle = None
+    allow_empty: AllowEmpty = False
+    training_masks: TrainingMasks | None = Field(
+        None,
+        description="With masks, under which gradients of training examples are taken: test (if not given), that of "
+        "the text that is traced; own, that of the example's language; none.",
+    )
+    correct_under: Annotated[SubnetworkNames, Option("correct-under", repeated=True)] = Field(
+        {},
+        description="LANGUAGE=NAME: of a classifier only texts that it has right under this mask too, of several "
+        "joined by + under each; may be given repeatedly.",
+    )
     allow_seen: traced_texts.AllowSeen = False
     keep_scores: bool = Field(False, description="Keep the scores of all examples in the job's outputs/scores.parquet.")
 
@@ -98,7 +127,15 @@ class Request(Choices):
             raise ValueError(
                 "Further runs belong to TRAK, which averages over models; TracIn follows the epochs of one run."
             )
+        if self.training_masks and not self.masks:
+            raise ValueError("There are no masks: training masks belong to them")
+        check_masks(self)
         return self
+
+    @property
+    def test_languages(self) -> TestLanguages:
+        """Test languages: with masks those of these, if none are named."""
+        return self.languages or tuple(sorted(self.masks))
 
     def traced_quantity(self) -> Quantity:
         """What is traced of a probe: what predicts shifts, unless a paper's setting is asked for."""
@@ -111,13 +148,14 @@ class _Asked(NamedTuple):
     targets: Targets
     quantity: Quantity
     selection: TargetSelection
+    chosen: Chosen = UNMASKED
 
 
 def plan(context: Context, request: Request) -> Plan:
     """Plan the tracing of a run's predictions to its training examples.
 
-    Raises UsageError if settings do not fit the run; NotFoundError if the run, its answers, its checkpoints or its
-    examples are not there; NothingToDoError if no value shifted; DataError if the examples have changed.
+    Raises UsageError if settings do not fit the run; NotFoundError if the run, its answers, its checkpoints, its
+    examples or a subnetwork are not there; NothingToDoError if no value shifted; DataError if examples have changed.
     """
     traced = find_traced(context, request.run)
     # the same set of runs is the same job, however it was put
@@ -135,6 +173,8 @@ def plan(context: Context, request: Request) -> Plan:
         ),
         attribution=attribution,
         **asked.targets.fields,
+        **asked.chosen.fields,
+        training_masks=(request.training_masks or "test") if asked.chosen.names else None,
         selection=asked.selection,
         quantity=asked.quantity,
         top_k=request.top_k,
@@ -155,10 +195,11 @@ def _probes(context: Context, request: Request, traced: Traced, faults: Sequence
 
 
 def _texts(context: Context, request: Request, traced: Traced, faults: Sequence[str]) -> _Asked:
-    """The labelled texts that a request traces. Raises UsageError for ``faults``."""
+    """The labelled texts that a request traces, and under which masks. Raises UsageError for ``faults``."""
     _refuse(faults)
-    texts = traced_texts.predicted_texts(context, traced, request.split, request.languages)
-    offered = in_languages(request.languages, texts)
+    chosen_masks = _masks(context, request, traced)
+    texts = _predicted(context, request, traced, chosen_masks)
+    offered = in_languages(request.test_languages, texts)
     if request.items:
         chosen = traced_texts.named(offered, request.items)
     elif request.items_of:
@@ -169,7 +210,27 @@ def _texts(context: Context, request: Request, traced: Traced, faults: Sequence[
     if not request.allow_seen:
         traced_texts.check_unseen(context, traced, chosen)
     targets = traced_texts.as_targets(chosen, traced_texts.reference_texts(texts))
-    return _Asked(targets, "label", "chosen" if request.items else "correct")
+    return _Asked(targets, "label", "chosen" if request.items else "correct", chosen_masks)
+
+
+def _masks(context: Context, request: Request, traced: Traced) -> Chosen:
+    """The masks of the languages that are traced, and with own masks of those that are trained on."""
+    chosen = choose(context, request, traced.last_checkpoint)
+    if chosen.names and request.training_masks == "own":
+        what = "what is traced and trained on is in"
+        check_languages(chosen.names, {*request.test_languages, *traced.trained_on}, what)
+    elif chosen.names:
+        check_languages(chosen.names, request.test_languages, "what is traced are texts in")
+    return chosen
+
+
+def _predicted(context: Context, request: Request, traced: Traced, chosen: Chosen) -> pl.DataFrame:
+    """The texts of a request that its run was asked under its masks, and whether it has them right, under all masks."""
+    texts = traced_texts.predicted_texts(context, traced, request.split, request.test_languages, chosen)
+    for code, names in request.correct_under.items():
+        under = [find_subnetwork(context.connection, name) for name in names]
+        texts = traced_texts.right_under(context, traced, request.split, texts, code, under)
+    return texts
 
 
 def _misplaced(request: Request, traced: Traced) -> list[str]:
@@ -186,6 +247,8 @@ def _misplaced(request: Request, traced: Traced) -> list[str]:
         "per language": request.per_language,
         "pick": request.pick,
         "items of": request.items_of,
+        "masks": request.masks,
+        "correct under": request.correct_under,
         "allow seen": request.allow_seen,
     }
     return misplaced(traced, of_probes, of_texts)
@@ -327,11 +390,15 @@ def commit(run: NewRun, spec: InfluenceSpec) -> dict[str, int]:
         "examples": scored_examples(run),
         "top_k": spec.top_k,
         "bin_width": width_in(run.job, "run.json", "bin_width"),
+        "training_masks": spec.training_masks,
     }
     first = next_id(run.connection, "influence_target")
     keys = {"first": first, "run": run.run_id}
     rows = {
-        "influence_run": append(run.connection, "influence_run", pl.DataFrame([row])),
+        "influence_run": append(
+            run.connection, "influence_run", pl.DataFrame([row], schema_overrides={"training_masks": pl.String})
+        ),
+        **enter_run_masks(run, spec.masks, spec.subnetworks),
         "influence_target": load_of_targets(run, spec, "targets", _TARGETS, keys),
         "influence_ranking": load(run, "rankings", _RANKINGS, {**keys, "traced": traced}),
         "influence_summary": load(run, "summaries", _SUMMARIES, keys),

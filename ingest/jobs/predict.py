@@ -1,14 +1,26 @@
 """Predicting: the labelled texts that a classifier has not been asked leave the store; its scores enter it."""
 
-from typing import Annotated, Final
+import json
+from typing import Annotated, Final, Self
 
 import duckdb
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mlv.ingest.jobs import request
 from mlv.ingest.jobs.cost import Cost
 from mlv.ingest.jobs.lookup import find_checkpoint
+from mlv.ingest.jobs.masks import (
+    AllowEmpty,
+    Chosen,
+    Combine,
+    Masks,
+    Shuffle,
+    check_languages,
+    check_masks,
+    choose,
+    enter_run_masks,
+)
 from mlv.ingest.jobs.outputs import again, output
 from mlv.ingest.jobs.planning import Context, NothingToDoError, Plan
 from mlv.ingest.jobs.request import Count, Languages, ModelName, Name, Option
@@ -43,11 +55,30 @@ class Request(request.Request):
     task: Name | None = Field(
         None, description="What the model tells apart, for one that no run of the store made: xnli-entailment, ..."
     )
+    masks: Masks = Field({})
+    combine: Combine = None
+    shuffle: Shuffle = None
+    allow_empty: AllowEmpty = False
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        check_masks(self)
+        return self
+
+    @property
+    def asked_languages(self) -> Languages:
+        """Test languages: with masks those of these, if none are named."""
+        return self.languages or tuple(sorted(self.masks))
 
 
 _TEXTS: Final = """
 SELECT s.code AS source, l.code AS language, c.edition, c.sha256 AS corpus_sha256, g.position, g.text, g.text_pair,
-       g.segment_id IN (SELECT segment_id FROM class_logit WHERE checkpoint_id = $checkpoint) AS asked
+       EXISTS (
+           FROM class_logit a
+           LEFT JOIN mask m USING (mask_id)
+           WHERE a.checkpoint_id = $checkpoint AND a.segment_id = g.segment_id
+               AND m.digest IS NOT DISTINCT FROM ($masks::JSON ->> l.code)
+       ) AS asked
 FROM segment g
 JOIN corpus c USING (corpus_id)
 JOIN source s USING (source_id)
@@ -61,14 +92,17 @@ ORDER BY l.code, g.position
 def plan(context: Context, request: Request) -> Plan:
     """Plan the predictions of a classifier.
 
-    Raises NothingToDoError if it was asked all, NotFoundError if the store lacks the task or its texts, UsageError for
-    a model whose task is not known.
+    Raises NothingToDoError if it was asked all, NotFoundError if the store lacks the task, its texts or a subnetwork,
+    UsageError for a model whose task is not known, or masks that do not fit it.
     """
     model = context.find_model(request.model)
     known = find_checkpoint(context.connection, model) if model.digest else None
     trained = _training(context.connection, known[2] if known else None)
     task = _task(context.connection, request, model, trained)
-    texts = _texts(context.connection, task, request, known[0] if known else None)
+    chosen = choose(context, request, model)
+    if chosen.names:
+        check_languages(chosen.names, request.asked_languages, "what is asked are texts in")
+    texts = _texts(context.connection, task, request, chosen, known[0] if known else None)
     left = texts.filter(~pl.col("asked")).drop("asked")
     if left.is_empty():
         raise NothingToDoError(f"{model.name} has predicted all that is asked of {task.source}, {request.split}.")
@@ -83,6 +117,7 @@ def plan(context: Context, request: Request) -> Plan:
         corpora=corpora_of(left),
         max_tokens=trained.max_tokens if trained else sharing.MAX_TOKENS,
         inputs_digest=content_digest(frame),
+        **chosen.for_languages(left["language"].unique().to_list()).fields,
     )
     return Plan(spec, lambda: {"segments.parquet": frame})
 
@@ -109,27 +144,44 @@ def _task(
 
 
 def _texts(
-    connection: duckdb.DuckDBPyConnection, task: StoredTask, request: Request, checkpoint_id: int | None
+    connection: duckdb.DuckDBPyConnection,
+    task: StoredTask,
+    request: Request,
+    chosen: Chosen,
+    checkpoint_id: int | None,
 ) -> pl.DataFrame:
-    """The texts of a request, and whether a checkpoint was asked them. Raises NotFoundError if a language has none."""
-    values = {"source": task.source, "edition": request.split, "checkpoint": checkpoint_id, "most": request.most}
+    """The texts of a request, and whether a checkpoint was asked them under the masks of their languages.
+
+    Raises NotFoundError if a language has none.
+    """
+    values = {
+        "source": task.source,
+        "edition": request.split,
+        "checkpoint": checkpoint_id,
+        "masks": json.dumps(chosen.digests()),
+        "most": request.most,
+    }
     found = frame_of(connection, _TEXTS, values)
     there = found["language"].unique().sort().to_list()
-    missing = [code for code in request.languages if code not in there]
+    missing = [code for code in request.asked_languages if code not in there]
     if missing or not there:
         raise NotFoundError(
             f"The store has no text of {task.source} in {joined(missing) or 'any language'}, {request.split}.",
             f"It has {splits_of(connection, task)}. Ingest more, or name a split: --split",
         )
-    return in_languages(request.languages, found)
+    return in_languages(request.asked_languages, found)
 
 
 _LOGITS: Final = """
 INSERT INTO class_logit
-SELECT $run, $checkpoint, g.segment_id, o.class_number, o.logit, o.logprob
+SELECT $run, $checkpoint, g.segment_id, o.class_number, o.logit, o.logprob, m.mask_id
 FROM read_parquet($path) o
 JOIN v_segment g ON g.source = $source AND g.edition = $edition AND g.language = o.language AND g.position = o.position
-WHERE g.segment_id NOT IN (SELECT segment_id FROM class_logit WHERE checkpoint_id = $checkpoint)
+LEFT JOIN v_run_mask m ON m.run_id = $run AND m.language = o.language
+WHERE NOT EXISTS (
+    FROM class_logit k
+    WHERE k.checkpoint_id = $checkpoint AND k.segment_id = g.segment_id AND k.mask_id IS NOT DISTINCT FROM m.mask_id
+)
 ORDER BY g.segment_id, o.class_number
 """
 
@@ -143,7 +195,7 @@ ANTI JOIN v_segment g
 
 
 def commit(run: NewRun, spec: PredictSpec) -> dict[str, int]:
-    """Enter scores; a text that the checkpoint was asked before keeps its first ones.
+    """Enter scores; a text that the checkpoint was asked before, under the same mask, keeps its first ones.
 
     Raises JobError if texts are not in the store or scores are not finite.
     """
@@ -158,8 +210,9 @@ def commit(run: NewRun, spec: PredictSpec) -> dict[str, int]:
         )
     row = pl.DataFrame([{"run_id": run.run_id, "task_id": task_id(run, spec.task)}])
     entered = append(run.connection, "prediction_run", row)
+    masks = enter_run_masks(run, spec.masks, spec.subnetworks)
     run.connection.execute(_LOGITS, {**place, "run": run.run_id, "checkpoint": run.examined_id})
-    return {"prediction_run": entered, "class_logit": run.count("class_logit")}
+    return {"prediction_run": entered, **masks, "class_logit": run.count("class_logit")}
 
 
 def _units(context: Context, request: Request, training: object) -> int:
@@ -169,7 +222,7 @@ def _units(context: Context, request: Request, training: object) -> int:
         "SELECT coalesce(sum(least(n, $most)), 0) FROM (SELECT language, count(*) AS n FROM v_segment "
         "WHERE source = (SELECT any_value(source) FROM v_task WHERE task = $task) AND edition = $edition "
         "AND (len($languages) = 0 OR list_contains($languages, language)) GROUP BY language)",
-        {"task": task, "edition": request.split, "languages": list(request.languages), "most": request.most},
+        {"task": task, "edition": request.split, "languages": list(request.asked_languages), "most": request.most},
     )
 
 

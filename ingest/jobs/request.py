@@ -26,7 +26,8 @@ class Option(NamedTuple):
 
 
 _NAMES_A_MODEL = "names a model"
-_NAMES_A_JOB = "names a job"
+NAMES_A_JOB = "names a job"
+"""What is said of a field that names the run of a job itself, or runs in a table."""
 
 
 class Request(BaseModel):
@@ -42,7 +43,7 @@ class Request(BaseModel):
     @classmethod
     def job_names(cls) -> list[str]:
         """Fields that name the run of a job itself, not the one whose model it is about."""
-        return cls._fields_that(_NAMES_A_JOB)
+        return cls._fields_that(NAMES_A_JOB)
 
     @classmethod
     def _fields_that(cls, do: str) -> list[str]:
@@ -98,7 +99,7 @@ ModelName = Annotated[
 AnyModelName = Annotated[ModelName | None, _NAMES_A_MODEL]
 """Of a request that can do without a model."""
 
-JobName = Annotated[Name | None, _NAMES_A_JOB]
+JobName = Annotated[Name | None, NAMES_A_JOB]
 ProbeSet = Annotated[
     str | None,
     Field(

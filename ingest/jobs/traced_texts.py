@@ -1,6 +1,7 @@
 """Labelled texts whose predictions are traced to the training examples of a classifier (Choenni, Garrette and Shutova
 2023, section 5)."""
 
+import json
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
@@ -8,12 +9,14 @@ import polars as pl
 from pydantic import Field
 
 from mlv.ingest.jobs.lookup import find_run
+from mlv.ingest.jobs.masks import UNMASKED, Chosen
 from mlv.ingest.jobs.planning import Context, NotYetError
 from mlv.ingest.jobs.request import Name
 from mlv.ingest.jobs.tracing import Targets, Traced, in_turn, sample
 from mlv.ingest.jobs.trained import corpora_of
 from mlv.schema.errors import DataError, NotFoundError, joined
 from mlv.schema.fetching import frame_of
+from mlv.schema.jobs.masks import Subnetwork
 
 REFERENCE_TEXTS: Final = 256
 """Most texts that principal directions are learnt from, each with every class."""
@@ -33,11 +36,23 @@ AllowSeen = Annotated[
 _PREDICTED: Final = """
 SELECT p.source, p.split AS edition, c.sha256 AS corpus_sha256, p.language, p.key AS question, g.text, g.text_pair,
        p.gold AS answer, p.correct
-FROM v_prediction p
+FROM (
+    SELECT *, NULL AS digest FROM v_prediction
+    UNION ALL
+    SELECT k.* EXCLUDE (mask_id), m.digest FROM v_masked_prediction k JOIN mask m USING (mask_id)
+) p
 JOIN segment g USING (segment_id)
 JOIN corpus c USING (corpus_id)
 WHERE p.checkpoint_id = $checkpoint AND p.split = $split AND p.gold IS NOT NULL
+    AND p.digest IS NOT DISTINCT FROM ($masks::JSON ->> p.language)
 ORDER BY p.language, g.position
+"""
+
+_RIGHT_UNDER: Final = """
+SELECT p.key, p.correct
+FROM v_masked_prediction p
+JOIN mask m USING (mask_id)
+WHERE p.checkpoint_id = $checkpoint AND p.split = $split AND p.language = $language AND m.digest = $digest
 """
 
 _SEEN: Final = """
@@ -49,22 +64,53 @@ ORDER BY parallel_key
 _TRACED: Final = "SELECT DISTINCT language, question FROM v_influence_target WHERE run = ?"
 
 
-def predicted_texts(context: Context, traced: Traced, split: str | None, languages: Sequence[str]) -> pl.DataFrame:
-    """The labelled texts of a split (None: test) that the final checkpoint was asked, in the order of their files.
+def predicted_texts(
+    context: Context, traced: Traced, split: str | None, languages: Sequence[str], chosen: Chosen = UNMASKED
+) -> pl.DataFrame:
+    """The labelled texts of a split (None: test) that the final checkpoint was asked, in the order of their files:
+    those in languages with masks under these.
 
     ``[source, edition, corpus_sha256, language, question, text, text_pair, answer, correct]``. Raises NotYetError if it
     was asked none in one of ``languages``, or none at all.
     """
     split = split or "test"
-    found = frame_of(context.connection, _PREDICTED, {"checkpoint": traced.last, "split": split})
+    values = {"checkpoint": traced.last, "split": split, "masks": json.dumps(chosen.digests())}
+    found = frame_of(context.connection, _PREDICTED, values)
     missing = [code for code in languages if code not in set(found["language"])]
     if missing or found.is_empty():
+        masked = chosen.for_languages(missing).names
         where = f" --language {','.join(missing)}" if missing else ""
+        under = "".join(f" --mask '{code}={name}'" for code, name in masked.items())
         raise NotYetError(
-            f"{traced.name} was not asked {split}{f' in {joined(missing)}' if missing else ''}.",
-            f"Ask it first: mlv compute predict {traced.name} --split {split}{where}",
+            f"{traced.name} was not asked {split}{f' in {joined(missing)}' if missing else ''}"
+            f"{' under ' + joined(dict.fromkeys(masked.values())) if masked else ''}.",
+            f"Ask it first: mlv compute predict {traced.name} --split {split}{where}{under}",
         )
     return found
+
+
+def right_under(
+    context: Context, traced: Traced, split: str | None, texts: pl.DataFrame, language: str, under: Sequence[Subnetwork]
+) -> pl.DataFrame:
+    """Texts of a split (None: test), of which those in a language count as told right only if they are under each of
+    some subnetworks too.
+
+    Raises NotYetError where the final checkpoint was not asked them under one.
+    """
+    split = split or "test"
+    keys = set(texts.filter(language=language)["question"])
+    for subnetwork in under:
+        values = {"checkpoint": traced.last, "language": language, "digest": subnetwork.mask.digest, "split": split}
+        told = dict(context.connection.execute(_RIGHT_UNDER, values).fetchall())
+        if not told:
+            masked = f"--mask '{language}={subnetwork.name}'"
+            raise NotYetError(
+                f"{traced.name} was not asked {split} in {language} under {subnetwork.name}.",
+                f"Ask it first: mlv compute predict {traced.name} --split {split} {masked}",
+            )
+        keys &= {key for key, correct in told.items() if correct}
+    counts = pl.col("language").ne(language) | pl.col("question").is_in(list(keys))
+    return texts.with_columns(correct=pl.col("correct") & counts)
 
 
 def pick(texts: pl.DataFrame, per_language: int, how: Pick, seed: int) -> pl.DataFrame:

@@ -192,11 +192,11 @@ def tracing_inputs(
     """The inputs of a job. Raises NotFoundError if a checkpoint or the examples are gone, DataError if they changed."""
     for model in (spec.model, *spec.checkpoints):
         check_folder(model)
-    examples = _examples(context, traced)
+    examples = examples_of(context, traced)
     return {"targets.parquet": chosen.numbered, "reference.parquet": chosen.reference, examples.name: examples}
 
 
-def _examples(context: Context, traced: Traced) -> Path:
+def examples_of(context: Context, traced: Traced) -> Path:
     """The file of examples that a run was trained on."""
     path = context.jobs / traced.name / "inputs" / "examples.parquet"
     hint = f"Put the job directory back: {traced.name} cannot be traced without what it was trained on."

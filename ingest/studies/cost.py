@@ -107,7 +107,7 @@ def _groups(context: Context, kind: str, model: str, cells: Sequence[Cell]) -> l
 
 def _trained(cell: Cell) -> Request | None:
     """What is asked of the run that a cell is about, if the study makes it."""
-    for needed in cell.needs:
+    for needed in cell.about:
         if KINDS[needed.kind].MAKES_CHECKPOINTS:
             return needed.asked()
         if found := _trained(needed):

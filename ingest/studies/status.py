@@ -155,8 +155,8 @@ class StudyStatus:
         """What a reference to a cell stands for: the run that made checkpoints, itself or behind it, or the model."""
         if KINDS[cell.kind].MAKES_CHECKPOINTS:
             return self._run(cell)
-        if cell.needs:
-            return self._meaning(cell.needs[0])
+        if cell.about:
+            return self._meaning(cell.about[0])
         return str(cell.setting("model") or cell.setting("run"))
 
     def _run(self, cell: Cell) -> str:

@@ -2,10 +2,10 @@
 
 A block ``[[job]]`` has a kind and settings of that kind (``Request`` in ``mlv.ingest.jobs``). A list stands for one job
 per value, several lists for all combinations; ``each`` has tables of settings that go together. ``@name`` refers to the
-jobs of an earlier block: as a model to the state that such a job makes or examines, as a run to the run behind it. A
-block ``[[task]]`` is short for several of them (``mlv.ingest.studies.task_blocks``). A *cell* is one job of the study.
-Cells follow from the file alone; ``mlv.ingest.studies.status`` holds them against a store. This folder has the files
-that come with mlv.
+jobs of an earlier block: as a model to the state that such a job makes or examines, as a run to the run behind it, as a
+mask to the subnetwork that it found. A block ``[[task]]`` is short for several of them
+(``mlv.ingest.studies.task_blocks``). A *cell* is one job of the study. Cells follow from the file alone;
+``mlv.ingest.studies.status`` holds them against a store. This folder has the files that come with mlv.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlv.ingest.jobs.kinds import in_study
 from mlv.ingest.jobs.kinds import kind as find_kind
-from mlv.ingest.studies.cells import Cell, frozen
+from mlv.ingest.studies.cells import Cell, frozen, replaced
 from mlv.ingest.studies.task_blocks import KEYS, Task, cells_of
 from mlv.schema.errors import DataError, NotFoundError, at_key, excerpt, format_validation_errors, joined, listed
 from mlv.schema.jobs.kinds import KINDS
@@ -230,7 +230,10 @@ class _Reader:
         return [found for value in values for found in self._referred(f"{place}.{key}", value, only)]
 
     def _referred(self, place: str, value: Any, only: Any) -> Sequence[Any]:
-        """The cells of a reference, or the value itself."""
+        """The cells of a reference, or the value itself; of a table one for each combination of those in it."""
+        if isinstance(value, dict):
+            inner = [self._entry(f"{place}.{key}", entry, only) for key, entry in value.items()]
+            return [dict(zip(value, entries, strict=True)) for entries in itertools.product(*inner)]
         if not (isinstance(value, str) and value.startswith("@")):
             return [value]
         cells = self._named.get(value[1:])
@@ -245,17 +248,27 @@ class _Reader:
             )
         return found
 
+    def _entry(self, place: str, entry: Any, only: Any) -> Sequence[Any]:
+        """What an entry of a table stands for, or the items of one."""
+        if not isinstance(entry, list):
+            return self._referred(place, entry, only)
+        items = [self._referred(f"{place} #{number}", item, only) for number, item in enumerate(entry, start=1)]
+        return [list(some) for some in itertools.product(*items)]
+
     def _complete(self, place: str, kind: str, settings: dict[str, Any]) -> tuple[tuple[str, Any], ...] | None:
         """All settings of a cell; None if some do not fit."""
         request = find_kind(kind).Request
-        references = {key: value for key, value in settings.items() if isinstance(value, Cell)}
-        plain = settings | {key: f"@{value.block}" for key, value in references.items()}
+        names: dict[Cell, str] = {}
+        for cell in (item for item in _values_in(settings) if isinstance(item, Cell)):
+            name = f"@{cell.block}"
+            names.setdefault(cell, f"{name} {len(names) + 1}" if name in names.values() else name)
         try:
-            fields = dict(request.model_validate(plain))
+            fields = dict(request.model_validate(_exchanged(settings, names)))
         except ValidationError as error:
             self.problems += format_validation_errors(error, request, lambda where: at_key([place, *where]))
             return None
-        return tuple((key, references.get(key, frozen(value))) for key, value in fields.items())
+        cells = {name: cell for cell, name in names.items()}
+        return tuple((key, frozen(_exchanged(value, cells))) for key, value in fields.items())
 
 
 def _referring(tasks: Sequence[Mapping[str, Any]], jobs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -271,11 +284,20 @@ def _referring(tasks: Sequence[Mapping[str, Any]], jobs: Sequence[Mapping[str, A
 
 def _values_in(value: Any) -> Iterator[Any]:
     """A value, or those in a list or table of them, however deep."""
-    if isinstance(value, dict | list):
+    if isinstance(value, dict | list | tuple):
         for inner in value.values() if isinstance(value, dict) else value:
             yield from _values_in(inner)
     else:
         yield value
+
+
+def _exchanged(value: Any, instead: Mapping[Any, Any]) -> Any:
+    """A value with others in the place of some, also within tables and lists."""
+    if isinstance(value, dict):
+        return {key: _exchanged(inner, instead) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_exchanged(inner, instead) for inner in value)
+    return instead.get(value, value) if isinstance(value, Cell | str) else value
 
 
 def _are_tables(value: Any) -> bool:
@@ -291,7 +313,7 @@ def _settled(cells: Sequence[Cell]) -> tuple[Cell, ...]:
     found: dict[Cell, Cell] = {}
     for cell in cells:
         # a cell comes after those that it refers to
-        values = {key: found[value] if isinstance(value, Cell) else value for key, value in settings[cell].items()}
+        values = {key: replaced(value, found.__getitem__) for key, value in settings[cell].items()}
         found[cell] = replace(cell, settings=tuple(values.items()))
     return tuple(dict.fromkeys(found.values()))
 

@@ -4,6 +4,9 @@ DuckDB cannot delete a parent row and its children in one transaction, so a run 
 table; a deletion that is killed goes on where it stopped when it is asked for again. ``v_run`` and what starts from it
 do not show a marked run, and its job cannot be committed or run until the deletion is finished. Indexes of gradients go
 with the last job that uses them.
+
+With a prune run goes the subnetwork that it found, and what is derived from that. Runs that used them stay, and so do
+the masks: a specification carries both whole.
 """
 
 import contextlib
@@ -20,6 +23,7 @@ from mlv.ingest.jobs.lookup import find_run
 from mlv.ingest.jobs.standing import Active, Standing, standing
 from mlv.ingest.journal import note_run
 from mlv.ingest.writing.profiles import PROFILES_OF_RUN, build_model_profiles
+from mlv.ingest.writing.subnetworks import delete_derived, delete_unused_masks, derived_from_run
 from mlv.schema.errors import DataError, JobError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.identity import spec_hash
@@ -65,6 +69,7 @@ def plan_deletion(connection: duckdb.DuckDBPyConnection, name: str, jobs: Path) 
     """What deleting the run whose name is or begins with ``name`` deletes. Raises NotFoundError where there is none."""
     run_id, run = find_run(connection, name)
     rows = {table: _count(connection, table, condition, run_id) for table, condition in ROWS.items()}
+    rows["subnetwork"] += len(derived_from_run(connection, run_id))
     folders = [folder for folder in (jobs / run, *_indexes(connection, run_id, jobs)) if folder.is_dir()]
     return Deletion(
         run_id,
@@ -155,10 +160,12 @@ def delete_run(connection: duckdb.DuckDBPyConnection, run_id: int, name: str, jo
         probed = connection.execute(
             "SELECT DISTINCT checkpoint_id FROM probe_logit WHERE run_id = ?", [run_id]
         ).fetchall()
+        delete_derived(connection, run_id)
         for table in [table for table in ROWS if table != "run"]:
             connection.execute(f"DELETE FROM {table} WHERE {ROWS[table]}", {"key": run_id})
         for (checkpoint_id,) in probed:
             build_model_profiles(connection, checkpoint_id)
+        delete_unused_masks(connection)
     connection.execute(
         "DELETE FROM profile WHERE checkpoint_id IS NOT NULL "
         "AND profile_id NOT IN (SELECT profile_id FROM profile_value)"

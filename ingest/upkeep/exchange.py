@@ -104,7 +104,8 @@ def _with_needed(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) ->
         name = waiting.pop()
         if name in specs and name not in wanted:
             wanted.add(name)
-            waiting += read_spec(specs[name]).builds_on()
+            spec = read_spec(specs[name])
+            waiting += spec.builds_on() | spec.takes_from()
             waiting += [str(row[0]) for row in connection.execute(_ANSWERED, [name]).fetchall()]
     return [name for name in specs if name in wanted]
 

@@ -37,9 +37,11 @@ UNION ALL
 SELECT 'probes', collection || '/' || language, sha256(string_agg(
     concat_ws(chr(31), question, template, answer_first, answer_second), chr(30) ORDER BY question))
 FROM v_probe GROUP BY collection, language
+UNION ALL
+SELECT 'subnetwork', n.name, m.digest FROM subnetwork n JOIN mask m USING (mask_id)
 UNION ALL SELECT 'checkpoint', r.name || '/epoch-' || k.epoch, k.digest FROM checkpoint k JOIN run r USING (run_id)
 """
-"""Ingests by the targets of their files, and checkpoints by what specifications call them."""
+"""Ingests by the targets of their files, and checkpoints and subnetworks by what specifications call them."""
 
 
 class Merge(NamedTuple):

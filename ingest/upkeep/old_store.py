@@ -97,7 +97,7 @@ def _ingests(connection: duckdb.DuckDBPyConnection) -> list[Ingest]:
             pairs = {code: countries for code, countries in of_unit["countries"].items() if code in codes}
             of_unit = {**of_unit, "countries": pairs}
         found.append(Ingest(kind, of_unit, tuple(files), min(times)))
-    return sorted([*found, *probe_sets(connection)], key=lambda ingest: ingest.at)
+    return sorted([*found, *probe_sets(connection), *_subnetworks(connection)], key=lambda ingest: ingest.at)
 
 
 def probe_sets(connection: duckdb.DuckDBPyConnection) -> list[Ingest]:
@@ -114,6 +114,17 @@ def probe_sets(connection: duckdb.DuckDBPyConnection) -> list[Ingest]:
         for name, of, about, questions, at in rows
         if name not in (all_questions(of), *(MADE_OF_ARORA if of == ARORA else ()))
     ]
+
+
+def _subnetworks(connection: duckdb.DuckDBPyConnection) -> list[Ingest]:
+    """The derived subnetworks: after all prune runs that they come from, since nothing says when; random ones, which
+    come from none, at first."""
+    rows = connection.execute(
+        "SELECT s.name, max(r.committed_at) FROM subnetwork s "
+        "LEFT JOIN run r ON contains(s.name, r.name) "
+        "WHERE s.run_id IS NULL GROUP BY s.subnetwork_id, s.name ORDER BY s.subnetwork_id"
+    ).fetchall()
+    return [Ingest("subnetwork", {"name": name}, (), at or datetime.min) for name, at in rows]  # noqa: DTZ901 UTC
 
 
 def _unit(row: tuple[Any, ...]) -> tuple[str, tuple[str, str]]:

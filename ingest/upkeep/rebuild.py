@@ -40,6 +40,7 @@ from mlv.ingest.writing.corpora import ingest_corpus
 from mlv.ingest.writing.probe_sets import make_probe_set
 from mlv.ingest.writing.probes import ingest_probes
 from mlv.ingest.writing.reference import ensure_reference
+from mlv.ingest.writing.subnetworks import make_subnetwork
 from mlv.ingest.writing.surveys import ingest_survey
 from mlv.ingest.writing.tasks import ingest_task
 from mlv.migrations import upgrade
@@ -54,6 +55,7 @@ INGESTS: Mapping[str, Callable[[duckdb.DuckDBPyConnection, Sequence[Path], dict[
     "probes": lambda connection, paths, options: ingest_probes(connection, paths[0], **options),
     "codebook": lambda connection, paths, options: ingest_codebook(connection, paths[0], **options),
     "survey": lambda connection, paths, options: ingest_survey(connection, paths[0], **options),
+    "subnetwork": lambda connection, _, options: make_subnetwork(connection, **options),
     "probe_set": lambda connection, _, options: make_probe_set(connection, **options),
     "task": lambda connection, paths, options: ingest_task(connection, paths[0], **options),
     "corpus": lambda connection, paths, options: ingest_corpus(connection, options.pop("source"), paths, **options),
@@ -198,7 +200,11 @@ def history(entries: Sequence[Entry], old: OldStore | None, jobs: Path) -> tuple
     commits = [RunEvent("committed", run, at) for run, at in runs.items() if run not in gone]
     why = "only the journal has it, and its job directory is gone: deleted, or made after this copy of the store"
     read = [entry for run, entry in readings.items() if run in runs and run not in gone]
-    return sorted([*ingests, *commits, *read], key=lambda entry: entry.at), [f"{run}: {why}" for run in gone]
+    # what is derived comes after the runs that found what it is derived from, however coarse the clock
+    derived = [entry for entry in ingests if entry.kind == "subnetwork"]
+    others = [entry for entry in ingests if entry.kind != "subnetwork"]
+    made = sorted([*others, *commits, *read, *derived], key=lambda entry: entry.at)
+    return made, [f"{run}: {why}" for run in gone]
 
 
 def _in_order(entries: Sequence[Entry]) -> Iterator[Entry]:

@@ -70,15 +70,17 @@ CREATE TABLE class_logit (
     class_number INTEGER NOT NULL,
     logit DOUBLE PRECISION NOT NULL,
     logprob DOUBLE PRECISION NOT NULL,
+    mask_id INTEGER,
     CHECK (class_number >= 1)
 );
-COMMENT ON TABLE class_logit IS 'Score of one class of a labelled text or pair of texts, by a checkpoint.';
+COMMENT ON TABLE class_logit IS 'Score of one class of a labelled text or pair of texts, by a checkpoint under a mask or without one.';
 COMMENT ON COLUMN class_logit.run_id IS 'The run.';
 COMMENT ON COLUMN class_logit.checkpoint_id IS 'The checkpoint.';
 COMMENT ON COLUMN class_logit.segment_id IS 'The text or pair of texts.';
 COMMENT ON COLUMN class_logit.class_number IS 'Class, from 1, in the order of the classifier''s outputs.';
 COMMENT ON COLUMN class_logit.logit IS 'Its logit.';
 COMMENT ON COLUMN class_logit.logprob IS 'Its log-probability, nats.';
+COMMENT ON COLUMN class_logit.mask_id IS 'Mask that the checkpoint was under; NULL for none.';
 
 CREATE TABLE classification_run (
     run_id INTEGER NOT NULL,
@@ -146,6 +148,24 @@ COMMENT ON COLUMN demonstration.position IS 'Its line, from 1.';
 COMMENT ON COLUMN demonstration.probe_id IS 'The probe that is completed.';
 COMMENT ON COLUMN demonstration.answer IS 'The answer that it is completed with, 1 or 2.';
 COMMENT ON COLUMN demonstration.similarity IS 'chrF++ of its sentence with the question, 0 to 100; NULL where it was drawn.';
+
+CREATE TABLE head_importance (
+    run_id INTEGER NOT NULL,
+    iteration INTEGER NOT NULL,
+    layer INTEGER NOT NULL,
+    attention_head INTEGER NOT NULL,
+    importance DOUBLE PRECISION NOT NULL,
+    disabled BOOLEAN NOT NULL,
+    CHECK (layer >= 1 AND attention_head >= 1),
+    CHECK (importance >= 0)
+);
+COMMENT ON TABLE head_importance IS 'How important each enabled attention head is at an iteration of pruning (dissertation equation 4.3).';
+COMMENT ON COLUMN head_importance.run_id IS 'The run.';
+COMMENT ON COLUMN head_importance.iteration IS 'The iteration.';
+COMMENT ON COLUMN head_importance.layer IS 'Layer, from 1.';
+COMMENT ON COLUMN head_importance.attention_head IS 'Attention head of the layer, from 1.';
+COMMENT ON COLUMN head_importance.importance IS 'Mean absolute derivative of the loss by the head''s gate.';
+COMMENT ON COLUMN head_importance.disabled IS 'Whether this iteration disables it.';
 
 CREATE TABLE influence_epoch_test (
     influence_target_id INTEGER NOT NULL,
@@ -238,8 +258,10 @@ CREATE TABLE influence_run (
     examples INTEGER NOT NULL,
     top_k INTEGER NOT NULL,
     bin_width DOUBLE PRECISION NOT NULL,
+    training_masks VARCHAR,
     PRIMARY KEY (run_id),
-    CHECK (method IN ('trak', 'tracin'))
+    CHECK (method IN ('trak', 'tracin')),
+    CHECK (training_masks IN ('test', 'own', 'none'))
 );
 COMMENT ON TABLE influence_run IS 'What an influence run traces, and how.';
 COMMENT ON COLUMN influence_run.run_id IS 'The influence run.';
@@ -256,6 +278,7 @@ COMMENT ON COLUMN influence_run.checkpoints IS 'Model states that scores are ave
 COMMENT ON COLUMN influence_run.examples IS 'Training examples that were scored.';
 COMMENT ON COLUMN influence_run.top_k IS 'Examples ranked per target and direction.';
 COMMENT ON COLUMN influence_run.bin_width IS 'Width of the bins of influence_histogram. For TracIn''s cosines, which sum up to at most the number of checkpoints, 0.01 times that number. Other scores have no bound: of 1 and 5 times the powers of ten the largest that is at most a tenth of the standard deviation of that target''s scores which vary most.';
+COMMENT ON COLUMN influence_run.training_masks IS 'Under which mask gradients of training examples were taken, where targets are traced under masks: test, that of the target; own, that of the example''s language; none. NULL where targets are traced without masks.';
 
 CREATE TABLE influence_summary (
     influence_target_id INTEGER NOT NULL,
@@ -334,6 +357,38 @@ COMMENT ON COLUMN language.language_id IS 'Key.';
 COMMENT ON COLUMN language.code IS 'ISO 639-1 code; ISO 639-3 where the language has no two-letter code.';
 COMMENT ON COLUMN language.iso639_3 IS 'ISO 639-3 code of the language or macrolanguage.';
 COMMENT ON COLUMN language.name IS 'English name (ISO 639-3).';
+
+CREATE TABLE mask (
+    mask_id INTEGER NOT NULL,
+    digest VARCHAR NOT NULL,
+    layers INTEGER NOT NULL,
+    heads INTEGER NOT NULL,
+    enabled INTEGER NOT NULL,
+    bits VARCHAR NOT NULL,
+    PRIMARY KEY (mask_id),
+    CHECK (enabled BETWEEN 0 AND layers * heads),
+    UNIQUE (digest)
+);
+COMMENT ON TABLE mask IS 'Which attention heads of a model take part. A mask is its content: two ways to the same heads are one mask.';
+COMMENT ON COLUMN mask.mask_id IS 'Key.';
+COMMENT ON COLUMN mask.digest IS 'SHA-256 of LAYERSxHEADS:BITS, the bits as in the column.';
+COMMENT ON COLUMN mask.layers IS 'Layers of the model.';
+COMMENT ON COLUMN mask.heads IS 'Attention heads of a layer.';
+COMMENT ON COLUMN mask.enabled IS 'Heads that take part.';
+COMMENT ON COLUMN mask.bits IS 'Hexadecimal digits, layer by layer: a set bit is an enabled head; zeros fill up the last digit.';
+
+CREATE TABLE mask_head (
+    mask_id INTEGER NOT NULL,
+    layer INTEGER NOT NULL,
+    attention_head INTEGER NOT NULL,
+    enabled BOOLEAN NOT NULL,
+    CHECK (layer >= 1 AND attention_head >= 1)
+);
+COMMENT ON TABLE mask_head IS 'Whether an attention head takes part: the bits of a mask, one a row.';
+COMMENT ON COLUMN mask_head.mask_id IS 'The mask.';
+COMMENT ON COLUMN mask_head.layer IS 'Layer, from 1.';
+COMMENT ON COLUMN mask_head.attention_head IS 'Attention head of the layer, from 1.';
+COMMENT ON COLUMN mask_head.enabled IS 'Whether it takes part.';
 
 CREATE TABLE metric (
     run_id INTEGER NOT NULL,
@@ -542,6 +597,40 @@ COMMENT ON COLUMN prompt_option.text IS 'The option, as shown.';
 COMMENT ON COLUMN prompt_option.place IS 'Where it is shown among the options, from 1.';
 COMMENT ON COLUMN prompt_option.side IS 'Side of answer_side that it is on; polarity is allowed for.';
 
+CREATE TABLE pruning_run (
+    run_id INTEGER NOT NULL,
+    task_id INTEGER NOT NULL,
+    language_id INTEGER NOT NULL,
+    examples INTEGER NOT NULL,
+    development_examples INTEGER NOT NULL,
+    score_before DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (run_id),
+    CHECK (score_before BETWEEN 0 AND 1)
+);
+COMMENT ON TABLE pruning_run IS 'What a run prunes. The model is run.start_checkpoint_id.';
+COMMENT ON COLUMN pruning_run.run_id IS 'The run.';
+COMMENT ON COLUMN pruning_run.task_id IS 'What the model tells apart.';
+COMMENT ON COLUMN pruning_run.language_id IS 'Language of the examples.';
+COMMENT ON COLUMN pruning_run.examples IS 'Training examples that importance was estimated on.';
+COMMENT ON COLUMN pruning_run.development_examples IS 'Development examples that accuracy is of.';
+COMMENT ON COLUMN pruning_run.score_before IS 'Accuracy on these with all heads.';
+
+CREATE TABLE pruning_step (
+    run_id INTEGER NOT NULL,
+    iteration INTEGER NOT NULL,
+    enabled INTEGER NOT NULL,
+    score DOUBLE PRECISION NOT NULL,
+    kept BOOLEAN NOT NULL,
+    CHECK (iteration >= 1),
+    CHECK (score BETWEEN 0 AND 1)
+);
+COMMENT ON TABLE pruning_step IS 'One iteration of pruning: the least important heads are disabled, and accuracy is measured.';
+COMMENT ON COLUMN pruning_step.run_id IS 'The run.';
+COMMENT ON COLUMN pruning_step.iteration IS 'Its number, from 1.';
+COMMENT ON COLUMN pruning_step.enabled IS 'Heads that are enabled after it.';
+COMMENT ON COLUMN pruning_step.score IS 'Accuracy on the development examples with these.';
+COMMENT ON COLUMN pruning_step.kept IS 'Whether that is at or above the threshold; the first that is not is the last iteration.';
+
 CREATE TABLE reject (
     ingest_file_id INTEGER NOT NULL,
     position INTEGER NOT NULL,
@@ -702,6 +791,18 @@ COMMENT ON COLUMN run_event.happened_at IS 'When, UTC.';
 COMMENT ON COLUMN run_event.event IS 'What happened.';
 COMMENT ON COLUMN run_event.detail IS 'JSON with the particulars.';
 
+CREATE TABLE run_mask (
+    run_id INTEGER NOT NULL,
+    language_id INTEGER NOT NULL,
+    mask_id INTEGER NOT NULL,
+    subnetwork VARCHAR NOT NULL
+);
+COMMENT ON TABLE run_mask IS 'Under which mask a run trains on, predicts or traces texts in a language. Languages without a row: without a mask.';
+COMMENT ON COLUMN run_mask.run_id IS 'The run.';
+COMMENT ON COLUMN run_mask.language_id IS 'Language of the texts.';
+COMMENT ON COLUMN run_mask.mask_id IS 'The mask.';
+COMMENT ON COLUMN run_mask.subnetwork IS 'Name of the subnetwork, as the run was given it: it may be deleted since.';
+
 CREATE TABLE segment (
     segment_id INTEGER NOT NULL,
     corpus_id INTEGER NOT NULL,
@@ -735,6 +836,40 @@ COMMENT ON COLUMN source.code IS 'Short name, as --source takes it.';
 COMMENT ON COLUMN source.name IS 'Full name.';
 COMMENT ON COLUMN source.domain IS 'religious, encyclopedic, news or other.';
 COMMENT ON COLUMN source.citation IS 'How to cite the source.';
+
+CREATE TABLE subnetwork (
+    subnetwork_id INTEGER NOT NULL,
+    name VARCHAR NOT NULL,
+    mask_id INTEGER NOT NULL,
+    origin VARCHAR NOT NULL,
+    run_id INTEGER,
+    language_id INTEGER,
+    amount INTEGER,
+    seed INTEGER,
+    PRIMARY KEY (subnetwork_id),
+    CHECK (origin IN ('pruned', 'union', 'intersection', 'shuffled', 'shuffled_in_layers', 'random', 'avoiding')),
+    CHECK ((origin = 'pruned') = (run_id IS NOT NULL)),
+    CHECK ((origin = 'pruned') = (language_id IS NOT NULL)),
+    CHECK ((origin IN ('random', 'avoiding')) = (amount IS NOT NULL)),
+    CHECK ((origin IN ('pruned', 'union', 'intersection')) = (seed IS NULL))
+);
+COMMENT ON TABLE subnetwork IS 'A mask with where it comes from: found by pruning, or derived from others.';
+COMMENT ON COLUMN subnetwork.subnetwork_id IS 'Key.';
+COMMENT ON COLUMN subnetwork.name IS 'Of a pruned one its run; of a derived one how it is derived, e.g. shuffled(prune-0123456789ab,1).';
+COMMENT ON COLUMN subnetwork.mask_id IS 'Its mask.';
+COMMENT ON COLUMN subnetwork.origin IS 'pruned; union or intersection of its parts; shuffled: as many heads as its part has, at random places, or shuffled_in_layers: as many in each layer; random: so many heads at random places; avoiding: all heads but so many random ones of those that its part has.';
+COMMENT ON COLUMN subnetwork.run_id IS 'The prune run that found it; NULL of a derived one.';
+COMMENT ON COLUMN subnetwork.language_id IS 'Language whose examples it was pruned for; NULL of a derived one.';
+COMMENT ON COLUMN subnetwork.amount IS 'Heads that a random one enables, or that an avoiding one disables; otherwise NULL.';
+COMMENT ON COLUMN subnetwork.seed IS 'Seed of the draw; NULL where nothing is drawn.';
+
+CREATE TABLE subnetwork_part (
+    subnetwork_id INTEGER NOT NULL,
+    part_subnetwork_id INTEGER NOT NULL
+);
+COMMENT ON TABLE subnetwork_part IS 'What a subnetwork is derived from.';
+COMMENT ON COLUMN subnetwork_part.subnetwork_id IS 'The derived one.';
+COMMENT ON COLUMN subnetwork_part.part_subnetwork_id IS 'One that it is derived from.';
 
 CREATE TABLE survey_response (
     survey_id INTEGER NOT NULL,

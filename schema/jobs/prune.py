@@ -28,7 +28,7 @@ class PruneSpec(Spec):
 
     OUTPUTS: ClassVar = ("model.json", "run.json", "masks.parquet", "steps.parquet", "importance.parquet")
     IF_GIVEN: ClassVar = frozenset({"anyway"})
-    NEXT: ClassVar = "what the model predicts under it: mlv compute predict {run} --mask LANGUAGE={run}"
+    NEXT: ClassVar = "what a model predicts under it: mlv compute predict RUN --mask LANGUAGE={run}"
     NOT_COMPARED: ClassVar = {
         **Spec.NOT_COMPARED,
         "model": "what is pruned",

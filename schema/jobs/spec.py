@@ -150,6 +150,12 @@ class Spec(SpecPart):
         """Names of the jobs that have to be committed before this one."""
         return frozenset(made.job for model in self.models() if (made := model.made_by))
 
+    def takes_from(self) -> frozenset[str]:
+        """Names of the jobs whose results the specification itself holds, subnetworks that they found: where these are
+        there they go before it, and with it; where they are not it can do without."""
+        subnetworks = getattr(self, "subnetworks", None) or ()
+        return frozenset(subnetwork.name for subnetwork in subnetworks if subnetwork.origin == "pruned")
+
     def reads_index(self, identity: dict[str, Any]) -> bool:  # noqa: ARG002 most kinds read none
         """Whether the job reads the index of gradients that has an identity (``index.json``)."""
         return False

@@ -45,12 +45,15 @@ INFLUENCE = (
             "trak-principal-16 corruptions=epoch.",
             "tracing": "What else the scores depend on, e.g. probe_set=echoes-2024 quantity=answer. Runs are alike "
             "if settings, attribution and tracing are equal.",
+            "training_masks": "Under which mask gradients of training examples were taken: test, that of the target; "
+            "own, that of the example's language; none. NULL where targets are traced without masks.",
         },
         f"""
         SELECT r.run_id, r.name AS run, r.kind, k.run AS traced_run, i.method, i.similarity, i.quantity, i.selection,
                i.projection, i.dimensions, i.modules, i.damping, i.checkpoints, i.examples, i.top_k, i.bin_width,
                r.seed, k.model, k.source, k.ft_languages, k.strategy, k.sentences, k.seed AS traced_seed, k.settings,
-               {alike.attribution("r.spec")} AS attribution, {alike.tracing("r.spec")} AS tracing
+               {alike.attribution("r.spec")} AS attribution, {alike.tracing("r.spec")} AS tracing,
+               i.training_masks
         FROM influence_run i
         JOIN run r ON r.run_id = i.run_id AND r.status = 'committed'
         JOIN v_checkpoint k ON k.checkpoint_id = r.start_checkpoint_id

@@ -49,7 +49,7 @@ CLASSIFIED = (
 )
 PREDICTED = f"{TASK}; INSERT INTO prediction_run SELECT min(run_id), 900 FROM run"
 LOGITS = (
-    f"{PREDICTED}; INSERT INTO class_logit SELECT r.run_id, min(checkpoint_id), min(segment_id), 1, 0, 0 "
+    f"{PREDICTED}; INSERT INTO class_logit SELECT r.run_id, min(checkpoint_id), min(segment_id), 1, 0, 0, NULL "
     "FROM prediction_run r, checkpoint, segment GROUP BY r.run_id"
 )
 
@@ -60,6 +60,29 @@ EPOCH_TESTS = (
     "FROM (FROM influence_target LIMIT 1), range(1, 3) e(step); "
     "INSERT INTO influence_epoch_test VALUES (901, 902, 9, 0.5, 0.6)"
 )
+
+PRUNED = (
+    f"{CLASSIFIED}; "
+    "INSERT INTO mask SELECT mask_id, sha256('1x2:' || bits), 1, 2, enabled, bits "
+    "FROM (VALUES (901, '8', 1), (902, '4', 1), (903, 'c', 2)) m(mask_id, bits, enabled); "
+    "INSERT INTO mask_head VALUES (901, 1, 1, TRUE), (901, 1, 2, FALSE), (902, 1, 1, FALSE), (902, 1, 2, TRUE), "
+    "(903, 1, 1, TRUE), (903, 1, 2, TRUE); "
+    "INSERT INTO run SELECT r.* REPLACE (900 AS run_id, 'prune' AS kind, 'prune-0' AS name, 'p' AS spec_hash, "
+    "'{\"threshold\":0.9}' AS spec, r.run_id AS parent_run_id) FROM run r SEMI JOIN classification_run USING (run_id); "
+    "INSERT INTO pruning_run SELECT 900, task_id, added_language_id, 8, 4, 0.75 FROM classification_run; "
+    "INSERT INTO pruning_step VALUES (900, 1, 1, 0.75, TRUE); "
+    "INSERT INTO head_importance VALUES (900, 1, 1, 1, 0.5, FALSE), (900, 1, 1, 2, 0.25, TRUE); "
+    "INSERT INTO subnetwork SELECT 901, 'prune-0', 901, 'pruned', 900, language_id, NULL, NULL FROM pruning_run; "
+    "INSERT INTO subnetwork VALUES (902, 'shuffled(prune-0,1)', 902, 'shuffled', NULL, NULL, NULL, 1), "
+    "(903, 'union(prune-0,shuffled(prune-0,1))', 903, 'union', NULL, NULL, NULL, NULL); "
+    "INSERT INTO subnetwork_part VALUES (902, 901), (903, 901), (903, 902)"
+)
+"""A subnetwork of one of two heads, its shuffle and their union."""
+
+UNDER_MASK = (
+    f"{PRUNED}; INSERT INTO run_mask SELECT i.run_id, p.language_id, 901, 'prune-0' FROM influence_run i, pruning_run p"
+)
+MASKED_LOGITS = f"{PRUNED}; {LOGITS.removeprefix(f'{TASK}; ')}; UPDATE class_logit SET mask_id = 901"
 
 EMPTY = {
     "task": TASK,
@@ -75,11 +98,18 @@ EMPTY = {
     "validation_lds": f"{VALIDATION}; INSERT INTO validation_lds SELECT run_id, 'lds', 'margin', 'trak', 'same', 1, "
     "1, 8, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM influence_run",
     "validation_run": VALIDATION,
+    **dict.fromkeys(("mask", "mask_head", "subnetwork", "subnetwork_part"), PRUNED),
+    **dict.fromkeys(("pruning_run", "pruning_step", "head_importance"), PRUNED),
+    "run_mask": UNDER_MASK,
 }
 """Tables of which the study has no rows, and how they get one."""
 
 
+FILLED = {"influence_target-segment_id": TRACED_TEXT, "class_logit-mask_id": MASKED_LOGITS}
+"""By rule of a reference that rows are mostly without, how they get it."""
+
 TWICE = {
+    "subnetwork": "INSERT INTO subnetwork SELECT * REPLACE (987654 AS subnetwork_id) FROM subnetwork LIMIT 1",
     "checkpoint": "INSERT INTO checkpoint SELECT * REPLACE (987654 AS checkpoint_id) FROM checkpoint "
     "WHERE run_id IS NULL LIMIT 1",
     "profile": "INSERT INTO profile SELECT p.* REPLACE (NULL AS language_id, 987654 + i AS profile_id) "
@@ -137,7 +167,7 @@ def test_a_study_in_order_keeps_all_rules(store: duckdb.DuckDBPyConnection) -> N
 @pytest.mark.parametrize("name", KEYS)
 def test_every_key_and_reference_is_looked_at(store: duckdb.DuckDBPyConnection, name: str) -> None:
     rule = RULES[name]
-    filled = TRACED_TEXT if name == "influence_target-segment_id" else EMPTY.get(rule.table, "SELECT 1")
+    filled = FILLED.get(name, EMPTY.get(rule.table, "SELECT 1"))
     assert _broken_by(store, name, filled) == 0
     column = name.removeprefix(f"{rule.table}-")
     if "-unique-" not in name:
@@ -182,6 +212,21 @@ BREAKING = {
     "left-out-language-not-trained-on": f"{CLASSIFIED}; UPDATE classification_run SET left_out = concat('ab,', ("
     'SELECT code FROM "language" WHERE language_id = added_language_id))',
     "class-logits-complete": LOGITS,
+    "mask-bits": f"{PRUNED}; UPDATE mask_head SET enabled = NOT enabled WHERE mask_id = 901",
+    "mask-in-use": f"{PRUNED}; DELETE FROM subnetwork WHERE mask_id = 903",
+    "subnetwork-parts": f"{PRUNED}; DELETE FROM subnetwork_part WHERE part_subnetwork_id = 902",
+    "subnetwork-derived": f"{PRUNED}; UPDATE subnetwork SET mask_id = 903 WHERE origin = 'shuffled'",
+    "pruning-run-there": f"{PRUNED}; DELETE FROM pruning_run",
+    "pruning-run-of-its-classifier": f"{PRUNED}; UPDATE pruning_run SET task_id = 901",
+    "pruning-monotone": f"{PRUNED}; UPDATE pruning_step SET enabled = 2",
+    "pruning-kept-score": f"{PRUNED}; UPDATE pruning_step SET score = 0.6",
+    "head-importance-complete": f"{PRUNED}; DELETE FROM head_importance WHERE NOT disabled",
+    "pruned-mask-of-its-steps": f"{PRUNED}; UPDATE head_importance SET disabled = NOT disabled",
+    "class-logits-under-the-mask": MASKED_LOGITS,
+    "run-mask-languages": f"{UNDER_MASK}; UPDATE run_mask SET language_id = "
+    '(SELECT language_id FROM "language" ANTI JOIN corpus USING (language_id) LIMIT 1)',
+    "influence-run-masks": UNDER_MASK,
+    "influence-target-has-its-mask": f"{TRACED_TEXT}; {UNDER_MASK}; UPDATE run_mask SET language_id = -1",
     "segment-text-normal": "UPDATE segment SET text = 'u' || chr(776) WHERE position = 3",
     "corpus-checksum": "UPDATE segment SET text = text || 'x' WHERE position = 3",
     "ingest-file-rejects": "UPDATE ingest_file SET rows_rejected = 5",
@@ -263,6 +308,13 @@ BREAKING = {
 def test_every_rule_can_be_broken(store: duckdb.DuckDBPyConnection, name: str) -> None:
     if (statement := BREAKING[name]) is not None:
         assert _broken_by(store, name, statement) > 0
+
+
+@pytest.mark.parametrize("name", [name for name, breaks in BREAKING.items() if PRUNED in str(breaks)])
+def test_a_pruned_subnetwork_and_what_is_derived_from_it_keep_the_rules(
+    store: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    assert _broken_by(store, name, PRUNED) == 0
 
 
 @pytest.mark.parametrize(

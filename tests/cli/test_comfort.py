@@ -29,6 +29,7 @@ ORDER = [
     "study",
     "compute",
     "runs",
+    "masks",
     "influence",
     "responses",
     "query",

@@ -10,12 +10,12 @@ TRAIN = ("compute", "classify", "--task", "praise", "--language", "de,en,fr", "-
 SMALL = ("--learning-rate", "3e-3", "--batch-size", "16")
 
 
-def labelled_store(folder: Path) -> Mlv:
-    """Labelled texts, a task, and an encoder beside them."""
+def labelled_store(folder: Path, heads: int = 2) -> Mlv:
+    """Labelled texts, a task, and an encoder beside them with so many attention heads in each of its two layers."""
     mlv = Mlv(folder)
     (folder / "task.toml").write_text(TASK)
     table = write_table(folder / "words.csv", labelled_rows(SPLITS))
-    save_encoder(folder / "encoder")
+    save_encoder(folder / "encoder", heads)
     columns = "key=id,language=lang,split=split,text=text,label=label"
     assert mlv("db", "upgrade").code == 0
     read = ("ingest", "corpus", "--source", "table", "--publication", "words", "--columns", columns)

@@ -7,16 +7,26 @@ from mlv.schema.jobs.classify import ClassifySpec
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import job_name
 from mlv.schema.jobs.influence import InfluenceSpec
+from mlv.schema.jobs.masks import Mask, Subnetwork
 from mlv.schema.jobs.pca import PcaSpec
 from mlv.schema.jobs.predict import PredictSpec
 from mlv.schema.jobs.pretrain import PretrainSpec
 from mlv.schema.jobs.probe import ProbeSpec
+from mlv.schema.jobs.prune import PruneSpec
 from mlv.schema.jobs.respond import Decoding, Demonstrations, EndpointRef, RespondSpec
 from mlv.schema.jobs.spec import CorpusRef, ModelRef, Spec
 from mlv.schema.jobs.validate import ValidateSpec
 
 ELSEWHERE: Final = ModelRef(name="google/mt5-small", revision="abc", digest="d1", path="/models/mt5-small")
 CORPUS: Final = CorpusRef(source="pbc", language="fa", edition="new", sha256="c", segments=10)
+SUBNETWORK: Final = Subnetwork(
+    name="avoiding(prune-0123456789ab,3,2)",
+    mask=Mask(layers=2, heads=4, bits="3b"),
+    origin="avoiding",
+    parts=("prune-0123456789ab",),
+    amount=3,
+    seed=2,
+)
 
 
 def checkpoint(spec: Spec, epoch: int) -> ModelRef:
@@ -70,6 +80,9 @@ CLASSIFY: Final = ClassifySpec(
     draw="first",
     balanced=True,
     freeze=("embeddings",),
+    masks={"fa": SUBNETWORK.name, "ko": SUBNETWORK.name},
+    subnetworks=(SUBNETWORK,),
+    updates="strict",
     gradient_accumulation=4,
     schedule="cosine",
     warmup=0.1,
@@ -85,6 +98,17 @@ PREDICT: Final = PredictSpec(
     languages=("fa", "ko"),
     corpora=(CORPUS,),
     inputs_digest="i",
+    masks={"fa": SUBNETWORK.name, "ko": SUBNETWORK.name},
+    subnetworks=(SUBNETWORK,),
+)
+PRUNE: Final = PruneSpec(
+    model=checkpoint(CLASSIFY, 5),
+    training=CLASSIFY,
+    language="fa",
+    development=(CORPUS,),
+    inputs_digest="i",
+    max_examples=100,
+    anyway=True,
 )
 PROBE: Final = ProbeSpec(
     model=checkpoint(FINETUNE, 5), collection="arora-2023", probe_set="all", languages=("fa", "ko"), inputs_digest="i"
@@ -99,6 +123,9 @@ INFLUENCE: Final = InfluenceSpec(
     languages=("fa", "ko"),
     inputs_digest="i",
     reference_digest="r",
+    masks={"fa": SUBNETWORK.name, "ko": SUBNETWORK.name},
+    subnetworks=(SUBNETWORK,),
+    training_masks="own",
 )
 VALIDATE: Final = ValidateSpec(
     model=checkpoint(FINETUNE, 5),
@@ -147,5 +174,5 @@ RESPOND: Final = RespondSpec(
 )
 
 EXAMPLES: Final[dict[str, Spec]] = {
-    spec.kind: spec for spec in (PRETRAIN, FINETUNE, CLASSIFY, PROBE, PREDICT, RESPOND, INFLUENCE, VALIDATE, PCA)
+    spec.kind: spec for spec in (PRETRAIN, FINETUNE, CLASSIFY, PRUNE, PROBE, PREDICT, RESPOND, INFLUENCE, VALIDATE, PCA)
 }

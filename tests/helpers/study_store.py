@@ -225,7 +225,8 @@ INSERT INTO influence_run
 SELECT run_id, parent_run_id, spec ->> '$.attribution.method', spec ->> '$.attribution.similarity',
        spec ->> 'quantity', spec ->> 'selection', spec ->> '$.attribution.gradients.projection',
        (spec ->> '$.attribution.gradients.dimensions')::INTEGER, '', 1, 1,
-       (SELECT count(*) FROM training_example e WHERE e.run_id = r.parent_run_id), (spec ->> 'top_k')::INTEGER, 0.25
+       (SELECT count(*) FROM training_example e WHERE e.run_id = r.parent_run_id), (spec ->> 'top_k')::INTEGER, 0.25,
+       NULL
 FROM run r WHERE kind = 'influence';
 INSERT INTO validation_run
 SELECT run_id, parent_run_id, array_to_string((spec ->> '$.quantities[*]'), ','), 1,

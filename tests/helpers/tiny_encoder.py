@@ -38,8 +38,8 @@ def tiny_tokenizer() -> Any:
     )
 
 
-def save_encoder(folder: Path, **settings: Any) -> Path:
-    """A masked language model, as encoders are published."""
+def save_encoder(folder: Path, heads: int = 2, **settings: Any) -> Path:
+    """A masked language model, as encoders are published; ``heads`` are those of each of its two layers."""
     import torch
     import transformers
 
@@ -49,7 +49,7 @@ def save_encoder(folder: Path, **settings: Any) -> Path:
         vocab_size=len(tokenizer),
         hidden_size=32,
         num_hidden_layers=2,
-        num_attention_heads=2,
+        num_attention_heads=heads,
         intermediate_size=64,
         max_position_embeddings=40,
         type_vocab_size=1,

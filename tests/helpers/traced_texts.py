@@ -185,7 +185,7 @@ class TracedTexts:
         )
         run_id = 10 + number
         self._add_run(run_id, f"trace-{model}", spec, number)
-        how = ("tracin", "cosine", "label", "correct", "none", 0, "output", 0.0, 1, len(examples), 4, 0.01)
+        how = ("tracin", "cosine", "label", "correct", "none", 0, "output", 0.0, 1, len(examples), 4, 0.01, None)
         self._insert("influence_run", (run_id, number, *how))
         for place, ((of, code, key), lists) in enumerate(self.world.ranked.items(), start=1):
             if of == model:

@@ -230,6 +230,78 @@ model = ["@other", "@own"]
     assert sum(cell.kind == "probe" for cell in study.cells) == 2 + len(runs) * 2
 
 
+MASKED = """
+[[job]]
+name = "mono"
+kind = "classify"
+model = "nano"
+task = "t"
+languages = [["de"], ["en"]]
+
+[[job]]
+name = "prune-de"
+kind = "prune"
+run = "@mono"
+only = { languages = [["de"]] }
+
+[[job]]
+name = "prune-en"
+kind = "prune"
+run = "@mono"
+threshold = [0.9, 0.95]
+only = { languages = [["en"]] }
+
+[[job]]
+name = "full"
+kind = "classify"
+model = "nano"
+task = "t"
+languages = ["de", "en"]
+
+[[job]]
+kind = "predict"
+name = "masked"
+model = "@full"
+masks = { German = "@prune-de", en = "@prune-en" }
+shuffle = [1, 2, 3]
+
+[[job]]
+kind = "predict"
+name = "composed"
+model = "@full"
+masks = { de = ["@prune-de", "@prune-en"], en = "random(2x4,3,1)" }
+combine = "intersection"
+"""
+
+
+def test_masks_refer_to_the_jobs_that_find_them(tmp_path: Path) -> None:
+    cells = _read(tmp_path, MASKED).cells
+    masked = [cell for cell in cells if cell.block == "masked"]
+    # one for each combination of thresholds and seeds
+    assert len(masked) == 2 * 3
+    for cell in masked:
+        full, german, english = cell.needs
+        assert (full.block, german.block, english.block) == ("full", "prune-de", "prune-en")
+        assert cell.about == (full,)
+        # a setting is looked for in what a cell is about, not in its masks
+        assert list(cell.chain("threshold")) == []
+        request = cell.request(lambda name, needed: f"{needed.block} of {name}")
+        assert request.model_dump()["masks"] == {"de": ("prune-de of masks",), "en": ("prune-en of masks",)}
+    thresholds = [dict(cell.needs[2].settings)["threshold"] for cell in masked]
+    assert sorted(thresholds) == [0.9] * 3 + [0.95] * 3
+    assert "masks=de:@prune-de,en:@prune-en" in str(masked[0])
+    composed = [cell for cell in cells if cell.block == "composed"]
+    assert [[needed.block for needed in cell.needs] for cell in composed] == [["full", "prune-de", "prune-en"]] * 2
+    asked = composed[0].asked().model_dump()
+    assert asked["masks"] == {"de": ("@prune-de", "@prune-en"), "en": ("random(2x4,3,1)",)}
+
+
+def test_a_mask_that_no_job_finds_is_named_with_its_place(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        _read(tmp_path, MASKED.replace('"@prune-de", "@prune-en"', '"@prune-de", "@prune-fr"'))
+    assert "job #6.masks.de #2: no earlier job is named prune-fr" in str(caught.value)
+
+
 def test_every_kind_can_stand_in_a_file(tmp_path: Path) -> None:
     settings = {
         "pretrain": 'name = "nano"',
@@ -240,6 +312,7 @@ def test_every_kind_can_stand_in_a_file(tmp_path: Path) -> None:
         "pca": "",
         "classify": 'model = "nano"\ntask = "t"\nlanguages = ["fa"]\nadded = { fa = 50 }',
         "predict": 'model = "classify-0"',
+        "prune": 'run = "classify-0"',
         "respond": 'model = "nano"\nlanguage = "en"',
     }
     assert settings.keys() == KINDS.keys()
@@ -324,7 +397,7 @@ damping = 0.5
         "job #3.name: 'base' is not a name of its own.",
         "job #4.seed: should be greater than or equal to 0, not -2",
         "job #4.epoch: there is no such key. Known here: model, source, languages",
-        "job #5.preset: should be 'echoes' or 'languages', not 'ecoes'",
+        "job #5.preset: should be 'echoes', 'languages' or 'modularity', not 'ecoes'",
         "job #5.damping: It belongs to TRAK",
     ]
     for part in expected:

@@ -13,9 +13,10 @@ from mlv.schema.jobs.identity import canonical_json, job_name, spec_hash
 from mlv.schema.jobs.kinds import KINDS
 from mlv.schema.jobs.spec import ModelRef, Spec, SpecPart
 
+STATES = ("model", "training.model")
 TRACING_NAMES = {
     "training.model.name",
-    *(f"{model}.{field}" for model in ("model", "training.model") for field in ("revision", "path")),
+    *(f"{model}.{field}" for model in STATES for field in ("revision", "path")),
     *(f"checkpoints[{number}].{field}" for number in (0, 1) for field in ("revision", "path")),
 }
 
@@ -27,6 +28,7 @@ NAMES: dict[str, set[str]] = {
     "influence": TRACING_NAMES,
     "validate": TRACING_NAMES,
     "classify": {"model.name", "model.revision", "model.path"},
+    "prune": {"training.model.name", *(f"{of}.{part}" for of in STATES for part in ("revision", "path"))},
     "predict": {"model.revision", "model.path"},
     "respond": {"model.name", "model.revision", "model.path", "endpoint.url"},
     "pca": set(),
@@ -51,6 +53,10 @@ def _other_values(value: Any, annotation: Any) -> Iterator[tuple[str, Any]]:
         for number, item in enumerate(value):
             for place, other in _other_values(item, annotation):
                 yield f"[{number}]{place}", (*value[:number], other, *value[number + 1 :])
+    elif isinstance(value, dict):
+        yield "", dict(list(value.items())[1:])
+        for key, item in value.items():
+            yield from ((f".{key}{place}", value | {key: other}) for place, other in _other_values(item, annotation))
     elif isinstance(value, str):
         yield from (("", other) for other in {*_choices(annotation)} - {value} or {f"{value}x"})
     else:

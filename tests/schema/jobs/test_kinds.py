@@ -6,18 +6,23 @@ from typing import Any
 
 import pytest
 from example_specs import (
+    CLASSIFY,
     ELSEWHERE,
     EXAMPLES,
     FINETUNE,
     INFLUENCE,
     OTHER_SEED,
     PCA,
+    PREDICT,
     PRETRAIN,
     PROBE,
+    PRUNE,
+    SUBNETWORK,
     VALIDATE,
     checkpoint,
 )
 
+from mlv.ingest.jobs.order import build_order
 from mlv.schema.jobs.attribution import Attribution, Gradients, gradients_of
 from mlv.schema.jobs.identity import canonical_json, job_name, spec_hash
 from mlv.schema.jobs.kinds import KINDS, parse_spec, read_spec
@@ -69,6 +74,7 @@ def test_models_are_those_that_a_job_reads_the_examined_one_first(spec: Spec, mo
         (PROBE.model_copy(update={"model": ELSEWHERE}), set()),
         (INFLUENCE, {RUN, OTHER_RUN}),
         (VALIDATE, {RUN}),
+        (PRUNE, {job_name(CLASSIFY)}),
         (PCA, {RUN}),
         (PCA.model_copy(update={"checkpoints": (LAST.key, START.key)}), {RUN, job_name(PRETRAIN)}),
         (PCA.model_copy(update={"checkpoints": (ELSEWHERE.key,)}), set()),
@@ -76,6 +82,19 @@ def test_models_are_those_that_a_job_reads_the_examined_one_first(spec: Spec, mo
 )
 def test_a_job_builds_on_those_that_made_its_models_and_on_the_run_that_it_traces(spec: Spec, jobs: set[str]) -> None:
     assert spec.builds_on() == jobs
+
+
+PRUNED = SUBNETWORK.model_copy(update={"name": job_name(PRUNE), "origin": "pruned"})
+
+
+@pytest.mark.parametrize("spec", [CLASSIFY, PREDICT, INFLUENCE])
+def test_a_job_takes_from_those_whose_subnetworks_it_holds_and_does_not_need_them(spec: Spec) -> None:
+    assert spec.takes_from() == set()
+    masked = spec.model_copy(update={"subnetworks": (PRUNED, SUBNETWORK)})
+    assert masked.takes_from() == {job_name(PRUNE)}
+    assert masked.builds_on() == spec.builds_on()
+    assert build_order({"masked": masked, job_name(PRUNE): PRUNE}) == [job_name(PRUNE), "masked"]
+    assert build_order({"masked": masked}) == ["masked"]
 
 
 @pytest.mark.parametrize("spec", [INFLUENCE, VALIDATE])
