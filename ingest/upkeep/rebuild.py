@@ -203,8 +203,8 @@ def history(entries: Sequence[Entry], old: OldStore | None, jobs: Path) -> tuple
     # what is derived comes after the runs that found what it is derived from, however coarse the clock
     derived = [entry for entry in ingests if entry.kind == "subnetwork"]
     others = [entry for entry in ingests if entry.kind != "subnetwork"]
-    made = sorted([*others, *commits, *read, *derived], key=lambda entry: entry.at)
-    return made, [f"{run}: {why}" for run in gone]
+    made: list[Making] = [*others, *commits, *read, *derived]
+    return sorted(made, key=lambda entry: entry.at), [f"{run}: {why}" for run in gone]
 
 
 def _in_order(entries: Sequence[Entry]) -> Iterator[Entry]:
