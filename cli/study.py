@@ -39,8 +39,8 @@ StudyFile = Annotated[
     str,
     typer.Argument(
         metavar="STUDY",
-        help="A study file, or the name of one that comes with mlv: echoes, sharing, selfalign, demo, sharing-demo or "
-        "selfalign-demo.",
+        help="A study file, or the name of one that comes with mlv: echoes, sharing, modularity, selfalign, demo, "
+        "sharing-demo, modularity-demo or selfalign-demo.",
     ),
 ]
 LauncherName = Annotated[

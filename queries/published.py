@@ -10,9 +10,11 @@ import csv
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, TypeVar, cast
 
 import polars as pl
+
+V = TypeVar("V")
 
 Relation = Literal["=", "<", "<=", ">=", "claim"]
 """What the paper says of a number: that it is this, or below, at most or at least this. A claim is a statement without
@@ -76,6 +78,16 @@ class Needed(NamedTuple):
 
 Has = Callable[[Needed], bool]
 """Whether a store has it."""
+
+
+def against(contradictions: Callable[[V], Iterable[str]]) -> Callable[[V], tuple[float, str]]:
+    """Concludes from values whether a claim holds, 1 or 0, and what is against it if it does not."""
+
+    def conclude(values: V) -> tuple[float, str]:
+        found = list(contradictions(values))
+        return (0.0, f"against it: {', '.join(found)}") if found else (1.0, "")
+
+    return conclude
 
 
 def settings_but(left_open: Sequence[str]) -> pl.Expr:

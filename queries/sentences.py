@@ -20,6 +20,7 @@ _PLACES = (
     "checkpoint_b",
     "scores",
     "model",
+    "task",
     "source",
     "source_a",
     "source_b",
@@ -30,6 +31,9 @@ _PLACES = (
     "many",
     "seed",
     "epoch",
+    "training",
+    "masks",
+    "layer",
     "direction",
     "category",
     "country",
@@ -48,6 +52,9 @@ _PLACES = (
 """Columns that say where a row stands, as far as they differ within the rows."""
 
 _PHRASES = {
+    "training": "{} training",
+    "masks": "{} masks",
+    "layer": "layer {}",
     "language": "test language {}",
     "ft_languages": "fine-tuned on {}",
     "ft_language": "examples in {}",

@@ -274,3 +274,27 @@ CREATE OR REPLACE TEMP MACRO logit_end(share, se, df, side) AS
         WHEN share > 0 AND share < 1
         THEN 1 / (1 + exp(-(ln(share / (1 - share)) + side * t_quantile(df) * se / (share * (1 - share)))))
     END;
+
+-- Logarithm of the number of ways to choose k of n.
+CREATE OR REPLACE TEMP MACRO ln_choose(n, k) AS lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1);
+
+-- Of how many members two sets of these sizes share by chance, among so many places: the probability of as many or more
+-- (hypergeometric distribution).
+CREATE OR REPLACE TEMP MACRO hypergeometric_p(shared, size_a, size_b, places) AS
+    CASE
+        WHEN shared <= greatest(0, size_a + size_b - places) THEN 1::DOUBLE
+        ELSE least(1, list_sum(list_transform(
+            range(shared, least(size_a, size_b) + 1),
+            lambda k: exp(
+                ln_choose(size_a, k) + ln_choose(places - size_a, size_b - k) - ln_choose(places, size_b)
+            )
+        )))
+    END;
+
+-- Two-sided p-value of McNemar's exact test, from how many texts the one alone has right, and the other alone: that of a
+-- fair coin. 1 where there is none.
+CREATE OR REPLACE TEMP MACRO mcnemar_p(one_alone, other_alone) AS
+    least(1, 2 * list_sum(list_transform(
+        range(0, least(one_alone, other_alone) + 1),
+        lambda k: exp(ln_choose(one_alone + other_alone, k) - (one_alone + other_alone) * ln(2))
+    )));

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import fmean
 from typing import Any, Final
 
-from mlv.queries.published import Cell, PublishedNumbers
+from mlv.queries.published import Cell, PublishedNumbers, against
 from mlv.queries.selfalign.lookups import (
     BY_CATEGORY,
     ERRORS,
@@ -19,7 +19,6 @@ from mlv.queries.selfalign.lookups import (
     STAYED_RATHER,
     Rows,
     Values,
-    against,
     concluded,
 )
 from mlv.queries.selfalign.setups import MODELS, STRATEGIES, Asked, resting_on

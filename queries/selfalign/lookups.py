@@ -1,6 +1,6 @@
 """How S's numbers are looked up in the rows of queries, and what is concluded from several of them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import polars as pl
@@ -75,16 +75,6 @@ def concluded(rows: Rows, cell: Cell, conclude: Callable[[Values], tuple[float, 
             yield Found(cell, value, "", remark)
 
     return find
-
-
-def against(contradictions: Callable[[Values], Iterable[str]]) -> Callable[[Values], tuple[float, str]]:
-    """Concludes whether a claim holds, and what is against it if it does not."""
-
-    def conclude(values: Values) -> tuple[float, str]:
-        found = list(contradictions(values))
-        return (0.0, f"against it: {', '.join(found)}") if found else (1.0, "")
-
-    return conclude
 
 
 IMPROVED: Final = Rows("self_alignment@1", "improved")

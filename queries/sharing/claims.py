@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Final
 
-from mlv.queries.published import Cell, PublishedNumbers
+from mlv.queries.published import Cell, PublishedNumbers, against
 from mlv.queries.sharing.lookups import (
     BY_EPOCH,
     CLASSES,
@@ -20,11 +20,11 @@ from mlv.queries.sharing.lookups import (
     TRANSLATIONS,
     Rows,
     Values,
-    against,
     concluded,
 )
-from mlv.queries.sharing.setups import TASKS, Setup, resting_on
+from mlv.queries.sharing.setups import Setup, resting_on
 from mlv.schema.papers import sharing
+from mlv.schema.papers.sharing import TASKS
 
 Contradictions = Callable[[Values], Iterable[str]]
 

@@ -1,6 +1,6 @@
 """How H's numbers are looked up in the rows of queries, and what is concluded from several of them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import polars as pl
@@ -84,16 +84,6 @@ def concluded(rows: Rows, setups: Sequence[Setup], cell: Cell, conclude: Callabl
 
 def _said(setup: Setup, *keys: object) -> str:
     return f"{' '.join(map(str, keys))} of {setup}"
-
-
-def against(contradictions: Callable[[Values], Iterable[str]]) -> Callable[[Values], tuple[float, str]]:
-    """Concludes whether a claim holds, and what is against it if it does not."""
-
-    def conclude(values: Values) -> tuple[float, str]:
-        found = list(contradictions(values))
-        return (0.0, f"against it: {', '.join(found)}") if found else (1.0, "")
-
-    return conclude
 
 
 CONTRIBUTION: Final = Rows(

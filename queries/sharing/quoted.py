@@ -19,8 +19,9 @@ from mlv.queries.sharing.lookups import (
     concluded,
     each,
 )
-from mlv.queries.sharing.setups import TASKS, Setup, resting_on
+from mlv.queries.sharing.setups import Setup, resting_on
 from mlv.schema.papers import sharing
+from mlv.schema.papers.sharing import TASKS
 
 _FULL: Final = Setup("PAWS-X")
 _WITHOUT: Final = [Setup("PAWS-X", left_out="ko"), Setup("PAWS-X", left_out="es")]

@@ -11,9 +11,7 @@ from mlv.queries.published import Cell, Has, Needed, Supply, settings_but
 from mlv.schema.fetching import frame_of
 from mlv.schema.jobs.settings import words
 from mlv.schema.papers import sharing
-
-MODEL: Final = "xlm-roberta-base"
-"""The paper's model (H section 4.1). A store may have it under a path that ends alike."""
+from mlv.schema.papers.sharing import LEFT_OPEN, MODEL, TASKS
 
 ATTRIBUTION: Final = (
     "tracin-cosine-exact weights=equal corruptions=epoch "
@@ -23,42 +21,6 @@ ATTRIBUTION: Final = (
 
 QUANTITY: Final = "label"
 """What the paper traces: the loss of the test example's label, which the model predicts (H section 5)."""
-
-
-class Task(NamedTuple):
-    """A task of the paper (H section 3)."""
-
-    code: str
-    source: str
-    learning_rate: float
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """Of training and test."""
-        return sharing.LANGUAGES[self.code]
-
-
-TASKS: Final = {
-    "XNLI": Task("xnli-entailment", "xnli", sharing.LEARNING_RATE),
-    "PAWS-X": Task("pawsx-paraphrase", "pawsx", sharing.LEARNING_RATE_PAWSX),
-    "MARC": Task("marc-polarity", "marc", sharing.LEARNING_RATE),
-}
-"""By the paper's name for it."""
-
-LEFT_OPEN: Final = (
-    "batch_size",
-    "gradient_accumulation",
-    "schedule",
-    "warmup",
-    "weight_decay",
-    "max_tokens",
-    "precision",
-    "draw",
-    "balanced",
-    "draw_seed",
-    "classes",
-)
-"""Settings that the paper does not give, or that a task implies: any will do."""
 
 
 class Setup(NamedTuple):

@@ -3,7 +3,10 @@
 Where the paper leaves one open, what is taken in its place.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
+
+MODEL: Final = "xlm-roberta-base"
+"""The paper's model (H section 4.1). A store may have it under a path that ends alike."""
 
 LANGUAGES: Final = {
     "xnli-entailment": ("de", "en", "es", "fr", "ru"),
@@ -41,3 +44,39 @@ TOP_K: Final = 100
 
 REMOVAL_K: Final = (50, 100, 150, 200, 250)
 """Examples that are left out (H section 6)."""
+
+
+class Task(NamedTuple):
+    """A task of the paper (H section 3)."""
+
+    code: str
+    source: str
+    learning_rate: float
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Of training and test."""
+        return LANGUAGES[self.code]
+
+
+TASKS: Final = {
+    "XNLI": Task("xnli-entailment", "xnli", LEARNING_RATE),
+    "PAWS-X": Task("pawsx-paraphrase", "pawsx", LEARNING_RATE_PAWSX),
+    "MARC": Task("marc-polarity", "marc", LEARNING_RATE),
+}
+"""By the paper's name for it."""
+
+LEFT_OPEN: Final = (
+    "batch_size",
+    "gradient_accumulation",
+    "schedule",
+    "warmup",
+    "weight_decay",
+    "max_tokens",
+    "precision",
+    "draw",
+    "balanced",
+    "draw_seed",
+    "classes",
+)
+"""Settings that the paper does not give, or that a task implies: any will do."""

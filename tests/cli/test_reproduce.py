@@ -64,6 +64,7 @@ def test_claims_are_cells_and_every_job_that_lacks_is_a_line(on_empty: Mlv) -> N
     [
         ("echoes", {("ingest", "probes"), ("ingest", "survey"), ("study", "run")}),
         ("sharing", {("ingest", "corpus"), ("study", "run")}),
+        ("modularity", {("ingest", "corpus"), ("study", "run")}),
         ("selfalign", {("ingest", "probes"), ("ingest", "survey"), ("study", "run")}),
     ],
 )

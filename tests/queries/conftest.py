@@ -7,6 +7,7 @@ import asked_study
 import hand_study as by_hand
 import pytest
 from asked_texts import BY_HAND, Asked
+from masked_texts import MaskedTexts
 from study_store import Study, fill
 from traced_texts import TracedTexts
 
@@ -86,6 +87,16 @@ def traced_store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) ->
     path.write_bytes(empty_store.read_bytes())
     with connect(path, read_only=False) as connection:
         TracedTexts(connection)
+    return path
+
+
+@pytest.fixture(scope="session")
+def masked_store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of classifiers under masks that modularity/golden/README.md computes by hand. Read only."""
+    path = tmp_path_factory.mktemp("store") / "masked.duckdb"
+    path.write_bytes(empty_store.read_bytes())
+    with connect(path, read_only=False) as connection:
+        MaskedTexts(connection)
     return path
 
 

@@ -345,10 +345,21 @@ def test_the_papers_study_has_as_many_cells_as_counted_by_hand() -> None:
 
 
 def test_every_study_that_comes_with_mlv_can_be_read() -> None:
-    assert bundled() == ["demo", "echoes", "selfalign", "selfalign-demo", "sharing", "sharing-demo"]
+    assert bundled() == [
+        "demo",
+        "echoes",
+        "modularity",
+        "modularity-demo",
+        "selfalign",
+        "selfalign-demo",
+        "sharing",
+        "sharing-demo",
+    ]
     assert Counter(cell.kind for cell in read_study("demo").cells) == {"probe": 11, "finetune": 10, "influence": 2}
     small = Counter(cell.kind for cell in read_study("sharing-demo").cells)
     assert small == {"pretrain": 1, "classify": 3, "predict": 3, "influence": 3}
+    pruned = Counter(cell.kind for cell in read_study("modularity-demo").cells)
+    assert pruned == {"pretrain": 1, "classify": 5, "prune": 3, "predict": 4, "influence": 12}
     asked = Counter(cell.kind for cell in read_study("selfalign-demo").cells)
     assert asked == {"pretrain": 1, "respond": 2 * 4}
 
@@ -433,4 +444,4 @@ def test_a_file_that_is_not_toml_or_not_there_is_named(tmp_path: Path) -> None:
         _read(tmp_path, "models = ['nano' 'tiny']")
     with pytest.raises(NotFoundError, match="no study file echos") as caught:
         read_study("echos")
-    assert "demo, echoes, selfalign" in caught.value.hint
+    assert "demo, echoes, modularity" in caught.value.hint

@@ -22,10 +22,10 @@ from mlv.ingest.writing.reference import ensure_reference
 from mlv.ingest.writing.tasks import ingest_task
 from mlv.queries.published import cells
 from mlv.queries.sharing.numbers import NUMBERS
-from mlv.queries.sharing.setups import MODEL as PAPERS_MODEL
-from mlv.queries.sharing.setups import TASKS, Job, Setup
+from mlv.queries.sharing.setups import Job, Setup
 from mlv.schema.errors import DataError
 from mlv.schema.papers import sharing
+from mlv.schema.papers.sharing import TASKS
 from mlv.schema.store.opening import connect, transaction
 
 BLOCK = """
@@ -243,7 +243,7 @@ def _job(cell: Cell) -> Job:
     (task,) = [name for name, task in TASKS.items() if task.code == own["task"]]
     ((language, percent),) = own["added"] or ((None, None),)
     setup = Setup(task, next(iter(own["left_out"]), None), language, percent)
-    assert cell.model.endswith(f"/{PAPERS_MODEL}")
+    assert cell.model.endswith(f"/{sharing.MODEL}")
     assert own["languages"] == setup.tested
     assert own["learning_rate"] == TASKS[task].learning_rate
     assert (own["examples"], own["epochs"], own["patience"]) == (sharing.EXAMPLES, sharing.EPOCHS, sharing.PATIENCE)

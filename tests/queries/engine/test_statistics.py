@@ -216,3 +216,21 @@ def test_a_run_is_as_in_the_paper_only_with_all_of_its_settings(name: str) -> No
     for settings, fits in ((" ".join(words(default)), True), (changed, left_open), ("", False), (None, False)):
         frame = pl.DataFrame({"settings": [settings]}, schema={"settings": pl.String})
         assert frame.select(AS_IN_PAPER).item() is fits
+
+
+@pytest.mark.parametrize("places", [6, 12, 144])
+def test_shared_members_are_hypergeometric(connection: duckdb.DuckDBPyConnection, places: int) -> None:
+    """From none to all, of empty and whole sets too."""
+    rng = np.random.default_rng(places)
+    for size_a, size_b in [(0, 3), (places, 4), *rng.integers(1, places + 1, (8, 2)).tolist()]:
+        for shared in range(max(0, size_a + size_b - places), min(size_a, size_b) + 1):
+            sql = "SELECT hypergeometric_p($shared, $size_a, $size_b, $places)"
+            got = _one(connection, sql, shared=shared, size_a=size_a, size_b=size_b, places=places)
+            assert got == pytest.approx(stats.hypergeom.sf(shared - 1, places, size_a, size_b), rel=1e-9)
+
+
+@pytest.mark.parametrize(("one", "other"), [(0, 0), (1, 0), (0, 6), (3, 3), (5, 12), (200, 150)])
+def test_mcnemars_test_is_that_of_a_coin(connection: duckdb.DuckDBPyConnection, one: int, other: int) -> None:
+    expected = stats.binomtest(one, one + other).pvalue if one + other else 1
+    got = _one(connection, "SELECT mcnemar_p($one, $other)", one=one, other=other)
+    assert got == pytest.approx(expected, rel=1e-9)

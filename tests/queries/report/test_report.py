@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -118,9 +119,9 @@ NOT_IN_THE_STORES = "alignment_difference"
 def test_an_answer_is_one_or_two_sentences_of_numbers(
     request: pytest.FixtureRequest, hand: duckdb.DuckDBPyConnection, grid: duckdb.DuckDBPyConnection, topic: Topic
 ) -> None:
-    others = [request.getfixturevalue(name) for name in ("classified_store", "traced_store", "asked_store")]
-    with open_store(others[0]) as classified, open_store(others[1]) as traced, open_store(others[2]) as asked:
-        stores = (hand, grid, classified, traced, asked)
+    others = [request.getfixturevalue(f"{name}_store") for name in ("classified", "traced", "masked", "asked")]
+    with ExitStack() as opened:
+        stores = [hand, grid, *(opened.enter_context(open_store(path)) for path in others)]
         rows = [run(store, topic.query, parameters=dict(topic.parameters)).frame for store in stores]
     answered = [answer(topic.key, frame) for frame in rows if len(frame)]
     assert answered

@@ -32,8 +32,9 @@ from mlv.queries.sharing.lookups import (
     Rows,
 )
 from mlv.queries.sharing.numbers import NUMBERS
-from mlv.queries.sharing.setups import ATTRIBUTION, MODEL, QUANTITY, TASKS, Setup
+from mlv.queries.sharing.setups import ATTRIBUTION, QUANTITY, Setup
 from mlv.schema.papers import sharing
+from mlv.schema.papers.sharing import MODEL, TASKS
 
 Values = dict[tuple[Any, ...], float]
 

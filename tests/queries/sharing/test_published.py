@@ -16,12 +16,13 @@ from mlv.queries.published import Cell, PublishedNumbers, cells
 from mlv.queries.reproduction import Reproduction, reproduce, summary
 from mlv.queries.sharing import STUDY
 from mlv.queries.sharing.numbers import NUMBERS, of
-from mlv.queries.sharing.setups import ATTRIBUTION, LEFT_OPEN, MODEL, QUANTITY, TASKS, Setup
+from mlv.queries.sharing.setups import ATTRIBUTION, QUANTITY, Setup
 from mlv.schema.jobs.attribution import attribution_name
 from mlv.schema.jobs.classify import ClassifySpec
 from mlv.schema.jobs.settings import words
 from mlv.schema.jobs.spec import CorpusRef, ModelRef
 from mlv.schema.papers import sharing
+from mlv.schema.papers.sharing import LEFT_OPEN, MODEL, TASKS
 from mlv.schema.store.opening import open_store
 
 # What was copied ----------------------------------------------------------------------------------------------------
