@@ -56,6 +56,7 @@ def study(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Mlv:
         assert mlv(*command).code == 0, command
     traced = _traced_classifier(mlv, "--preset", "languages", "--per-language", "2")
     _traced_classifier(mlv, "--preset", "languages", "--items-of", traced, without=("--leave-out", "de"))
+    _traced_subnetworks(mlv, traced)
     ask = (*API, "--language", "de", "--probe-set", "echoes-2024", "--scored")
     for draw in ("1", "2"):
         ask_played(mlv, *ask, "--draw", draw)
@@ -74,6 +75,18 @@ def _traced_classifier(mlv: Mlv, *traced: str, without: tuple[str, ...] = ()) ->
     assert mlv("compute", "influence", classifier, *traced, "--top-k", "5", *SMALL).code == 0
     ((tracing,),) = mlv.rows(f"SELECT run FROM v_influence_run WHERE traced_run = '{classifier}'")
     return str(tracing)
+
+
+def _traced_subnetworks(mlv: Mlv, traced: str) -> None:
+    """Prune the classifier behind a tracing for each language, and ask and trace it again under the masks."""
+    ((classifier,),) = mlv.rows(f"SELECT traced_run FROM v_influence_run WHERE run = '{traced}'")
+    for code in CLASSIFIED:
+        assert mlv("compute", "prune", classifier, "--language", code, "--anyway", *SMALL).code == 0
+    found = mlv.rows("SELECT languages, subnetwork FROM v_subnetwork")
+    masks = [word for code, name in found for word in ("--mask", f"{code}={name}")]
+    assert mlv("compute", "predict", classifier, *masks, *SMALL).code == 0
+    again = ("--preset", "languages", "--items-of", traced, "--top-k", "5")
+    assert mlv("compute", "influence", classifier, *masks, *again, *SMALL).code == 0
 
 
 def _encoder(real_data: Path) -> list[tuple[str, ...]]:
@@ -155,7 +168,7 @@ def test_contributions_sum_to_100(study: Mlv) -> None:
     with open_store(study.store) as connection:
         frame = run(connection, "language_contribution").frame
     sums = frame.group_by("run", "direction", "language").agg(total=pl.col("contribution").sum())
-    assert sums.height == 2 * (3 * len(TRACED) + 2 * len(CLASSIFIED))
+    assert sums.height == 2 * (3 * len(TRACED) + 3 * len(CLASSIFIED))
     assert sums["total"].to_list() == pytest.approx([100.0] * sums.height)
 
 
@@ -168,7 +181,7 @@ def test_every_query_answers(study: Mlv, query: str) -> None:
     assert frame.height > 0 or query in TOO_SHORT
     if "language" in frame.columns and query.startswith(("agreement", "unchanged", "alignment")):
         assert set(echoes.TEST_LANGUAGES) <= set(frame["language"])
-    assert study.rows("SELECT count(*) FROM v_run") == [(37,)]
+    assert study.rows("SELECT count(*) FROM v_run") == [(42,)]
 
 
 def test_the_report_is_complete_but_for_what_needs_further_models(

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pytest
 from masked_texts import LANGUAGES, OWN, MaskedTexts, Predictions, Pruning, Trace, Training, World
 from scipy import stats
@@ -115,9 +116,9 @@ def _shares(trace: str, direction: str, language: str, trained: str, epoch: int 
     }
 
 
-def _changes(trace: str, full: str, *cell: str) -> list[float]:
+def _changes(trace: str, full: str, direction: str, language: str, trained: str) -> list[float]:
     """Of the texts that both trace, in the order of their keys."""
-    before, after = _shares(full, *cell), _shares(trace, *cell)
+    before, after = (_shares(run, direction, language, trained) for run in (full, trace))
     return [after[key] - before[key] for key in sorted(before.keys() & after.keys())]
 
 
@@ -141,7 +142,7 @@ def _wilcoxon(changes: Sequence[float]) -> float | None:
     for rank in twice:
         ways = np.convolve(ways, np.eye(rank + 1)[0] + np.eye(rank + 1)[rank])
     found = int(twice[moved > 0].sum())
-    return min(1.0, 2 * min(ways[: found + 1].sum(), ways[found:].sum()) / ways.sum())
+    return float(min(1.0, 2 * min(ways[: found + 1].sum(), ways[found:].sum()) / ways.sum()))
 
 
 CELL = ("run", "full_run", "direction", "language", "ft_language")
@@ -238,8 +239,8 @@ def test_specialization_is_the_own_part_of_it(connection: duckdb.DuckDBPyConnect
     assert {key[3] for key in rows if key[0] == "trace-sparse"} == {None, 1, 2, 3}
 
 
-def _spearman(x: Sequence[float], y: Sequence[float]) -> float:
-    return float(stats.spearmanr(np.round(x, 9), np.round(y, 9)).statistic)
+def _spearman(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
+    return float(stats.spearmanr(*(np.round(np.asarray(values, float), 9) for values in (x, y))).statistic)
 
 
 def test_own_shares_and_accuracies_of_epochs(connection: duckdb.DuckDBPyConnection) -> None:
