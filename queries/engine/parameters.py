@@ -94,11 +94,13 @@ def _convert(name: str, parameter: Parameter, given: Given) -> Value:
 
 def _scalar(name: str, type_name: str, given: Given, values: Sequence[str]) -> Scalar:
     wanted = _TYPES[type_name]
-    if type(given) is wanted:
-        return wanted(given)
     try:
         if isinstance(given, str):
+            # bytes that are not UTF-8 come as halves of characters
+            given.encode()
             return _BOOLEANS[given.strip().lower()] if wanted is bool else _number(wanted, given)
+        if type(given) is wanted:
+            return wanted(given)
         if wanted is float and type(given) is int:
             return float(given)
     except (ValueError, KeyError):

@@ -402,7 +402,7 @@ def test_a_name_that_means_no_attribution_is_refused(name: str, fault: str) -> N
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
-        ({"preset": "paper"}, "--preset: should be 'echoes' or 'languages', not 'paper'"),
+        ({"preset": "paper"}, "--preset: should be 'echoes', 'languages' or 'modularity', not 'paper'"),
         ({"method": "shapley"}, "--method: should be 'trak' or 'tracin', not 'shapley'"),
         ({"damping": -1.0}, "--lambda: should be greater than 0, not -1.0"),
         ({"damping": 0.0}, "--lambda: should be greater than 0, not 0.0"),

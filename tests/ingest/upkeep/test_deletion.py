@@ -13,6 +13,7 @@ from mlv.ingest.jobs.committing import commit_job
 from mlv.ingest.upkeep.check import violations
 from mlv.ingest.upkeep.deletion import ROWS, delete_run, plan_deletion
 from mlv.schema.errors import DataError
+from mlv.schema.jobs.attribution import gradients_of
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.identity import spec_hash
 from mlv.schema.jobs.influence import InfluenceSpec
@@ -28,9 +29,7 @@ def _index(job: JobDirectory, name: str, **changed: object) -> Path:
     folder = job.path.parent / f"index-{name}"
     folder.mkdir()
     identity = {
-        "model": spec.checkpoints[0].digest,
-        "gradients": spec.attribution.gradients.model_dump(mode="json"),
-        "reference": spec.reference_digest,
+        **gradients_of(spec.checkpoints[0], spec.attribution.gradients, spec.reference_digest),
         "training": spec_hash(spec.training),
         **changed,
     }

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mlv.migrations import upgrade
 from mlv.queries import catalogue, execute_sql, run_query
-from mlv.queries.engine.catalogue import Query
+from mlv.queries.engine.catalogue import Query, find
 from mlv.queries.engine.parameters import parse_assignments
 from mlv.queries.engine.rendering import FORMATS, render
 from mlv.queries.notebook import open_store as open_notebook
@@ -187,3 +187,8 @@ def test_a_notebook_can_read_other_files(hostile: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("a\n1\n")
     with open_notebook(hostile) as notebook:
         assert notebook.sql(f"FROM '{tmp_path}/mine.csv'").item() == 1
+
+
+def test_a_value_that_is_no_text_is_refused(connection: duckdb.DuckDBPyConnection) -> None:
+    with pytest.raises(UsageError, match=r"task takes text, not '\\ud800'"):
+        run_query(connection, find("accuracy"), parse_assignments(["task=\ud800"]))
