@@ -96,8 +96,8 @@ def _forget(mlv: Mlv, told: Callable[[dict[str, str]], bool]) -> None:
 
 def test_all_rows_are_made_again_with_their_keys_and_times(mlv: Mlv) -> None:
     before, journal = _everything(mlv.store), read_journal(journal_path(mlv.store))
-    # tasks, classifiers and demonstrations have stores of their own (test_rebuild_own_data.py, test_classifiers.py,
-    # test_responses.py)
+    # tasks, classifiers, demonstrations and subnetworks have stores of their own (test_rebuild_own_data.py,
+    # test_classifiers.py, test_responses.py, test_masks.py)
     elsewhere = (
         "influence_overlap",
         "influence_epoch_test",
@@ -106,6 +106,11 @@ def test_all_rows_are_made_again_with_their_keys_and_times(mlv: Mlv) -> None:
         "class",
         "prediction_",
         "demonstration",
+        "mask",
+        "subnetwork",
+        "pruning_",
+        "head_importance",
+        "run_mask",
     )
     assert all(before[table] for table in before if not table.startswith(elsewhere))
     done = mlv("db", "rebuild")
