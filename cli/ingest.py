@@ -10,7 +10,7 @@ import typer
 from mlv.cli.deleting import make_smaller, say_deletion
 from mlv.cli.edge import DEFAULT_STORE, Store, say, split_list
 from mlv.cli.group import Group
-from mlv.cli.output import Format, Limit, Output, put
+from mlv.cli.output import Format, Limit, Output, put_rows
 from mlv.compute.machine.options import MOST
 from mlv.ingest.readers.sources import SOURCES, find_source
 from mlv.schema.errors import UsageError, excerpt, joined
@@ -336,12 +336,8 @@ def list_ingests(
 ) -> None:
     """Print what was ingested, by the names that mlv ingest delete takes."""
     from mlv.ingest.upkeep.ingests import INGESTS
-    from mlv.queries import execute_sql
-    from mlv.schema.store.opening import open_store
 
-    with open_store(db) as connection:
-        result = execute_sql(connection, INGESTS, sealed=True)
-    put(result, output_format, output, limit)
+    put_rows(db, INGESTS, output_format, output, limit)
 
 
 @app.command()

@@ -8,7 +8,7 @@ import typer
 from mlv.cli import completion
 from mlv.cli.edge import DEFAULT_STORE, Store, say
 from mlv.cli.group import Group
-from mlv.cli.output import Format, Json, Limit, Output, put
+from mlv.cli.output import Format, Json, Limit, Output, put, put_rows
 from mlv.compute.machine.options import MOST
 from mlv.schema.errors import UsageError, joined
 
@@ -134,12 +134,7 @@ def list_subnetworks(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Print the subnetworks of the store, where they come from, and how many heads they have."""
-    from mlv.queries import execute_sql
-    from mlv.schema.store.opening import open_store
-
-    with open_store(db) as connection:
-        result = execute_sql(connection, _LIST, sealed=True)
-    put(result, "json" if as_json else output_format, output, limit)
+    put_rows(db, _LIST, "json" if as_json else output_format, output, limit)
 
 
 @app.command()

@@ -96,6 +96,23 @@ def chosen_format(output_format: str | None, output: Path | None) -> str:
     return ENDINGS[ending]
 
 
+def put_rows(
+    store: Path,
+    statement: str,
+    output_format: str | None = None,
+    output: Path | None = None,
+    limit: int | None = None,
+    **parameters: object,
+) -> None:
+    """Write the rows that a statement finds in a store, as :func:`put` does."""
+    from mlv.queries import execute_sql
+    from mlv.schema.store.opening import open_store
+
+    with open_store(store) as connection:
+        result = execute_sql(connection, statement, parameters, sealed=True)
+    put(result, output_format, output, limit)
+
+
 def put(
     result: "QueryResult",
     output_format: str | None,

@@ -7,7 +7,7 @@ import typer
 from mlv.cli import completion
 from mlv.cli.edge import DEFAULT_STORE, Store, say
 from mlv.cli.group import Group
-from mlv.cli.output import Format, Json, Limit, Output, put
+from mlv.cli.output import Format, Json, Limit, Output, put, put_rows
 from mlv.schema.errors import NotFoundError, joined
 
 if TYPE_CHECKING:
@@ -92,12 +92,7 @@ def list_runs(
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Print the runs that asked chat models, in which condition, and how many answers were read as what."""
-    from mlv.queries import execute_sql
-    from mlv.schema.store.opening import open_store
-
-    with open_store(db) as connection:
-        result = execute_sql(connection, _RUNS, sealed=True)
-    put(result, "json" if as_json else output_format, output, limit)
+    put_rows(db, _RUNS, "json" if as_json else output_format, output, limit)
 
 
 @app.command()

@@ -1,8 +1,9 @@
 """`mlv compute predict`."""
 
 from mlv.cli.compute.options import make_command
-from mlv.cli.compute.summary import print_rows, print_summary
+from mlv.cli.compute.summary import print_summary
 from mlv.cli.edge import say
+from mlv.cli.output import put_rows
 from mlv.cli.work import Work
 from mlv.ingest.jobs.planning import NothingToDoError
 from mlv.ingest.jobs.predict import Request
@@ -33,7 +34,7 @@ def predict(work: Work, request: Request) -> None:
         say(error.message)
         return
     if done is not None and request.masks:
-        print_rows(work, UNDER_MASKS, done.run)
+        put_rows(work.store, UNDER_MASKS, "table", run=done.run)
     elif done is not None:
         print_summary(work, "accuracy", done.run, ACCURACY)
 

@@ -1,7 +1,7 @@
 """`mlv compute prune`."""
 
 from mlv.cli.compute.options import make_command
-from mlv.cli.compute.summary import print_rows
+from mlv.cli.output import put_rows
 from mlv.cli.work import Work, say_next
 from mlv.ingest.jobs.prune import Request
 from mlv.schema.jobs.prune import PruneSpec
@@ -16,7 +16,7 @@ def prune(work: Work, request: Request) -> None:
     """
     done = work.do("prune", request)
     if done is not None:
-        print_rows(work, STEPS, done.run)
+        put_rows(work.store, STEPS, "table", run=done.run)
         say_next(PruneSpec, done.run, work.store)
 
 

@@ -10,17 +10,6 @@ if TYPE_CHECKING:
     import polars
 
 
-def print_rows(work: Work, statement: str, run: str) -> None:
-    """Print the rows of a statement about a run, ``$run``."""
-    from mlv.cli.output import put
-    from mlv.queries import execute_sql
-    from mlv.schema.store.opening import open_store
-
-    with open_store(work.store) as connection:
-        result = execute_sql(connection, statement, {"run": run})
-    put(result, "table", None, None)
-
-
 def print_summary(work: Work, query: str, run: str, columns: Sequence[str], **parameters: str) -> "polars.DataFrame":
     """Print some columns of a query over a run, if it has rows of it; return these."""
     from dataclasses import replace
