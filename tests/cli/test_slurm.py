@@ -215,6 +215,8 @@ def test_a_job_whose_time_is_up_or_whose_node_is_taken_away_goes_on_by_itself(
     cluster.ask("scontrol", "update", f"jobid={number}", "timelimit=10")
     worker = _freeze(job, 2)
     cluster.ask("scancel", "--signal=TERM", number)
+    # Slurm hands signals on at its leisure: a worker that went on before would be done
+    _until(lambda: _awaits(worker, signal.SIGTERM))
     os.kill(worker, signal.SIGCONT)
     _, said = broken.communicate()
     assert broken.returncode == 0, said
@@ -261,3 +263,10 @@ def test_what_slurm_would_refuse_is_said_before_anything_is_submitted(mlv: Mlv) 
     assert done.code == edge.ExitCode.USAGE
     assert "invalid partition specified: nowhere" in done.err
     assert _submitted(mlv) == 0
+
+
+def _awaits(process: int, sent: signal.Signals) -> bool:
+    """Whether a signal was sent to a stopped process, which meets it when it goes on."""
+    status = Path(f"/proc/{process}/status").read_text()
+    pending = int(status.partition("ShdPnd:")[2].split()[0], 16)
+    return bool(pending >> (sent - 1) & 1)
