@@ -254,7 +254,7 @@ def test_scores_of_a_mask_do_not_depend_on_the_other_masks(
         run_job(job, OPTIONS)
     german = (targets()["language"] == "de").to_numpy()
     scale = np.abs(matrix(alone)).max()
-    np.testing.assert_allclose(matrix(together)[german], matrix(alone)[german], atol=1e-5 * scale)
+    np.testing.assert_allclose(matrix(together)[german], matrix(alone)[german], atol=5e-5 * scale)
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 60])

@@ -34,7 +34,9 @@ def test_a_family_loads_its_architectures_with_head_and_tokenizer(
     model = save_random(tmp_path, family, architecture)
     loaded = loading.load(tmp_path, family)
     assert not loaded.model.training
-    assert torch.equal(logits_of(loaded.model), logits_of(model))
+    # not to the bit: on some processors products depend on where in memory the weights lie
+    torch.testing.assert_close(logits_of(loaded.model), logits_of(model), rtol=1e-5, atol=1e-7)
+    assert all(torch.equal(weights, model.state_dict()[name]) for name, weights in loaded.model.state_dict().items())
     assert loaded.describe() == {
         "architecture": architecture,
         "parameters": sum(tensor.numel() for tensor in model.parameters()),
@@ -52,7 +54,7 @@ def test_an_output_matrix_of_its_own_stays_so_when_saved(family: Family, archite
     loaded.model.save_pretrained(tmp_path / "saved")
     loaded.tokenizer.save_pretrained(tmp_path / "saved")
     again = loading.load(tmp_path / "saved", family)
-    assert torch.equal(logits_of(again.model), logits_of(model))
+    torch.testing.assert_close(logits_of(again.model), logits_of(model), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=[family.name for family in FAMILIES])
