@@ -117,6 +117,44 @@ COMMENT ON COLUMN codebook.title IS 'The study in words, with its wave or years.
 COMMENT ON COLUMN codebook.sha256 IS 'SHA-256 of content.';
 COMMENT ON COLUMN codebook.content IS 'All that the file says, as JSON: settings of the study, variables, codes, labels.';
 
+CREATE TABLE completion (
+    run_id INTEGER NOT NULL,
+    cloze_id INTEGER NOT NULL,
+    rank INTEGER NOT NULL,
+    attribute VARCHAR NOT NULL,
+    token INTEGER NOT NULL,
+    logprob DOUBLE PRECISION NOT NULL,
+    logprob_prior DOUBLE PRECISION,
+    typicality_rank INTEGER,
+    CHECK (rank >= 1 AND typicality_rank >= 1),
+    CHECK (logprob <= 0 AND logprob_prior <= 0),
+    CHECK ((logprob_prior IS NULL) = (typicality_rank IS NULL))
+);
+COMMENT ON TABLE completion IS 'One of the likeliest attributes of a sentence, by a checkpoint (D6 section 6.4). A checkpoint completes a sentence once under a prior.';
+COMMENT ON COLUMN completion.run_id IS 'The run.';
+COMMENT ON COLUMN completion.cloze_id IS 'The sentence.';
+COMMENT ON COLUMN completion.rank IS 'Rank by probability, from 1.';
+COMMENT ON COLUMN completion.attribute IS 'Text of the token, stripped; a token that continues a word keeps its mark, e.g. ##ly.';
+COMMENT ON COLUMN completion.token IS 'Its number in the model''s vocabulary.';
+COMMENT ON COLUMN completion.logprob IS 'Its log-probability in the sentence, nats, over the whole vocabulary.';
+COMMENT ON COLUMN completion.logprob_prior IS 'Its log-probability with the group masked too, nats; NULL where the sentence has no prior.';
+COMMENT ON COLUMN completion.typicality_rank IS 'Rank by typicality, logprob minus logprob_prior, among the attributes that were kept, from 1; equal ones by token; NULL where the sentence has no prior.';
+
+CREATE TABLE completion_run (
+    run_id INTEGER NOT NULL,
+    group_list VARCHAR NOT NULL,
+    prior VARCHAR NOT NULL,
+    top_k INTEGER NOT NULL,
+    PRIMARY KEY (run_id),
+    CHECK (prior IN ('one_mask', 'as_many', 'published')),
+    CHECK (top_k >= 1)
+);
+COMMENT ON TABLE completion_run IS 'What a run lets a masked model complete. The model is run.start_checkpoint_id.';
+COMMENT ON COLUMN completion_run.run_id IS 'The run.';
+COMMENT ON COLUMN completion_run.group_list IS 'List of the groups that the sentences speak of.';
+COMMENT ON COLUMN completion_run.prior IS 'What stands for the group in the prior: one_mask, as_many or published.';
+COMMENT ON COLUMN completion_run.top_k IS 'Likeliest attributes of a sentence that were kept.';
+
 CREATE TABLE country (
     country_id INTEGER NOT NULL,
     code VARCHAR NOT NULL,
@@ -148,6 +186,26 @@ COMMENT ON COLUMN demonstration.position IS 'Its line, from 1.';
 COMMENT ON COLUMN demonstration.probe_id IS 'The probe that is completed.';
 COMMENT ON COLUMN demonstration.answer IS 'The answer that it is completed with, 1 or 2.';
 COMMENT ON COLUMN demonstration.similarity IS 'chrF++ of its sentence with the question, 0 to 100; NULL where it was drawn.';
+
+CREATE TABLE emotion_score (
+    run_id INTEGER NOT NULL,
+    lexicon_id INTEGER NOT NULL,
+    social_group_id INTEGER NOT NULL,
+    emotion VARCHAR NOT NULL,
+    words INTEGER NOT NULL,
+    covered INTEGER NOT NULL,
+    score DOUBLE PRECISION NOT NULL,
+    CHECK (covered BETWEEN 1 AND words),
+    CHECK (score BETWEEN 0 AND 1)
+);
+COMMENT ON TABLE emotion_score IS 'Share of the words that a run completes the templates of a group with that are associated with an emotion (D6 equation 6.4): made of completions and a lexicon when either enters the store.';
+COMMENT ON COLUMN emotion_score.run_id IS 'The run.';
+COMMENT ON COLUMN emotion_score.lexicon_id IS 'The lexicon.';
+COMMENT ON COLUMN emotion_score.social_group_id IS 'The group.';
+COMMENT ON COLUMN emotion_score.emotion IS 'The emotion.';
+COMMENT ON COLUMN emotion_score.words IS 'Different attributes over the templates of the group.';
+COMMENT ON COLUMN emotion_score.covered IS 'Those that the lexicon has.';
+COMMENT ON COLUMN emotion_score.score IS 'Share of these that are associated with the emotion, 0 to 1.';
 
 CREATE TABLE head_importance (
     run_id INTEGER NOT NULL,
@@ -357,6 +415,41 @@ COMMENT ON COLUMN language.language_id IS 'Key.';
 COMMENT ON COLUMN language.code IS 'ISO 639-1 code; ISO 639-3 where the language has no two-letter code.';
 COMMENT ON COLUMN language.iso639_3 IS 'ISO 639-3 code of the language or macrolanguage.';
 COMMENT ON COLUMN language.name IS 'English name (ISO 639-3).';
+
+CREATE TABLE lexicon (
+    lexicon_id INTEGER NOT NULL,
+    code VARCHAR NOT NULL,
+    citation VARCHAR NOT NULL,
+    licence VARCHAR NOT NULL,
+    may_be_passed_on BOOLEAN NOT NULL,
+    emotions VARCHAR NOT NULL,
+    is_complete BOOLEAN NOT NULL,
+    sha256 VARCHAR NOT NULL,
+    PRIMARY KEY (lexicon_id),
+    UNIQUE (code)
+);
+COMMENT ON TABLE lexicon IS 'A lexicon of words and the emotions that they are associated with (D6 section 6.5).';
+COMMENT ON COLUMN lexicon.lexicon_id IS 'Key.';
+COMMENT ON COLUMN lexicon.code IS 'Short name, e.g. nrc-0.92.';
+COMMENT ON COLUMN lexicon.citation IS 'How to cite it.';
+COMMENT ON COLUMN lexicon.licence IS 'Licence as the origin states it; empty where it states none.';
+COMMENT ON COLUMN lexicon.may_be_passed_on IS 'Whether the licence allows to give the words to others, with a store for instance.';
+COMMENT ON COLUMN lexicon.emotions IS 'Its emotions, comma-separated in its order.';
+COMMENT ON COLUMN lexicon.is_complete IS 'Whether it has the words without any emotion too: where it lacks them shares are of fewer words, and higher.';
+COMMENT ON COLUMN lexicon.sha256 IS 'SHA-256 of its words, emotions and values.';
+
+CREATE TABLE lexicon_value (
+    lexicon_id INTEGER NOT NULL,
+    word VARCHAR NOT NULL,
+    emotion VARCHAR NOT NULL,
+    value INTEGER NOT NULL,
+    CHECK (value IN (0, 1))
+);
+COMMENT ON TABLE lexicon_value IS 'Whether a word is associated with an emotion: a row of every word for every emotion of its lexicon.';
+COMMENT ON COLUMN lexicon_value.lexicon_id IS 'The lexicon.';
+COMMENT ON COLUMN lexicon_value.word IS 'The word, in lower case.';
+COMMENT ON COLUMN lexicon_value.emotion IS 'The emotion.';
+COMMENT ON COLUMN lexicon_value.value IS '1 if the word is associated with it, otherwise 0.';
 
 CREATE TABLE mask (
     mask_id INTEGER NOT NULL,
@@ -821,6 +914,23 @@ COMMENT ON COLUMN segment.text IS 'The text, white space collapsed, Unicode NFC.
 COMMENT ON COLUMN segment.text_pair IS 'Second text of a pair, e.g. the hypothesis of a premise; NULL if there is none.';
 COMMENT ON COLUMN segment.label IS 'Label as in the file, e.g. entailment; NULL for text that is not labelled.';
 
+CREATE TABLE social_group (
+    social_group_id INTEGER NOT NULL,
+    group_list VARCHAR NOT NULL,
+    category VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    PRIMARY KEY (social_group_id),
+    CHECK (kind IN ('people', 'country')),
+    UNIQUE (group_list, category, name)
+);
+COMMENT ON TABLE social_group IS 'A social group of a list (D6 section 6.3). A name that stands in two categories is two groups.';
+COMMENT ON COLUMN social_group.social_group_id IS 'Key.';
+COMMENT ON COLUMN social_group.group_list IS 'Name of the list.';
+COMMENT ON COLUMN social_group.category IS 'Category, e.g. profession.';
+COMMENT ON COLUMN social_group.name IS 'The group as sentences have it, e.g. academics.';
+COMMENT ON COLUMN social_group.kind IS 'people or country: which templates it fits.';
+
 CREATE TABLE source (
     source_id INTEGER NOT NULL,
     code VARCHAR NOT NULL,
@@ -836,6 +946,39 @@ COMMENT ON COLUMN source.code IS 'Short name, as --source takes it.';
 COMMENT ON COLUMN source.name IS 'Full name.';
 COMMENT ON COLUMN source.domain IS 'religious, encyclopedic, news or other.';
 COMMENT ON COLUMN source.citation IS 'How to cite the source.';
+
+CREATE TABLE stereotype (
+    stereotype_collection_id INTEGER NOT NULL,
+    line INTEGER NOT NULL,
+    cloze_id INTEGER NOT NULL,
+    attribute VARCHAR NOT NULL,
+    words INTEGER NOT NULL,
+    engine VARCHAR NOT NULL,
+    CHECK (line >= 1 AND words >= 1)
+);
+COMMENT ON TABLE stereotype IS 'An attribute that people give to a group: a row of a collection, whether or not another says the same.';
+COMMENT ON COLUMN stereotype.stereotype_collection_id IS 'The collection.';
+COMMENT ON COLUMN stereotype.line IS 'Number of the row in the collection, from 1.';
+COMMENT ON COLUMN stereotype.cloze_id IS 'The sentence that it completes.';
+COMMENT ON COLUMN stereotype.attribute IS 'The attribute, stripped, e.g. pretentious.';
+COMMENT ON COLUMN stereotype.words IS 'Words that it has.';
+COMMENT ON COLUMN stereotype.engine IS 'Where it was found, e.g. Google; multiple for more than one; empty where it is not said.';
+
+CREATE TABLE stereotype_collection (
+    stereotype_collection_id INTEGER NOT NULL,
+    code VARCHAR NOT NULL,
+    citation VARCHAR NOT NULL,
+    licence VARCHAR NOT NULL,
+    sha256 VARCHAR NOT NULL,
+    PRIMARY KEY (stereotype_collection_id),
+    UNIQUE (code)
+);
+COMMENT ON TABLE stereotype_collection IS 'A collection of stereotypes that people hold (D6 section 6.3).';
+COMMENT ON COLUMN stereotype_collection.stereotype_collection_id IS 'Key.';
+COMMENT ON COLUMN stereotype_collection.code IS 'Short name, as --collection takes it.';
+COMMENT ON COLUMN stereotype_collection.citation IS 'How to cite it.';
+COMMENT ON COLUMN stereotype_collection.licence IS 'Licence as the origin states it; empty where it states none.';
+COMMENT ON COLUMN stereotype_collection.sha256 IS 'SHA-256 of its rows.';
 
 CREATE TABLE subnetwork (
     subnetwork_id INTEGER NOT NULL,
@@ -1020,6 +1163,25 @@ COMMENT ON COLUMN checkpoint.step IS 'Optimizer steps that are done.';
 COMMENT ON COLUMN checkpoint.is_final IS 'Whether it is what its run ended with: the last, or with patience the one of the lowest development loss; true for a pretrained model.';
 COMMENT ON COLUMN checkpoint.path IS 'Folder, relative to the store''s folder where it is inside; a hub name otherwise.';
 COMMENT ON COLUMN checkpoint.digest IS 'SHA-256 over configuration, weights and tokenizer.';
+
+CREATE TABLE cloze (
+    cloze_id INTEGER NOT NULL,
+    social_group_id INTEGER NOT NULL,
+    language_id INTEGER NOT NULL,
+    form VARCHAR NOT NULL,
+    text VARCHAR NOT NULL,
+    prior_text VARCHAR,
+    PRIMARY KEY (cloze_id),
+    UNIQUE (social_group_id, language_id, form, text),
+    FOREIGN KEY(language_id) REFERENCES language (language_id)
+);
+COMMENT ON TABLE cloze IS 'A sentence about a social group with one place to fill: a template''s, or one that people were asked.';
+COMMENT ON COLUMN cloze.cloze_id IS 'Key.';
+COMMENT ON COLUMN cloze.social_group_id IS 'The group.';
+COMMENT ON COLUMN cloze.language_id IS 'Language of the sentence.';
+COMMENT ON COLUMN cloze.form IS 'Name of the template, e.g. why-are-so; dataset for a sentence of a collection of stereotypes.';
+COMMENT ON COLUMN cloze.text IS 'The sentence with [MASK] for the attribute, e.g. why are academics so [MASK] ?';
+COMMENT ON COLUMN cloze.prior_text IS 'The sentence with [GROUP] for the group''s words, e.g. why are [GROUP] so [MASK] ?; NULL where the group does not stand in it.';
 
 CREATE TABLE corpus (
     corpus_id INTEGER NOT NULL,

@@ -10,8 +10,20 @@ from mlv.schema.views.masks import MASKS
 from mlv.schema.views.probing import PROBING
 from mlv.schema.views.responding import RESPONDING
 from mlv.schema.views.runs import RUNS
+from mlv.schema.views.stereotypes import STEREOTYPES
 from mlv.schema.views.surveys import SURVEYS
 from mlv.schema.views.validation import VALIDATION
 
-VIEWS = (*RUNS, *CORPORA, *SURVEYS, *PROBING, *CLASSIFICATION, *RESPONDING, *INFLUENCE, *VALIDATION, *MASKS)
+VIEWS = (
+    *RUNS,
+    *CORPORA,
+    *SURVEYS,
+    *PROBING,
+    *CLASSIFICATION,
+    *RESPONDING,
+    *INFLUENCE,
+    *VALIDATION,
+    *MASKS,
+    *STEREOTYPES,
+)
 """In order of dependence: a view reads only tables and views before it."""
