@@ -73,7 +73,7 @@ class Driver:
         try:
             with _signals_as_interrupt():
                 self._start_ready(wanted, startable)
-                while self._running:
+                while self._running or self._start_unblocked(wanted, startable):
                     for ended in self._launcher.wait(POLL_SECONDS):
                         self._finish(ended)
                     self._start_ready(wanted, startable)
@@ -105,6 +105,17 @@ class Driver:
             self._launcher.start(ready)
         for path in ready:
             say(f"{self._place(self._running[path])} started ({path.name})")
+
+    def _start_unblocked(self, wanted: "Collection[Cell]", startable: "Collection[CellState]") -> bool:
+        """Look again at what could not be planned, now that all else is done: it may need what others left in the
+        store without naming them. Whether something was started."""
+        while blocked := [cell for cell in wanted if self._status.statuses[cell].state == "blocked"]:
+            self._reading(lambda connection, cells=blocked: self._status.refresh(connection, cells))  # type: ignore[misc]
+            self._start_ready(wanted, startable)
+            still = [cell for cell in wanted if self._status.statuses[cell].state == "blocked"]
+            if self._running or still == blocked:
+                break
+        return bool(self._running)
 
     def _is_next(self, cell: "Cell", startable: "Collection[CellState]") -> bool:
         state = self._status.statuses[cell].state

@@ -134,8 +134,10 @@ def cell(row: Row, rows: pl.DataFrame, value: str, unit: str, decimals: int, sig
 
 
 def span(rows: pl.DataFrame, value: str, unit: str = "%", decimals: int = 1, sign: str = "") -> str:
-    """From the lowest to the highest cell, and the mean of all."""
+    """From the lowest to the highest cell, and the mean of all; that it is unmeasured where no cell has a value."""
     cells = without_means(rows).drop_nulls(value)
+    if cells.is_empty():
+        return "unmeasured: no cell has a value"
     ends = [cells.sort(value, maintain_order=True).row(at, named=True) for at in (0, -1)]
     low, high = (cell(end, cells, value, unit, decimals, sign) for end in ends)
     if cells.height == 1:

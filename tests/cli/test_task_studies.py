@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
-from classified_study import labelled_store
+import pytest
+from classified_study import labelled_store, train_classifier
+from command_line import Mlv
+
+from mlv.cli import edge
 
 STUDY = """
 [[task]]
@@ -44,3 +48,24 @@ def test_a_task_is_trained_asked_and_traced_without_a_language_too(tmp_path: Pat
     )
     assert ranked == [("de,en", "de"), ("de,en", "en"), ("de,en,fr", "de"), ("de,en,fr", "en"), ("de,en,fr", "fr")]
     assert mlv("db", "check").code == 0
+
+
+def test_what_needs_predictions_that_it_does_not_name_waits_for_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mlv = labelled_store(tmp_path)
+    run = train_classifier(mlv, "--examples", "40", "--epochs", "1", "--patience", "0")
+    asked = f'[[job]]\nkind = "predict"\nmodel = "{run}"\nsplit = "dev"\n'
+    traced = (
+        f'[[job]]\nkind = "influence"\nrun = "{run}"\nsplit = "dev"\nper_language = 2\nallow_seen = true\ntop_k = 5\n'
+    )
+    study = tmp_path / "study.toml"
+    study.write_text(traced + asked)
+    mlv = Mlv(mlv.folder, capsys)
+    planned = mlv("study", "plan", str(study))
+    assert "blocked" in planned.out
+    done = mlv("study", "run", str(study), "--threads", "1")
+    assert (done.code, "2 cells: 2 committed" in done.err) == (0, True), done.err
+    # what stays blocked ends the command
+    study.write_text(traced + traced.replace('"dev"', '"nowhere"'))
+    assert mlv("study", "run", str(study), "--threads", "1").code == edge.ExitCode.JOB
