@@ -7,9 +7,11 @@ import typer
 from mlv.cli.compute.options import make_command
 from mlv.cli.compute.probe import probe
 from mlv.cli.edge import say
-from mlv.cli.work import Work
+from mlv.cli.output import put_rows
+from mlv.cli.work import Work, say_next
 from mlv.ingest.jobs import probe as probing
 from mlv.ingest.jobs.finetune import Request
+from mlv.schema.jobs.finetune import FinetuneSpec
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,12 +33,16 @@ TestLanguages = Annotated[
 
 
 def finetune(work: Work, request: Request, probe_set: ProbeSet = None, test_language: TestLanguages = None) -> None:
-    """Fine-tune by span corruption, probe before and after, commit, and print what changed.
+    """Fine-tune by span corruption, probe before and after, commit, and print what changed; or on masked words.
 
-    The defaults are those of Echoes, section 4.2 and appendix B. What is in the store already is not done again.
+    The defaults are those of Echoes, section 4.2 and appendix B. What is in the store already is not done again. A
+    model of masked words has no answers to probes: its losses are printed, and `mlv compute complete` asks it.
     """
     from mlv.cli.compute.options import read_request
 
+    if request.objective == "masked_words":
+        _on_words(work, request)
+        return
     asked = {"model": request.model, "probe_set": probe_set, "languages": test_language}
     before = read_request(probing.Request, asked)
     planned = work.plan("finetune", request)
@@ -50,10 +56,26 @@ def finetune(work: Work, request: Request, probe_set: ProbeSet = None, test_lang
     _print_shifts(work, done, probe_set)
 
 
+LOSSES = """
+SELECT epoch, step, max(value) FILTER (name = 'loss') AS loss, max(value) FILTER (name = 'eval_loss') AS eval_loss
+FROM v_metric
+WHERE run = $run AND name IN ('loss', 'eval_loss')
+GROUP BY epoch, step
+QUALIFY step = max(step) OVER (PARTITION BY ceil(epoch))
+ORDER BY step
+"""
+"""The last losses of each epoch, nats a hidden token."""
+
+
+def _on_words(work: Work, request: Request) -> None:
+    done = work.do("finetune", request)
+    if done is not None:
+        put_rows(work.store, LOSSES, "table", run=done.run)
+        say_next(FinetuneSpec, done.run, work.store)
+
+
 def _say_sentences(planned: "JobDirectory") -> None:
     """Say what sentences a run is on, if that hangs on other languages than its own."""
-    from mlv.schema.jobs.finetune import FinetuneSpec
-
     spec = planned.spec()
     if isinstance(spec, FinetuneSpec) and spec.parallel_with not in (None, spec.languages):
         say(f"sentences that {', '.join(spec.parallel_with or ())} share (others: --parallel-with)")

@@ -32,8 +32,8 @@ from mlv.compute.machine import runtime
 from mlv.compute.machine.options import SILENT, ExecuteOptions, Progress
 from mlv.compute.machine.streams import FloatArray, IntArray
 from mlv.compute.models import files, loading
-from mlv.compute.training.objective import Objective, WeightedInput, read_splits, read_targets
-from mlv.compute.training.objectives import objective_of
+from mlv.compute.training.objective import Traceable, WeightedInput, read_splits, read_targets
+from mlv.compute.training.objectives import traceable
 from mlv.compute.validation.study import traced_values
 from mlv.schema.errors import PLAN_AGAIN, JobError
 from mlv.schema.files import write_json
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 class Traced(NamedTuple):
     """The examples and the targets of a job."""
 
-    objective: Objective
+    objective: Traceable
     examples: pl.DataFrame
     """position and language of the training examples, in the order of their positions."""
 
@@ -73,7 +73,7 @@ def run(job: JobDirectory, spec: InfluenceSpec, options: ExecuteOptions, progres
     DataError for a mask that does not fit it, UsageError where the disk is too small.
     """
     device = runtime.prepare(options.device, options.threads, spec.seed)
-    objective = objective_of(spec.training)
+    objective = traceable(spec.training)
     check_examples(job, objective)
     traced = read_traced(job, objective)
     how = spec.attribution, spec.quantity
@@ -87,7 +87,7 @@ def run(job: JobDirectory, spec: InfluenceSpec, options: ExecuteOptions, progres
 
 
 def _ask(
-    objective: Objective, loaded: loading.LoadedModel, spec: InfluenceSpec, targets: pl.DataFrame, batch_tokens: int
+    objective: Traceable, loaded: loading.LoadedModel, spec: InfluenceSpec, targets: pl.DataFrame, batch_tokens: int
 ) -> FloatArray:
     """Log-probability of each answer under the mask of its target, [targets, answers], in nats."""
     from mlv.compute.models.heads import masked
@@ -103,7 +103,7 @@ def _ask(
     return asked
 
 
-def read_traced(job: JobDirectory, objective: Objective) -> Traced:
+def read_traced(job: JobDirectory, objective: Traceable) -> Traced:
     """The inputs of an influence job. Raises JobError where they are damaged."""
     return Traced(objective, _training_examples(job), read_targets(job, objective))
 
@@ -113,7 +113,7 @@ def _training_examples(job: JobDirectory) -> pl.DataFrame:
     return examples.filter(pl.col("split") == "train").drop("split")
 
 
-def check_examples(job: JobDirectory, objective: Objective) -> None:
+def check_examples(job: JobDirectory, objective: Traceable) -> None:
     """Raise JobError unless the examples are those that the run was planned with."""
     path, training = job.inputs / "examples.parquet", objective.spec
     if content_digest(read_table(path, objective.columns)) != training.inputs_digest:
@@ -218,7 +218,7 @@ class _Indexer:
         self._job, self._spec, self._training, self._attribution = job, spec, spec.training, attribution
         self._batch_tokens, self._memory, self._device = options.batch_tokens, options.memory, device
         self._reference, self._weight, self._gradients = reference, weight, attribution.gradients
-        self._objective = objective_of(spec.training)
+        self._objective = traceable(spec.training)
         self._folder = files.locate(job, reference)
         self._tokenizer = loading.load_tokenizer(self._folder)
         made = reference.made_by

@@ -33,7 +33,7 @@ from mlv.compute.machine.streams import FloatArray
 from mlv.compute.models import files, loading
 from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.training.objective import read_splits
-from mlv.compute.training.objectives import objective_of
+from mlv.compute.training.objectives import traceable
 from mlv.compute.training.retraining import Retrain, Retrainer, Retraining, logprobs_of, retrain_all
 from mlv.compute.validation import lds, removal
 from mlv.compute.validation.removal import FULL
@@ -65,7 +65,7 @@ def run(job: JobDirectory, spec: ValidateSpec, options: ExecuteOptions, progress
     """
     from mlv.compute.jobs.influence import check_examples, score_matrix
 
-    check_examples(job, objective_of(spec.training))
+    check_examples(job, traceable(spec.training))
     validate(job, spec, options, progress, score_matrix)
 
 

@@ -1,7 +1,7 @@
 """Encoders with a classifier: loading them, with a new classifier where there is none, and what they say of texts.
 
 A classifier is that of transformers (``AutoModelForSequenceClassification``). What of it a folder does not bring along
-is drawn as transformers draws it, by a counter: it is the same for a seed, whatever was drawn before.
+is drawn (:mod:`mlv.compute.models.new_heads`).
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
-from scipy.special import ndtri
 
 from mlv.compute.machine.options import SILENT, Progress
-from mlv.compute.machine.streams import FloatArray, Purpose, Stream
+from mlv.compute.machine.streams import FloatArray
 from mlv.compute.models import loading
 from mlv.compute.models.families import CLASSIFIER
 from mlv.compute.models.folder import read_json
@@ -85,25 +84,9 @@ def _is_head(name: str) -> bool:
     return name.startswith("classifier.") or "pooler." in name
 
 
-def draw_head(loaded: loading.LoadedModel, seed: int) -> None:
-    """Draw what is new of a classifier: weights normal, as the configuration has it, and biases 0."""
-    import torch
-
-    parameters = dict(loaded.model.named_parameters())
-    for place, name in enumerate(sorted(loaded.drawn)):
-        parameter = parameters[name]
-        drawn = np.zeros(parameter.numel())
-        if parameter.ndim > 1:
-            uniform = Stream(seed, Purpose.HEAD, place).uniform(parameter.numel())
-            # half a step off, since 0 has no quantile
-            drawn = ndtri(uniform + 2.0**-54) * loaded.model.config.initializer_range
-        with torch.no_grad():
-            parameter.copy_(torch.from_numpy(drawn).reshape(parameter.shape))
-
-
 def freeze_embeddings(model: Model) -> None:
     """Keep the input embeddings, of words, places and types, and their norm as they are."""
-    for name, parameter in model.named_parameters():
+    for name, parameter in model.named_parameters(remove_duplicate=False):
         if ".embeddings." in name:
             parameter.requires_grad_(False)
 

@@ -81,10 +81,10 @@ SPAN: Final = Family(
 )
 MASKED: Final = Family(
     name="masked",
-    description="an encoder that predicts masked words",
-    architectures=ENCODERS,
+    description="a model that predicts masked words",
+    architectures=(*ENCODERS, "bart"),
     auto_class="AutoModelForMaskedLM",
-    hint="Name a BERT, RoBERTa, XLM-R or DeBERTa model, e.g. `--model FacebookAI/xlm-roberta-base`.",
+    hint="Name a BERT, RoBERTa, XLM-R, DeBERTa or BART model, e.g. `--model FacebookAI/xlm-roberta-base`.",
     special_tokens=mask_ids,
 )
 CAUSAL: Final = Family(

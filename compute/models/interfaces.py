@@ -32,6 +32,9 @@ class Tokenizer(Vocabulary, Protocol):
     cls_token_id: int
     sep_token_id: int
     all_special_ids: list[int]
+    is_fast: bool
+    """Whether it knows where its tokens stand in a text."""
+
     vocab_files_names: Mapping[str, str]
     """Files that tokenizers of its class read, by what they are; empty of one that reads bytes."""
 
@@ -47,8 +50,10 @@ class Tokenizer(Vocabulary, Protocol):
         truncation: Literal["longest_first"] | bool = False,
         max_length: int | None = None,
         verbose: bool = True,
-    ) -> Mapping[str, list[list[int]]]:
-        """``input_ids`` of every text or pair, and ``token_type_ids`` for a model that is told texts apart by them."""
+        return_offsets_mapping: bool = False,
+    ) -> Mapping[str, Any]:
+        """``input_ids`` of every text or pair, and ``token_type_ids`` for a model that is told texts apart by them;
+        asked for them ``offset_mapping``, where each token begins and ends in its text, in characters."""
 
     chat_template: str | Mapping[str, str] | None
     """How a conversation is put; None if the model was not made for any."""
@@ -85,6 +90,8 @@ class ModelConfig(Protocol):
 
     eos_token_id: int | list[int] | None
     """What ends a text."""
+
+    pad_token_id: int
 
     max_position_embeddings: int
     """Most tokens of a text; decoders without such a limit lack it."""
@@ -144,6 +151,10 @@ class Model(Protocol):
     training: bool
 
     @property
+    def base_model(self) -> nn.Module:
+        """The model without its head."""
+
+    @property
     def device(self) -> torch.device:
         """Where its weights are."""
 
@@ -179,8 +190,11 @@ class Model(Protocol):
     def named_modules(self, *, remove_duplicate: bool = True) -> Iterator[tuple[str, nn.Module]]:
         """All modules by name."""
 
-    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """All parameters by name, shared ones once."""
+    def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
+        """What a decoder is given so that it says ``labels``: these, shifted; only of encoder-decoders."""
+
+    def named_parameters(self, *, remove_duplicate: bool = True) -> Iterator[tuple[str, nn.Parameter]]:
+        """All parameters by name, shared ones once unless duplicates are kept: then by each of their names."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """All parameters, shared ones once."""

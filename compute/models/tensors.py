@@ -5,6 +5,7 @@ Imports torch at its top: import this module inside functions.
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,25 @@ def pad(rows: Sequence[Tokens], value: int = 0, device: torch.device | str = "cp
         target[: len(row)] = row
     attention = (np.arange(padded.shape[1]) < lengths[:, None]).astype(np.int64)
     return torch.from_numpy(padded).to(device), torch.from_numpy(attention).to(device)
+
+
+@contextlib.contextmanager
+def only_at(body: nn.Module, places: Tensor) -> Iterator[None]:
+    """Have a model's head see one token of each row, that at ``places`` [rows]: its logits are [rows, 1, vocabulary].
+
+    The body is the model without its head; every architecture's head is a function of single tokens.
+    """
+
+    def choose(_: nn.Module, __: object, output: Any) -> Any:
+        states = output.last_hidden_state
+        output.last_hidden_state = states[torch.arange(len(states), device=states.device), places][:, None]
+        return output
+
+    handle = body.register_forward_hook(choose)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import polars as pl
 from scipy.special import log_softmax
 
 from mlv.compute.machine.streams import FloatArray, IntArray
-from mlv.compute.models import classifiers
+from mlv.compute.models import classifiers, new_heads
 from mlv.compute.models.classifiers import Encoded, encode
 from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.models.loading import LoadedModel
@@ -82,7 +82,7 @@ class Classes:
 
     def begin(self, loaded: LoadedModel) -> None:
         """Draw the classifier by the seed, if it is new."""
-        classifiers.draw_head(loaded, self.spec.seed)
+        new_heads.draw(loaded, self.spec.seed)
 
     def tokenise(self, frame: pl.DataFrame, tokenizer: Tokenizer) -> Examples:
         """The texts or pairs as the tokenizer puts them, with their classes."""

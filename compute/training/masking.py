@@ -19,6 +19,8 @@ from typing import Final
 import numpy as np
 
 from mlv.compute.machine.streams import IntArray, Purpose, Stream
+from mlv.compute.models.families import mask_ids
+from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.training.corruption import Corrupted
 from mlv.compute.training.objective import IGNORED
 
@@ -76,3 +78,17 @@ class WordMasking:
     def _ordinary(self) -> IntArray:
         """Ids that are not special, [ids]."""
         return np.setdiff1d(np.arange(self.vocabulary), self.special)
+
+
+def word_masking(tokenizer: Tokenizer, seed: int, noise_density: float) -> WordMasking:
+    """The masking of a tokenizer's words. Raises DataError if it has no mask token."""
+    (mask,) = mask_ids(tokenizer)
+    return WordMasking(
+        start=tokenizer.cls_token_id,
+        end=tokenizer.sep_token_id,
+        mask=mask,
+        special=tuple(tokenizer.all_special_ids),
+        vocabulary=len(tokenizer),
+        seed=seed,
+        noise_density=noise_density,
+    )

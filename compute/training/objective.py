@@ -97,7 +97,7 @@ class Best(NamedTuple):
 
 
 class Objective(Protocol):
-    """The objective of a training. Targets are rows of ``inputs/targets.parquet``, answers what a model may say."""
+    """The objective of a training."""
 
     @property
     def spec(self) -> TrainingSpec:
@@ -139,6 +139,11 @@ class Objective(Protocol):
 
     def measures(self) -> Callable[[Any], dict[str, float]] | None:
         """What the Trainer measures on the development examples beside their loss."""
+
+
+class Traceable(Objective, Protocol):
+    """An objective whose trainings can be traced. Targets are rows of ``inputs/targets.parquet``, answers what a model
+    may say."""
 
     def example_rows(
         self, examples: Examples, tokenizer: Tokenizer, weights: Mapping[int, float], /
@@ -188,7 +193,7 @@ def joint_text(columns: Sequence[str]) -> pl.Expr:
     return pl.concat_str(*columns, separator=" ", ignore_nulls=True).alias("text")
 
 
-def read_targets(job: JobDirectory, objective: Objective) -> pl.DataFrame:
+def read_targets(job: JobDirectory, objective: Traceable) -> pl.DataFrame:
     """The targets of a job, in the order of their numbers. Raises JobError where they are damaged."""
     targets = read_table(job.inputs / "targets.parquet", ["target", *objective.target_columns]).sort("target")
     wrong = [

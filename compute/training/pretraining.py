@@ -8,12 +8,12 @@ from typing import Final
 import numpy as np
 
 from mlv.compute.machine.streams import IntArray
-from mlv.compute.models.families import mask_ids, sentinel_ids
+from mlv.compute.models.families import sentinel_ids
 from mlv.compute.models.interfaces import Model, Tokenizer
 from mlv.compute.models.tokenizers import LLAMA, MT5, XLM_R, Layout
 from mlv.compute.models.untrained import new_llama, new_mt5, new_xlm_r
 from mlv.compute.training.corruption import Corrupted, Corruption, SpanCorruption
-from mlv.compute.training.masking import WordMasking
+from mlv.compute.training.masking import WordMasking, word_masking
 from mlv.compute.training.objective import IGNORED
 from mlv.schema.jobs.pretrain import Preset, PretrainSpec
 from mlv.schema.jobs.spec import Objective
@@ -38,16 +38,7 @@ def _spans(spec: PretrainSpec, tokenizer: Tokenizer) -> SpanCorruption:
 
 
 def _words(spec: PretrainSpec, tokenizer: Tokenizer) -> WordMasking:
-    (mask,) = mask_ids(tokenizer)
-    return WordMasking(
-        start=tokenizer.cls_token_id,
-        end=tokenizer.sep_token_id,
-        mask=mask,
-        special=tuple(tokenizer.all_special_ids),
-        vocabulary=len(tokenizer),
-        seed=spec.seed,
-        **spec.of_objective(),
-    )
+    return word_masking(tokenizer, spec.seed, **spec.of_objective())
 
 
 def _next(_: PretrainSpec, tokenizer: Tokenizer) -> Corruption:

@@ -19,8 +19,8 @@ from mlv.compute.machine.streams import FloatArray
 from mlv.compute.models import loading
 from mlv.compute.training.corruption import BoolArray
 from mlv.compute.training.course import retrain as train_again
-from mlv.compute.training.objective import Examples, Objective
-from mlv.compute.training.objectives import objective_of
+from mlv.compute.training.objective import Examples, Traceable
+from mlv.compute.training.objectives import traceable
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.events import Retrained
 from mlv.schema.jobs.parquet import read_table, write_table
@@ -57,7 +57,7 @@ class Retraining(NamedTuple):
 
 Retrain = Callable[[Retraining, str], FloatArray]
 """Trains a model, with a label for the progress, and asks it the targets: log-probabilities [targets, answers], as
-:meth:`mlv.compute.training.objective.Objective.ask` has them."""
+:meth:`mlv.compute.training.objective.Traceable.ask` has them."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Retrainer:
     """Retrains a run and asks the targets, in memory."""
 
     job: JobDirectory
-    objective: Objective
+    objective: Traceable
     epochs: int
     """Epochs of the run's final checkpoint."""
 
@@ -80,7 +80,7 @@ class Retrainer:
     def __call__(self, retraining: Retraining, label: str) -> FloatArray:
         """Train and ask."""
         loaded = replace(self.start, model=copy.deepcopy(self.start.model))
-        objective = objective_of(self.objective.spec.model_copy(update={"seed": retraining.seed}))
+        objective = traceable(self.objective.spec.model_copy(update={"seed": retraining.seed}))
         objective.begin(loaded)
         train_again(self.job, objective, loaded, self.splits, retraining.kept, self.epochs, self.progress, label)
         return objective.ask(loaded, self.targets, self.options.batch_tokens)

@@ -206,6 +206,5 @@ class Spans:
             tokenizer.eos_token_id,
             spec.seed,
             spec.noise_density,
-            spec.mean_span_length,
-            spec.mask,
+            **spec.of_spans,
         )

@@ -8,8 +8,8 @@ from scipy.special import softmax
 
 from mlv.compute.machine.streams import FloatArray, IntArray
 from mlv.compute.training.corruption import BoolArray
-from mlv.compute.training.objective import Objective, joint_text, read_targets
-from mlv.compute.training.objectives import objective_of
+from mlv.compute.training.objective import Traceable, joint_text, read_targets
+from mlv.compute.training.objectives import traceable
 from mlv.schema.errors import PLAN_AGAIN, JobError
 from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.parquet import read_table
@@ -40,7 +40,7 @@ class Study(NamedTuple):
     """What is to be predicted, and from what."""
 
     spec: ValidateSpec
-    objective: Objective
+    objective: Traceable
     targets: pl.DataFrame
     """In the order of their numbers."""
 
@@ -50,7 +50,7 @@ class Study(NamedTuple):
 
 def read_study(job: JobDirectory, spec: ValidateSpec) -> Study:
     """The inputs of a job. Raises JobError where they are damaged."""
-    objective = objective_of(spec.training)
+    objective = traceable(spec.training)
     targets = read_targets(job, objective)
     examples = read_table(job.inputs / "examples.parquet", ("position", "split", "language", *objective.texts))
     training = examples.filter(pl.col("split") == "train").sort("position")

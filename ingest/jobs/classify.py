@@ -36,11 +36,11 @@ from mlv.ingest.jobs.training import (
     training_cost,
 )
 from mlv.schema.errors import DataError, NotFoundError, joined
-from mlv.schema.jobs.classify import COMPOSITION, MASKS, ClassifySpec, Draw, ParameterGroup
+from mlv.schema.jobs.classify import COMPOSITION, MASKS, ClassifySpec, Draw
 from mlv.schema.jobs.identity import content_digest
 from mlv.schema.jobs.masks import Updates
 from mlv.schema.jobs.spec import ModelRef, Seed
-from mlv.schema.jobs.training import Course
+from mlv.schema.jobs.training import Course, ParameterGroup
 from mlv.schema.papers import sharing
 from mlv.schema.store.rows import append
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -12,7 +12,7 @@ from mlv.ingest.jobs.parallel import ParallelWith
 from mlv.ingest.jobs.planning import Context, Plan
 from mlv.ingest.jobs.request import Count, Languages, ModelName, Name, Names, Option
 from mlv.ingest.jobs.runs import NewRun
-from mlv.ingest.jobs.segments import select_segments
+from mlv.ingest.jobs.segments import select_articles, select_segments
 from mlv.ingest.jobs.trained import MASK, corpora_of, enter_checkpoints, enter_corpora, enter_examples, enter_metrics
 from mlv.ingest.jobs.training import (
     USUAL,
@@ -25,10 +25,10 @@ from mlv.ingest.jobs.training import (
     recorded,
     training_cost,
 )
-from mlv.schema.jobs.finetune import FinetuneSpec
+from mlv.schema.jobs.finetune import SPANS, FinetuneSpec
 from mlv.schema.jobs.identity import content_digest
 from mlv.schema.jobs.spec import Mask, ModelRef
-from mlv.schema.jobs.training import Course
+from mlv.schema.jobs.training import Course, ParameterGroup
 from mlv.schema.papers import echoes
 
 LORA: Final[Mapping[str, Any]] = {"lora_alpha": 8.0, "lora_dropout": 0.0, "lora_targets": ("q", "v")}
@@ -36,7 +36,7 @@ LORA: Final[Mapping[str, Any]] = {"lora_alpha": 8.0, "lora_dropout": 0.0, "lora_
 
 
 class Request(request.Request):
-    """A fine-tuning run. The defaults are the paper's (E section 4.2, appendix B)."""
+    """A fine-tuning run. The defaults are those of Echoes (section 4.2, appendix B)."""
 
     model: ModelName
     source: Name = Field(description="Source to train on: pbc, ebible, tanzil, flores, news-..., or your own.")
@@ -56,6 +56,16 @@ class Request(request.Request):
         lt=2**31,
         description="Sentences in all languages together, of which 80% train (Echoes section 4.2).",
     )
+    objective: Literal["span_corruption", "masked_words"] = Field(
+        "span_corruption",
+        description="span_corruption, of a T5 or mT5; masked_words, of a BERT, RoBERTa, XLM-R or the like.",
+    )
+    articles: Count | None = Field(
+        None,
+        description="With masked words: not sentences but so many whole articles of each language, the first, joined "
+        "and cut to blocks of the maximal length. All of them train.",
+    )
+    share: float | None = Field(None, gt=0, le=1, description="Share of the articles that is given, the first.")
     seed: TrainingSeed = 1
     epochs: Count = Field(echoes.EPOCHS, description="Passes over the sentences.")
     batch_size: Count = Field(echoes.BATCH_SIZE, description="Examples of a batch.")
@@ -69,12 +79,15 @@ class Request(request.Request):
         description="Ends training when the development loss has not fallen for so many epochs, and makes the epoch "
         "of the lowest loss the run's final checkpoint; if not given, the last of all epochs is.",
     )
-    max_tokens: int = Field(256, ge=8, lt=2**31, description="Length at which a sentence is cut off.")
+    max_tokens: int = Field(256, ge=8, lt=2**31, description="Length at which a sentence is cut off, or of blocks.")
     editions: Annotated[dict[str, str], Option("edition")] = Field(
         {}, description="LANGUAGE=EDITION, if the store has several of a language; may be given repeatedly."
     )
     mask: Mask = Field("anywhere", description=MASK)
     precision: TrainingPrecision = "fp32"
+    freeze: tuple[ParameterGroup, ...] = Field(
+        (), description="With masked words, parameters that keep their values: embeddings, or none if not given."
+    )
     lora: Count | None = Field(
         None, description="Rank of a LoRA adapter that is trained instead of all weights, and merged in checkpoints."
     )
@@ -104,7 +117,9 @@ class Request(request.Request):
 
     @property
     def training_examples(self) -> int:
-        """Sentences of the training split, about."""
+        """Sentences of the training split, about; of articles their number."""
+        if self.articles:
+            return max(1, round(self.articles * (self.share or 1))) * len(self.languages)
         return round(self.sentences * (1 - echoes.DEVELOPMENT_SHARE))
 
     @property
@@ -113,10 +128,33 @@ class Request(request.Request):
         return self.languages
 
     @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.objective == "masked_words":
+            faults: tuple[tuple[object, str], ...] = (
+                (self.mask != "anywhere", "mask: of span corruption, which masked words are not"),
+                (
+                    self.lora,
+                    "lora: of span corruption; masked words train all weights, or all but embeddings (freeze)",
+                ),
+                (self.articles and self.patience, "patience watches development sentences, and articles all train"),
+                (self.articles and self.parallel_with, "parallel_with: of sentences, and whole articles are asked for"),
+                (self.share and not self.articles, "share: of articles; say how many there are (articles)"),
+            )
+        else:
+            faults = (
+                (self.articles or self.share, "articles and share: of masked words (objective masked_words)"),
+                (self.freeze, "freeze: of masked words (objective masked_words)"),
+            )
+        for wrong, fault in faults:
+            if wrong:
+                raise ValueError(fault)
+        return self
+
+    @model_validator(mode="after")
     def _watches(self) -> Self:
         """A loss for the patience to watch."""
         each = self.sentences // len(self.languages)
-        if self.patience and not round(each * echoes.DEVELOPMENT_SHARE):
+        if self.patience and not self.articles and not round(each * echoes.DEVELOPMENT_SHARE):
             raise ValueError(
                 f"patience watches the loss of development sentences, and of {each} in a language none is one. "
                 "Give more sentences, or no patience"
@@ -126,7 +164,7 @@ class Request(request.Request):
     @model_validator(mode="after")
     def _divides(self) -> Self:
         each = len(self.languages)
-        if self.sentences % each:
+        if not self.articles and self.sentences % each:
             fitting = max(1, round(self.sentences / each)) * each
             raise ValueError(
                 f"{self.sentences:,} sentences do not divide into {each} languages. Each gets as many: {fitting:,}"
@@ -149,21 +187,21 @@ def plan(context: Context, request: Request) -> Plan:
 
 def _segments(context: Context, request: Request, together: tuple[str, ...] | None) -> pl.DataFrame:
     """The sentences of a run; ``together`` have them all."""
-    segments = select_segments(
-        context.connection,
-        request.source,
-        request.languages,
-        request.sentences,
-        dict(request.editions),
-        together or (),
-    )
+    editions = dict(request.editions)
+    if request.articles:
+        segments = select_articles(
+            context.connection, request.source, request.languages, request.articles, request.share or 1.0, editions
+        )
+    else:
+        segments = select_segments(
+            context.connection, request.source, request.languages, request.sentences, editions, together or ()
+        )
     return segments.with_columns(source=pl.lit(request.source))
 
 
 def _spec(context: Context, request: Request) -> FinetuneSpec:
     """The specification but for its model."""
-    asked = request.parallel_with or parallel.in_store(context.connection, request.source, request.languages)
-    together = parallel.together(request.languages, asked)
+    together = None if request.articles else _together(context, request)
     segments = _segments(context, request, together)
     settings = request.model_dump(exclude={"model", "sentences", "editions", "parallel_with"})
     spec = FinetuneSpec(
@@ -172,15 +210,29 @@ def _spec(context: Context, request: Request) -> FinetuneSpec:
         parallel_with=together,
         corpora=corpora_of(segments),
         inputs_digest="",
-        **recorded(settings, Course()._asdict()),
+        **_recorded(settings),
+        **({"development_share": 0.0} if request.articles else {}),
     )
     return spec.model_copy(update={"inputs_digest": content_digest(_examples(segments, spec))})
 
 
+def _together(context: Context, request: Request) -> tuple[str, ...] | None:
+    asked = request.parallel_with or parallel.in_store(context.connection, request.source, request.languages)
+    return parallel.together(request.languages, asked)
+
+
+def _recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a specification has them: None for what is as usual, and for what the objective does without."""
+    without = SPANS if settings["objective"] == "masked_words" else frozenset[str]()
+    kept = {name: None if name in without else value for name, value in settings.items()}
+    return recorded(kept, {**Course()._asdict(), "freeze": ()})
+
+
 def in_study(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The settings of jobs, with those whose default hangs on what else a study trains."""
-    usual = parallel.in_study(jobs)
-    return [{**job, "parallel_with": job["parallel_with"] or own} for job, own in zip(jobs, usual, strict=True)]
+    """The settings of jobs, with those whose default hangs on what else a study trains; of articles none does."""
+    usual = iter(parallel.in_study([job for job in jobs if not job["articles"]]))
+    own = [() if job["articles"] else next(usual) for job in jobs]
+    return [{**job, "parallel_with": job["parallel_with"] or beside} for job, beside in zip(jobs, own, strict=True)]
 
 
 def _examples(segments: pl.DataFrame, spec: FinetuneSpec) -> pl.DataFrame:
@@ -213,7 +265,7 @@ def commit(run: NewRun, spec: FinetuneSpec) -> dict[str, int]:
 
 
 def _settings(request: Request) -> dict[str, Any]:
-    return recorded(request.model_dump(mode="json"), Course()._asdict())
+    return _recorded({**request.model_dump(mode="json"), "freeze": list(request.freeze) or ()})
 
 
-COST = training_cost(FinetuneSpec, _settings, {"parallel_with", "mask"})
+COST = training_cost(FinetuneSpec, _settings, {"parallel_with", *SPANS, "development_share"})

@@ -9,6 +9,7 @@ import polars as pl
 from mlv.ingest.reference.languages import language as resolve
 from mlv.schema.errors import DataError, MlvError, NotFoundError, UsageError, joined
 from mlv.schema.fetching import frame_of
+from mlv.schema.jobs.training import IN_ARTICLE
 
 ALONE: Final = "--parallel-with none"
 """The option that does without the languages of other runs."""
@@ -24,6 +25,31 @@ SELECT l.code AS language, c.edition, c.sha256 AS corpus_sha256, g.position, g.p
 FROM shared JOIN segment g USING (parallel_key) JOIN corpus c USING (corpus_id) JOIN "language" l USING (language_id)
 WHERE shared.rank <= $each AND list_contains($corpora, g.corpus_id)
 ORDER BY shared.rank, list_position($corpora, g.corpus_id)
+"""
+
+# the first articles of each of $corpora, whole, in the order of the source
+_ARTICLES: Final = """
+WITH sentences AS (
+    SELECT
+        g.*, l.code AS language, c.edition, c.sha256 AS corpus_sha256,
+        CASE WHEN starts_with(parallel_key, edition || ':') THEN parallel_key
+            ELSE regexp_replace(parallel_key, $within, '') END AS article
+    FROM segment g
+    JOIN corpus c USING (corpus_id)
+    JOIN "language" l USING (language_id)
+    WHERE list_contains($corpora, corpus_id)
+),
+articles AS (
+    SELECT corpus_id, article, min(position) AS begins,
+           row_number() OVER (PARTITION BY corpus_id ORDER BY min(position)) AS number
+    FROM sentences
+    GROUP BY corpus_id, article
+)
+SELECT language, edition, corpus_sha256, position, parallel_key, text, number
+FROM sentences
+JOIN articles USING (corpus_id, article)
+WHERE number <= $articles
+ORDER BY list_position($corpora, corpus_id), begins, position
 """
 
 
@@ -67,6 +93,35 @@ def select_segments(
     if found.height < sentences:
         raise _too_few(source, own, together, found.height, each)
     return found
+
+
+def select_articles(
+    connection: duckdb.DuckDBPyConnection,
+    source: str,
+    languages: Sequence[str],
+    articles: int,
+    share: float = 1.0,
+    editions: Mapping[str, str] | None = None,
+) -> pl.DataFrame:
+    """Of the first ``articles`` of a source in each language the first ``share``, at least one, in whole.
+
+    Sentences whose keys are alike but for a number after a colon are of one article, unless what is before it is the
+    edition, as in labelled data.
+
+    Returns and raises what :func:`select_segments` does; DataError if there are fewer articles.
+    """
+    own = _codes(languages)
+    corpora = _find_corpora(connection, source, own, own, editions or {})
+    given = {"corpora": list(corpora.values()), "articles": articles, "within": IN_ARTICLE}
+    found = frame_of(connection, _ARTICLES, given)
+    for code in own:
+        there = found.filter(language=code)["number"].n_unique()
+        if there < articles:
+            raise DataError(
+                f"{source} has {there:,} articles in {code}; {articles:,} are needed.",
+                f"Take fewer: --articles {there}",
+            )
+    return found.filter(pl.col("number") <= max(1, round(articles * share))).drop("number")
 
 
 def _codes(languages: Sequence[str]) -> list[str]:

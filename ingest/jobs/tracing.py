@@ -114,6 +114,11 @@ def find_traced(context: Context, name: str) -> Traced:
             f"{full} is a {row[0]} run; what can be traced is a fine-tuning run or a classifier.",
             "See which there are: mlv runs list",
         )
+    if spec.objective == "masked_words":
+        raise UsageError(
+            f"{full} was trained on masked words; what can be traced is a training by span corruption or a classifier.",
+            "See which there are: mlv runs list",
+        )
     rows = context.connection.execute(
         "SELECT epoch, digest, path, checkpoint_id FROM v_checkpoint WHERE run = ? "
         "QUALIFY epoch <= max(epoch) FILTER (is_final) OVER () ORDER BY epoch",

@@ -4,11 +4,8 @@ from typing import ClassVar, Final, Literal, NamedTuple
 
 from mlv.schema.jobs.masks import Subnetwork, Updates
 from mlv.schema.jobs.spec import CorpusRef, Seed
-from mlv.schema.jobs.training import COURSE, TrainingSpec
+from mlv.schema.jobs.training import COURSE, ParameterGroup, TrainingSpec
 from mlv.schema.papers import sharing
-
-ParameterGroup = Literal["embeddings"]
-"""Parameters that can be kept as they are: those of the input embeddings and their norm."""
 
 
 class Draw(NamedTuple):

@@ -20,6 +20,13 @@ class Course(NamedTuple):
     weight_decay: float = 0.0
 
 
+IN_ARTICLE: Final = r":\d+$"
+"""What the key of a sentence has after that of its article: ``9f86d081884c:3`` is the third sentence of an article. A
+key without it is of a text that is an article of its own, and so is ``train:17`` in the edition train."""
+
+ParameterGroup = Literal["embeddings"]
+"""Parameters that can be kept as they are: those of the input embeddings and their norm."""
+
 COURSE: Final = frozenset({*Course._fields, "patience"})
 """Settings of a training's course that the papers do without."""
 

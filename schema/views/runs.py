@@ -15,6 +15,7 @@ _CHECKPOINT_COLUMNS = {
     "strategy": "pretrained, monolingual, multilingual, or continued: from a checkpoint of a fine-tuning run; NULL if "
     "another kind of job made it.",
     "sentences": "Sentences the run was given, training and development together.",
+    "share": "Share of the articles of its source that a run was given, 0 to 1; NULL if it was given sentences.",
     "seed": "Seed of the run.",
     "epoch": "Epochs done; 0 for a pretrained model.",
     "settings": "How the run was trained, all that counts of it, e.g. epochs=5 batch_size=8: a mean over runs with "
@@ -70,6 +71,19 @@ RUNS = (
         """,
     ),
     View(
+        "v_base_model",
+        "A pretrained model that runs start from.",
+        {
+            "model": "Hub name or the name of the local model.",
+            "revision": "Hub commit; as-of label of an endpoint; empty for a local model.",
+            "architecture": "Model type of its configuration, e.g. mt5; endpoint for a model behind an API.",
+            "parameters": "Number of parameters; NULL of an endpoint.",
+            "vocabulary": "Entries of the vocabulary; NULL of an endpoint.",
+            "adapter": "Adapter that is merged into its weights; empty without one.",
+        },
+        "SELECT name AS model, revision, architecture, parameters, vocabulary, adapter FROM base_model",
+    ),
+    View(
         "v_checkpoint",
         "A model state with what made it.",
         {
@@ -95,6 +109,8 @@ RUNS = (
                CASE WHEN r.kind IN {TRAINED} THEN r.strategy WHEN coalesce(r.kind, 'pretrain') = 'pretrain'
                    THEN 'pretrained' END AS strategy,
                CASE WHEN r.kind IN {TRAINED} THEN r.sentences END AS sentences,
+               CASE WHEN json_extract_string(r.spec, '$.articles') IS NOT NULL
+                   THEN coalesce(CAST(json_extract_string(r.spec, '$.share') AS DOUBLE), 1) END AS share,
                CASE WHEN r.kind IN {TRAINED} THEN r.seed END AS seed,
                CASE WHEN r.kind IN {TRAINED} THEN k.epoch ELSE 0 END AS epoch,
                CASE WHEN r.kind IN {TRAINED} THEN {alike.training("r.spec")} END AS settings,

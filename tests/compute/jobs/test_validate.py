@@ -18,7 +18,7 @@ from mlv.compute.models import files, loading, scoring
 from mlv.compute.models.families import SPAN
 from mlv.compute.models.interfaces import Tokenizer
 from mlv.compute.training import retraining
-from mlv.compute.training.objectives import objective_of
+from mlv.compute.training.objectives import traceable
 from mlv.compute.training.retraining import Retraining
 from mlv.compute.validation import lds
 from mlv.compute.validation import study as studies
@@ -382,7 +382,7 @@ def test_undefined_correlations_have_no_row_and_are_counted(tmp_path: Path) -> N
 )
 def test_what_is_traced_by_hand(quantity: Any, answers: list[int], values: list[float]) -> None:
     targets = toy_targets()
-    signs = objective_of(toy_spec().training).signs(targets, quantity)
+    signs = traceable(toy_spec().training).signs(targets, quantity)
     assert (signs.argmax(axis=1) + 1).tolist() == answers
     means = np.tile([-1.0, -3.0], (5, 4, 1))
     found = studies.traced_values(means, signs)

@@ -23,7 +23,7 @@ from planned import Jobs, plan_probe
 
 from mlv.compute.attribution.distributions import EPOCH_TESTS, HISTOGRAMS
 from mlv.compute.jobs import validate
-from mlv.compute.training.objectives import objective_of
+from mlv.compute.training.objectives import traceable
 from mlv.compute.validation import study as study_of
 from mlv.compute.validation.lds import LDS
 from mlv.compute.validation.study import RESULTS
@@ -428,7 +428,7 @@ def test_a_checkpoint_can_be_asked_after_a_validation_that_left_removals_out(stu
     examples = pl.DataFrame({"position": study.train}).with_columns(language=pl.lit("fa"), text=pl.lit(""))
     scores = {quantity: {"trak-exact": np.zeros((1, examples.height))} for quantity in spec.quantities}
     validate.measure(
-        job, study_of.Study(spec, objective_of(spec.training), targets, examples), scores, lambda *_: np.zeros((1, 2))
+        job, study_of.Study(spec, traceable(spec.training), targets, examples), scores, lambda *_: np.zeros((1, 2))
     )
     study.commit(job)
     jobs = Jobs(study.folder / "jobs")

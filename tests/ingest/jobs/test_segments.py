@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from mlv.ingest.jobs.segments import select_segments
+from mlv.ingest.jobs.segments import select_articles, select_segments
 from mlv.ingest.writing.corpora import ingest_corpus
 from mlv.schema.errors import DataError, MlvError, NotFoundError, UsageError
 
@@ -107,3 +107,47 @@ def test_an_ambiguous_edition_has_to_be_named(store: duckdb.DuckDBPyConnection, 
     assert chosen["text"].to_list() == ["a", "일"]
     with pytest.raises(NotFoundError, match="lines has no edition 'third' in fa"):
         select_segments(store, "lines", ["fa"], 2, {"fa": "third"})
+
+
+@pytest.fixture
+def news(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> duckdb.DuckDBPyConnection:
+    """Six articles of one to three sentences, mixed with those of another outlet."""
+    rows = ["publication,article"]
+    for number in range(6):
+        sentences = " ".join(f"Sentence {part} of article {number} is here." for part in range(number % 3 + 1))
+        rows += [f'Fox News,"{sentences}"', f'Reuters,"Wire {number} says something else."']
+    path = tmp_path / "news.csv"
+    path.write_text("\n".join(rows) + "\n")
+    ingest_corpus(store, "news", [path], publication="fox")
+    return store
+
+
+@pytest.mark.parametrize(("articles", "share", "given"), [(6, 1.0, 6), (4, 1.0, 4), (4, 0.5, 2), (5, 0.1, 1)])
+def test_articles_are_given_whole_and_in_order(
+    news: duckdb.DuckDBPyConnection, articles: int, share: float, given: int
+) -> None:
+    chosen = select_articles(news, "news-fox", ["en"], articles, share)
+    assert chosen.columns == ["language", "edition", "corpus_sha256", "position", "parallel_key", "text"]
+    assert chosen["text"].to_list() == [
+        f"Sentence {part} of article {number} is here." for number in range(given) for part in range(number % 3 + 1)
+    ]
+
+
+def test_texts_without_parts_are_articles_of_their_own(store: duckdb.DuckDBPyConnection, parallel: Path) -> None:
+    ingest_corpus(store, "lines", [parallel])
+    assert select_articles(store, "lines", ["fa", "ko"], 2)["text"].to_list() == ["یک", "سه", "일", "이"]
+
+
+def test_too_few_articles_are_counted(news: duckdb.DuckDBPyConnection) -> None:
+    with pytest.raises(DataError, match="news-fox has 6 articles in en; 7 are needed") as caught:
+        select_articles(news, "news-fox", ["en"], 7)
+    assert caught.value.hint == "Take fewer: --articles 6"
+
+
+def test_labelled_texts_are_articles_of_their_own(store: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    path = tmp_path / "praise.csv"
+    path.write_text("id,split,text,label\n" + "".join(f"{n},train,Text number {n}.,good\n" for n in range(5)))
+    ingest_corpus(store, "table", [path], language="en", columns="key=id,split=split,text=text,label=label")
+    chosen = select_articles(store, "table", ["en"], 3)
+    assert chosen["parallel_key"].to_list() == ["train:0", "train:1", "train:2"]
+    assert chosen["text"].to_list() == ["Text number 0.", "Text number 1.", "Text number 2."]
