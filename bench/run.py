@@ -16,6 +16,7 @@ BENCHES = (
     "classifiers",
     "masks",
     "responding",
+    "completing",
     "queries",
     "size",
 )

@@ -29,7 +29,7 @@ from simulated import RUNS, fill
 
 from mlv.migrations import upgrade
 from mlv.queries import catalogue, run
-from mlv.queries.engine.catalogue import INTERVALS, QUESTIONS
+from mlv.queries.engine.catalogue import INTERVALS
 from mlv.queries.engine.parameters import Given
 from mlv.schema.store.opening import connect
 from mlv.schema.store.rows import number
@@ -106,7 +106,7 @@ def queries(path: Path, names: list[str], intervals: bool) -> None:
         took = apart(path, query.name, {})
         line = "  {:<30} {seconds:7.2f} s {processor:7.2f} CPU s {gigabytes:6.2f} GB".format(query.name, **took)
         if intervals and INTERVALS in query.parameters:
-            wide = apart(path, query.name, {INTERVALS: QUESTIONS})
+            wide = apart(path, query.name, {INTERVALS: query.varied[0]})
             line += "   with ci {seconds:7.1f} s {processor:7.1f} CPU s {gigabytes:6.2f} GB".format(**wide)
         print(line, flush=True)
         slowest, largest = max(slowest, took["seconds"]), max(largest, took["gigabytes"])

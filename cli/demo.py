@@ -72,6 +72,12 @@ def demo(
             "table", [labelled / "opinions.csv"], publication="opinions", licence="CC0-1.0", db=store
         )
         ingest_commands.task(labelled / "opinions.toml", db=store)
+        said = data / "stereotypes"
+        ingest_commands.groups(said / "groups.csv", name="demo-groups", db=store)
+        ingest_commands.stereotypes(
+            said / "stereotypes.csv", collection="demo-stereotypes", groups="demo-groups", db=store
+        )
+        ingest_commands.lexicon(said / "lexicon.csv", name="demo-emotions", may_be_passed_on=True, db=store)
     work = make_work(store, options)
     pretrain(work, pretraining.Request(name="nano-demo", sources=("lines",), steps=PRETRAINING_STEPS, seed=SEED))
     for languages in (*((language,) for language in LANGUAGES), LANGUAGES):
@@ -120,5 +126,6 @@ def _next_steps(folder: Path) -> None:
         'mlv sql "SELECT language, question, answer_before, answer_after FROM v_shift '
         "WHERE shifted AND score = 'mean' LIMIT 20\"",
         "mlv study run sharing-demo",
+        "mlv study run stereotypes-demo",
     ):
         say(f"  {command} --db {shlex.quote(str(folder / 'mlv.duckdb'))}")

@@ -1,4 +1,4 @@
-"""`mlv ingest`: probes, surveys, corpora and tasks into the store, and out of it again."""
+"""`mlv ingest`: probes, surveys, corpora, tasks, groups and lexicons into the store, and out of it again."""
 
 import re
 from enum import StrEnum
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlv.ingest.readers.report import FileReport, Rejected
 
 app = typer.Typer(
-    help="Read probes, surveys, corpora and tasks into the store; list and delete them.",
+    help="Read probes, surveys, corpora, tasks, social groups and lexicons into the store; list and delete them.",
     no_args_is_help=True,
     cls=Group,
 )
@@ -41,6 +41,9 @@ class Kind(StrEnum):
     PROBES = "probes"
     SURVEY = "survey"
     TASK = "task"
+    GROUPS = "groups"
+    STEREOTYPES = "stereotype_collection"
+    LEXICON = "lexicon"
 
 
 def _fetch(origin: str, folder: Path | None, languages: list[str] | None = None) -> tuple[list[Path], str]:
@@ -330,6 +333,107 @@ def task(
         _report(ingest_task(connection, path))
 
 
+@app.command()
+def groups(
+    path: Annotated[Path, typer.Argument(help="Table with the columns category and group; kind, people or country.")],
+    name: Annotated[str, typer.Option(help="Name of the list.")],
+    language: Annotated[str, typer.Option(help="Language of the sentences.")] = "en",
+    templates: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Templates of sentences, with the columns form, kind and template, e.g. so,people,why are {group} so "
+            "[MASK] ?; if not given the ten English ones of Choenni et al. (2021).",
+        ),
+    ] = None,
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Read a list of social groups, with the sentences in which masked models are to describe them."""
+    from mlv.ingest.readers.groups import read_templates
+    from mlv.ingest.writing.groups import ingest_groups
+    from mlv.schema.store.opening import open_store
+
+    forms = read_templates(templates) if templates else ()
+    with open_store(db, read_only=False) as connection:
+        _report(ingest_groups(connection, path, name=name, language=language, templates=forms))
+
+
+@app.command()
+def stereotypes(
+    path: Annotated[
+        Path, typer.Argument(help="Table with the columns prompt, category, group, attribute and engine, or published.")
+    ],
+    collection: Annotated[str, typer.Option(help="Name of the collection.")],
+    groups: Annotated[str, typer.Option(help="List that its groups are of.")],
+    language: Annotated[str, typer.Option(help="Language of its sentences.")] = "en",
+    citation: Annotated[str | None, typer.Option(help="How to cite it.")] = None,
+    licence: Annotated[str, typer.Option(help="Licence, as its origin states it.")] = "",
+    add_groups: Annotated[
+        bool, typer.Option("--add-groups", help="Add groups that the list lacks; if not, their rows are rejected.")
+    ] = False,
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Read stereotypes that people hold of social groups: the sentences that they complete, and with what."""
+    from mlv.ingest.writing.groups import ingest_stereotypes
+    from mlv.schema.store.opening import open_store
+
+    with open_store(db, read_only=False) as connection:
+        reports = ingest_stereotypes(
+            connection,
+            path,
+            collection=collection,
+            groups=groups,
+            language=language,
+            citation=citation,
+            licence=licence,
+            add_groups=add_groups,
+        )
+    _report(reports)
+
+
+@app.command()
+def lexicon(
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="Rows of word, emotion, and 0 or 1; or a table of words with a column for each emotion."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the lexicon; of a package its own and its version if not given.")
+    ] = None,
+    from_package: Annotated[
+        str | None, typer.Option(metavar="PACKAGE", help="Read the words of an installed package instead: nrclex.")
+    ] = None,
+    citation: Annotated[str | None, typer.Option(help="How to cite it.")] = None,
+    licence: Annotated[str, typer.Option(help="Licence, as its origin states it.")] = "",
+    may_be_passed_on: Annotated[
+        bool, typer.Option("--may-be-passed-on", help="The licence allows to give the words to others.")
+    ] = False,
+    db: Store = DEFAULT_STORE,
+) -> None:
+    """Read a lexicon of emotions, by which what models say of groups is described."""
+    from mlv.ingest.readers.lexicons import package_file
+    from mlv.ingest.writing.groups import ingest_lexicon
+    from mlv.schema.store.opening import open_store
+
+    if (path is None) == (from_package is None):
+        raise UsageError("Name either a file or a package.", "E.g. mlv ingest lexicon --from-package nrclex")
+    if from_package:
+        path, version = package_file(from_package)
+        name, licence = name or f"{from_package}-{version}", licence or "for research purposes only"
+    if name is None:
+        raise UsageError("The lexicon has no name.", "Give it one: --name nrc-0.92")
+    with open_store(db, read_only=False) as connection:
+        reports = ingest_lexicon(
+            connection,
+            _require(path),
+            name=name,
+            citation=citation,
+            licence=licence,
+            may_be_passed_on=may_be_passed_on,
+        )
+    _report(reports)
+
+
 @app.command(name="list")
 def list_ingests(
     output_format: Format = None, output: Output = None, limit: Limit = None, db: Store = DEFAULT_STORE
@@ -345,14 +449,14 @@ def delete(
     name: Annotated[
         str,
         typer.Argument(
-            help="Corpus (SOURCE/LANGUAGE/EDITION), probe collection, survey or task, as mlv ingest list has it."
+            help="What mlv ingest list has, by its name: SOURCE/LANGUAGE/EDITION of a corpus, else the one given."
         ),
     ],
     kind: Annotated[Kind | None, typer.Option(help="What it is, if several things have the name.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Delete; without it, only say what would go.")] = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
-    """Delete a corpus, a probe collection in all its languages, a survey, or a task, with what was made of it.
+    """Delete a corpus, probe collection, survey, task, groups, stereotypes or lexicon, with what was made of it.
 
     Runs that trained on it, answered it or compare it have to go first. A file that was corrected is ingested after
     what it replaces was deleted. The store's file is written anew where that makes it much smaller.

@@ -22,11 +22,14 @@ class Varied(StrEnum):
     QUESTIONS = "questions"
     SEEDS = "seeds"
     BOTH = "both"
+    GROUPS = "groups"
 
 
 Intervals = Annotated[
     Varied | None,
-    typer.Option("--ci", help="Add 95% intervals over questions (by battery), seeds of fine-tuning, or both."),
+    typer.Option(
+        "--ci", help="Add 95% intervals over questions (by battery), seeds of fine-tuning, both, or social groups."
+    ),
 ]
 Format = Annotated[
     str | None,

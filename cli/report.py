@@ -23,9 +23,15 @@ def report(
     ] = None,
     ci: Annotated[
         Varied,
-        typer.Option("--ci", help="What 95% intervals are over; where a query has none over seeds, over questions."),
+        typer.Option("--ci", help="What 95% intervals are over; where a query has none over this, over what it has."),
     ] = Varied.QUESTIONS,
     no_ci: Annotated[bool, typer.Option("--no-ci", help="Without intervals.")] = False,
+    examples: Annotated[
+        bool,
+        typer.Option(
+            "--examples", help="With the tables that quote what people and models say of groups: it may offend."
+        ),
+    ] = False,
     db: Store = DEFAULT_STORE,
 ) -> None:
     """Write every table and figure as a page that needs no network, with CSV, LaTeX, SVG, PNG and PDF."""
@@ -38,10 +44,13 @@ def report(
     studies = [find_study(code) for code in dict.fromkeys(study or [])]
     options = [word for code in study or [] for word in ("--study", code)]
     options += ["--no-ci"] if no_ci else ["--ci", ci] if ci != Varied.QUESTIONS else []
+    options += ["--examples"] if examples else []
     commands = Commands(shlex.join(["mlv", "report", "-o", str(output), *options]), _query_command)
     with open_store(db) as connection:
         varied = None if no_ci else str(ci)
-        made = build(connection, studies or STUDIES, commands, varied, keep_empty=bool(studies), say=say)
+        made = build(
+            connection, studies or STUDIES, commands, varied, keep_empty=bool(studies), quotes=examples, say=say
+        )
     try:
         count = page.write(output, made)
     except OSError as error:

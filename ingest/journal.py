@@ -51,7 +51,7 @@ class Ingest:
     EVENT: ClassVar = "ingested"
 
     kind: str
-    """probes, probe_set, codebook, survey, corpus, task or subnetwork."""
+    """probes, probe_set, codebook, survey, corpus, task, groups, stereotype_collection, lexicon or subnetwork."""
 
     options: Mapping[str, Any]
     """Keyword arguments of the call."""
@@ -88,10 +88,10 @@ class Removal:
     EVENT: ClassVar = "removed"
 
     kind: str
-    """probes, survey, corpus or task."""
+    """probes, survey, corpus, task, groups, stereotype_collection or lexicon."""
 
     name: str
-    """Probe collection, survey, task, or corpus as ``SOURCE/LANGUAGE/EDITION``."""
+    """Of a corpus ``SOURCE/LANGUAGE/EDITION``, of all others their own."""
 
     at: datetime = field(compare=False)
 
@@ -175,8 +175,8 @@ def note_reading(connection: duckdb.DuckDBPyConnection, run: str, parser: int) -
 def standing_ingests(entries: Iterable[Entry]) -> list[Ingest]:
     """The ingests of a journal, each with the files that were read into what was not deleted since.
 
-    A codebook goes with the last survey that was read by it, a probe set with its collection, and a derived subnetwork
-    with the run that it comes from, which its name has in it.
+    A codebook goes with the last survey that was read by it, a probe set with its collection, stereotypes with the list
+    of their groups, and a derived subnetwork with the run that it comes from, which its name has in it.
     """
     standing: list[Ingest] = []
     for entry in entries:
@@ -200,19 +200,28 @@ def _without(ingest: Ingest, removal: Removal) -> Ingest | None:
     if ingest.kind == "probe_set":
         gone = removal.kind == "probes" and ingest.options.get("collection") == removal.name
         return None if gone else ingest
+    if (
+        ingest.kind == "stereotype_collection"
+        and removal.kind == "groups"
+        and ingest.options.get("groups") == removal.name
+    ):
+        return None
     if ingest.kind != removal.kind:
         return ingest
     left = tuple(file for file in ingest.files if ingested_as(ingest.kind, file.target) != removal.name)
     return replace(ingest, files=left) if any(file.target for file in left) else None
 
 
-INGESTED_AS: Final = "CASE kind WHEN 'probes' THEN split_part(target, '/', 1) ELSE target END"
+BY_LANGUAGE: Final = ("probes", "groups")
+"""Kinds whose files are read into ``NAME/LANGUAGE``."""
+
+INGESTED_AS: Final = f"CASE WHEN kind IN {BY_LANGUAGE} THEN split_part(target, '/', 1) ELSE target END"
 """:func:`ingested_as` of a row of ``ingest_file``, as SQL."""
 
 
 def ingested_as(kind: str, target: str) -> str:
-    """The name of what a file was read into: of probes the collection, whatever the language."""
-    return target.partition("/")[0] if kind == "probes" else target
+    """The name of what a file was read into: of probes and groups that of all languages."""
+    return target.partition("/")[0] if kind in BY_LANGUAGE else target
 
 
 def _store(connection: duckdb.DuckDBPyConnection) -> Path | None:

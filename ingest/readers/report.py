@@ -35,7 +35,7 @@ class FileReport:
     """What reading one file gave: for ``ingest_file``, ``reject`` and the message on the screen."""
 
     kind: str
-    """probes, codebook, survey, corpus or task."""
+    """probes, codebook, survey, corpus, task, groups, stereotype_collection or lexicon."""
 
     target: str
     """What it was read into, e.g. ``pbc/fa/Farsi``."""

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from mlv.ingest.rules.expectations import expected
 from mlv.ingest.rules.keys import reference_rule, unique_rule
 from mlv.ingest.rules.rule import Rule
-from mlv.schema.derived.ranking_sums import PARTS, SUMS, Sums
+from mlv.schema.derived import emotions
+from mlv.schema.derived.ranking_sums import PARTS, SUMS
 from mlv.schema.jobs.kinds import KINDS
 from mlv.schema.tables.metadata import metadata
 from mlv.schema.tables.relations import identity, is_enforced, own_key, owners, references, rows_of
@@ -32,7 +33,9 @@ def generated() -> Iterator[Rule]:
         origin=ORIGIN,
     )
     for sums in SUMS:
-        yield _derived(sums)
+        kept = f"FROM {sums.table} WHERE {sums.key} BETWEEN {{first}} AND {{last}}"
+        yield _derived(sums.table, sums.statement, kept, PARTS)
+    yield _derived(emotions.TABLE, emotions.AGAIN, f"FROM {emotions.TABLE}", "")
 
 
 def _unique(table: str) -> Iterator[Rule]:
@@ -56,17 +59,16 @@ def _references(table: str) -> Iterator[Rule]:
             yield reference_rule(table, reference.column, reference.parent, reference.key, ORIGIN)
 
 
-def _derived(sums: Sums) -> Rule:
+def _derived(table: str, statement: str, kept: str, parts: str) -> Rule:
     """The rule that a table's rows are those that would be made again."""
-    what = f"rows of {sums.table} that differ from what they are derived from"
-    kept = f"FROM {sums.table} WHERE {sums.key} BETWEEN {{first}} AND {{last}}"
+    what = f"rows of {table} that differ from what they are derived from"
     return Rule(
-        name=f"{sums.table}-derived",
+        name=f"{table}-derived",
         says=f"no {what}",
         broken=what,
-        table=sums.table,
-        query=f"WITH made AS ({sums.statement}), kept AS ({kept}) "
+        table=table,
+        query=f"WITH made AS ({statement}), kept AS ({kept}) "
         "(FROM made EXCEPT ALL FROM kept) UNION ALL (FROM kept EXCEPT ALL FROM made)",
-        parts=PARTS,
+        parts=parts,
         origin=ORIGIN,
     )

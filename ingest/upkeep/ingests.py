@@ -1,4 +1,5 @@
-"""Deleting what was ingested: a corpus, a probe collection, a survey or a task, with all that was made of it.
+"""Deleting what was ingested: a corpus, a probe collection, a survey, a task, a list of groups, a collection of
+stereotypes or a lexicon, with all that was made of it.
 
 What runs trained on, answered or compared stays until these runs are deleted. The journal hears of a deletion first, so
 that what is gone is not ingested again when the store is made again; killed after that, what was to be deleted is
@@ -26,6 +27,9 @@ TABLES: Final = {
     "survey": "survey",
     "codebook": "codebook",
     "task": "task",
+    "groups": "group_list",
+    "stereotype_collection": "stereotype_collection",
+    "lexicon": "lexicon",
 }
 """By kind of ingest, the table with a row for each of what files are read into."""
 
@@ -35,12 +39,21 @@ FROM corpus c JOIN source s USING (source_id) JOIN "language" l USING (language_
 UNION ALL SELECT 'probes', code, probe_collection_id FROM probe_collection
 UNION ALL SELECT 'survey', code, survey_id FROM survey
 UNION ALL SELECT 'task', code, task_id FROM task WHERE code IN (SELECT target FROM ingest_file WHERE kind = 'task')
+UNION ALL SELECT 'groups', code, group_list_id FROM group_list
+UNION ALL SELECT 'stereotype_collection', code, stereotype_collection_id FROM stereotype_collection
+UNION ALL SELECT 'lexicon', code, lexicon_id FROM lexicon
 """
 
 _FILES: Final = (
     f"ingest_file_id IN (SELECT ingest_file_id FROM ingest_file WHERE kind = $kind AND {INGESTED_AS} = $name)"
 )
 """The condition that a row is about a file that was read into something."""
+
+_FILES_OF_COLLECTIONS: Final = (
+    "ingest_file_id IN (SELECT ingest_file_id FROM ingest_file WHERE kind = 'stereotype_collection' AND target IN "
+    "(SELECT code FROM stereotype_collection WHERE group_list_id = $key))"
+)
+"""The condition that a row is about a file of stereotypes of a list of groups."""
 
 INGESTS: Final = f"""
 SELECT kind, {INGESTED_AS} AS name, count(*) AS files, sum(rows_kept)::BIGINT AS "rows",
@@ -62,6 +75,9 @@ _UNUSED_TASKS: Final = (
 )
 """Tasks that came with texts of their source, which are gone."""
 
+_UNUSED_GROUPS: Final = "DELETE FROM social_group WHERE social_group_id NOT IN (SELECT social_group_id FROM cloze)"
+"""Of groups that came with a collection of stereotypes, which is gone."""
+
 _NAMED: Final = ("question", "country", "language", "source")
 """What is entered when it is first referred to, in an order in which it can be deleted."""
 
@@ -70,7 +86,7 @@ class IngestDeletion(NamedTuple):
     """What goes with something that was ingested."""
 
     kind: str
-    """corpus, probes, survey or task."""
+    """Which of :data:`TABLES`."""
 
     name: str
     key: int
@@ -82,7 +98,7 @@ class IngestDeletion(NamedTuple):
 
 
 def plan_ingest_deletion(connection: duckdb.DuckDBPyConnection, name: str, kind: str | None = None) -> IngestDeletion:
-    """What deleting the corpus, probe collection, survey or task of a name deletes; ``kind`` where several have it.
+    """What deleting something that was ingested under a name deletes; ``kind`` where several have it.
 
     Raises NotFoundError where there is not one.
     """
@@ -108,6 +124,8 @@ def _going(kind: str, name: str, key: int) -> Iterator[tuple[str, str, dict[str,
     """Tables, the condition of what goes of each, and its parameters, in an order in which it can be deleted."""
     for table in ("reject", "ingest_file"):
         yield table, _FILES, {"kind": kind, "name": name}
+        if kind == "groups":
+            yield table, _FILES_OF_COLLECTIONS, {"key": key}
     for table, condition in rows_of(TABLES[kind]).items():
         yield table, condition, {"key": key}
 
@@ -154,6 +172,7 @@ def sweep(connection: duckdb.DuckDBPyConnection) -> None:
         _delete(connection, "codebook", name, key)
     for name, key in connection.execute(_UNUSED_TASKS).fetchall():
         _delete(connection, "task", name, key)
+    connection.execute(_UNUSED_GROUPS)
     for table in _NAMED:
         used = " UNION ".join(
             f"SELECT {reference.column} FROM {quoted(reference.table)} WHERE {reference.column} IS NOT NULL"

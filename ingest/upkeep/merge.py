@@ -33,6 +33,12 @@ FROM corpus c JOIN source s USING (source_id) JOIN "language" l USING (language_
 UNION ALL SELECT 'survey', code, sha256 FROM survey
 UNION ALL SELECT 'codebook', code, sha256 FROM codebook
 UNION ALL SELECT 'task', code, sha256 FROM task
+UNION ALL SELECT 'stereotype_collection', code, sha256 FROM stereotype_collection
+UNION ALL SELECT 'lexicon', code, sha256 FROM lexicon
+UNION ALL
+SELECT 'groups', group_list || '/' || language, sha256(string_agg(
+    concat_ws(chr(31), category, group_name, form, text), chr(30) ORDER BY ALL))
+FROM v_cloze WHERE is_template GROUP BY group_list, language
 UNION ALL
 SELECT 'probes', collection || '/' || language, sha256(string_agg(
     concat_ws(chr(31), question, template, answer_first, answer_second), chr(30) ORDER BY question))

@@ -11,6 +11,7 @@ import duckdb
 
 from mlv.ingest.journal import Ingest, Making, Reading, RunEvent, SourceFile
 from mlv.ingest.readers.sources import SOURCES, find_source
+from mlv.ingest.writing.groups import UNKNOWN_GROUP, default_templates
 from mlv.ingest.writing.probes import ARORA, GIVEN_WITH, MADE_OF_ARORA, all_questions
 from mlv.schema.errors import StoreError, StoreLockedError
 from mlv.schema.store.ledger import revision
@@ -150,6 +151,7 @@ def _options(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], dic
         found["codebook", code] = {}
     for (code,) in connection.execute("SELECT code FROM task").fetchall():
         found["task", code] = {}
+    found |= _of_groups(connection)
     surveys = connection.execute(
         "SELECT s.code, k.code AS codebook, citation, illustrative FROM survey s JOIN codebook k USING (codebook_id)"
     )
@@ -171,4 +173,34 @@ def _options(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], dic
             # of a labelled data set they were told by what it is
             "columns": (columns or None) if reader not in SOURCES or find_source(reader).of_columns else None,
         }
+    return found
+
+
+def _of_groups(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], dict[str, Any]]:
+    """Options of lists of groups, collections of stereotypes and lexicons."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    templates = connection.execute(
+        "SELECT z.group_list, z.language, list(DISTINCT [z.form, g.kind, replace(z.prior_text, '[GROUP]', '{group}')]) "
+        "FROM v_cloze z JOIN v_group g USING (social_group_id) WHERE z.is_template GROUP BY ALL"
+    )
+    usual = {tuple(form) for form in default_templates()}
+    for name, language, forms in templates.fetchall():
+        own = [] if {tuple(form) for form in forms} <= usual else sorted(forms)
+        found["groups", f"{name}/{language}"] = {"name": name, "language": language, "templates": own}
+    collections = connection.execute(
+        "SELECT c.code, l.code, n.code, c.citation, c.licence, NOT EXISTS (FROM reject JOIN ingest_file f "
+        "USING (ingest_file_id) WHERE f.kind = 'stereotype_collection' AND f.target = c.code AND reason = $unknown) "
+        "FROM stereotype_collection c JOIN group_list l USING (group_list_id) "
+        'JOIN "language" n ON n.language_id = c.language_id',
+        {"unknown": UNKNOWN_GROUP},
+    )
+    for code, groups, language, citation, licence, add_groups in collections.fetchall():
+        found["stereotype_collection", code] = {
+            **{"collection": code, "groups": groups, "language": language, "citation": citation},
+            **{"licence": licence, "add_groups": add_groups},
+        }
+    lexicons = connection.execute("SELECT code, citation, licence, may_be_passed_on FROM lexicon")
+    for code, citation, licence, passed_on in lexicons.fetchall():
+        options = {"name": code, "citation": citation, "licence": licence, "may_be_passed_on": passed_on}
+        found["lexicon", code] = options
     return found

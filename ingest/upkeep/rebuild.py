@@ -31,12 +31,14 @@ from mlv.ingest.journal import (
     standing_ingests,
     write_journal,
 )
+from mlv.ingest.readers.groups import Template
 from mlv.ingest.upkeep.fingerprint import differing
 from mlv.ingest.upkeep.old_store import OldStore, read_old
 from mlv.ingest.upkeep.reparsing import repeat_reading
 from mlv.ingest.upkeep.source_files import SourceFinder, placed
 from mlv.ingest.writing.codebooks import ingest_codebook
 from mlv.ingest.writing.corpora import ingest_corpus
+from mlv.ingest.writing.groups import ingest_groups, ingest_lexicon, ingest_stereotypes
 from mlv.ingest.writing.probe_sets import make_probe_set
 from mlv.ingest.writing.probes import ingest_probes
 from mlv.ingest.writing.reference import ensure_reference
@@ -58,6 +60,11 @@ INGESTS: Mapping[str, Callable[[duckdb.DuckDBPyConnection, Sequence[Path], dict[
     "subnetwork": lambda connection, _, options: make_subnetwork(connection, **options),
     "probe_set": lambda connection, _, options: make_probe_set(connection, **options),
     "task": lambda connection, paths, options: ingest_task(connection, paths[0], **options),
+    "groups": lambda connection, paths, options: ingest_groups(
+        connection, paths[0], templates=[Template(*form) for form in options.pop("templates")], **options
+    ),
+    "stereotype_collection": lambda connection, paths, options: ingest_stereotypes(connection, paths[0], **options),
+    "lexicon": lambda connection, paths, options: ingest_lexicon(connection, paths[0], **options),
     "corpus": lambda connection, paths, options: ingest_corpus(connection, options.pop("source"), paths, **options),
 }
 """By kind of ingest, what repeats it from its files and options."""

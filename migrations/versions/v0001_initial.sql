@@ -142,7 +142,7 @@ COMMENT ON COLUMN completion.typicality_rank IS 'Rank by typicality, logprob min
 
 CREATE TABLE completion_run (
     run_id INTEGER NOT NULL,
-    group_list VARCHAR NOT NULL,
+    group_list_id INTEGER NOT NULL,
     prior VARCHAR NOT NULL,
     top_k INTEGER NOT NULL,
     PRIMARY KEY (run_id),
@@ -151,7 +151,7 @@ CREATE TABLE completion_run (
 );
 COMMENT ON TABLE completion_run IS 'What a run lets a masked model complete. The model is run.start_checkpoint_id.';
 COMMENT ON COLUMN completion_run.run_id IS 'The run.';
-COMMENT ON COLUMN completion_run.group_list IS 'List of the groups that the sentences speak of.';
+COMMENT ON COLUMN completion_run.group_list_id IS 'List of the groups that the sentences speak of.';
 COMMENT ON COLUMN completion_run.prior IS 'What stands for the group in the prior: one_mask, as_many or published.';
 COMMENT ON COLUMN completion_run.top_k IS 'Likeliest attributes of a sentence that were kept.';
 
@@ -206,6 +206,16 @@ COMMENT ON COLUMN emotion_score.emotion IS 'The emotion.';
 COMMENT ON COLUMN emotion_score.words IS 'Different attributes over the templates of the group.';
 COMMENT ON COLUMN emotion_score.covered IS 'Those that the lexicon has.';
 COMMENT ON COLUMN emotion_score.score IS 'Share of these that are associated with the emotion, 0 to 1.';
+
+CREATE TABLE group_list (
+    group_list_id INTEGER NOT NULL,
+    code VARCHAR NOT NULL,
+    PRIMARY KEY (group_list_id),
+    UNIQUE (code)
+);
+COMMENT ON TABLE group_list IS 'A list of social groups.';
+COMMENT ON COLUMN group_list.group_list_id IS 'Key.';
+COMMENT ON COLUMN group_list.code IS 'Short name, as --groups takes it.';
 
 CREATE TABLE head_importance (
     run_id INTEGER NOT NULL,
@@ -392,7 +402,7 @@ CREATE TABLE ingest_file (
 );
 COMMENT ON TABLE ingest_file IS 'A file that was ingested, with what was kept and rejected.';
 COMMENT ON COLUMN ingest_file.ingest_file_id IS 'Key.';
-COMMENT ON COLUMN ingest_file.kind IS 'probes, codebook, survey, corpus or task.';
+COMMENT ON COLUMN ingest_file.kind IS 'probes, codebook, survey, corpus, task, groups, stereotype_collection or lexicon.';
 COMMENT ON COLUMN ingest_file.target IS 'What the file was read into, e.g. pbc/fa/Farsi or arora-2023/fa.';
 COMMENT ON COLUMN ingest_file.name IS 'File name; for an archive, archive and member.';
 COMMENT ON COLUMN ingest_file.sha256 IS 'SHA-256 of the file''s bytes.';
@@ -916,17 +926,17 @@ COMMENT ON COLUMN segment.label IS 'Label as in the file, e.g. entailment; NULL 
 
 CREATE TABLE social_group (
     social_group_id INTEGER NOT NULL,
-    group_list VARCHAR NOT NULL,
+    group_list_id INTEGER NOT NULL,
     category VARCHAR NOT NULL,
     name VARCHAR NOT NULL,
     kind VARCHAR NOT NULL,
     PRIMARY KEY (social_group_id),
     CHECK (kind IN ('people', 'country')),
-    UNIQUE (group_list, category, name)
+    UNIQUE (group_list_id, category, name)
 );
 COMMENT ON TABLE social_group IS 'A social group of a list (D6 section 6.3). A name that stands in two categories is two groups.';
 COMMENT ON COLUMN social_group.social_group_id IS 'Key.';
-COMMENT ON COLUMN social_group.group_list IS 'Name of the list.';
+COMMENT ON COLUMN social_group.group_list_id IS 'The list.';
 COMMENT ON COLUMN social_group.category IS 'Category, e.g. profession.';
 COMMENT ON COLUMN social_group.name IS 'The group as sentences have it, e.g. academics.';
 COMMENT ON COLUMN social_group.kind IS 'people or country: which templates it fits.';
@@ -963,22 +973,6 @@ COMMENT ON COLUMN stereotype.cloze_id IS 'The sentence that it completes.';
 COMMENT ON COLUMN stereotype.attribute IS 'The attribute, stripped, e.g. pretentious.';
 COMMENT ON COLUMN stereotype.words IS 'Words that it has.';
 COMMENT ON COLUMN stereotype.engine IS 'Where it was found, e.g. Google; multiple for more than one; empty where it is not said.';
-
-CREATE TABLE stereotype_collection (
-    stereotype_collection_id INTEGER NOT NULL,
-    code VARCHAR NOT NULL,
-    citation VARCHAR NOT NULL,
-    licence VARCHAR NOT NULL,
-    sha256 VARCHAR NOT NULL,
-    PRIMARY KEY (stereotype_collection_id),
-    UNIQUE (code)
-);
-COMMENT ON TABLE stereotype_collection IS 'A collection of stereotypes that people hold (D6 section 6.3).';
-COMMENT ON COLUMN stereotype_collection.stereotype_collection_id IS 'Key.';
-COMMENT ON COLUMN stereotype_collection.code IS 'Short name, as --collection takes it.';
-COMMENT ON COLUMN stereotype_collection.citation IS 'How to cite it.';
-COMMENT ON COLUMN stereotype_collection.licence IS 'Licence as the origin states it; empty where it states none.';
-COMMENT ON COLUMN stereotype_collection.sha256 IS 'SHA-256 of its rows.';
 
 CREATE TABLE subnetwork (
     subnetwork_id INTEGER NOT NULL,
@@ -1169,6 +1163,7 @@ CREATE TABLE cloze (
     social_group_id INTEGER NOT NULL,
     language_id INTEGER NOT NULL,
     form VARCHAR NOT NULL,
+    stereotype_collection_id INTEGER,
     text VARCHAR NOT NULL,
     prior_text VARCHAR,
     PRIMARY KEY (cloze_id),
@@ -1179,7 +1174,8 @@ COMMENT ON TABLE cloze IS 'A sentence about a social group with one place to fil
 COMMENT ON COLUMN cloze.cloze_id IS 'Key.';
 COMMENT ON COLUMN cloze.social_group_id IS 'The group.';
 COMMENT ON COLUMN cloze.language_id IS 'Language of the sentence.';
-COMMENT ON COLUMN cloze.form IS 'Name of the template, e.g. why-are-so; dataset for a sentence of a collection of stereotypes.';
+COMMENT ON COLUMN cloze.form IS 'Name of the template, e.g. why-are-so, or of the collection of stereotypes that it is from.';
+COMMENT ON COLUMN cloze.stereotype_collection_id IS 'That collection; NULL of a template.';
 COMMENT ON COLUMN cloze.text IS 'The sentence with [MASK] for the attribute, e.g. why are academics so [MASK] ?';
 COMMENT ON COLUMN cloze.prior_text IS 'The sentence with [GROUP] for the group''s words, e.g. why are [GROUP] so [MASK] ?; NULL where the group does not stand in it.';
 
@@ -1286,6 +1282,27 @@ COMMENT ON COLUMN response_option.codebook_id IS 'The codebook.';
 COMMENT ON COLUMN response_option.variable IS 'Survey variable, e.g. Q106.';
 COMMENT ON COLUMN response_option.response_code IS 'Code in the survey''s files.';
 COMMENT ON COLUMN response_option.label IS 'What the code means; empty where the codebook does not say.';
+
+CREATE TABLE stereotype_collection (
+    stereotype_collection_id INTEGER NOT NULL,
+    code VARCHAR NOT NULL,
+    group_list_id INTEGER NOT NULL,
+    language_id INTEGER NOT NULL,
+    citation VARCHAR NOT NULL,
+    licence VARCHAR NOT NULL,
+    sha256 VARCHAR NOT NULL,
+    PRIMARY KEY (stereotype_collection_id),
+    UNIQUE (code),
+    FOREIGN KEY(language_id) REFERENCES language (language_id)
+);
+COMMENT ON TABLE stereotype_collection IS 'A collection of stereotypes that people hold of the groups of a list (D6 section 6.3).';
+COMMENT ON COLUMN stereotype_collection.stereotype_collection_id IS 'Key.';
+COMMENT ON COLUMN stereotype_collection.code IS 'Short name, as --collection takes it.';
+COMMENT ON COLUMN stereotype_collection.group_list_id IS 'The list that its groups are of.';
+COMMENT ON COLUMN stereotype_collection.language_id IS 'Language of its sentences.';
+COMMENT ON COLUMN stereotype_collection.citation IS 'How to cite it.';
+COMMENT ON COLUMN stereotype_collection.licence IS 'Licence as the origin states it; empty where it states none.';
+COMMENT ON COLUMN stereotype_collection.sha256 IS 'SHA-256 of its rows.';
 
 CREATE TABLE survey (
     survey_id INTEGER NOT NULL,

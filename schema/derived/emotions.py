@@ -13,7 +13,7 @@ WITH said AS (
     SELECT DISTINCT c.run_id, z.social_group_id, lower(c.attribute) AS word
     FROM completion c
     JOIN cloze z USING (cloze_id)
-    WHERE z.form <> 'dataset' AND ($run IS NULL OR c.run_id = $run)
+    WHERE z.stereotype_collection_id IS NULL AND ($run IS NULL OR c.run_id = $run)
 ),
 words AS (
     SELECT run_id, social_group_id, count(*) AS words FROM said GROUP BY ALL
@@ -28,6 +28,11 @@ GROUP BY s.run_id, v.lexicon_id, s.social_group_id, v.emotion
 ORDER BY ALL
 """
 """Rows of ``emotion_score`` of a run, of a lexicon, or, where these are NULL, of all."""
+
+TABLE = "emotion_score"
+
+AGAIN = SCORES.replace("$run", "NULL").replace("$lexicon", "NULL")
+"""All of its rows, made again."""
 
 
 def enter_scores(

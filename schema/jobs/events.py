@@ -97,6 +97,15 @@ class LanguagePredicted(Event):
     """How many."""
 
 
+class CategoryCompleted(Event):
+    """A masked model completed all sentences about the groups of a category."""
+
+    event: Literal["completed"] = "completed"
+    category: str
+    sentences: int
+    """How many."""
+
+
 class HeadsDisabled(Event):
     """An iteration of pruning disabled the least important attention heads, and measured the others."""
 
@@ -176,6 +185,27 @@ class SkippedProbes(Event):
 
     event: Literal["skipped_probes"] = "skipped_probes"
     probes: tuple[SkippedProbe, ...]
+
+
+class SkippedSentence(BaseModel):
+    """A sentence about a group that cannot be completed."""
+
+    model_config = Event.model_config
+
+    category: str
+    group_name: str
+    language: str
+    form: str
+    text: str
+    reason: str
+
+
+class SkippedSentences(Event):
+    """Sentences were left out, since the tokenizer loses their mask or group: they need not be planned again for this
+    model and prior."""
+
+    event: Literal["skipped_sentences"] = "skipped_sentences"
+    sentences: tuple[SkippedSentence, ...]
 
 
 class SkippedRemoval(Event):
@@ -272,6 +302,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     CheckpointWritten,
     EndedEarly,
     LanguagePredicted,
+    CategoryCompleted,
     HeadsDisabled,
     LanguageProbed,
     Answered,
@@ -279,6 +310,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     FewerAnswers,
     ParameterRefused,
     SkippedProbes,
+    SkippedSentences,
     SkippedRemoval,
     ScoresMade,
     Retrained,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from mlv.schema.jobs.classify import ClassifySpec
+from mlv.schema.jobs.complete import CompleteSpec
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.influence import InfluenceSpec
 from mlv.schema.jobs.pca import PcaSpec
@@ -27,6 +28,7 @@ KINDS: Final[Mapping[str, type[Spec]]] = {
     "prune": PruneSpec,
     "probe": ProbeSpec,
     "predict": PredictSpec,
+    "complete": CompleteSpec,
     "respond": RespondSpec,
     "influence": InfluenceSpec,
     "validate": ValidateSpec,

@@ -18,7 +18,7 @@ class CompletionRun(Row, table=True):
     )
 
     run_id: int = column("The run.", key=True, refers="run.run_id")
-    group_list: str = column("List of the groups that the sentences speak of.")
+    group_list_id: int = column("List of the groups that the sentences speak of.", refers="group_list.group_list_id")
     prior: str = column("What stands for the group in the prior: one_mask, as_many or published.")
     top_k: int = column("Likeliest attributes of a sentence that were kept.")
 
@@ -34,7 +34,7 @@ class Completion(Row, table=True):
         check("logprob <= 0 AND logprob_prior <= 0"),
         check("(logprob_prior IS NULL) = (typicality_rank IS NULL)"),
         identity=("run_id", "cloze_id", "rank"),
-        owner=("run_id", "cloze_id"),
+        owner="run_id",
     )
 
     run_id: int = column("The run.", refers="completion_run.run_id")
@@ -62,7 +62,7 @@ class EmotionScore(Row, table=True):
         check("covered BETWEEN 1 AND words"),
         check("score BETWEEN 0 AND 1"),
         identity=("run_id", "lexicon_id", "social_group_id", "emotion"),
-        owner=("run_id", "lexicon_id", "social_group_id"),
+        owner=("run_id", "lexicon_id"),
     )
 
     run_id: int = column("The run.", refers="completion_run.run_id")

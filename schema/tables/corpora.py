@@ -78,7 +78,7 @@ class IngestFile(Row, table=True):
     )
 
     ingest_file_id: int = column("Key.", key=True)
-    kind: str = column("probes, codebook, survey, corpus or task.")
+    kind: str = column("probes, codebook, survey, corpus, task, groups, stereotype_collection or lexicon.")
     target: str = column("What the file was read into, e.g. pbc/fa/Farsi or arora-2023/fa.")
     name: str = column("File name; for an archive, archive and member.")
     sha256: str = column("SHA-256 of the file's bytes.")

@@ -3,6 +3,16 @@
 from mlv.schema.tables.columns import Row, check, column, table
 
 
+class GroupList(Row, table=True):
+    """Social groups that were listed together."""
+
+    __tablename__ = "group_list"
+    __table_args__ = table("A list of social groups.", identity=("code",), enforced=True)
+
+    group_list_id: int = column("Key.", key=True)
+    code: str = column("Short name, as --groups takes it.")
+
+
 class SocialGroup(Row, table=True):
     """A group of people, or a country."""
 
@@ -10,12 +20,13 @@ class SocialGroup(Row, table=True):
     __table_args__ = table(
         "A social group of a list (D6 section 6.3). A name that stands in two categories is two groups.",
         check("kind IN ('people', 'country')"),
-        identity=("group_list", "category", "name"),
+        identity=("group_list_id", "category", "name"),
         enforced=True,
+        owner="group_list_id",
     )
 
     social_group_id: int = column("Key.", key=True)
-    group_list: str = column("Name of the list.")
+    group_list_id: int = column("The list.", refers="group_list.group_list_id")
     category: str = column("Category, e.g. profession.")
     name: str = column("The group as sentences have it, e.g. academics.")
     kind: str = column("people or country: which templates it fits.")
@@ -29,13 +40,16 @@ class Cloze(Row, table=True):
         "A sentence about a social group with one place to fill: a template's, or one that people were asked.",
         identity=("social_group_id", "language_id", "form", "text"),
         enforced=True,
-        owner="social_group_id",
+        owner=("social_group_id", "stereotype_collection_id"),
     )
 
     cloze_id: int = column("Key.", key=True)
     social_group_id: int = column("The group.", refers="social_group.social_group_id")
     language_id: int = column("Language of the sentence.", refers="language.language_id", enforced=True)
-    form: str = column("Name of the template, e.g. why-are-so; dataset for a sentence of a collection of stereotypes.")
+    form: str = column("Name of the template, e.g. why-are-so, or of the collection of stereotypes that it is from.")
+    stereotype_collection_id: int | None = column(
+        "That collection; NULL of a template.", refers="stereotype_collection.stereotype_collection_id"
+    )
     text: str = column("The sentence with [MASK] for the attribute, e.g. why are academics so [MASK] ?")
     prior_text: str | None = column(
         "The sentence with [GROUP] for the group's words, e.g. why are [GROUP] so [MASK] ?; NULL where the group does "
@@ -48,11 +62,16 @@ class StereotypeCollection(Row, table=True):
 
     __tablename__ = "stereotype_collection"
     __table_args__ = table(
-        "A collection of stereotypes that people hold (D6 section 6.3).", identity=("code",), enforced=True
+        "A collection of stereotypes that people hold of the groups of a list (D6 section 6.3).",
+        identity=("code",),
+        enforced=True,
+        owner="group_list_id",
     )
 
     stereotype_collection_id: int = column("Key.", key=True)
     code: str = column("Short name, as --collection takes it.")
+    group_list_id: int = column("The list that its groups are of.", refers="group_list.group_list_id")
+    language_id: int = column("Language of its sentences.", refers="language.language_id", enforced=True)
     citation: str = column("How to cite it.")
     licence: str = column("Licence as the origin states it; empty where it states none.")
     sha256: str = column("SHA-256 of its rows.")

@@ -13,7 +13,11 @@ STEREOTYPES = (
             "group_name": "The group as sentences have it, e.g. academics.",
             "kind": "people or country: which templates it fits.",
         },
-        "SELECT social_group_id, group_list, category, name AS group_name, kind FROM social_group",
+        """
+        SELECT g.social_group_id, l.code AS group_list, g.category, g.name AS group_name, g.kind
+        FROM social_group g
+        JOIN group_list l USING (group_list_id)
+        """,
     ),
     View(
         "v_cloze",
@@ -25,15 +29,16 @@ STEREOTYPES = (
             "category": "Category of the group.",
             "group_name": "The group.",
             "language": "Language of the sentence.",
-            "form": "Name of the template; dataset for a sentence of a collection of stereotypes.",
+            "form": "Name of the template, or of the collection of stereotypes that it is from.",
+            "is_template": "Whether it is a template's; emotions are those of these alone.",
             "text": "The sentence with [MASK] for the attribute.",
             "prior_text": "The sentence with [GROUP] for the group's words; NULL where the group does not stand in it.",
         },
         """
-        SELECT z.cloze_id, z.social_group_id, g.group_list, g.category, g.name AS group_name, l.code AS language,
-               z.form, z.text, z.prior_text
+        SELECT z.cloze_id, z.social_group_id, g.group_list, g.category, g.group_name, l.code AS language, z.form,
+               z.stereotype_collection_id IS NULL AS is_template, z.text, z.prior_text
         FROM cloze z
-        JOIN social_group g USING (social_group_id)
+        JOIN v_group g USING (social_group_id)
         JOIN "language" l USING (language_id)
         """,
     ),
@@ -74,8 +79,9 @@ STEREOTYPES = (
             "top_k": "Likeliest attributes of a sentence that were kept.",
         },
         """
-        SELECT n.run_id, r.name AS run, r.start_checkpoint_id AS checkpoint_id, n.group_list, n.prior, n.top_k
+        SELECT n.run_id, r.name AS run, r.start_checkpoint_id AS checkpoint_id, l.code AS group_list, n.prior, n.top_k
         FROM completion_run n
+        JOIN group_list l USING (group_list_id)
         JOIN run r ON r.run_id = n.run_id AND r.status = 'committed'
         """,
     ),
@@ -137,11 +143,11 @@ STEREOTYPES = (
             "score": "Share of these that are associated with the emotion, 0 to 1.",
         },
         """
-        SELECT n.checkpoint_id, n.prior, s.social_group_id, g.group_list, g.category, g.name AS group_name,
-               x.code AS lexicon, s.emotion, s.words, s.covered, s.score
+        SELECT n.checkpoint_id, n.prior, s.social_group_id, g.group_list, g.category, g.group_name, x.code AS lexicon,
+               s.emotion, s.words, s.covered, s.score
         FROM emotion_score s
         JOIN v_completion_run n USING (run_id)
-        JOIN social_group g USING (social_group_id)
+        JOIN v_group g USING (social_group_id)
         JOIN lexicon x USING (lexicon_id)
         """,
     ),

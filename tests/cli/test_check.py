@@ -84,6 +84,31 @@ UNDER_MASK = (
 )
 MASKED_LOGITS = f"{PRUNED}; {LOGITS.removeprefix(f'{TASK}; ')}; UPDATE class_logit SET mask_id = 901"
 
+COMPLETED = (
+    "INSERT INTO group_list VALUES (901, 'own'), (902, 'other'); "
+    "INSERT INTO social_group VALUES (901, 901, 'craft', 'bakers', 'people'); "
+    "INSERT INTO social_group VALUES (902, 902, 'craft', 'bakers', 'people'); "
+    "INSERT INTO cloze SELECT 900 + i, 901, min(language_id), 'mine', NULL, 'bakers are [MASK] ' || i, NULL "
+    "FROM language, range(1, 3) r(i) GROUP BY i; "
+    "INSERT INTO lexicon VALUES (901, 'own', 'own', '', TRUE, 'joy', TRUE, 'x'); "
+    "INSERT INTO lexicon_value VALUES (901, 'warm', 'joy', 1), (901, 'tall', 'joy', 0); "
+    "INSERT INTO run SELECT r.* REPLACE (900 + i AS run_id, 'complete' AS kind, 'complete-' || i AS name, "
+    "'c' || i AS spec_hash, (SELECT min(checkpoint_id) FROM checkpoint) AS start_checkpoint_id) "
+    "FROM (FROM run WHERE kind = 'finetune' LIMIT 1) r, range(1, 3) t(i); "
+    "INSERT INTO completion_run VALUES (901, 901, 'one_mask', 2), (902, 901, 'published', 2); "
+    "INSERT INTO completion VALUES (901, 901, 1, 'warm', 5, -1, -2, 1), (901, 901, 2, 'tall', 7, -1, -1.5, 2), "
+    "(902, 901, 1, 'warm', 5, -1, NULL, NULL); "
+    "INSERT INTO emotion_score VALUES (901, 901, 901, 'joy', 2, 2, 0.5), (902, 901, 901, 'joy', 1, 1, 1)"
+)
+"""A sentence that a model completed in two runs, under two priors."""
+
+PEOPLE_SAY = (
+    f"{COMPLETED}; INSERT INTO stereotype_collection "
+    "SELECT 901, 'own', 901, min(language_id), 'own', '', 'x' FROM language; "
+    "INSERT INTO cloze SELECT 903, 901, min(language_id), 'own', 901, 'bakers seem [MASK]', NULL FROM language; "
+    "INSERT INTO stereotype VALUES (901, 1, 903, 'warm', 1, '')"
+)
+
 EMPTY = {
     "task": TASK,
     "classification_run": CLASSIFIED,
@@ -101,11 +126,29 @@ EMPTY = {
     **dict.fromkeys(("mask", "mask_head", "subnetwork", "subnetwork_part"), PRUNED),
     **dict.fromkeys(("pruning_run", "pruning_step", "head_importance"), PRUNED),
     "run_mask": UNDER_MASK,
+    **dict.fromkeys(
+        (
+            "group_list",
+            "social_group",
+            "lexicon",
+            "cloze",
+            "lexicon_value",
+            "completion_run",
+            "completion",
+            "emotion_score",
+        ),
+        COMPLETED,
+    ),
+    **dict.fromkeys(("stereotype_collection", "stereotype"), PEOPLE_SAY),
 }
 """Tables of which the study has no rows, and how they get one."""
 
 
-FILLED = {"influence_target-segment_id": TRACED_TEXT, "class_logit-mask_id": MASKED_LOGITS}
+FILLED = {
+    "influence_target-segment_id": TRACED_TEXT,
+    "class_logit-mask_id": MASKED_LOGITS,
+    "cloze-stereotype_collection_id": PEOPLE_SAY,
+}
 """By rule of a reference that rows are mostly without, how they get it."""
 
 TWICE = {
@@ -300,6 +343,18 @@ BREAKING = {
     "ranked-example-trained-on": "UPDATE training_example SET split = 'development'",
     "influence-squares": "UPDATE influence_summary SET score_sum_squares = 0",
     "contributions-sum": "UPDATE influence_language SET examples = examples + 1",
+    "completion-run-there": f"{COMPLETED}; DELETE FROM completion_run",
+    "completions-of-their-list": f"{COMPLETED}; UPDATE cloze SET social_group_id = 902",
+    "completions-ranked": f"{COMPLETED}; UPDATE completion SET typicality_rank = 1 WHERE run_id = 901",
+    "completions-differ": f"{COMPLETED}; UPDATE completion SET attribute = 'warm'",
+    "completions-fall": f"{COMPLETED}; UPDATE completion SET typicality_rank = 3 - typicality_rank",
+    "completed-once": f"{COMPLETED}; UPDATE completion_run SET prior = 'one_mask'",
+    "cloze-places": f"{COMPLETED}; "
+    "INSERT INTO cloze SELECT 904, 901, min(language_id), 'mine', NULL, 'bakers', NULL FROM language",
+    "stereotype-words": f"{PEOPLE_SAY}; UPDATE stereotype SET attribute = 'warm and kind'",
+    "stereotype-of-its-collection": f"{PEOPLE_SAY}; UPDATE stereotype_collection SET group_list_id = 902",
+    "lexicon-complete": f"{COMPLETED}; DELETE FROM lexicon_value WHERE word = 'tall'",
+    "emotion_score-derived": f"{COMPLETED}; UPDATE emotion_score SET covered = 1",
 }
 """By rule, what breaks it; None where DuckDB itself refuses such rows."""
 

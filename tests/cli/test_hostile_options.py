@@ -80,6 +80,7 @@ def _refuse_to_fetch(*_: object) -> None:
 
 USUAL: Final = {
     **{"model": "model", "models": "model", "languages": "fa", "source": "lines", "paths": "folder", "task": "t"},
+    **{"groups": "own"},
     **{"run": "finetune-0", "name": "coverage", "first": "coverage", "second": "coverage@1", "study": "study.toml"},
     **{"names": "finetune-0", "archive": "folder", "other": "other.duckdb", "to": "card"},
     **{
@@ -90,6 +91,8 @@ USUAL: Final = {
         "item": "1",
         "question": "1",
         "language": "fa",
+        "path": "written.toml",
+        "collection": "own",
     },
 }
 

@@ -1,4 +1,4 @@
-"""What a store and its jobs are after SIGKILL, at some 115 moments spread over the length of what is done to them.
+"""What a store and its jobs are after SIGKILL, at some 130 moments spread over the length of what is done to them.
 
 Everything is real: tiny models are trained, asked and traced, and their jobs committed and deleted as commands do it.
 The moments are drawn with a seed and in proportion to how long an unbroken run takes here; some lie after its end.
@@ -18,6 +18,7 @@ import next_revision
 import polars as pl
 import pytest
 from command_line import Mlv
+from groups import enter_groups, enter_lexicon
 from killing import Killed, Killer
 from tiny_encoder import TASK, labelled_rows, save_encoder, write_table
 from tiny_model import DEMO, save_model
@@ -43,12 +44,13 @@ COMMITS = {
     "influence": 8 * TIMES,
     "classify": 5 * TIMES,
     "predict": 5 * TIMES,
+    "complete": 5 * TIMES,
 }
 UPGRADES, BACKUPS, COMPACTIONS = 10 * TIMES, 10 * TIMES, 5 * TIMES
 DELETIONS, INGEST_DELETIONS, EXECUTIONS = 5 * TIMES, 5 * TIMES, 5 * TIMES
 """Kills; of deletions and executions for each of what is deleted and executed."""
 
-WRITING = ("finetune", "probe", "influence", "classify")
+WRITING = ("finetune", "probe", "influence", "classify", "complete")
 """Kinds that are deleted and executed: predicting does what probing does."""
 
 ON_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
@@ -101,6 +103,11 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     some = ("--language", "fa", "--item", "2", "--item", "46", "--top-k", "5")
     do("compute", "influence", str(run), *some, *HERE, "--plan-only")
     committed |= _classify(mlv, do)
+    with connect(mlv.store, read_only=False) as connection:
+        enter_groups(connection)
+        enter_lexicon(connection, {"gut": (1, 0), "good": (1, 1), "mal": (0, 0)})
+    encoder = ("--model", str(folder / "encoder"), "--groups", "own", "--top-k", "15")
+    do("compute", "complete", *encoder, *HERE, "--plan-only")
     finished = sorted({path.name for path in (folder / "jobs").iterdir()} - committed)
     for name in finished:
         execute(folder / "jobs" / name, ExecuteOptions("cpu", 1))

@@ -90,7 +90,7 @@ def test_a_study_fetches_what_it_needs(model: Path, tmp_path: Path) -> None:
         ("no tokenizer", edge.ExitCode.DATA, "tokenizer"),
         ("cut off", edge.ExitCode.DATA, "cannot be read"),
         ("not there", edge.ExitCode.NOT_FOUND, "could not be fetched"),
-        ("of no family", edge.ExitCode.DATA, "Models of type bart are not known"),
+        ("of no family", edge.ExitCode.DATA, "Models of type pegasus are not known"),
         ("offline", edge.ExitCode.USAGE, "HF_HUB_OFFLINE is set"),
     ],
 )
@@ -107,7 +107,7 @@ def test_what_could_not_be_run_later_is_refused_now(
     elif fault == "cut off":
         weights.write_bytes(weights.read_bytes()[:-10])
     elif fault == "of no family":
-        (spoilt / "config.json").write_text('{"model_type": "bart"}')
+        (spoilt / "config.json").write_text('{"model_type": "pegasus"}')
     name = "lab/other" if fault == "not there" else NAME
     offline = {"HF_HUB_OFFLINE": "1"} if fault == "offline" else {}
     with serving(spoilt) as (address, _):

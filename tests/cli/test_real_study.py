@@ -57,6 +57,7 @@ def study(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Mlv:
     traced = _traced_classifier(mlv, "--preset", "languages", "--per-language", "2")
     _traced_classifier(mlv, "--preset", "languages", "--items-of", traced, without=("--leave-out", "de"))
     _traced_subnetworks(mlv, traced)
+    _completed_sentences(mlv, real_data / "stereotypes")
     ask = (*API, "--language", "de", "--probe-set", "echoes-2024", "--scored")
     for draw in ("1", "2"):
         ask_played(mlv, *ask, "--draw", draw)
@@ -87,6 +88,31 @@ def _traced_subnetworks(mlv: Mlv, traced: str) -> None:
     assert mlv("compute", "predict", classifier, *masks, *SMALL).code == 0
     again = ("--preset", "languages", "--items-of", traced, "--top-k", "5")
     assert mlv("compute", "influence", classifier, *masks, *again, *SMALL).code == 0
+
+
+def _completed_sentences(mlv: Mlv, data: Path) -> None:
+    """Let the encoder complete sentences about groups before and after it is fine-tuned on articles.
+
+    The lexicon is of its own words: what they stand for has no meaning.
+    """
+    said = ("ingest", "stereotypes", str(data / "stereo_dataset.csv.gz"), "--collection", "choenni-2021")
+    complete = ("compute", "complete", "--groups", "choenni-2021", "--top-k", "20", *SMALL)
+    articles = ("--source", "sib200", "--language", "en", "--edition", "en=train", "--articles", "40", "--epochs", "1")
+    for command in (
+        ("ingest", "groups", str(data / "social_groups.csv"), "--name", "choenni-2021"),
+        (*said, "--groups", "choenni-2021", "--add-groups"),
+        (*complete, "--model", "encoder"),
+        ("compute", "finetune", "--model", "encoder", "--objective", "masked_words", *articles, *SMALL),
+    ):
+        assert mlv(*command).code == 0, command
+    ((trained,),) = mlv.rows("SELECT DISTINCT run FROM v_checkpoint WHERE objective = 'masked_words' AND run NOTNULL")
+    assert mlv(*complete, "--model", trained).code == 0
+    words = sorted(
+        {word.lower() for (word,) in mlv.rows("SELECT DISTINCT attribute FROM v_completion") if word.isalpha()}
+    )
+    rows = [f"{word},{len(word) % 2},{int(word[0] > 'm')},{number % 3 % 2}" for number, word in enumerate(words)]
+    (mlv.folder / "lexicon.csv").write_text("\n".join(["word,joy,positive,negative", *rows]) + "\n", encoding="utf-8")
+    assert mlv("ingest", "lexicon", str(mlv.folder / "lexicon.csv"), "--name", "own").code == 0
 
 
 def _encoder(real_data: Path) -> list[tuple[str, ...]]:
@@ -149,7 +175,12 @@ def test_all_probe_languages_are_asked_before_and_after(study: Mlv) -> None:
 def test_the_grid_is_covered(study: Mlv) -> None:
     assert study.rows(
         "SELECT source, strategy, count(*) FROM v_run WHERE kind = 'finetune' GROUP BY ALL ORDER BY ALL"
-    ) == [("ebible", "monolingual", 5), ("ebible", "multilingual", 1), ("tanzil", "monolingual", 4)]
+    ) == [
+        ("ebible", "monolingual", 5),
+        ("ebible", "multilingual", 1),
+        ("sib200", "monolingual", 1),
+        ("tanzil", "monolingual", 4),
+    ]
 
 
 def test_germany_and_pakistan_are_the_most_distant(study: Mlv) -> None:
@@ -181,7 +212,7 @@ def test_every_query_answers(study: Mlv, query: str) -> None:
     assert frame.height > 0 or query in TOO_SHORT
     if "language" in frame.columns and query.startswith(("agreement", "unchanged", "alignment")):
         assert set(echoes.TEST_LANGUAGES) <= set(frame["language"])
-    assert study.rows("SELECT count(*) FROM v_run") == [(42,)]
+    assert study.rows("SELECT count(*) FROM v_run") == [(45,)]
 
 
 def test_the_report_is_complete_but_for_what_needs_further_models(

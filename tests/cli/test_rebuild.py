@@ -97,7 +97,7 @@ def _forget(mlv: Mlv, told: Callable[[dict[str, str]], bool]) -> None:
 def test_all_rows_are_made_again_with_their_keys_and_times(mlv: Mlv) -> None:
     before, journal = _everything(mlv.store), read_journal(journal_path(mlv.store))
     # tasks, classifiers, demonstrations and subnetworks have stores of their own (test_rebuild_own_data.py,
-    # test_classifiers.py, test_responses.py, test_masks.py)
+    # test_classifiers.py, test_responses.py, test_masks.py, test_groups.py)
     elsewhere = (
         "influence_overlap",
         "influence_epoch_test",
@@ -111,6 +111,13 @@ def test_all_rows_are_made_again_with_their_keys_and_times(mlv: Mlv) -> None:
         "pruning_",
         "head_importance",
         "run_mask",
+        "group_list",
+        "social_group",
+        "cloze",
+        "stereotype",
+        "lexicon",
+        "completion",
+        "emotion_score",
     )
     assert all(before[table] for table in before if not table.startswith(elsewhere))
     done = mlv("db", "rebuild")

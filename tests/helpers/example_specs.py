@@ -4,6 +4,7 @@ from typing import Final
 
 from mlv.schema.jobs.attribution import Attribution, Gradients
 from mlv.schema.jobs.classify import ClassifySpec
+from mlv.schema.jobs.complete import CompleteSpec
 from mlv.schema.jobs.finetune import FinetuneSpec
 from mlv.schema.jobs.identity import job_name
 from mlv.schema.jobs.influence import InfluenceSpec
@@ -51,6 +52,9 @@ FINETUNE: Final = FinetuneSpec(
     languages=("fa", "ko"),
     sentences=20,
     parallel_with=("fa", "hi", "ko"),
+    articles=5,
+    share=0.5,
+    freeze=("embeddings",),
     corpora=(CORPUS,),
     inputs_digest="i",
     gradient_accumulation=4,
@@ -152,6 +156,14 @@ PCA: Final = PcaSpec(
     weighting="weighted",
     inputs_digest="i",
 )
+COMPLETE: Final = CompleteSpec(
+    model=checkpoint(PRETRAIN, 0),
+    group_list="own",
+    languages=("en", "fa"),
+    prior="as_many",
+    precision="bf16",
+    inputs_digest="i",
+)
 RESPOND: Final = RespondSpec(
     model=ELSEWHERE,
     endpoint=EndpointRef(name="gpt", as_of="2026-11", weights="w", url="http://localhost/v1"),
@@ -174,5 +186,9 @@ RESPOND: Final = RespondSpec(
 )
 
 EXAMPLES: Final[dict[str, Spec]] = {
-    spec.kind: spec for spec in (PRETRAIN, FINETUNE, CLASSIFY, PRUNE, PROBE, PREDICT, RESPOND, INFLUENCE, VALIDATE, PCA)
+    spec.kind: spec
+    for spec in (
+        *(PRETRAIN, FINETUNE, CLASSIFY, PRUNE, PROBE, PREDICT),
+        *(COMPLETE, RESPOND, INFLUENCE, VALIDATE, PCA),
+    )
 }

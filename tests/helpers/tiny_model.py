@@ -46,6 +46,10 @@ _ENCODER_DECODER = {"d_model": 24, "d_kv": 6, "d_ff": 40, "num_layers": 2, "num_
 _DIMENSIONS: dict[str, dict[str, int]] = {
     "t5": _ENCODER_DECODER,
     "mt5": _ENCODER_DECODER,
+    "bart": {
+        **{"d_model": 24, "encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 40, "decoder_ffn_dim": 40},
+        **{"encoder_attention_heads": 3, "decoder_attention_heads": 3, "max_position_embeddings": 34},
+    },
     "falcon": {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "alibi": True},
     "gpt2": {"n_embd": 24, "n_layer": 2, "n_head": 3, "n_positions": 34, "bos_token_id": 1, "eos_token_id": 1},
 }

@@ -313,6 +313,7 @@ def test_every_kind_can_stand_in_a_file(tmp_path: Path) -> None:
         "classify": 'model = "nano"\ntask = "t"\nlanguages = ["fa"]\nadded = { fa = 50 }',
         "predict": 'model = "classify-0"',
         "prune": 'run = "classify-0"',
+        "complete": 'model = "nano"\ngroups = "own"',
         "respond": 'model = "nano"\nlanguage = "en"',
     }
     assert settings.keys() == KINDS.keys()
@@ -354,12 +355,20 @@ def test_every_study_that_comes_with_mlv_can_be_read() -> None:
         "selfalign-demo",
         "sharing",
         "sharing-demo",
+        "stereotypes",
+        "stereotypes-demo",
     ]
     assert Counter(cell.kind for cell in read_study("demo").cells) == {"probe": 11, "finetune": 10, "influence": 2}
     small = Counter(cell.kind for cell in read_study("sharing-demo").cells)
     assert small == {"pretrain": 1, "classify": 3, "predict": 3, "influence": 3}
     pruned = Counter(cell.kind for cell in read_study("modularity-demo").cells)
-    assert pruned == {"pretrain": 1, "classify": 5, "prune": 3, "predict": 4, "influence": 12}
+    assert pruned == {"pretrain": 1, "classify": 5, "prune": 3, "predict": 10, "influence": 12}
+    completed = Counter(cell.kind for cell in read_study("stereotypes-demo").cells)
+    assert completed == {"pretrain": 1, "finetune": 4, "complete": 5}
+    trained = [cell for cell in read_study("stereotypes").cells if cell.kind == "finetune"]
+    assert {dict(cell.settings)["parallel_with"] for cell in trained} == {()}
+    of_paper = Counter(cell.kind for cell in read_study("stereotypes").cells)
+    assert of_paper == {"finetune": (5 * 5 + 5 * 3) * 3, "complete": 9 + (5 * 5 + 5 * 3) * 3}
     asked = Counter(cell.kind for cell in read_study("selfalign-demo").cells)
     assert asked == {"pretrain": 1, "respond": 2 * 4}
 

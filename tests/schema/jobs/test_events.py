@@ -11,6 +11,7 @@ from mlv.schema.jobs.directory import JobDirectory
 from mlv.schema.jobs.events import (
     EVENTS,
     Answered,
+    CategoryCompleted,
     CheckpointWritten,
     Continued,
     EndedEarly,
@@ -30,6 +31,8 @@ from mlv.schema.jobs.events import (
     SkippedProbe,
     SkippedProbes,
     SkippedRemoval,
+    SkippedSentence,
+    SkippedSentences,
     Started,
     Stopped,
     UndefinedCorrelations,
@@ -50,6 +53,7 @@ EXAMPLES: tuple[Event, ...] = (
     CheckpointWritten(epoch=2),
     EndedEarly(epoch=4, best=2),
     LanguagePredicted(language="fa", texts=204),
+    CategoryCompleted(category="craft", sentences=12),
     HeadsDisabled(iteration=1, enabled=29, score=0.9, kept=True),
     LanguageProbed(language="fa", probes=24),
     Answered(prompts=237, answers=2370),
@@ -57,6 +61,14 @@ EXAMPLES: tuple[Event, ...] = (
     FewerAnswers(asked=10, given=1),
     ParameterRefused(name="logprobs", reason="Unsupported parameter"),
     SkippedProbes(probes=(SkippedProbe(question="1", language="fa", reason="both answers tokenise to «é»"),)),
+    SkippedSentences(
+        sentences=(
+            SkippedSentence(
+                **{"category": "craft", "group_name": "bakers", "language": "en", "form": "why-are-so"},
+                **{"text": "why are bakers so", "reason": "the tokenizer finds 0 masks where there is to be 1"},
+            ),
+        )
+    ),
     SkippedRemoval(k=250, examples=160),
     ScoresMade(name="trak-principal-16 corruptions=epoch", quantity="shift"),
     Retrained(id="same-1", kind="half", seed=5, left_out=21),

@@ -31,6 +31,7 @@ NAMES: dict[str, set[str]] = {
     "prune": {"training.model.name", *(f"{of}.{part}" for of in STATES for part in ("revision", "path"))},
     "predict": {"model.revision", "model.path"},
     "respond": {"model.name", "model.revision", "model.path", "endpoint.url"},
+    "complete": {"model.revision", "model.path"},
     "pca": set(),
 }
 """By kind, the values of its example that do not count."""
@@ -90,7 +91,7 @@ def test_what_a_job_does_without_is_no_part_of_its_identity() -> None:
     counting |= {"model": ["", ELSEWHERE.digest]}
     text = json.dumps(counting, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert spec_hash(plain) == hashlib.sha256(text.encode()).hexdigest()
-    assert len({spec_hash(FINETUNE.model_copy(update={name: None})) for name in without} | {spec_hash(FINETUNE)}) == 10
+    assert len({spec_hash(FINETUNE.model_copy(update={name: None})) for name in without} | {spec_hash(FINETUNE)}) == 13
 
 
 @pytest.mark.parametrize("kind", KINDS)
