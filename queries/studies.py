@@ -4,14 +4,20 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
-from mlv.queries import echoes, modularity, selfalign, sharing
+from mlv.queries import echoes, modularity, selfalign, sharing, stereotypes
 from mlv.queries.engine.catalogue import near
 from mlv.queries.engine.result import QueryResult
 from mlv.queries.figures import drawing
 from mlv.queries.study import Study, Topic
 from mlv.schema.errors import NotFoundError, UsageError
 
-STUDIES: Final[tuple[Study, ...]] = (echoes.STUDY, sharing.STUDY, modularity.STUDY, selfalign.STUDY)
+STUDIES: Final[tuple[Study, ...]] = (
+    echoes.STUDY,
+    sharing.STUDY,
+    modularity.STUDY,
+    selfalign.STUDY,
+    stereotypes.STUDY,
+)
 """One line per study, in the order of a report."""
 
 

@@ -49,6 +49,9 @@ class Topic:
     suffix: str = ""
     """Tells topics of one query apart in file names."""
 
+    quotes: bool = False
+    """Whether its rows quote what may offend: a report has it only if that is asked for."""
+
     @property
     def key(self) -> str:
         """Name of its files and anchor."""
@@ -80,6 +83,9 @@ class Study:
 
     from_others: tuple[PublishedNumbers, ...] = ()
     """The paper's numbers that a query of another study makes."""
+
+    note: str = ""
+    """What its chapter begins with, for a reader who does not expect what is in it."""
 
     shares: str = ""
     """Query that has which share of a run's answers is that of before, by test language, in a column of its own name

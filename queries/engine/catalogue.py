@@ -28,7 +28,7 @@ INTERVALS = "ci"
 """The parameter that says what a query's intervals are over; it adds none if it is not given."""
 
 QUESTIONS = "questions"
-"""Its value that every query with intervals takes."""
+"""Its value that most queries with intervals take."""
 
 ParameterType = Literal["text", "integer", "real", "boolean", "text[]", "integer[]"]
 
@@ -85,7 +85,7 @@ class _Header(BaseModel):
 
     @property
     def varied(self) -> tuple[str, ...]:
-        """What its intervals can be over; nothing where it has none."""
+        """What its intervals can be over, the usual first; nothing where it has none."""
         return self.parameters[INTERVALS].values if INTERVALS in self.parameters else ()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import duckdb
 
-from mlv.queries.engine.catalogue import INTERVALS, QUESTIONS, Parameter, Query, Scalar, Value, catalogue, near
+from mlv.queries.engine.catalogue import INTERVALS, Parameter, Query, Scalar, Value, catalogue, near
 from mlv.schema.errors import UsageError, joined
 
 Given = Scalar | Sequence[Scalar] | None
@@ -65,8 +65,8 @@ def _check_varied(query: Query, varied: Given) -> None:
     having = [other.name for other in catalogue() if varied in other.varied]
     if having and query.name not in having:
         raise UsageError(
-            f"Query {query.reference} has no intervals over {varied}: no value of it is a mean over seeds.",
-            f"Over {QUESTIONS} it has. Over {varied} these have: {', '.join(having)}.",
+            f"Query {query.reference} has no intervals over {varied}.",
+            f"It has some over {query.varied[0]}. Over {varied} these have: {', '.join(having)}.",
         )
 
 

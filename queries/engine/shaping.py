@@ -18,7 +18,12 @@ from mlv.schema.errors import UsageError
 WORDS = ("settings", "tracing")
 """Columns of words such as ``epochs=5``, of which those that all rows have are said once."""
 
-_OVER = {"questions": "over questions, by battery", "seeds": "over seeds", "both": "over questions and seeds"}
+_OVER = {
+    "questions": "over questions, by battery",
+    "seeds": "over seeds",
+    "both": "over questions and seeds",
+    "groups": "over groups",
+}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import duckdb
 import polars as pl
 from matplotlib.figure import Figure
 
-from mlv.queries.engine.catalogue import INTERVALS, QUESTIONS, Query, find
+from mlv.queries.engine.catalogue import INTERVALS, Query, find
 from mlv.queries.engine.execution import run_query
 from mlv.queries.engine.parameters import Given
 from mlv.queries.engine.result import QueryResult
@@ -103,18 +103,23 @@ def build(
     ci: str | None,
     *,
     keep_empty: bool = False,
+    quotes: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Ask every query of an open store and draw the figures.
 
     A study without rows has a chapter only if no study has any, or with ``keep_empty``. ``ci`` says what
-    intervals are over: of a query that has none over this, over questions.
+    intervals are over: of a query that has none over this, over what it has them over. Topics that quote what may
+    offend are left out without ``quotes``.
     """
     chapters = []
     for study in studies:
         say(study.title)
         sections = tuple(
-            (section.title, tuple(_entry(connection, topic, ci) for topic in section.topics))
+            (
+                section.title,
+                tuple(_entry(connection, topic, ci) for topic in section.topics if quotes or not topic.quotes),
+            )
             for section in study.sections
         )
         chapters.append(Chapter(study, sections))
@@ -128,7 +133,7 @@ def _entry(connection: duckdb.DuckDBPyConnection, topic: Topic, ci: str | None) 
     query = find(topic.query)
     parameters: dict[str, Given] = {**topic.parameters}
     if ci and query.varied:
-        parameters[INTERVALS] = ci if ci in query.varied else QUESTIONS
+        parameters[INTERVALS] = ci if ci in query.varied else query.varied[0]
     result = run_query(connection, query, parameters)
     if result.frame.is_empty() or topic.figure is None:
         return Entry(topic, query, result)

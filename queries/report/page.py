@@ -51,6 +51,8 @@ _INTERVALS = {
 }
 """What the page says of its intervals, by what they are over."""
 
+_OF_GROUPS = "Those of what models say of social groups are over the groups, none below 10 effective ones."
+
 
 def on_a_page(result: QueryResult, topic: Topic) -> QueryResult:
     """The result with the columns that fit a page."""
@@ -83,13 +85,15 @@ def _render(template: str, context: Mapping[str, Any]) -> bytes:
 
 def _context(report: Report) -> dict[str, Any]:
     varied = {str(entry.result.parameters.get(INTERVALS) or "") for entry in report.entries} - {""}
+    of_groups, others = varied & {"groups"}, varied - {"groups"}
+    said = _INTERVALS[next(iter(others - {QUESTIONS}), QUESTIONS if varied else "")]
     titles = [chapter.study.title for chapter in report.chapters]
     return {
         "title": "; ".join(titles),
         "store": report.store,
         "mlv": version("mlv"),
         "command": report.commands.report,
-        "intervals": _INTERVALS[next(iter(varied - {QUESTIONS}), QUESTIONS if varied else "")],
+        "intervals": f"{said} {_OF_GROUPS}" if of_groups else said,
         "left_out": report.left_out,
         "chapters": [_chapter(chapter, report.commands) for chapter in report.chapters],
     }

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import asked_study
+import completed_groups
 import hand_study as by_hand
 import pytest
 from asked_texts import BY_HAND, Asked
@@ -130,4 +131,15 @@ def asked_store(make_asked_store: Callable[[Study], Path]) -> Path:
     path = make_asked_store(asked_study.hand_study())
     with connect(path, read_only=False) as connection:
         asked_study.build_profiles(connection)
+    return path
+
+
+@pytest.fixture(scope="session")
+def completed_store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of completed sentences that stereotypes/golden/README.md computes by hand. Read only."""
+    folder = tmp_path_factory.mktemp("completed")
+    path = folder / "completed.duckdb"
+    path.write_bytes(empty_store.read_bytes())
+    with connect(path, read_only=False) as connection:
+        completed_groups.make(connection, folder, completed_groups.HAND)
     return path

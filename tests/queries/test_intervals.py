@@ -291,9 +291,9 @@ def test_intervals_change_nothing_else(
     traced, other = "v_influence" in query.text or "influence_runs" in query.text, asked(query).store
     with open_store(drawn_by_hand[traced] if other == "hand_store" else request.getfixturevalue(other)) as opened:
         plain = run(opened, query.name, query.version).frame
-        frame = run(opened, query.name, query.version, {"ci": "questions"}).frame
+        frame = run(opened, query.name, query.version, {"ci": query.varied[0]}).frame
         opened.execute("SET threads = 1")
-        assert run(opened, query.name, query.version, {"ci": "questions"}).frame.equals(frame)
+        assert run(opened, query.name, query.version, {"ci": query.varied[0]}).frame.equals(frame)
     assert plain.columns == list(query.columns)
     # neither study has profiles of two models, or after two sources
     assert plain.height > 0 or query.name == "alignment_difference"
@@ -311,7 +311,7 @@ def test_intervals_do_not_depend_on_the_order_of_rows(store: Path, shuffled: Cal
 
 @pytest.mark.parametrize("query", WITH_INTERVALS, ids=lambda query: query.reference)
 def test_intervals_are_declared_in_one_way(query: Query) -> None:
-    assert query.varied in (("questions",), ("questions", "seeds", "both"))
+    assert query.varied in (("questions",), ("questions", "seeds", "both"), ("groups",))
     assert not set(query.intervals) & set(query.columns)
     ends = {name.removesuffix(end) for name in query.intervals for end in ("_low", "_high") if name.endswith(end)}
     assert ends

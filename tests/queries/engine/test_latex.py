@@ -89,7 +89,7 @@ def tables(hand_store: Path) -> dict[str, str]:
 def table(store: duckdb.DuckDBPyConnection, topic: Topic) -> str:
     """A topic's table."""
     query = find(topic.query)
-    asked = {**topic.parameters, **({"ci": "questions"} if query.varied else {})}
+    asked = {**topic.parameters, **({"ci": query.varied[0]} if query.varied else {})}
     return render(on_a_page(run_query(store, query, asked), topic), "latex").decode()
 
 

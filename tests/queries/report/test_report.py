@@ -25,7 +25,7 @@ from mlv.queries.echoes import figures
 from mlv.queries.report import build as reports
 from mlv.queries.report import page as pages
 from mlv.queries.report.build import Commands, Entry, Report, build
-from mlv.queries.studies import STUDIES
+from mlv.queries.studies import STUDIES, find_study
 from mlv.queries.study import Section, Study, Topic
 from mlv.schema.errors import DataError
 from mlv.schema.papers import echoes
@@ -119,7 +119,9 @@ NOT_IN_THE_STORES = "alignment_difference"
 def test_an_answer_is_one_or_two_sentences_of_numbers(
     request: pytest.FixtureRequest, hand: duckdb.DuckDBPyConnection, grid: duckdb.DuckDBPyConnection, topic: Topic
 ) -> None:
-    others = [request.getfixturevalue(f"{name}_store") for name in ("classified", "traced", "masked", "asked")]
+    others = [
+        request.getfixturevalue(f"{name}_store") for name in ("classified", "traced", "masked", "asked", "completed")
+    ]
     with ExitStack() as opened:
         stores = [hand, grid, *(opened.enter_context(open_store(path)) for path in others)]
         rows = [run(store, topic.query, parameters=dict(topic.parameters)).frame for store in stores]
@@ -440,3 +442,14 @@ def _light(colour: str) -> float:
     parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_what_may_offend_is_quoted_only_if_asked_for(completed_store: Path) -> None:
+    study = find_study("stereotypes")
+    with open_store(completed_store) as connection:
+        plain, whole = (build(connection, [study], COMMANDS, ci=None, quotes=quotes) for quotes in (False, True))
+    quoting = {topic.key for topic in study.topics if topic.quotes}
+    assert {entry.topic.key for entry in whole.entries} - {entry.topic.key for entry in plain.entries} == quoting
+    page = dict(pages.files(plain))["index.html"].decode()
+    assert study.note in page
+    assert not re.search(r"salty|pretentious(?! )", page.replace(study.paper, ""))
