@@ -82,6 +82,6 @@ STUDY = Study(
             ),
         ),
     ),
-    note="This chapter is about stereotypes. What people and models say of groups can be offensive; their words are not on "
-    "this page unless it was made with --examples.",
+    note="This chapter is about stereotypes. What people and models say of groups can be offensive; their words are "
+    "not on this page unless it was made with --examples.",
 )

@@ -88,3 +88,21 @@ def test_the_labelled_rows_and_the_task_on_the_page_are_those_of_the_files() -> 
     assert set(rows.splitlines()) <= set((FILES / "labelled.csv").read_text(encoding="utf-8").splitlines())
     (task,) = re.findall(r"```toml\n(.*?)```", _section("Labelled texts"), flags=re.DOTALL)
     assert task == (FILES / "answers.toml").read_text(encoding="utf-8")
+
+
+def test_groups_stereotypes_and_a_lexicon_enter_a_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(FILES, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    mlv = Mlv(tmp_path, capsys)
+    assert mlv("db", "upgrade").code == 0
+    for command in _commands("Groups, stereotypes and lexicons"):
+        done = mlv(*command)
+        assert done.code == 0, (command, done.err)
+    assert mlv.rows("SELECT language, count(*) FROM v_cloze WHERE is_template GROUP BY ALL ORDER BY ALL") == [
+        ("de", 4),
+        ("en", 20),
+    ]
+    assert mlv.rows("SELECT count(*), count(*) FILTER (words = 1) FROM v_stereotype") == [(4, 3)]
+    assert mlv.rows("SELECT lexicon, words, is_complete FROM v_lexicon") == [("mine", 4, True)]
