@@ -1,7 +1,8 @@
 """D6 as rows: what people and masked models say of social groups, and what fine-tuning changes of it."""
 
 from mlv.queries.sentences import spanning
-from mlv.queries.stereotypes import sentences
+from mlv.queries.stereotypes import sentences, setups
+from mlv.queries.stereotypes.published import of
 from mlv.queries.study import Need, Section, Study, Topic
 
 SAID = Need("Read stereotypes that people hold", "mlv ingest stereotypes --help")
@@ -19,19 +20,38 @@ STUDY = Study(
         Section(
             "What people say",
             (
-                Topic("stereotype_counts", "Table 6.2", SAID, sentence=sentences.stereotype_counts),
-                Topic("stereotype_engines", "Figure D.1", SAID, sentence=sentences.stereotype_engines),
+                Topic(
+                    "stereotype_counts",
+                    "Table 6.2",
+                    SAID,
+                    sentence=sentences.stereotype_counts,
+                    published=of("stereotype_counts"),
+                ),
+                Topic(
+                    "stereotype_engines",
+                    "Figure D.1",
+                    SAID,
+                    sentence=sentences.stereotype_engines,
+                    published=of("stereotype_engines"),
+                ),
                 Topic("stereotype_examples", "Table 6.1", SAID, sentence=sentences.stereotype_examples, quotes=True),
             ),
         ),
         Section(
             "What models find typical",
             (
-                Topic("model_details", "Table D.1", COMPLETED, sentence=sentences.model_details),
+                Topic(
+                    "model_details",
+                    "Table D.1",
+                    COMPLETED,
+                    sentence=sentences.model_details,
+                    published=of("model_details"),
+                ),
                 Topic(
                     "recall_at_k",
                     "Figures 6.1 and 6.4",
                     COMPLETED,
+                    published=of("recall_at_k"),
                     sentence=spanning(
                         "Of the stereotypes, those among the first attributes go", "recall", "pairs", "pairs"
                     ),
@@ -53,18 +73,21 @@ STUDY = Study(
                     "lexicon_coverage",
                     "section 6.5",
                     DESCRIBED,
+                    published=of("lexicon_coverage"),
                     sentence=spanning("Words that the lexicon has go", "percent", "groups", "groups"),
                 ),
                 Topic(
                     "sentiment_balance",
                     "section 6.5 and appendix D.4",
                     DESCRIBED,
+                    published=of("sentiment_balance"),
                     sentence=spanning("Positive minus negative words go", "balance", "groups", "groups", " points"),
                 ),
                 Topic(
                     "emotion_similarity",
                     "Figures 6.3 and D.3",
                     DESCRIBED,
+                    published=of("emotion_similarity"),
                     sentence=spanning("Correlations of two models go", "rho", "groups", "groups", "", 2),
                 ),
             ),
@@ -76,12 +99,14 @@ STUDY = Study(
                     "emotion_shift",
                     "Table D.2 and Figure 6.5",
                     FINETUNED,
+                    published=of("emotion_shift"),
                     sentence=spanning("Changes of the correlation go", "change", "groups", "groups", "", 2, "+"),
                 ),
                 Topic("attribute_shift", "Figure 6.7", FINETUNED, sentence=sentences.attribute_shift, quotes=True),
             ),
         ),
     ),
-    note="This chapter is about stereotypes. What people and models say of groups can be offensive; their words are "
-    "not on this page unless it was made with --examples.",
+    setups.inventory,
+    note="This chapter is about stereotypes. Words that people and models use of groups can be offensive; they are not "
+    "on this page unless it was made with --examples.",
 )

@@ -105,7 +105,10 @@ def _enter_states(connection: duckdb.DuckDBPyConnection, states: list[State]) ->
             enter_checkpoint(connection, start, start, None)
         checkpoint = start
         if state.source:
-            spec = f'{{"articles":4354,"share":{state.share},"objective":"masked_words"}}'
+            spec = (
+                f'{{"articles":4354,"share":{state.share},"objective":"masked_words","epochs":1,'
+                '"learning_rate":5e-05,"batch_size":8}'
+            )
             enter_run(connection, 1000 + number, "finetune", start, spec)
             insert(
                 connection, "run_corpus", run_id=1000 + number, corpus_id=[*OUTLETS].index(state.source) + 1, segments=1
