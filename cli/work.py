@@ -155,8 +155,8 @@ def say_committed(done: "Committed") -> None:
 
 def say_next(spec: "type[Spec] | Spec", run: str, store: Path) -> None:
     """Say what is left to do with what a run made, if that is anything."""
-    if spec.NEXT:
-        say(f"{spec.NEXT.format(run=run)} --db {shlex.quote(str(store))}")
+    if line := spec.NEXT if isinstance(spec, type) else spec.next_step():
+        say(f"{line.format(run=run)} --db {shlex.quote(str(store))}")
 
 
 def _say_defaults(request: "Request", job: "JobDirectory") -> None:

@@ -68,10 +68,13 @@ ORDER BY step
 
 
 def _on_words(work: Work, request: Request) -> None:
-    done = work.do("finetune", request)
-    if done is not None:
-        put_rows(work.store, LOSSES, "table", run=done.run)
-        say_next(FinetuneSpec, done.run, work.store)
+    planned = work.plan("finetune", request)
+    if work.plan_only:
+        say(f"planned: {planned.path}")
+        return
+    done = work.finish(planned)
+    put_rows(work.store, LOSSES, "table", run=done.run)
+    say_next(planned.spec(), done.run, work.store)
 
 
 def _say_sentences(planned: "JobDirectory") -> None:

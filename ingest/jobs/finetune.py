@@ -230,8 +230,8 @@ def _recorded(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def in_study(jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The settings of jobs, with those whose default hangs on what else a study trains; of articles none does."""
-    usual = iter(parallel.in_study([job for job in jobs if not job["articles"]]))
-    own = [() if job["articles"] else next(usual) for job in jobs]
+    usual = iter(parallel.in_study([job for job in jobs if not job.get("articles")]))
+    own = [() if job.get("articles") else next(usual) for job in jobs]
     return [{**job, "parallel_with": job["parallel_with"] or beside} for job, beside in zip(jobs, own, strict=True)]
 
 

@@ -37,7 +37,7 @@ UNION ALL SELECT 'stereotype_collection', code, sha256 FROM stereotype_collectio
 UNION ALL SELECT 'lexicon', code, sha256 FROM lexicon
 UNION ALL
 SELECT 'groups', group_list || '/' || language, sha256(string_agg(
-    concat_ws(chr(31), category, group_name, form, text), chr(30) ORDER BY ALL))
+    concat_ws(chr(31), category, group_name, form, text), chr(30) ORDER BY category, group_name, form, text))
 FROM v_cloze WHERE is_template GROUP BY group_list, language
 UNION ALL
 SELECT 'probes', collection || '/' || language, sha256(string_agg(

@@ -27,7 +27,7 @@ class FinetuneSpec(TrainingSpec):
     article, and cut to blocks of ``max_tokens``, special tokens included, each of which is an example.
     """
 
-    NEXT: ClassVar = "ask it: mlv compute probe --model {run}; of masked words mlv compute complete --model {run}"
+    NEXT: ClassVar = "probe it: mlv compute probe --model {run}"
     IF_GIVEN: ClassVar = ADAPTER | COURSE | ARTICLES | {"freeze"}
     NOT_COMPARED: ClassVar = {
         **TrainingSpec.NOT_COMPARED,
@@ -88,6 +88,12 @@ class FinetuneSpec(TrainingSpec):
         if self.articles is None and self.share is not None:
             raise ValueError("share: of articles, and there are none")
         return self
+
+    def next_step(self) -> str:
+        """A model of masked words has no answers to probes."""
+        if self.objective == "masked_words":
+            return "what it says of social groups: mlv compute complete --model {run} --groups LIST"
+        return super().next_step()
 
     @property
     def of_spans(self) -> dict[str, Any]:

@@ -122,6 +122,10 @@ class Spec(SpecPart):
         """Files in ``inputs/`` with the probes, of the field ``collection``, that the job reads."""
         return ()
 
+    def next_step(self) -> str:
+        """:attr:`NEXT`, as far as it hangs on the specification."""
+        return self.NEXT
+
     def traced_run(self) -> "Spec | None":
         """The specification of the run whose training examples the job is about, if it is about one."""
         return None

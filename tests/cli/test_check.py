@@ -128,7 +128,6 @@ EMPTY = {
     "run_mask": UNDER_MASK,
     **dict.fromkeys(
         (
-            "group_list",
             "social_group",
             "lexicon",
             "cloze",

@@ -178,6 +178,18 @@ def test_a_store_of_groups_is_made_again_row_for_row(mlv: Mlv, journal: bool) ->
         assert fingerprints(connection) == before
 
 
+def test_another_store_takes_them_over(mlv: Mlv, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "other").mkdir()
+    other = Mlv(tmp_path / "other", capsys)
+    assert other("db", "upgrade").code == 0
+    for _ in range(2):
+        done = other("db", "merge", str(mlv.store), "--sources", str(mlv.folder))
+        assert done.code == 0, done.err
+    assert "nothing that is not here" in done.err
+    for view in ("v_group", "v_cloze", "v_stereotype", "v_lexicon"):
+        assert other.rows(f"FROM {view} ORDER BY ALL") == mlv.rows(f"FROM {view} ORDER BY ALL")
+
+
 def test_completions_go_with_what_they_are_about_and_are_made_again(mlv: Mlv) -> None:
     save_encoder(mlv.folder / "encoder")
     done = mlv(

@@ -388,7 +388,7 @@ def test_a_deletion_is_finished_when_it_is_asked_for_again(
     tally.check(f"deletion of {kind}", kills)
 
 
-@pytest.mark.parametrize("name", ["lines/ru/ru", "own", "illustrative"])
+@pytest.mark.parametrize("name", ["lines/ru/ru", "ours", "illustrative"])
 def test_a_deletion_of_an_ingest_leaves_it_whole_or_takes_it_and_can_be_repeated(
     study: Study, kill: Killer, tmp_path: Path, name: str
 ) -> None:
@@ -397,7 +397,7 @@ def test_a_deletion_of_an_ingest_leaves_it_whole_or_takes_it_and_can_be_repeated
     mlv = Mlv(there.folder)
     for ingest in (
         ("corpus", str(DEMO / "corpus" / "ru.txt"), "--source", "lines", "--language", "ru"),
-        ("probes", str(DEMO / "probes"), "--collection", "own", "--citation", "own"),
+        ("probes", str(DEMO / "probes"), "--collection", "ours", "--citation", "own"),
         ("survey", str(DEMO / "survey.csv"), "--name", "illustrative", "--illustrative"),
     ):
         assert mlv("ingest", *ingest).code == 0

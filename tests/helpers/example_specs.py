@@ -161,7 +161,6 @@ COMPLETE: Final = CompleteSpec(
     group_list="own",
     languages=("en", "fa"),
     prior="as_many",
-    precision="bf16",
     inputs_digest="i",
 )
 RESPOND: Final = RespondSpec(
