@@ -1,6 +1,7 @@
 """Lines along what is varied, such as the epochs of a run, a panel per setup."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -8,6 +9,9 @@ from matplotlib.figure import Figure
 from mlv.queries.figures.series import check_once, check_series, error_bars, legend, legend_size, line_style
 from mlv.queries.figures.sheet import Margins, Panel, sheet
 from mlv.queries.figures.style import Orders, in_order, ordered, panels
+
+MOST_TICKS: Final = 12
+"""Most values along the lines that all have a tick, or a marker and an interval."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ def draw(rows: pl.DataFrame, lines: Lines, caption: str) -> Figure:
     page = sheet(rows, sizes, Margins(left=0.5, bottom=0.42), heading, caption, key=legend_size(series))
     for axes, (_, group) in zip(page.axes, groups, strict=True):
         check_once(group, lines.along, lines.series)
+        every = -(-group[lines.along].n_unique() // MOST_TICKS)
         for place, one in enumerate(series):
             line = group.filter(pl.col(lines.series) == one)
             axes.errorbar(
@@ -50,8 +55,10 @@ def draw(rows: pl.DataFrame, lines: Lines, caption: str) -> Figure:
                 ecolor="black",
                 elinewidth=0.7,
                 capsize=1.5,
+                markevery=every,
+                errorevery=every,
             )
-        axes.set_xticks(sorted(set(group[lines.along])))
+        axes.set_xticks(_ticks(group[lines.along]))
         if lines.percentages:
             axes.set_ylim(-4, 104)
             axes.set_yticks([0, 50, 100])
@@ -61,3 +68,9 @@ def draw(rows: pl.DataFrame, lines: Lines, caption: str) -> Figure:
         axes.set_ylabel(lines.label, labelpad=2)
     legend(page, series, "line")
     return page.figure
+
+
+def _ticks(values: pl.Series) -> list[float]:
+    """All values, or of many the first, the last, and few between them."""
+    there = sorted(set(values))
+    return there if len(there) <= MOST_TICKS else [there[0], there[len(there) // 2], there[-1]]

@@ -98,8 +98,8 @@ def words(column: str, value: Any) -> str:
         return {"positive": "highest scores", "negative": "lowest scores"}[value]
     if column in {"ft_languages", "mixture"}:
         return "pretrained" if value is None else ", ".join(_listed(value))
-    if column == "quantity":
-        return f"{value} traced"
+    if column in {"share", "quantity"}:
+        return f"{value:.0%} of the articles" if column == "share" else f"{value} traced"
     if column in {"base", "score"}:
         return {"base": f"from {value}", "score": f"score {value}"}[column]
     return str(value).replace("_", " ") if column in {"category", "strategy", "metric"} else str(value)

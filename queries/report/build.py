@@ -6,6 +6,7 @@ names what would fill it; what is left out is reported.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 import duckdb
@@ -138,10 +139,11 @@ def _entry(connection: duckdb.DuckDBPyConnection, topic: Topic, ci: str | None) 
     if result.frame.is_empty() or topic.figure is None:
         return Entry(topic, query, result)
     notes: list[str] = []
-    pages = list(_pages(result, topic.figure, notes))
+    # no more are drawn than that there are more: of hundreds of groups they would take minutes
+    pages = list(islice(_pages(result, topic.figure, notes), MOST_FIGURES + 1))
     if len(pages) > MOST_FIGURES:
         notes.append(
-            f"{MOST_FIGURES} of {len(pages)} figures are shown; mlv plot draws the others, with --param to restrict."
+            f"The first {MOST_FIGURES} figures are shown; mlv plot draws the others, with --param to restrict."
         )
     names = [topic.key] if len(pages) == 1 else [f"{topic.key}-{place}" for place in range(1, len(pages) + 1)]
     drawn = [_drawn(name, *page) for name, page in zip(names, pages[:MOST_FIGURES], strict=False)]

@@ -127,23 +127,31 @@ CREATE OR REPLACE TEMP MACRO group_correlations(
         JOIN in_sets y USING (member_set)
         WHERE with_self OR x.social_group_id <> y.social_group_id
     ),
+    -- what a correlation takes of one side alone, once for all that it is compared with
     ranked AS MATERIALIZED (
         SELECT
-            member_set, social_group_id,
-            in_place(twice_rank, other) AS ranks,
-            list_sort(list(other) FILTER (WHERE with_intervals)) AS others
+            *,
+            len(ranks) AS n,
+            list_sum(ranks) AS total,
+            n * list_dot_product(ranks, ranks) - total * total AS spread
         FROM (
             SELECT
-                member_set, social_group_id, other,
-                2 * rank() OVER (PARTITION BY member_set, social_group_id ORDER BY cosine)
-                    + count(*) OVER (PARTITION BY member_set, social_group_id, cosine) - 1 AS twice_rank
-            FROM cosines
+                member_set, social_group_id,
+                in_place(twice_rank, other) AS ranks,
+                list_sort(list(other) FILTER (WHERE with_intervals)) AS others
+            FROM (
+                SELECT
+                    member_set, social_group_id, other,
+                    rank() OVER same + count(*) OVER same AS twice_rank
+                FROM cosines
+                WINDOW same AS (PARTITION BY member_set, social_group_id ORDER BY cosine)
+            )
+            GROUP BY ALL
         )
-        GROUP BY ALL
     )
     SELECT
         c.a, c.b, c.cell, x.social_group_id,
-        listed_rho(x.ranks, y.ranks) AS rho,
+        (x.n * list_dot_product(x.ranks, y.ranks) - x.total * y.total) / nullif(sqrt(x.spread * y.spread), 0) AS rho,
         x.others,
         CASE WHEN with_intervals THEN rhos_without(x.ranks, y.ranks) END AS without
     FROM compared c

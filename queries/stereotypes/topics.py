@@ -1,7 +1,7 @@
 """D6 as rows: what people and masked models say of social groups, and what fine-tuning changes of it."""
 
 from mlv.queries.sentences import spanning
-from mlv.queries.stereotypes import sentences, setups
+from mlv.queries.stereotypes import figures, sentences, setups
 from mlv.queries.stereotypes.published import of
 from mlv.queries.study import Need, Section, Study, Topic
 
@@ -31,6 +31,7 @@ STUDY = Study(
                     "stereotype_engines",
                     "Figure D.1",
                     SAID,
+                    figures.stereotype_engines,
                     sentence=sentences.stereotype_engines,
                     published=of("stereotype_engines"),
                 ),
@@ -51,6 +52,7 @@ STUDY = Study(
                     "recall_at_k",
                     "Figures 6.1 and 6.4",
                     COMPLETED,
+                    figures.recall_at_k,
                     published=of("recall_at_k"),
                     sentence=spanning(
                         "Of the stereotypes, those among the first attributes go", "recall", "pairs", "pairs"
@@ -68,7 +70,13 @@ STUDY = Study(
         Section(
             "Emotions",
             (
-                Topic("emotion_profiles", "Figures 6.2, 6.6 and D.2", DESCRIBED, sentence=sentences.emotion_profiles),
+                Topic(
+                    "emotion_profiles",
+                    "Figures 6.2, 6.6 and D.2",
+                    DESCRIBED,
+                    figures.emotion_profiles,
+                    sentence=sentences.emotion_profiles,
+                ),
                 Topic(
                     "lexicon_coverage",
                     "section 6.5",
@@ -80,6 +88,7 @@ STUDY = Study(
                     "sentiment_balance",
                     "section 6.5 and appendix D.4",
                     DESCRIBED,
+                    figures.sentiment_balance,
                     published=of("sentiment_balance"),
                     sentence=spanning("Positive minus negative words go", "balance", "groups", "groups", " points"),
                 ),
@@ -87,6 +96,7 @@ STUDY = Study(
                     "emotion_similarity",
                     "Figures 6.3 and D.3",
                     DESCRIBED,
+                    figures.emotion_similarity,
                     published=of("emotion_similarity"),
                     sentence=spanning("Correlations of two models go", "rho", "groups", "groups", "", 2),
                 ),
@@ -99,14 +109,22 @@ STUDY = Study(
                     "emotion_shift",
                     "Table D.2 and Figure 6.5",
                     FINETUNED,
+                    figures.emotion_shift,
                     published=of("emotion_shift"),
                     sentence=spanning("Changes of the correlation go", "change", "groups", "groups", "", 2, "+"),
                 ),
-                Topic("attribute_shift", "Figure 6.7", FINETUNED, sentence=sentences.attribute_shift, quotes=True),
+                Topic(
+                    "attribute_shift",
+                    "Figure 6.7",
+                    FINETUNED,
+                    figures.attribute_shift,
+                    sentence=sentences.attribute_shift,
+                    quotes=True,
+                ),
             ),
         ),
     ),
     setups.inventory,
-    note="This chapter is about stereotypes. Words that people and models use of groups can be offensive; they are not "
-    "on this page unless it was made with --examples.",
+    note="This chapter is about stereotypes. What people and models say of groups can be offensive; their words are "
+    "not on this page unless it was made with --examples.",
 )
